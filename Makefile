@@ -1,0 +1,146 @@
+# Switchyard's targets. `make help` lists them; the go/v4 layout's names keep
+# their meaning. Everything lands in bin/, and works offline once it is filled.
+SHELL := /usr/bin/env bash -o pipefail
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+LDFLAGS := -s -w -X switchyard.dev/switchyard/internal/version.Version=$(VERSION)
+BIN := $(CURDIR)/bin
+KUBECTL ?= $(BIN)/k8s/kubectl
+KUSTOMIZE := go tool kustomize
+# What `make up` passes to `switchyard up`, for example UPFLAGS="--nodes 3".
+UPFLAGS ?=
+FUZZTIME ?= 30s
+# Every Go module of the repository.
+MODULES := $(shell git ls-files go.mod '*/go.mod' | xargs -n1 dirname)
+
+##@ Try it
+
+.PHONY: up
+up: build controlplane ## Start a local cluster with Switchyard in it (UPFLAGS="--nodes 3").
+	$(BIN)/switchyard up --keep-running $(UPFLAGS)
+
+.PHONY: down
+down: ## End the local cluster and remove everything it made.
+	@if [ -x $(BIN)/switchyard ]; then $(BIN)/switchyard down; else echo "Nothing to do: no local cluster was built here."; fi
+
+.PHONY: demo
+demo: build controlplane ## Apply config/samples to a fresh local cluster and check each with real connections.
+	$(BIN)/switchyard demo
+
+##@ Build
+
+.PHONY: build
+build: ## Build the binaries into bin/.
+	@mkdir -p $(BIN)
+	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o $(BIN)/switchyard-manager ./cmd/manager
+	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o $(BIN)/switchyard-node ./cmd/node
+	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o $(BIN)/switchyard ./cmd/switchyard
+
+.PHONY: controlplane
+controlplane: ## Build the control plane (etcd, kube-apiserver, ...) unless it is built.
+	@if [ -z "$$KUBEBUILDER_ASSETS" ]; then test/controlplane/build.sh; else echo "Using KUBEBUILDER_ASSETS=$$KUBEBUILDER_ASSETS"; fi
+
+.PHONY: setup-envtest
+setup-envtest: controlplane ## Provide etcd and kube-apiserver for envtest.
+
+.PHONY: run
+run: build ## Run the manager against the cluster of the current kubeconfig.
+	$(BIN)/switchyard-manager --webhooks=off
+
+##@ Develop
+
+.PHONY: help
+help: ## Show this text.
+	@awk 'BEGIN {FS = ":.*##"} /^[a-zA-Z_0-9-]+:.*?##/ { printf "  \033[36m%-16s\033[0m %s\n", $$1, $$2 } /^##@/ { printf "\n\033[1m%s\033[0m\n", substr($$0, 5) }' $(MAKEFILE_LIST)
+
+.PHONY: manifests
+manifests: ## Generate RBAC, webhook and install manifests from the markers.
+	@hack/generate.sh
+
+.PHONY: generate
+generate: ## Generate code (there are no API types of our own yet).
+
+.PHONY: fmt
+fmt: ## Format the code.
+	@git ls-files '*.go' | xargs gofmt -w
+
+.PHONY: vet
+vet: ## Run go vet in every module.
+	@for m in $(MODULES); do (cd $$m && go vet ./...) || exit 1; done
+
+.PHONY: tidy
+tidy: ## Run go mod tidy in every module.
+	@for m in $(MODULES); do (cd $$m && go mod tidy) || exit 1; done
+
+.PHONY: verify
+verify: ## Check formatting, licences, tidiness, vet and that generated files are up to date.
+	@hack/verify.sh
+
+GOLANGCI_LINT_VERSION ?= v2.5.0
+GOLANGCI_LINT := $(BIN)/golangci-lint-$(GOLANGCI_LINT_VERSION)
+$(GOLANGCI_LINT):
+	GOBIN=$(BIN) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	mv $(BIN)/golangci-lint $@
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## Run golangci-lint.
+	$(GOLANGCI_LINT) run
+
+.PHONY: lint-fix
+lint-fix: $(GOLANGCI_LINT) ## Run golangci-lint and mend what it can.
+	$(GOLANGCI_LINT) run --fix
+
+.PHONY: lint-config
+lint-config: $(GOLANGCI_LINT) ## Check the linter's configuration.
+	$(GOLANGCI_LINT) config verify
+
+##@ Test
+
+.PHONY: deps
+deps: ## Install (as root) or name what the tests need from the distribution.
+	@hack/deps.sh
+
+.PHONY: test
+test: deps build controlplane ## Run every test: unit, envtest, packets in namespaces, end to end.
+	go test -timeout 20m ./...
+
+.PHONY: test-unit
+test-unit: ## Run the tests that need nothing but Go.
+	go test ./allocator/... ./webhooks/... ./controllers/... ./internal/dataplane/model/... ./internal/dataplane/policy/... ./internal/dataplane/ruleset/...
+
+.PHONY: test-netns
+test-netns: deps ## Run the packet tests in network namespaces.
+	go test -timeout 10m ./internal/dataplane/nft/... ./internal/dataplane/conntrack/... ./test/packet/...
+
+.PHONY: test-e2e
+test-e2e: deps build controlplane ## Run the end-to-end tests on a local cluster of their own.
+	go test -timeout 20m ./test/e2e/... ./internal/localcluster/...
+
+.PHONY: test-fuzz
+test-fuzz: ## Fuzz each fuzz target for FUZZTIME.
+	@hack/fuzz.sh $(FUZZTIME)
+
+.PHONY: test-long
+test-long: test ## Run the tests in their long forms: fuzzing and the race detector on top.
+	go test -race -timeout 20m ./allocator/... ./internal/dataplane/model/... ./internal/dataplane/policy/... ./internal/dataplane/ruleset/... ./internal/dataplane/agent/...
+	hack/fuzz.sh $(FUZZTIME)
+
+.PHONY: bench
+bench: deps ## Run the benchmarks.
+	go test -run '^$$' -bench . -benchmem ./allocator/... ./controllers/... ./internal/dataplane/...
+
+##@ Install on a cluster
+
+.PHONY: build-installer
+build-installer: manifests ## Render dist/install.yaml.
+	@mkdir -p dist
+	$(KUSTOMIZE) build config/default > dist/install.yaml
+
+.PHONY: deploy
+deploy: ## Install on the cluster of the current kubeconfig.
+	$(KUSTOMIZE) build config/default | $(KUBECTL) apply --server-side -f -
+
+.PHONY: undeploy
+undeploy: ## Remove from the cluster of the current kubeconfig.
+	$(KUSTOMIZE) build config/default | $(KUBECTL) delete --ignore-not-found -f -
