@@ -1,0 +1,71 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package webhooks
+
+import (
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+)
+
+// kubernetesService is the API server's own Service.
+var kubernetesService = types.NamespacedName{Namespace: "default", Name: "kubernetes"}
+
+// Exemptions says what is never judged. The webhook configurations leave the
+// same out by matchConditions and namespaceSelector, so that the API server
+// does not even call us for it; the code repeats it because a configuration
+// may be edited, and because only the code knows which namespace is ours.
+type Exemptions struct {
+	// Namespace is the one Switchyard itself runs in.
+	Namespace string
+}
+
+// Object tells whether an object is needed to boot the cluster, or is ours.
+func (e Exemptions) Object(object client.Object) bool {
+	switch {
+	case object.GetNamespace() == e.Namespace:
+		return true
+	case client.ObjectKeyFromObject(object) == kubernetesService:
+		return true
+	case object.GetNamespace() == "kube-system":
+		// The cluster DNS Service has this label in every distribution that
+		// follows the add-on manifests, whatever its name.
+		return object.GetName() == "kube-dns" || object.GetLabels()["k8s-app"] == "kube-dns"
+	}
+	return false
+}
+
+// endpointWriters are Kubernetes' own writers of endpoints. They copy what pods
+// report, and what the mirroring controller copies has been judged when a user
+// wrote it.
+var endpointWriters = map[string]bool{
+	"system:apiserver":                                                    true,
+	"system:kube-controller-manager":                                      true,
+	"system:serviceaccount:kube-system:endpoint-controller":               true,
+	"system:serviceaccount:kube-system:endpointslice-controller":          true,
+	"system:serviceaccount:kube-system:endpointslicemirroring-controller": true,
+}
+
+// EndpointWriter tells whether endpoints come from a controller instead of a
+// user. It goes by who writes and never by a managed-by label, because anyone
+// may set that.
+func (e Exemptions) EndpointWriter(request admission.Request) bool {
+	user := request.UserInfo.Username
+	return endpointWriters[user] || strings.HasPrefix(user, "system:serviceaccount:"+e.Namespace+":")
+}

@@ -1,0 +1,155 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package webhooks
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Severity is what a broken rule leads to.
+type Severity string
+
+// The three severities a rule can have.
+const (
+	// Deny refuses the change.
+	Deny Severity = "deny"
+	// Warn lets it pass and tells the client why it should not have.
+	Warn Severity = "warn"
+	// Off does not judge the rule at all.
+	Off Severity = "off"
+)
+
+// ParseSeverity reads deny, warn or off.
+func ParseSeverity(s string) (Severity, error) {
+	switch severity := Severity(s); severity {
+	case Deny, Warn, Off:
+		return severity, nil
+	}
+	return "", fmt.Errorf("%q is no severity: use deny, warn or off", s)
+}
+
+// UnmarshalJSON also reads false as off, because YAML 1.1 does: a file that
+// says `X12: off` without quotes arrives here as `"X12": false`.
+func (s *Severity) UnmarshalJSON(data []byte) error {
+	if string(data) == "false" {
+		*s = Off
+		return nil
+	}
+	var text string
+	if err := json.Unmarshal(data, &text); err != nil {
+		return fmt.Errorf("%s is no severity: use deny, warn or off", data)
+	}
+	parsed, err := ParseSeverity(text)
+	*s = parsed
+	return err
+}
+
+// Rule is one line of the rule table.
+type Rule struct {
+	// ID is the short, lasting identity, for example X1.
+	ID string
+	// Name says it in words, and may be used wherever the ID may.
+	Name string
+	// Summary is one line of help.
+	Summary string
+	// Default is the severity unless configured otherwise.
+	Default Severity
+}
+
+// The rules that read other objects than the one being written. Numbers that
+// are missing here belong to rules of parts that are not built yet.
+var (
+	RuleExternalIPInUse = Rule{ID: "X1", Name: "external-ip-in-use", Default: Deny,
+		Summary: "an external IP and port is served by another Service"}
+	RuleLoadBalancerIPInUse = Rule{ID: "X2", Name: "load-balancer-ip-in-use", Default: Deny,
+		Summary: "a load-balancer IP and port is served by another Service"}
+	RuleAddressReserved = Rule{ID: "X3", Name: "address-reserved", Default: Deny,
+		Summary: "an external or load-balancer IP is a ClusterIP, in a ServiceCIDR, or the API server's"}
+	RuleEndpointIsService = Rule{ID: "X8", Name: "endpoint-is-service", Default: Deny,
+		Summary: "an endpoint's address is one that a Service answers at"}
+	RuleTargetPortMissing = Rule{ID: "X11", Name: "target-port-missing", Default: Warn,
+		Summary: "matching pods do not declare a named targetPort with the port's protocol"}
+	RuleSelectorInUse = Rule{ID: "X12", Name: "selector-in-use", Default: Warn,
+		Summary: "another Service of the namespace has the same selector"}
+)
+
+// Table lists every rule, in the order of their numbers.
+func Table() []Rule {
+	return []Rule{
+		RuleExternalIPInUse, RuleLoadBalancerIPInUse, RuleAddressReserved,
+		RuleEndpointIsService, RuleTargetPortMissing, RuleSelectorInUse,
+	}
+}
+
+// Severities says how severe each rule is; its zero value means the defaults
+// of the table. The keys are IDs.
+type Severities map[string]Severity
+
+// Of is the severity in force for a rule.
+func (s Severities) Of(rule Rule) Severity {
+	if severity, ok := s[rule.ID]; ok {
+		return severity
+	}
+	return rule.Default
+}
+
+// Set changes the rule named by its ID or name.
+func (s Severities) Set(idOrName string, severity Severity) error {
+	for _, rule := range Table() {
+		if strings.EqualFold(rule.ID, idOrName) || rule.Name == idOrName {
+			s[rule.ID] = severity
+			return nil
+		}
+	}
+	return fmt.Errorf("no rule is called %q: the rules are %s", idOrName, ruleNames())
+}
+
+// SetAll applies several settings in the order of their keys, so that the same
+// file always complains about the same line.
+func (s Severities) SetAll(settings map[string]Severity) error {
+	for _, key := range slices.Sorted(maps.Keys(settings)) {
+		if err := s.Set(key, settings[key]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SetText reads one assignment as it is given on a command line: X12=off.
+func (s Severities) SetText(assignment string) error {
+	key, value, found := strings.Cut(assignment, "=")
+	if !found {
+		return fmt.Errorf("%q is no rule setting: write it as X12=off", assignment)
+	}
+	severity, err := ParseSeverity(value)
+	if err != nil {
+		return fmt.Errorf("rule %s: %w", key, err)
+	}
+	return s.Set(key, severity)
+}
+
+func ruleNames() string {
+	var names []string
+	for _, rule := range Table() {
+		names = append(names, rule.ID+" ("+rule.Name+")")
+	}
+	return strings.Join(names, ", ")
+}
