@@ -1,0 +1,140 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package model
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+)
+
+// claim is a destination that packets can have. Only one ServicePort can own
+// it; the API server prevents that for ClusterIPs and NodePorts, but not for
+// other addresses, and not in a restored or repaired cluster.
+type claim struct {
+	// addr is not valid for a NodePort.
+	addr     netip.Addr
+	protocol Protocol
+	port     uint16
+}
+
+// String names a claim as users write it.
+func (c claim) String() string {
+	if !c.addr.IsValid() {
+		return fmt.Sprintf("%s nodePort %d", c.protocol, c.port)
+	}
+	return fmt.Sprintf("%s %s", c.protocol, netip.AddrPortFrom(c.addr, c.port))
+}
+
+// claims is who wants each destination; most have exactly one claimant.
+type claims map[claim][]ServicePortName
+
+// claimsOf lists all destinations of port.
+func claimsOf(port ServicePort) []claim {
+	var list []claim
+	for _, addrs := range [][]netip.Addr{port.ClusterIPs, port.ExternalIPs, port.LoadBalancerIPs} {
+		for _, addr := range addrs {
+			list = append(list, claim{addr, port.Name.Protocol, port.Port})
+		}
+	}
+	if port.NodePort != 0 {
+		list = append(list, claim{protocol: port.Name.Protocol, port: port.NodePort})
+	}
+	slices.SortFunc(list, claim.compare) // one address may be both external and a load balancer's
+	return slices.Compact(list)
+}
+
+func (c claim) compare(o claim) int {
+	if order := c.addr.Compare(o.addr); order != 0 {
+		return order
+	}
+	return int(c.port) - int(o.port) // the protocol is the same within one ServicePort
+}
+
+func (c claims) add(key claim, name ServicePortName) {
+	c[key] = append(c[key], name)
+}
+
+func (c claims) remove(key claim, name ServicePortName) {
+	left := slices.DeleteFunc(c[key], func(n ServicePortName) bool { return n == name })
+	if len(left) == 0 {
+		delete(c, key)
+		return
+	}
+	c[key] = left
+}
+
+// owner is the claimant that gets the destination: the one whose Service is
+// oldest, so that a newcomer never takes traffic away from whoever has it.
+func (s *Store) owner(key claim) ServicePortName {
+	return slices.MinFunc(s.claims[key], func(a, b ServicePortName) int {
+		if order := s.created(a).Compare(s.created(b)); order != 0 {
+			return order
+		}
+		return a.Compare(b)
+	})
+}
+
+// resolve takes away from port the destinations that another one owns.
+func (s *Store) resolve(port ServicePort) ServicePort {
+	lost := func(addr netip.Addr, number uint16) bool {
+		key := claim{addr, port.Name.Protocol, number}
+		return len(s.claims[key]) > 1 && s.owner(key) != port.Name
+	}
+	without := func(addrs []netip.Addr) []netip.Addr {
+		if !slices.ContainsFunc(addrs, func(addr netip.Addr) bool { return lost(addr, port.Port) }) {
+			return addrs // shared with the Service's other ports
+		}
+		return slices.DeleteFunc(slices.Clone(addrs), func(addr netip.Addr) bool { return lost(addr, port.Port) })
+	}
+	port.ClusterIPs = without(port.ClusterIPs)
+	port.ExternalIPs = without(port.ExternalIPs)
+	port.LoadBalancerIPs = without(port.LoadBalancerIPs)
+	if port.NodePort != 0 && lost(netip.Addr{}, port.NodePort) {
+		port.NodePort = 0
+	}
+	return port
+}
+
+// contests tells the owner of svc about every destination it shares.
+func (s *Store) contests(svc *service) []Problem {
+	found := &problems{object: svc.object}
+	for _, port := range svc.ports {
+		for _, key := range claimsOf(port) {
+			s.contest(key, port.Name, found)
+		}
+	}
+	return found.list
+}
+
+func (s *Store) contest(key claim, name ServicePortName, found *problems) {
+	if len(s.claims[key]) < 2 {
+		return
+	}
+	owner := s.owner(key)
+	if owner != name {
+		found.add("spec", "change or delete one of the two",
+			"%s belongs to the older Service %s/%s and leads there", key, owner.Namespace, owner.Name)
+		return
+	}
+	for _, other := range slices.SortedFunc(slices.Values(s.claims[key]), ServicePortName.Compare) {
+		if other != name {
+			found.add("spec", "change or delete one of the two",
+				"%s is also claimed by the newer Service %s/%s, which gets nothing of it", key, other.Namespace, other.Name)
+		}
+	}
+}

@@ -1,0 +1,79 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package model
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+)
+
+// Endpoint is one place a ServicePort's connections can go to.
+type Endpoint struct {
+	Addr netip.AddrPort
+	// Ready endpoints take new connections. Serving ones could answer, also
+	// while Terminating (KEP-1669).
+	Ready, Serving, Terminating bool
+	// NodeName and Zone are where it runs, empty when unknown.
+	NodeName, Zone string
+	// ForZones and ForNodes are the hints of whom to serve (KEP-2433,
+	// KEP-4444), empty for none.
+	ForZones, ForNodes []string
+}
+
+// better orders two sightings of one address, most believable first. A pod
+// that moves between slices is seen twice for a moment; an address that a
+// terminating pod still holds may already belong to a new one.
+func (e Endpoint) better(o Endpoint) int {
+	return cmp.Or(
+		falseFirst(e.Terminating, o.Terminating),
+		falseFirst(!e.Ready, !o.Ready),
+		falseFirst(!e.Serving, !o.Serving),
+	)
+}
+
+func falseFirst(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+// merge joins the endpoints that a Service's slices list for one of its ports
+// in one family, sorted, one for each address and port. The order of slices
+// decides between sightings that are equally good.
+func merge(sorted []*slice, name string, protocol Protocol, family Family) []Endpoint {
+	var all []Endpoint
+	for _, s := range sorted {
+		if s.family != family {
+			continue
+		}
+		for _, number := range s.portNumbers(name, protocol) {
+			for _, endpoint := range s.endpoints {
+				endpoint.Addr = netip.AddrPortFrom(endpoint.Addr.Addr(), number)
+				all = append(all, endpoint)
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Endpoint) int {
+		return cmp.Or(a.Addr.Compare(b.Addr), a.better(b))
+	})
+	return slices.CompactFunc(all, func(a, b Endpoint) bool { return a.Addr == b.Addr })
+}

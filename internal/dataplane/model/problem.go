@@ -1,0 +1,61 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package model
+
+import "fmt"
+
+// Object names the API object something was read from.
+type Object struct {
+	// Kind is "Service" or "EndpointSlice".
+	Kind            string
+	Namespace, Name string
+	UID             string
+}
+
+// Problem is a part of an object that can not be used. The rest of the object
+// is used all the same.
+type Problem struct {
+	Object Object
+	// Field is the path inside the object, as in `spec.ports[1].port`.
+	Field string
+	// Reason says what is wrong with the field, with its value.
+	Reason string
+	// Remedy says what its owner can do about it.
+	Remedy string
+}
+
+// String is one sentence that reads as a path.
+func (p Problem) String() string {
+	return fmt.Sprintf("%s %s/%s: %s", p.Object.Kind, p.Object.Namespace, p.Object.Name, p.Message())
+}
+
+// Message is String without the object, for places that name it themselves.
+func (p Problem) Message() string {
+	return fmt.Sprintf("%s: %s; %s", p.Field, p.Reason, p.Remedy)
+}
+
+// problems collects what is wrong with one object.
+type problems struct {
+	object Object
+	list   []Problem
+}
+
+func (p *problems) add(field, remedy, reason string, args ...any) {
+	p.list = append(p.list, Problem{
+		Object: p.object, Field: field, Remedy: remedy, Reason: fmt.Sprintf(reason, args...),
+	})
+}

@@ -1,0 +1,73 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package model
+
+import (
+	"net/netip"
+	"time"
+)
+
+// ServicePort is one port of one proxied Service, in all its IP families.
+// Values that share a Service share slices: they are read, never written.
+type ServicePort struct {
+	Name ServicePortName
+	// Port is the port on each VIP, 1-65535.
+	Port uint16
+	// NodePort is the port on the node's own addresses, 0 for none.
+	NodePort uint16
+	// ClusterIPs holds at most one address of each family.
+	ClusterIPs []netip.Addr
+	// ExternalIPs are spec.externalIPs, sorted.
+	ExternalIPs []netip.Addr
+	// LoadBalancerIPs are the ingress addresses in status that this node must
+	// capture (ipMode VIP or none), sorted.
+	LoadBalancerIPs []netip.Addr
+
+	Traffic Traffic
+}
+
+// Traffic is how a Service wants its connections treated, the same for all of
+// its ports.
+type Traffic struct {
+	// InternalLocal and ExternalLocal are the traffic policies "Local".
+	InternalLocal, ExternalLocal bool
+	// Affinity is how long a client stays with its endpoint, 0 for none.
+	Affinity time.Duration
+	// SourceRanges are the only clients of the load balancer's addresses; nil
+	// means that all are welcome, empty that none is.
+	SourceRanges []netip.Prefix
+	// HealthCheckNodePort answers load balancers that ask for local endpoints,
+	// 0 for none.
+	HealthCheckNodePort uint16
+}
+
+// ClusterIP is the Service's address of the family; ok is false when it has
+// none, and then the Service is not proxied in that family.
+func (p ServicePort) ClusterIP(family Family) (addr netip.Addr, ok bool) {
+	for _, ip := range p.ClusterIPs {
+		if FamilyOf(ip) == family {
+			return ip, true
+		}
+	}
+	return netip.Addr{}, false
+}
+
+// ExternalVIPs are externalIPs and load balancer addresses of the family,
+// sorted and free of duplicates.
+func (p ServicePort) ExternalVIPs(family Family) []netip.Addr {
+	return sortedSet(append(ofFamily(p.ExternalIPs, family), ofFamily(p.LoadBalancerIPs, family)...))
+}

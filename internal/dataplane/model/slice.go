@@ -1,0 +1,169 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package model
+
+import (
+	"fmt"
+	"net/netip"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+)
+
+// slice is what one EndpointSlice object says. Its endpoints have no port
+// number yet; each of ports lends them one.
+type slice struct {
+	object    Object
+	service   serviceKey
+	family    Family
+	ports     []slicePort
+	endpoints []Endpoint
+	problems  []Problem
+}
+
+type slicePort struct {
+	name     string
+	protocol Protocol
+	number   uint16
+}
+
+// portNumbers are the numbers behind a ServicePort: names and protocols match,
+// numbers need not, since a named targetPort may differ from pod to pod.
+func (s *slice) portNumbers(name string, protocol Protocol) []uint16 {
+	var numbers []uint16
+	for _, port := range s.ports {
+		if port.name == name && port.protocol == protocol {
+			numbers = append(numbers, port.number)
+		}
+	}
+	return numbers
+}
+
+// readSlice takes from eps what can be used; ok is false for slices that are
+// none of our business: headless, FQDN, another proxy's, of no Service.
+func readSlice(eps *discoveryv1.EndpointSlice) (read slice, ok bool) {
+	owner := eps.Labels[discoveryv1.LabelServiceName]
+	_, headless := eps.Labels[corev1.IsHeadlessService]
+	_, foreign := eps.Labels[LabelServiceProxyName]
+	if owner == "" || headless || foreign || eps.AddressType == discoveryv1.AddressTypeFQDN {
+		return slice{}, false
+	}
+	read = slice{object: sliceObject(eps), service: serviceKey{eps.Namespace, owner}}
+	found := &problems{object: read.object}
+	switch eps.AddressType {
+	case discoveryv1.AddressTypeIPv4:
+		read.family = IPv4
+	case discoveryv1.AddressTypeIPv6:
+		read.family = IPv6
+	default:
+		found.add("addressType", "choose IPv4, IPv6 or FQDN", "%q is not a type of addresses", eps.AddressType)
+	}
+	if read.family != 0 {
+		read.ports = readSlicePorts(eps, found)
+		read.endpoints = readEndpoints(eps, read.family, found)
+	}
+	read.problems = found.list
+	return read, true
+}
+
+func sliceObject(eps *discoveryv1.EndpointSlice) Object {
+	return Object{Kind: "EndpointSlice", Namespace: eps.Namespace, Name: eps.Name, UID: string(eps.UID)}
+}
+
+func readSlicePorts(eps *discoveryv1.EndpointSlice, found *problems) []slicePort {
+	var ports []slicePort
+	for i, spec := range eps.Ports {
+		field := fmt.Sprintf("ports[%d]", i)
+		port := slicePort{protocol: TCP}
+		if spec.Name != nil {
+			port.name = *spec.Name
+		}
+		if spec.Protocol != nil {
+			protocol, ok := readProtocol(string(*spec.Protocol))
+			if !ok {
+				found.add(field+".protocol", "choose TCP, UDP or SCTP", "%q is not a protocol of Services", *spec.Protocol)
+				continue
+			}
+			port.protocol = protocol
+		}
+		if spec.Port == nil {
+			// The API leaves its meaning to the consumer; a Service's port leads
+			// to one port, never to all of them.
+			found.add(field+".port", "choose 1-65535", "no port number is set")
+			continue
+		}
+		number, ok := parsePort(*spec.Port)
+		if !ok {
+			found.add(field+".port", "choose 1-65535", "%d is not a port number", *spec.Port)
+			continue
+		}
+		port.number = number
+		ports = append(ports, port)
+	}
+	return ports
+}
+
+func readEndpoints(eps *discoveryv1.EndpointSlice, family Family, found *problems) []Endpoint {
+	endpoints := make([]Endpoint, 0, len(eps.Endpoints))
+	for i := range eps.Endpoints {
+		spec := &eps.Endpoints[i]
+		field := fmt.Sprintf("endpoints[%d].addresses", i)
+		if len(spec.Addresses) == 0 {
+			found.add(field, "give it one", "the endpoint has no address")
+			continue
+		}
+		// The addresses of one endpoint are interchangeable: consumers take the
+		// first.
+		addr, err := parseAddr(spec.Addresses[0])
+		if err == nil && FamilyOf(addr) != family {
+			err = fmt.Errorf("%s is not of the slice's addressType %s", addr, family)
+		}
+		if err != nil {
+			found.add(field+"[0]", "correct the address or remove the endpoint", "%v", err)
+			continue
+		}
+		endpoints = append(endpoints, readEndpoint(spec, addr))
+	}
+	return endpoints
+}
+
+func readEndpoint(spec *discoveryv1.Endpoint, addr netip.Addr) Endpoint {
+	endpoint := Endpoint{
+		Addr:        netip.AddrPortFrom(addr, 0),
+		Ready:       or(spec.Conditions.Ready, true),
+		Serving:     or(spec.Conditions.Serving, true),
+		Terminating: or(spec.Conditions.Terminating, false),
+		NodeName:    or(spec.NodeName, ""),
+		Zone:        or(spec.Zone, ""),
+	}
+	if spec.Hints != nil {
+		for _, zone := range spec.Hints.ForZones {
+			endpoint.ForZones = append(endpoint.ForZones, zone.Name)
+		}
+		for _, node := range spec.Hints.ForNodes {
+			endpoint.ForNodes = append(endpoint.ForNodes, node.Name)
+		}
+	}
+	return endpoint
+}
+
+func or[T any](value *T, otherwise T) T {
+	if value == nil {
+		return otherwise
+	}
+	return *value
+}

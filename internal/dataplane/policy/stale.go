@@ -1,0 +1,96 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package policy
+
+import (
+	"net/netip"
+	"slices"
+
+	"switchyard.dev/switchyard/internal/dataplane/model"
+)
+
+// Stale is a destination whose conntrack entries must go, but for those of the
+// endpoints that may keep them. The kernel consults our tables only for the
+// first packet of a flow, and a UDP flow ends only when its client falls
+// silent, so a flow to an endpoint that is gone would never find another.
+type Stale struct {
+	Protocol model.Protocol
+	Family   model.Family
+	// Dst is the destination that clients sent to. For a NodePort its address
+	// is not valid: it means each of the node's own addresses.
+	Dst netip.AddrPort
+	// Keep are the endpoints whose flows stay, sorted; none keeps nothing.
+	Keep []netip.AddrPort
+}
+
+// StaleFlows says which flows the step from one Decision for a ServicePort and
+// family to the next makes stale. The zero Decision stands for "not there".
+//
+// Only UDP is affected: a TCP or SCTP client learns from its peer, or by its
+// own timers, that a connection is over, and must not be cut off before.
+func StaleFlows(before, after Decision) []Stale {
+	protocol := protocolOf(before, after)
+	if protocol != model.UDP {
+		return nil
+	}
+	family := max(before.Family, after.Family)
+	held, wanted := destinations(before), destinations(after)
+	var stale []Stale
+	for _, dst := range wanted {
+		// An entry made before the destination was ours, or while nothing was
+		// behind it, leads to the VIP itself and would stay for ever.
+		fresh := !slices.Contains(held, dst) || len(before.Known) == 0 && len(after.Known) > 0
+		if fresh || !subset(before.Known, after.Known) {
+			stale = append(stale, Stale{protocol, family, dst, after.Known})
+		}
+	}
+	for _, dst := range held {
+		if !slices.Contains(wanted, dst) {
+			stale = append(stale, Stale{Protocol: protocol, Family: family, Dst: dst})
+		}
+	}
+	return stale
+}
+
+func protocolOf(before, after Decision) model.Protocol {
+	return max(before.Name.Protocol, after.Name.Protocol) // one may be the zero Decision
+}
+
+// destinations are all that clients can send to, none for the zero Decision.
+func destinations(d Decision) []netip.AddrPort {
+	if !d.ClusterIP.IsValid() {
+		return nil
+	}
+	list := []netip.AddrPort{netip.AddrPortFrom(d.ClusterIP, d.Port)}
+	for _, vip := range d.ExternalVIPs {
+		list = append(list, netip.AddrPortFrom(vip, d.Port))
+	}
+	if d.NodePort != 0 {
+		list = append(list, netip.AddrPortFrom(netip.Addr{}, d.NodePort))
+	}
+	return list
+}
+
+// subset says whether all of a, sorted, are in b, sorted.
+func subset(a, b []netip.AddrPort) bool {
+	for _, addr := range a {
+		if _, found := slices.BinarySearchFunc(b, addr, netip.AddrPort.Compare); !found {
+			return false
+		}
+	}
+	return true
+}
