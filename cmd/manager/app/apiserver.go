@@ -1,0 +1,97 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	ctrl "sigs.k8s.io/controller-runtime"
+)
+
+// restConfig finds the API server: the kubeconfig that was named, or else what
+// controller-runtime looks for.
+func restConfig(kubeconfig string) (*rest.Config, error) {
+	if kubeconfig == "" {
+		config, err := ctrl.GetConfig()
+		if err != nil {
+			return nil, fmt.Errorf("finding the API server: %w; name one with --kubeconfig", err)
+		}
+		return config, nil
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("--kubeconfig %s: %w", kubeconfig, err)
+	}
+	return config, nil
+}
+
+const (
+	// apiServerRetry is how often an absent API server is asked again.
+	apiServerRetry = 2 * time.Second
+	// apiServerTimeout bounds one question, so that a host that swallows
+	// packets is spoken of as often as one that refuses them.
+	apiServerTimeout = 4 * time.Second
+)
+
+// waitForAPIServer asks until the API server answers, and says each time what
+// it is waiting for. Only the end of the context stops it: an API server that
+// starts after its clients is nothing unusual, and so are credentials and
+// certificates that arrive late.
+func waitForAPIServer(ctx context.Context, config *rest.Config, retry time.Duration) error {
+	log := ctrl.LoggerFrom(ctx)
+	config = rest.CopyConfig(config)
+	config.Timeout = apiServerTimeout
+	client, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return fmt.Errorf("reaching the API server at %s: %w", config.Host, err)
+	}
+	err = wait.PollUntilContextCancel(ctx, retry, true, func(context.Context) (bool, error) {
+		server, err := client.ServerVersion()
+		if err != nil {
+			log.Info("Waiting for the API server", "server", config.Host, "retryAfter", retry.String(), "reason", err.Error())
+			return false, nil
+		}
+		log.Info("Reached the API server", "server", config.Host, "serverVersion", server.GitVersion)
+		return true, nil
+	})
+	if err != nil {
+		return fmt.Errorf("waiting for the API server at %s: %w", config.Host, err)
+	}
+	return requireServiceCIDRs(client, config.Host)
+}
+
+// requireServiceCIDRs refuses API servers that are too old to say which ranges
+// their ClusterIPs come from (KEP-1880, general since 1.33).
+func requireServiceCIDRs(client discovery.DiscoveryInterface, host string) error {
+	const group = "networking.k8s.io/v1"
+	served, err := client.ServerResourcesForGroupVersion(group)
+	if err != nil {
+		return fmt.Errorf("asking the API server at %s for %s: %w", host, group, err)
+	}
+	for _, resource := range served.APIResources {
+		if resource.Name == "servicecidrs" {
+			return nil
+		}
+	}
+	return fmt.Errorf("the API server at %s serves no ServiceCIDRs in %s: Switchyard needs Kubernetes 1.33 or newer", host, group)
+}

@@ -1,0 +1,24 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+// Package app turns the manager's flags into a running controller-runtime
+// manager: options, certificates, caches, probes, webhooks and controllers.
+//
+// It decides nothing about Services. It promises to say in one sentence what
+// is wrong with the command line or the machine, to wait for an API server
+// that is not there yet, and not to report ready before everything that answers
+// for Switchyard does.
+package app

@@ -1,0 +1,228 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package app
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"switchyard.dev/switchyard/webhooks"
+)
+
+// Options is everything the manager can be told. Flags and the file named by
+// --config fill it; Defaults and Validate belong to it.
+type Options struct {
+	Kubeconfig string
+	Namespace  string
+	ConfigFile string
+	Version    bool
+	Zap        zap.Options
+
+	LeaderElect      bool
+	ProbeBindAddress string
+	Metrics          MetricsOptions
+	Webhooks         WebhookOptions
+	EnableHTTP2      bool
+
+	// Rules are the severities of the admission rules.
+	Rules webhooks.Severities
+	// rules are the --rule flags as given. They are applied after the file.
+	rules []string
+}
+
+// MetricsOptions say where metrics are served and how they are protected.
+type MetricsOptions struct {
+	BindAddress string
+	Secure      bool
+	CertFiles
+}
+
+// WebhookOptions say whether and where webhooks are served.
+type WebhookOptions struct {
+	// Enabled is false for --webhooks=off: no server and no certificates.
+	Enabled bool
+	// Host is the address to serve at; all of them when empty.
+	Host string
+	// Port is 1 to 65535.
+	Port int
+	// CertFiles are used instead of certificates of our own when Dir is set.
+	CertFiles
+	// ServiceName is the Service the API server calls, which the
+	// certificate is for.
+	ServiceName string
+	// ValidatingConfiguration and MutatingConfiguration are the objects that
+	// get the certificate authority.
+	ValidatingConfiguration string
+	MutatingConfiguration   string
+}
+
+// CertFiles name a certificate and its key in a directory, which may change
+// while the manager runs.
+type CertFiles struct {
+	Dir, Cert, Key string
+}
+
+// defaultNamespace is where the install tree puts everything.
+const defaultNamespace = "switchyard-system"
+
+// Defaults fills in what is not set.
+func (o *Options) Defaults() {
+	if o.Namespace == "" {
+		o.Namespace = os.Getenv("POD_NAMESPACE")
+	}
+	if o.Namespace == "" {
+		o.Namespace = defaultNamespace
+	}
+	files := CertFiles{Cert: "tls.crt", Key: "tls.key"}
+	o.ProbeBindAddress = ":8081"
+	o.Metrics = MetricsOptions{BindAddress: "0", Secure: true, CertFiles: files}
+	o.Webhooks = WebhookOptions{
+		Enabled: true, Port: 9443, CertFiles: files,
+		ServiceName:             "switchyard-webhook-service",
+		ValidatingConfiguration: "switchyard-validating-webhook-configuration",
+		MutatingConfiguration:   "switchyard-mutating-webhook-configuration",
+	}
+	o.Rules = webhooks.Severities{}
+}
+
+func (o *Options) flagSet() *flag.FlagSet {
+	flags := flag.NewFlagSet("switchyard-manager", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // Main prints the error, once, and help when asked.
+	o.AddFlags(flags)
+	return flags
+}
+
+// AddFlags registers the flags with the present values as defaults.
+func (o *Options) AddFlags(flags *flag.FlagSet) {
+	flags.StringVar(&o.Kubeconfig, "kubeconfig", o.Kubeconfig, "Kubeconfig `file`; without it $KUBECONFIG, the pod's own account, or ~/.kube/config.")
+	flags.StringVar(&o.Namespace, "namespace", o.Namespace, "`Namespace` of the lease and of the certificate secret; $POD_NAMESPACE when not given.")
+	flags.StringVar(&o.ConfigFile, "config", o.ConfigFile, "Configuration `file`, which flags override.")
+	flags.BoolVar(&o.Version, "version", false, "Print the version and exit.")
+	flags.BoolVar(&o.LeaderElect, "leader-elect", o.LeaderElect, "Let one of several replicas run the controllers. Webhooks are served by all.")
+	flags.StringVar(&o.ProbeBindAddress, "health-probe-bind-address", o.ProbeBindAddress, "`Address` of /healthz and /readyz; 0 serves none.")
+	flags.BoolVar(&o.EnableHTTP2, "enable-http2", o.EnableHTTP2, "Serve HTTP/2 for metrics and webhooks (off because of CVE-2023-44487 and its kin).")
+	o.addMetricsFlags(flags)
+	o.addWebhookFlags(flags)
+	flags.Func("rule", "Severity of one admission `rule`, for example X12=off; deny, warn or off. May be given again.", func(text string) error {
+		o.rules = append(o.rules, text)
+		return webhooks.Severities{}.SetText(text)
+	})
+	o.Zap.BindFlags(flags)
+}
+
+func (o *Options) addMetricsFlags(flags *flag.FlagSet) {
+	flags.StringVar(&o.Metrics.BindAddress, "metrics-bind-address", o.Metrics.BindAddress, "`Address` of /metrics, for example :8443; 0 serves none.")
+	flags.BoolVar(&o.Metrics.Secure, "metrics-secure", o.Metrics.Secure, "Serve metrics by HTTPS, to those whom the API server allows.")
+	flags.StringVar(&o.Metrics.Dir, "metrics-cert-path", o.Metrics.Dir, "`Directory` of the metrics certificate; self-signed when not given.")
+	flags.StringVar(&o.Metrics.Cert, "metrics-cert-name", o.Metrics.Cert, "Metrics certificate `file` in that directory.")
+	flags.StringVar(&o.Metrics.Key, "metrics-cert-key", o.Metrics.Key, "Metrics key `file` in that directory.")
+}
+
+func (o *Options) addWebhookFlags(flags *flag.FlagSet) {
+	flags.Var(onOff{&o.Webhooks.Enabled}, "webhooks", "Serve the admission webhooks: `on or off`. Off needs no certificates.")
+	flags.IntVar(&o.Webhooks.Port, "webhook-port", o.Webhooks.Port, "`Port` of the admission webhooks.")
+	flags.StringVar(&o.Webhooks.Dir, "webhook-cert-path", o.Webhooks.Dir, "`Directory` of a certificate that someone else renews; without it the manager makes and renews its own.")
+	flags.StringVar(&o.Webhooks.Cert, "webhook-cert-name", o.Webhooks.Cert, "Webhook certificate `file` in that directory.")
+	flags.StringVar(&o.Webhooks.Key, "webhook-cert-key", o.Webhooks.Key, "Webhook key `file` in that directory.")
+}
+
+// parse reads the command line and the configuration file into the options.
+func (o *Options) parse(flags *flag.FlagSet, args []string) error {
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return err
+	} else if err != nil {
+		return fmt.Errorf("%w; switchyard-manager --help lists the flags", err)
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("%q is no flag; switchyard-manager --help lists the flags", flags.Arg(0))
+	}
+	if err := o.loadConfig(); err != nil {
+		return err
+	}
+	return o.Validate()
+}
+
+// Validate reports everything that is wrong, not only the first.
+func (o *Options) Validate() error {
+	errs := []error{
+		validateAddress("--health-probe-bind-address", o.ProbeBindAddress),
+		validateAddress("--metrics-bind-address", o.Metrics.BindAddress),
+	}
+	if o.Webhooks.Enabled && (o.Webhooks.Port < 1 || o.Webhooks.Port > 65535) {
+		errs = append(errs, fmt.Errorf("--webhook-port %d is no port: use 1 to 65535", o.Webhooks.Port))
+	}
+	if served(o.ProbeBindAddress) && o.ProbeBindAddress == o.Metrics.BindAddress {
+		errs = append(errs, fmt.Errorf("--health-probe-bind-address and --metrics-bind-address are both %s: give each its own port", o.ProbeBindAddress))
+	}
+	if o.Namespace == "" {
+		errs = append(errs, errors.New("--namespace is empty: name the one the manager runs in"))
+	}
+	errs = append(errs, o.Webhooks.validate("--webhook-cert-path"), o.Metrics.validate("--metrics-cert-path"))
+	return errors.Join(errs...)
+}
+
+// served tells whether an address is one to serve at.
+func served(address string) bool { return address != "" && address != "0" }
+
+func validateAddress(name, address string) error {
+	if !served(address) {
+		return nil
+	}
+	if _, _, err := net.SplitHostPort(address); err != nil {
+		return fmt.Errorf("%s %q is no address to listen at (%w): use host:port, :port, or 0 for none", name, address, err)
+	}
+	return nil
+}
+
+func (f CertFiles) validate(name string) error {
+	if f.Dir == "" {
+		return nil
+	}
+	if _, err := os.Stat(f.Dir); err != nil {
+		return fmt.Errorf("%s: %w; mount the certificate there, or leave the flag out", name, err)
+	}
+	return nil
+}
+
+// onOff is a flag that reads on and off.
+type onOff struct{ value *bool }
+
+func (f onOff) String() string {
+	if f.value != nil && *f.value {
+		return "on"
+	}
+	return "off"
+}
+
+func (f onOff) Set(text string) error {
+	switch strings.ToLower(text) {
+	case "on", "true":
+		*f.value = true
+	case "off", "false":
+		*f.value = false
+	default:
+		return errors.New("use on or off")
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+
+	"switchyard.dev/switchyard/webhooks"
+)
+
+// parts is what the manager is made of, as far as probes ask for it.
+type parts struct {
+	// webhooks is nil with --webhooks=off.
+	webhooks *webhookStarter
+}
+
+// setupParts adds everything that runs to the manager.
+func setupParts(ctx context.Context, mgr ctrl.Manager, options Options, certs *certificates) (*parts, error) {
+	parts := &parts{}
+	if options.Webhooks.Enabled {
+		if err := webhooks.SetupIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
+			return nil, err
+		}
+		if err := certs.setup(ctx, mgr, options); err != nil {
+			return nil, err
+		}
+		parts.webhooks = &webhookStarter{manager: mgr, certs: certs, register: func() error {
+			return webhooks.SetupValidatingWebhooks(mgr, validation(mgr, options))
+		}}
+		if err := mgr.Add(parts.webhooks); err != nil {
+			return nil, fmt.Errorf("setting up the webhooks: %w", err)
+		}
+	}
+	// +kubebuilder:scaffold:builder
+	return parts, nil
+}
+
+func validation(mgr ctrl.Manager, options Options) webhooks.Validation {
+	return webhooks.Validation{
+		World:      &webhooks.Cluster{Cached: mgr.GetClient(), Live: mgr.GetAPIReader()},
+		Severities: options.Rules,
+		Exempt:     webhooks.Exemptions{Namespace: options.Namespace},
+	}
+}
+
+// webhookStarter registers the webhooks, and with the first of them starts the
+// server, when there is a certificate and the caches hold what is there.
+type webhookStarter struct {
+	manager  ctrl.Manager
+	certs    *certificates
+	register func() error
+	done     atomic.Bool
+}
+
+// NeedLeaderElection lets every replica serve.
+func (w *webhookStarter) NeedLeaderElection() bool { return false }
+
+// Start implements manager.Runnable. It runs after the caches have synced.
+func (w *webhookStarter) Start(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-w.certs.ready:
+	}
+	if err := w.register(); err != nil {
+		return err
+	}
+	w.done.Store(true)
+	return nil
+}
+
+// check implements healthz.Checker.
+func (w *webhookStarter) check(request *http.Request) error {
+	if !w.done.Load() {
+		return errors.New("the webhooks wait for their certificate")
+	}
+	return w.manager.GetWebhookServer().StartedChecker()(request)
+}
+
+// addChecks makes /readyz true when caches are synced and everything that
+// answers for us does. /healthz only says that the process is alive: a restart
+// would not make the API server come back.
+func addChecks(mgr ctrl.Manager, parts *parts) error {
+	errs := []error{
+		mgr.AddHealthzCheck("ping", healthz.Ping),
+		mgr.AddReadyzCheck("caches", func(request *http.Request) error {
+			ctx, cancel := context.WithTimeout(request.Context(), 100*time.Millisecond)
+			defer cancel()
+			if !mgr.GetCache().WaitForCacheSync(ctx) {
+				return errors.New("the caches are not in sync yet")
+			}
+			return nil
+		}),
+	}
+	if parts.webhooks != nil {
+		errs = append(errs, mgr.AddReadyzCheck("webhooks", parts.webhooks.check))
+	}
+	return errors.Join(errs...)
+}

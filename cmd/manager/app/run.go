@@ -1,0 +1,136 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/webhook"
+
+	"switchyard.dev/switchyard/internal/version"
+)
+
+var scheme = runtime.NewScheme()
+
+func init() {
+	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
+	// +kubebuilder:scaffold:scheme
+}
+
+// Run finds the API server, waits for it, and runs until the context ends or
+// something fails that a restart is the answer to.
+func Run(ctx context.Context, options Options) error {
+	config, err := restConfig(options.Kubeconfig)
+	if err != nil {
+		return err
+	}
+	log := ctrl.Log.WithName("manager")
+	log.Info("Starting", "version", version.String(), "namespace", options.Namespace)
+	if err := waitForAPIServer(ctrl.LoggerInto(ctx, log), config, apiServerRetry); err != nil {
+		return err
+	}
+	return Serve(ctx, config, options)
+}
+
+// Serve runs the manager against an API server that answers.
+func Serve(ctx context.Context, config *rest.Config, options Options) error {
+	config = rest.CopyConfig(config)
+	config.UserAgent = "switchyard-manager/" + version.String()
+	// The API server's own priority and fairness paces us, by flow, better
+	// than one limit for everything could.
+	config.QPS = -1
+	certs, err := newCertificates(options)
+	if err != nil {
+		return err
+	}
+	defer certs.remove()
+	mgr, err := ctrl.NewManager(config, managerOptions(options, certs))
+	if err != nil {
+		return fmt.Errorf("starting the manager: %w", err)
+	}
+	parts, err := setupParts(ctx, mgr, options, certs)
+	if err != nil {
+		return err
+	}
+	if err := addChecks(mgr, parts); err != nil {
+		return fmt.Errorf("adding probes: %w", err)
+	}
+	if err := mgr.Start(ctx); err != nil {
+		return fmt.Errorf("running the manager: %w", err)
+	}
+	return nil
+}
+
+func managerOptions(options Options, certs *certificates) ctrl.Options {
+	return ctrl.Options{
+		Scheme:                  scheme,
+		Cache:                   cacheOptions(options.Namespace, certificateSecret),
+		Metrics:                 metricsOptions(options),
+		HealthProbeBindAddress:  options.ProbeBindAddress,
+		WebhookServer:           webhookServer(options, certs),
+		LeaderElection:          options.LeaderElect,
+		LeaderElectionID:        "manager.switchyard.dev",
+		LeaderElectionNamespace: options.Namespace,
+		// The process ends right after the manager, so the next leader need
+		// not wait for the lease to run out.
+		LeaderElectionReleaseOnCancel: true,
+	}
+}
+
+func metricsOptions(options Options) metricsserver.Options {
+	metrics := metricsserver.Options{
+		BindAddress:   options.Metrics.BindAddress,
+		SecureServing: options.Metrics.Secure,
+		TLSOpts:       tlsOptions(options),
+	}
+	if options.Metrics.Secure {
+		metrics.FilterProvider = filters.WithAuthenticationAndAuthorization
+	}
+	if files := options.Metrics.CertFiles; files.Dir != "" {
+		metrics.CertDir, metrics.CertName, metrics.KeyName = files.Dir, files.Cert, files.Key
+	}
+	return metrics
+}
+
+func webhookServer(options Options, certs *certificates) webhook.Server {
+	return webhook.NewServer(webhook.Options{
+		Host:     options.Webhooks.Host,
+		Port:     options.Webhooks.Port,
+		CertDir:  certs.files.Dir,
+		CertName: certs.files.Cert,
+		KeyName:  certs.files.Key,
+		TLSOpts:  tlsOptions(options),
+	})
+}
+
+// tlsOptions turn HTTP/2 off unless it is wanted: one connection can open
+// streams faster than they are served (CVE-2023-44487, CVE-2023-39325).
+func tlsOptions(options Options) []func(*tls.Config) {
+	if options.EnableHTTP2 {
+		return nil
+	}
+	return []func(*tls.Config){func(config *tls.Config) { config.NextProtos = []string{"http/1.1"} }}
+}
