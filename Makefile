@@ -77,7 +77,7 @@ tidy: ## Run go mod tidy in every module.
 verify: ## Check formatting, licences, tidiness, vet and that generated files are up to date.
 	@hack/verify.sh
 
-GOLANGCI_LINT_VERSION ?= v2.5.0
+GOLANGCI_LINT_VERSION ?= v2.15.0
 GOLANGCI_LINT := $(BIN)/golangci-lint-$(GOLANGCI_LINT_VERSION)
 $(GOLANGCI_LINT):
 	GOBIN=$(BIN) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
