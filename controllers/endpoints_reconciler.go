@@ -1,0 +1,224 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+	endpointsliceutil "k8s.io/endpointslice/util"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+)
+
+const (
+	// EndpointsControllerName is the managed-by value of kube-controller-manager's
+	// endpoints-controller, whose place EndpointsReconciler takes.
+	EndpointsControllerName = "endpoint-controller"
+
+	endpointsFieldManager = "switchyard-endpoints-controller"
+)
+
+// +kubebuilder:rbac:groups="",resources=services;pods,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=endpoints,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups="",resources=endpoints/restricted,verbs=create
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// EndpointsReconciler keeps the legacy Endpoints object of every Service that has
+// a selector, for those who still read it. All it decides is desiredEndpoints.
+type EndpointsReconciler struct {
+	// Client reads from the manager's cache and writes.
+	Client client.Client
+	// Options are the tunables; zero values are defaulted.
+	Options EndpointsOptions
+	// Guard, when set, must agree before the first request is worked on.
+	Guard *WriterGuard
+
+	services *selectorIndex
+	triggers *endpointsliceutil.TriggerTimeTracker
+	writes   *writeTracker
+	recorder legacyRecorder
+}
+
+// Reconcile brings the Endpoints of one Service in line with its pods.
+func (r *EndpointsReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	var service corev1.Service
+	err := r.Client.Get(ctx, request.NamespacedName, &service)
+	switch {
+	case apierrors.IsNotFound(err):
+		return ctrl.Result{}, r.removeOrphan(ctx, request.NamespacedName)
+	case err != nil:
+		return ctrl.Result{}, err
+	case service.Spec.Type == corev1.ServiceTypeExternalName || len(service.Spec.Selector) == 0:
+		// Whoever made such a Service writes its Endpoints too.
+		return ctrl.Result{}, nil
+	}
+	wait, err := r.sync(ctx, &service)
+	return ctrl.Result{RequeueAfter: wait}, err
+}
+
+// sync returns how long to wait when the cache has not caught up with our writes.
+func (r *EndpointsReconciler) sync(ctx context.Context, service *corev1.Service) (time.Duration, error) {
+	key := client.ObjectKeyFromObject(service)
+	pods, err := selectedPods(ctx, r.Client, service)
+	if err != nil {
+		return 0, err
+	}
+	current, err := r.current(ctx, key)
+	if err != nil {
+		return 0, err
+	}
+	if current != nil && r.writes.superseded(current) {
+		return lagRetry, nil
+	}
+	trigger := r.triggers.ComputeEndpointLastChangeTriggerTime(key.Namespace, service, pods)
+	desired := desiredEndpoints(current, service, pods)
+	if current != nil && endpointsEqual(current, desired) {
+		return 0, nil
+	}
+	setTriggerTime(desired, trigger)
+	return r.write(ctx, service, current, desired)
+}
+
+func (r *EndpointsReconciler) current(ctx context.Context, key types.NamespacedName) (*corev1.Endpoints, error) {
+	var endpoints corev1.Endpoints
+	if err := r.Client.Get(ctx, key, &endpoints); err != nil {
+		return nil, client.IgnoreNotFound(err)
+	}
+	return &endpoints, nil
+}
+
+// endpointsEqual compares what we decide. Subsets are compared packed: another
+// writer, or an earlier version, may order the same content differently.
+func endpointsEqual(current, desired *corev1.Endpoints) bool {
+	return apiequality.Semantic.DeepEqual(repackSubsets(current.Subsets), repackSubsets(desired.Subsets)) &&
+		apiequality.Semantic.DeepEqual(current.Labels, desired.Labels) &&
+		current.Annotations[corev1.EndpointsOverCapacity] == desired.Annotations[corev1.EndpointsOverCapacity]
+}
+
+func (r *EndpointsReconciler) write(ctx context.Context, service *corev1.Service, current, desired *corev1.Endpoints) (time.Duration, error) {
+	key := client.ObjectKeyFromObject(service)
+	verb, reason, write := "update", "FailedToUpdateEndpoint", func() error { return r.Client.Update(ctx, desired) }
+	if current == nil {
+		if service.DeletionTimestamp != nil {
+			return 0, nil
+		}
+		verb, reason, write = "create", "FailedToCreateEndpoint", func() error { return r.Client.Create(ctx, desired) }
+	}
+	err := write()
+	switch {
+	case err == nil:
+		r.writes.wrote(current, desired)
+		ctrl.LoggerFrom(ctx).V(2).Info("Wrote Endpoints", "verb", verb, "subsets", len(desired.Subsets))
+		return 0, nil
+	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+		return 0, nil
+	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err), current != nil && apierrors.IsNotFound(err):
+		// The cache is behind; what it is about to show has to be read first.
+		return lagRetry, nil
+	}
+	r.recorder.Eventf(service, corev1.EventTypeWarning, reason, "Failed to %s endpoint %s: %v", verb, key, err)
+	return 0, fmt.Errorf("writing Endpoints %s: %w", key, err)
+}
+
+// removeOrphan deletes Endpoints whose Service is gone. The API server does that
+// too when it deletes a Service, but we may have written after it did. Locks of
+// old leader elections live in Endpoints without a Service.
+func (r *EndpointsReconciler) removeOrphan(ctx context.Context, key types.NamespacedName) error {
+	r.triggers.DeleteService(key.Namespace, key.Name)
+	r.writes.forget(key)
+	orphan, err := r.current(ctx, key)
+	if err != nil || orphan == nil || isLeaderLock(orphan) {
+		return err
+	}
+	// What is at that name may be another object than the one we have looked at.
+	same := client.Preconditions{UID: &orphan.UID, ResourceVersion: &orphan.ResourceVersion}
+	err = r.Client.Delete(ctx, orphan, same)
+	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("deleting Endpoints %s without a Service: %w", key, err)
+	}
+	ctrl.LoggerFrom(ctx).V(2).Info("Deleted Endpoints without a Service")
+	return nil
+}
+
+func isLeaderLock(object metav1.Object) bool {
+	_, held := object.GetAnnotations()[resourcelock.LeaderElectionRecordAnnotationKey]
+	return held
+}
+
+// SetupWithManager registers the watches.
+func (r *EndpointsReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	r.Options.Default()
+	if r.Client == nil {
+		r.Client = mgr.GetClient()
+	}
+	r.Client = client.WithFieldOwner(r.Client, endpointsFieldManager)
+	r.services = newSelectorIndex()
+	r.triggers = endpointsliceutil.NewTriggerTimeTracker()
+	r.writes = newWriteTracker()
+	r.recorder = legacyRecorder{mgr.GetEventRecorder(endpointsFieldManager)}
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("endpoints").
+		WithOptions(r.Options.controller()).
+		Watches(&corev1.Service{}, serviceEvents(r.services)).
+		Watches(&corev1.Pod{}, podEvents(r.services, r.Options.BatchPeriod)).
+		Watches(&corev1.Endpoints{}, r.endpointsEvents()).
+		WatchesRawSource(r.Guard.source()).
+		Complete(r)
+}
+
+// endpointsEvents repairs what others did to our objects. All objects that exist
+// at the start are queued, which finds those whose Service went while nobody
+// looked; afterwards only those labelled as ours, since people may well create
+// Endpoints before the Service they are for.
+func (r *EndpointsReconciler) endpointsEvents() handler.EventHandler {
+	add := func(queue requestQueue, object client.Object) {
+		queue.AddAfter(requestFor(client.ObjectKeyFromObject(object)), r.Options.BatchPeriod)
+	}
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, queue requestQueue) {
+			if e.IsInInitialList || managedEndpoints(e.Object) && !r.writes.isOwn(e.Object) {
+				add(queue, e.Object)
+			}
+		},
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, queue requestQueue) {
+			ours := managedEndpoints(e.ObjectOld) || managedEndpoints(e.ObjectNew)
+			if ours && !r.writes.isOwn(e.ObjectNew) {
+				add(queue, e.ObjectNew)
+			}
+		},
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, queue requestQueue) {
+			add(queue, e.Object)
+		},
+	}
+}
+
+func managedEndpoints(object metav1.Object) bool {
+	return object.GetLabels()[endpointsManagedByLabel] == EndpointsControllerName
+}

@@ -1,0 +1,263 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/endpointslice"
+	endpointslicemetrics "k8s.io/endpointslice/metrics"
+	endpointsliceutil "k8s.io/endpointslice/util"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+)
+
+const (
+	// EndpointSliceControllerName is the managed-by value of kube-controller-manager's
+	// endpointslice-controller, whose place EndpointSliceReconciler takes.
+	EndpointSliceControllerName = "endpointslice-controller.k8s.io"
+
+	endpointSliceFieldManager = "switchyard-endpointslice-controller"
+)
+
+// +kubebuilder:rbac:groups="",resources=services;pods;nodes,verbs=get;list;watch
+// +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups="",resources=services/finalizers,verbs=update
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// EndpointSliceReconciler keeps the EndpointSlices of every Service that has a
+// selector. What a slice holds and how endpoints are packed into slices is
+// k8s.io/endpointslice's work (KEP-3685); this type finds out which Service needs
+// it and when.
+type EndpointSliceReconciler struct {
+	// Client reads from the manager's cache and deletes what is left over.
+	Client client.Client
+	// Options are the tunables; zero values are defaulted.
+	Options EndpointsOptions
+	// Guard, when set, must agree before the first request is worked on.
+	Guard *WriterGuard
+
+	owner    sliceOwner
+	services *selectorIndex
+	triggers *endpointsliceutil.TriggerTimeTracker
+	topology *zoneTopology
+	planner  *endpointslice.Reconciler
+	recorder legacyRecorder
+	lag      *cacheLag
+}
+
+// Reconcile brings the slices of one Service in line with its pods. The empty
+// request stands for the nodes and their zones.
+func (r *EndpointSliceReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	if err := r.topology.ensure(ctx); err != nil {
+		return ctrl.Result{}, err
+	}
+	if request == nodesRequest {
+		return ctrl.Result{}, r.topology.refresh(ctx)
+	}
+	wait, err := r.sync(ctx, request.NamespacedName)
+	endpointslicemetrics.EndpointSliceSyncs.WithLabelValues(syncResult(wait, err)).Inc()
+	return ctrl.Result{RequeueAfter: wait}, err
+}
+
+// sync returns how long to wait when the cache has not caught up with our writes.
+func (r *EndpointSliceReconciler) sync(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
+	var service corev1.Service
+	err := r.Client.Get(ctx, key, &service)
+	switch {
+	case apierrors.IsNotFound(err):
+		// The slices themselves have an owner and go with it.
+		r.forget(key)
+		return 0, nil
+	case err != nil:
+		return 0, err
+	case service.Spec.Type == corev1.ServiceTypeExternalName:
+		return 0, nil
+	case len(service.Spec.Selector) == 0:
+		return 0, r.handOver(ctx, key)
+	}
+	return r.syncService(ctx, &service)
+}
+
+func (r *EndpointSliceReconciler) syncService(ctx context.Context, service *corev1.Service) (time.Duration, error) {
+	key := client.ObjectKeyFromObject(service)
+	pods, err := selectedPods(ctx, r.Client, service)
+	if err != nil {
+		return 0, err
+	}
+	existing, err := r.owner.list(ctx, r.Client, key)
+	if err != nil {
+		return 0, err
+	}
+	if r.owner.tracker.StaleSlices(service, existing) {
+		if wait := r.lag.wait(key); wait > 0 {
+			return wait, nil
+		}
+		// An expected slice was created and deleted between two looks of the
+		// informer, or the watch is broken: what the cache says is the best there is.
+		r.owner.tracker.DeleteService(key.Namespace, key.Name)
+	}
+	r.lag.caughtUp(key)
+	trigger := r.triggers.ComputeEndpointLastChangeTriggerTime(key.Namespace, service, pods)
+	if err := r.planner.Reconcile(ctrl.LoggerFrom(ctx), service, pods, existing, trigger); err != nil {
+		r.recorder.Eventf(service, corev1.EventTypeWarning, "FailedToUpdateEndpointSlices",
+			"Error updating Endpoint Slices for Service %s: %v", key, err)
+		return 0, fmt.Errorf("updating EndpointSlices of Service %s: %w", key, err)
+	}
+	return 0, nil
+}
+
+// handOver removes the slices of a Service that has lost its selector, once
+// somebody else describes its endpoints: a mirrored or a hand-made slice. Until
+// then they stay, as they do upstream, and keep the Service reachable; kept
+// any longer they would send traffic to pods nobody looks after
+// (kubernetes/kubernetes issues 103804, 97424).
+func (r *EndpointSliceReconciler) handOver(ctx context.Context, key types.NamespacedName) error {
+	r.forget(key)
+	own, err := r.owner.list(ctx, r.Client, key)
+	if err != nil || len(own) == 0 {
+		return err
+	}
+	var all discoveryv1.EndpointSliceList
+	if err := r.Client.List(ctx, &all, client.InNamespace(key.Namespace),
+		client.MatchingLabels{discoveryv1.LabelServiceName: key.Name}, client.UnsafeDisableDeepCopy); err != nil {
+		return err
+	}
+	if !hasForeignSlice(r.owner, all.Items) {
+		return nil
+	}
+	ctrl.LoggerFrom(ctx).V(2).Info("Removing EndpointSlices of a Service that has lost its selector", "slices", len(own))
+	return deleteSlices(ctx, r.Client, own)
+}
+
+func hasForeignSlice(owner sliceOwner, slices []discoveryv1.EndpointSlice) bool {
+	for i := range slices {
+		if !owner.owns(&slices[i]) && slices[i].DeletionTimestamp == nil {
+			return true
+		}
+	}
+	return false
+}
+
+func deleteSlices(ctx context.Context, writer client.Client, slices []*discoveryv1.EndpointSlice) error {
+	var errs []error
+	for _, slice := range slices {
+		if err := client.IgnoreNotFound(writer.Delete(ctx, slice)); err != nil {
+			errs = append(errs, fmt.Errorf("deleting EndpointSlice %s: %w", client.ObjectKeyFromObject(slice), err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// selectedPods reads, without copying, what nobody here writes to.
+func selectedPods(ctx context.Context, reader client.Reader, service *corev1.Service) ([]*corev1.Pod, error) {
+	var list corev1.PodList
+	err := reader.List(ctx, &list, client.InNamespace(service.Namespace),
+		client.MatchingLabels(service.Spec.Selector), client.UnsafeDisableDeepCopy)
+	if err != nil {
+		return nil, fmt.Errorf("listing the pods of Service %s: %w", client.ObjectKeyFromObject(service), err)
+	}
+	pods := make([]*corev1.Pod, len(list.Items))
+	for i := range list.Items {
+		pods[i] = &list.Items[i]
+	}
+	return pods, nil
+}
+
+func (r *EndpointSliceReconciler) forget(key types.NamespacedName) {
+	r.triggers.DeleteService(key.Namespace, key.Name)
+	r.planner.DeleteService(key.Namespace, key.Name)
+	r.owner.tracker.DeleteService(key.Namespace, key.Name)
+	r.lag.caughtUp(key)
+}
+
+// SetupWithManager registers the watches. The library wants a clientset; it gets
+// one of its own, whose user agent makes the API server record our field manager.
+func (r *EndpointSliceReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	ctx := context.Background()
+	r.Options.Default()
+	registerSliceMetrics()
+	clientset, err := kubernetes.NewForConfig(configFor(mgr.GetConfig(), endpointSliceFieldManager))
+	if err != nil {
+		return fmt.Errorf("creating the EndpointSlice client: %w", err)
+	}
+	if r.Client == nil {
+		r.Client = mgr.GetClient()
+	}
+	r.owner = newSliceOwner(EndpointSliceControllerName)
+	r.services = newSelectorIndex()
+	r.triggers = endpointsliceutil.NewTriggerTimeTracker()
+	r.recorder = legacyRecorder{mgr.GetEventRecorder(endpointSliceFieldManager)}
+	r.lag = newCacheLag(time.Now)
+	if r.topology, err = newZoneTopology(ctx, mgr, r.services); err != nil {
+		return err
+	}
+	r.planner = endpointslice.NewReconciler(clientset, r.topology.nodes, r.Options.MaxEndpointsPerSlice, r.owner.tracker,
+		r.topology.cache, r.recorder, EndpointSliceControllerName, endpointslice.WithPreferSameTrafficDistributionEnabled(true))
+	if err := r.owner.registerIndex(ctx, mgr.GetFieldIndexer()); err != nil {
+		return err
+	}
+	return r.watch(mgr)
+}
+
+func (r *EndpointSliceReconciler) watch(mgr ctrl.Manager) error {
+	delay := max(sliceRepairDelay, r.Options.BatchPeriod)
+	// A foreign slice matters only where ours may be in its way: handOver.
+	foreign := func(service types.NamespacedName) bool { return !r.services.Has(service) }
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("endpointslice").
+		WithOptions(r.Options.controller()).
+		Watches(&corev1.Service{}, serviceEvents(r.services)).
+		Watches(&corev1.Pod{}, podEvents(r.services, r.Options.BatchPeriod)).
+		Watches(&corev1.Node{}, r.topology.events()).
+		Watches(&discoveryv1.EndpointSlice{}, r.owner.events(delay, foreign)).
+		WatchesRawSource(source.TypedChannel(r.topology.overloaded, queueGeneric())).
+		WatchesRawSource(r.Guard.source()).
+		Complete(r)
+}
+
+// queueGeneric queues Services that come through a channel.
+func queueGeneric() handler.TypedEventHandler[types.NamespacedName, reconcile.Request] {
+	return handler.TypedFuncs[types.NamespacedName, reconcile.Request]{
+		GenericFunc: func(_ context.Context, e event.TypedGenericEvent[types.NamespacedName], queue requestQueue) {
+			queue.Add(requestFor(e.Object))
+		},
+	}
+}
+
+func syncResult(wait time.Duration, err error) string {
+	switch {
+	case err != nil:
+		return "error"
+	case wait > 0:
+		return "stale"
+	default:
+		return "success"
+	}
+}

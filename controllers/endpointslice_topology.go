@@ -1,0 +1,191 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/endpointslice/topologycache"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+// nodesRequest is the request that stands for all nodes: however many of them
+// change, the queue holds it once.
+var nodesRequest = reconcile.Request{}
+
+// podsByNode is the cache index from a node to the pods on it.
+const podsByNode = "switchyard.dev/endpoints-pod-node"
+
+// zoneTopology follows the nodes: their zones, which every endpoint carries, and
+// the CPU they offer per zone, by which topology-mode Auto (KEP-2433) spreads hints.
+type zoneTopology struct {
+	nodes      corelisters.NodeLister
+	cache      *topologycache.TopologyCache
+	reader     client.Reader
+	services   *selectorIndex
+	overloaded chan event.TypedGenericEvent[types.NamespacedName]
+
+	mu    sync.Mutex
+	ready bool
+}
+
+func newZoneTopology(ctx context.Context, mgr ctrl.Manager, services *selectorIndex) (*zoneTopology, error) {
+	nodes, err := nodeLister(ctx, mgr)
+	if err != nil {
+		return nil, err
+	}
+	if err := mgr.GetFieldIndexer().IndexField(ctx, &corev1.Pod{}, podsByNode, nodeOfPod); err != nil {
+		return nil, fmt.Errorf("indexing pods by node: %w", err)
+	}
+	return &zoneTopology{
+		nodes:      nodes,
+		cache:      topologycache.NewTopologyCache(),
+		reader:     mgr.GetClient(),
+		services:   services,
+		overloaded: make(chan event.TypedGenericEvent[types.NamespacedName]),
+	}, nil
+}
+
+// nodeLister reads the manager's own cache in the form the library asks for.
+func nodeLister(ctx context.Context, mgr ctrl.Manager) (corelisters.NodeLister, error) {
+	informer, err := mgr.GetCache().GetInformer(ctx, &corev1.Node{})
+	if err != nil {
+		return nil, fmt.Errorf("watching nodes: %w", err)
+	}
+	shared, ok := informer.(toolscache.SharedIndexInformer)
+	if !ok {
+		return nil, fmt.Errorf("watching nodes: the cache of type %T offers no indexer; the endpoint controllers need a cluster-wide cache", informer)
+	}
+	return corelisters.NewNodeLister(shared.GetIndexer()), nil
+}
+
+func nodeOfPod(object client.Object) []string {
+	if node := object.(*corev1.Pod).Spec.NodeName; node != "" {
+		return []string{node}
+	}
+	return nil
+}
+
+// ensure makes the first request wait for the nodes. Without it a restart would
+// take the hints of every topology-aware Service away and give them back.
+func (t *zoneTopology) ensure(ctx context.Context) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ready {
+		return nil
+	}
+	if err := t.setNodes(ctx); err != nil {
+		return err
+	}
+	t.ready = true
+	return nil
+}
+
+func (t *zoneTopology) setNodes(ctx context.Context) error {
+	nodes, err := t.nodes.List(labels.Everything())
+	if err != nil {
+		return fmt.Errorf("listing nodes: %w", err)
+	}
+	t.cache.SetNodes(ctrl.LoggerFrom(ctx), nodes)
+	return nil
+}
+
+// refresh recounts the zones and queues the Services whose hints no longer fit.
+func (t *zoneTopology) refresh(ctx context.Context) error {
+	if err := t.setNodes(ctx); err != nil {
+		return err
+	}
+	for _, name := range t.cache.GetOverloadedServices() {
+		namespace, name, err := toolscache.SplitMetaNamespaceKey(name)
+		if err != nil {
+			return err
+		}
+		service := types.NamespacedName{Namespace: namespace, Name: name}
+		select {
+		case t.overloaded <- event.TypedGenericEvent[types.NamespacedName]{Object: service}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// events queues the zones' recount, and the Services with pods on a node that has
+// appeared (their endpoints were held back) or has moved to another zone (upstream
+// leaves their endpoints in the old one until something else changes).
+func (t *zoneTopology) events() handler.EventHandler {
+	return handler.Funcs{
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, queue requestQueue) {
+			queue.Add(nodesRequest)
+			if !e.IsInInitialList {
+				t.queueServicesOn(ctx, e.Object.GetName(), queue)
+			}
+		},
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, queue requestQueue) {
+			before, after := e.ObjectOld.(*corev1.Node), e.ObjectNew.(*corev1.Node)
+			if !sameZoneWeight(before, after) {
+				queue.Add(nodesRequest)
+			}
+			if before.Labels[corev1.LabelTopologyZone] != after.Labels[corev1.LabelTopologyZone] {
+				t.queueServicesOn(ctx, after.Name, queue)
+			}
+		},
+		DeleteFunc: func(_ context.Context, _ event.DeleteEvent, queue requestQueue) {
+			queue.Add(nodesRequest)
+		},
+	}
+}
+
+func (t *zoneTopology) queueServicesOn(ctx context.Context, node string, queue requestQueue) {
+	var pods corev1.PodList
+	if err := t.reader.List(ctx, &pods, client.MatchingFields{podsByNode: node}, client.UnsafeDisableDeepCopy); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Listing the pods of a node", "node", node)
+		return
+	}
+	for i := range pods.Items {
+		for _, service := range t.services.Matches(pods.Items[i].Namespace, pods.Items[i].Labels) {
+			queue.Add(requestFor(service))
+		}
+	}
+}
+
+// sameZoneWeight compares what the hints are computed from.
+func sameZoneWeight(before, after *corev1.Node) bool {
+	return nodeReady(before) == nodeReady(after) &&
+		before.Status.Allocatable.Cpu().Equal(*after.Status.Allocatable.Cpu()) &&
+		labels.Equals(before.Labels, after.Labels)
+}
+
+func nodeReady(node *corev1.Node) bool {
+	for _, condition := range node.Status.Conditions {
+		if condition.Type == corev1.NodeReady {
+			return condition.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}

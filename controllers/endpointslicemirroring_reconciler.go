@@ -1,0 +1,228 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+)
+
+const (
+	// EndpointSliceMirroringControllerName is the managed-by value of
+	// kube-controller-manager's endpointslice-mirroring-controller, whose place
+	// EndpointSliceMirroringReconciler takes.
+	EndpointSliceMirroringControllerName = "endpointslicemirroring-controller.k8s.io"
+
+	mirroringFieldManager = "switchyard-endpointslice-mirroring-controller"
+)
+
+// +kubebuilder:rbac:groups="",resources=services;endpoints,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=endpoints/finalizers,verbs=update
+// +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// EndpointSliceMirroringReconciler copies Endpoints that somebody made by hand,
+// for a Service without a selector, into EndpointSlices, which is all that
+// proxies read. What the copies look like is planMirror's decision.
+type EndpointSliceMirroringReconciler struct {
+	// Client reads from the manager's cache and writes.
+	Client client.Client
+	// Options are the tunables; zero values are defaulted.
+	Options EndpointsOptions
+	// Guard, when set, must agree before the first request is worked on.
+	Guard *WriterGuard
+
+	owner    sliceOwner
+	recorder legacyRecorder
+	lag      *cacheLag
+}
+
+// Reconcile mirrors one Endpoints object, or removes the mirror of one that is
+// gone or not to be mirrored any more.
+func (r *EndpointSliceMirroringReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	key := request.NamespacedName
+	endpoints, service, err := r.source(ctx, key)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	existing, err := r.owner.list(ctx, r.Client, key)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if !shouldMirror(endpoints, service) {
+		r.owner.tracker.DeleteService(key.Namespace, key.Name)
+		r.lag.caughtUp(key)
+		return ctrl.Result{}, deleteSlices(ctx, r.Client, existing)
+	}
+	if r.owner.tracker.StaleSlices(service, existing) {
+		if wait := r.lag.wait(key); wait > 0 {
+			return ctrl.Result{RequeueAfter: wait}, nil
+		}
+		r.owner.tracker.DeleteService(key.Namespace, key.Name)
+	}
+	r.lag.caughtUp(key)
+	plan := planMirror(endpoints, existing, r.Options.MaxEndpointsPerSubset)
+	r.report(endpoints, plan)
+	return r.apply(ctx, endpoints, plan)
+}
+
+// source reads the Endpoints and the Service of a name; what does not exist is nil.
+func (r *EndpointSliceMirroringReconciler) source(ctx context.Context, key types.NamespacedName) (*corev1.Endpoints, *corev1.Service, error) {
+	endpoints, service := &corev1.Endpoints{}, &corev1.Service{}
+	if err := r.Client.Get(ctx, key, endpoints); apierrors.IsNotFound(err) {
+		endpoints = nil
+	} else if err != nil {
+		return nil, nil, err
+	}
+	if err := r.Client.Get(ctx, key, service); apierrors.IsNotFound(err) {
+		service = nil
+	} else if err != nil {
+		return nil, nil, err
+	}
+	return endpoints, service, nil
+}
+
+// report tells the user about addresses that are left out.
+func (r *EndpointSliceMirroringReconciler) report(endpoints *corev1.Endpoints, plan mirrorPlan) {
+	mirroredSkipped.Observe(float64(plan.invalid + plan.surplus))
+	if plan.invalid > 0 {
+		r.recorder.Eventf(endpoints, corev1.EventTypeWarning, "InvalidIPAddress",
+			"Skipped %d invalid IP addresses when mirroring to EndpointSlices", plan.invalid)
+	}
+	if plan.surplus > 0 {
+		r.recorder.Eventf(endpoints, corev1.EventTypeWarning, "TooManyAddressesToMirror",
+			"A max of %d addresses can be mirrored to EndpointSlices per Endpoints subset. %d addresses were skipped",
+			r.Options.MaxEndpointsPerSubset, plan.surplus)
+	}
+}
+
+// apply writes the plan; what fails does not stop the rest.
+func (r *EndpointSliceMirroringReconciler) apply(ctx context.Context, endpoints *corev1.Endpoints, plan mirrorPlan) (ctrl.Result, error) {
+	var errs []error
+	if endpoints.DeletionTimestamp == nil {
+		for _, slice := range plan.create {
+			errs = append(errs, r.written("create", slice, r.Client.Create(ctx, slice)))
+		}
+	}
+	for _, slice := range plan.update {
+		errs = append(errs, r.written("update", slice, r.Client.Update(ctx, slice)))
+	}
+	for _, slice := range plan.remove {
+		err := client.IgnoreNotFound(r.Client.Delete(ctx, slice))
+		if err == nil {
+			r.owner.tracker.ExpectDeletion(slice)
+			mirroredChanges.WithLabelValues("delete").Inc()
+		}
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return ctrl.Result{}, fmt.Errorf("mirroring Endpoints %s: %w", client.ObjectKeyFromObject(endpoints), err)
+	}
+	return ctrl.Result{}, nil
+}
+
+// written tracks a successful write. A namespace on its way out takes no new
+// objects, and there is no use in trying again.
+func (r *EndpointSliceMirroringReconciler) written(verb string, slice *discoveryv1.EndpointSlice, err error) error {
+	switch {
+	case err == nil:
+		r.owner.tracker.Update(slice)
+		mirroredChanges.WithLabelValues(verb).Inc()
+		return nil
+	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+		return nil
+	}
+	return fmt.Errorf("%s EndpointSlice %s%s: %w", verb, slice.Name, slice.GenerateName, err)
+}
+
+// SetupWithManager registers the watches.
+func (r *EndpointSliceMirroringReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	ctx := context.Background()
+	r.Options.Default()
+	registerMirroringMetrics()
+	if r.Client == nil {
+		r.Client = mgr.GetClient()
+	}
+	r.Client = client.WithFieldOwner(r.Client, mirroringFieldManager)
+	r.owner = newSliceOwner(EndpointSliceMirroringControllerName)
+	r.recorder = legacyRecorder{mgr.GetEventRecorder(mirroringFieldManager)}
+	r.lag = newCacheLag(time.Now)
+	if err := r.owner.registerIndex(ctx, mgr.GetFieldIndexer()); err != nil {
+		return err
+	}
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("endpointslice-mirroring").
+		WithOptions(r.Options.controller()).
+		Watches(&corev1.Endpoints{}, mirrorSourceEvents()).
+		Watches(&corev1.Service{}, selectorChangeEvents()).
+		Watches(&discoveryv1.EndpointSlice{}, r.owner.events(r.Options.BatchPeriod, nil)).
+		WatchesRawSource(r.Guard.source()).
+		Complete(r)
+}
+
+// mirrorSourceEvents queues Endpoints that are or were to be mirrored.
+func mirrorSourceEvents() handler.EventHandler {
+	add := func(queue requestQueue, objects ...client.Object) {
+		for _, object := range objects {
+			if mayMirror(object) {
+				queue.Add(requestFor(client.ObjectKeyFromObject(object)))
+				return
+			}
+		}
+	}
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, queue requestQueue) { add(queue, e.Object) },
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, queue requestQueue) { add(queue, e.ObjectNew, e.ObjectOld) },
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, queue requestQueue) { add(queue, e.Object) },
+	}
+}
+
+// selectorChangeEvents queues Services that have no selector, or gained or lost it.
+func selectorChangeEvents() handler.EventHandler {
+	selectorless := func(object client.Object) bool { return len(object.(*corev1.Service).Spec.Selector) == 0 }
+	add := func(queue requestQueue, object client.Object) {
+		queue.Add(requestFor(client.ObjectKeyFromObject(object)))
+	}
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, queue requestQueue) {
+			if selectorless(e.Object) {
+				add(queue, e.Object)
+			}
+		},
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, queue requestQueue) {
+			if selectorless(e.ObjectOld) != selectorless(e.ObjectNew) {
+				add(queue, e.ObjectNew)
+			}
+		},
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, queue requestQueue) {
+			if selectorless(e.Object) {
+				add(queue, e.Object)
+			}
+		},
+	}
+}

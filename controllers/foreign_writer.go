@@ -1,0 +1,127 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package controllers
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// unleasedWindow is how long a write counts as fresh when there is no lease to
+// tell whether its author has been restarted since.
+const unleasedWindow = time.Minute
+
+// ForeignWriterError says that endpoints are being written by somebody else.
+type ForeignWriterError struct {
+	// Mode is the mode that cannot start.
+	Mode EndpointsMode
+	// Object is the kind, namespace and name of what was written.
+	Object string
+	// Manager is the field manager that wrote it.
+	Manager string
+	// Time is when, to the second.
+	Time time.Time
+}
+
+// Error names the writer, the evidence and the remedy.
+func (e *ForeignWriterError) Error() string {
+	return fmt.Sprintf("refusing to start --endpoints=%s: %s is still written by %q (last at %s), and two controllers must not write "+
+		"the same endpoints: start kube-controller-manager with %s, or this manager with --endpoints=off",
+		e.Mode, e.Object, e.Manager, e.Time.UTC().Format(time.RFC3339), e.Mode.remedy())
+}
+
+// foreignWrite is the latest time somebody else wrote an object's endpoints.
+type foreignWrite struct {
+	object  string
+	manager string
+	time    time.Time
+}
+
+// latestForeignWrite reads an object's managed fields. Only entries that still own
+// the endpoints count: after our first write to an object its previous author
+// keeps nothing but labels and ports. People with kubectl are no controllers.
+func latestForeignWrite(target guardTarget, object *metav1.PartialObjectMetadata) *foreignWrite {
+	var latest *foreignWrite
+	for _, entry := range object.ManagedFields {
+		if entry.Time == nil || entry.FieldsV1 == nil || isOurs(entry.Manager) || isPerson(entry.Manager) {
+			continue
+		}
+		if !ownsAny(entry.FieldsV1.Raw, target.contents) {
+			continue
+		}
+		latest = later(latest, &foreignWrite{
+			object:  target.kind.Kind + " " + client.ObjectKeyFromObject(object).String(),
+			manager: entry.Manager,
+			time:    entry.Time.Time,
+		})
+	}
+	return latest
+}
+
+func isOurs(manager string) bool   { return strings.HasPrefix(manager, "switchyard-") }
+func isPerson(manager string) bool { return strings.HasPrefix(manager, "kubectl") }
+
+func ownsAny(fields []byte, names []string) bool {
+	for _, name := range names {
+		if bytes.Contains(fields, []byte(`"`+name+`":`)) {
+			return true
+		}
+	}
+	return false
+}
+
+func later(a, b *foreignWrite) *foreignWrite {
+	if a == nil || b != nil && b.time.After(a.time) {
+		return b
+	}
+	return a
+}
+
+// stillAtWork tells a writer that is at work from one that has left its name on
+// old objects. A process cannot change its --controllers while it runs, and each
+// start of kube-controller-manager acquires the leader lease anew:
+//
+//	written before the lease was acquired  an earlier process, maybe other flags
+//	written since, lease is renewed        the process that wrote it still runs
+//	written since, lease has expired       the process is gone
+//	no lease to be seen                    only a fresh write is evidence
+//
+// So a quiet cluster is told from an abandoned one without waiting, and
+// whoever has just reconfigured kube-controller-manager can start us at once.
+func stillAtWork(write foreignWrite, lease *coordinationv1.Lease, now time.Time) bool {
+	if lease == nil || lease.Spec.AcquireTime == nil || lease.Spec.RenewTime == nil {
+		return now.Sub(write.time) < unleasedWindow
+	}
+	if now.Sub(lease.Spec.RenewTime.Time) > 2*leaseDuration(lease) {
+		return false
+	}
+	// Managed fields know whole seconds only.
+	return !write.time.Before(lease.Spec.AcquireTime.Truncate(time.Second))
+}
+
+func leaseDuration(lease *coordinationv1.Lease) time.Duration {
+	if lease.Spec.LeaseDurationSeconds == nil {
+		return 15 * time.Second
+	}
+	return time.Duration(*lease.Spec.LeaseDurationSeconds) * time.Second
+}

@@ -1,0 +1,173 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/wait"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+)
+
+// guardPage bounds one page of the guard's lists: metadata only, but with the
+// managed fields that our caches leave out.
+const guardPage = 500
+
+// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,resourceNames=kube-controller-manager,verbs=get
+
+// WriterGuard looks, once and past every cache, for another controller that still
+// writes the objects we are about to take over. It is asked by each controller
+// before its workers start, which is after this process became the leader.
+type WriterGuard struct {
+	reader client.Reader
+	mode   EndpointsMode
+	now    func() time.Time
+
+	once sync.Once
+	err  error
+}
+
+// NewWriterGuard needs a reader that does not cache.
+func NewWriterGuard(uncached client.Reader, mode EndpointsMode) *WriterGuard {
+	return &WriterGuard{reader: uncached, mode: mode, now: time.Now}
+}
+
+// Check returns a *ForeignWriterError when somebody else is at work. While the API
+// server cannot be reached it waits and says so.
+func (g *WriterGuard) Check(ctx context.Context) error {
+	g.once.Do(func() { g.err = g.check(ctx) })
+	return g.err
+}
+
+// source lets a controller wait for the guard like for a cache: no worker starts
+// before it has agreed. A nil guard agrees with everything.
+func (g *WriterGuard) source() source.Source {
+	return source.Func(func(ctx context.Context, _ requestQueue) error {
+		if g == nil {
+			return nil
+		}
+		return g.Check(ctx)
+	})
+}
+
+func (g *WriterGuard) check(ctx context.Context) error {
+	var live *foreignWrite
+	err := wait.PollUntilContextCancel(ctx, time.Second, true, func(ctx context.Context) (bool, error) {
+		found, err := g.look(ctx)
+		if err != nil && !apierrors.IsForbidden(err) {
+			ctrl.LoggerFrom(ctx).Error(err, "Looking for other endpoint controllers, trying again")
+			return false, nil
+		}
+		live = found
+		return err == nil, err
+	})
+	switch {
+	case err != nil:
+		return fmt.Errorf("looking for other endpoint controllers: %w", err)
+	case live != nil:
+		return &ForeignWriterError{Mode: g.mode, Object: live.object, Manager: live.manager, Time: live.time}
+	}
+	return nil
+}
+
+func (g *WriterGuard) look(ctx context.Context) (*foreignWrite, error) {
+	lease, err := g.lease(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var latest *foreignWrite
+	for _, target := range g.targets() {
+		found, err := g.latestIn(ctx, target)
+		if err != nil {
+			return nil, err
+		}
+		latest = later(latest, found)
+	}
+	if latest == nil || !stillAtWork(*latest, lease, g.now()) {
+		return nil, nil
+	}
+	return latest, nil
+}
+
+// guardTarget is one kind of object that exactly one controller may write.
+type guardTarget struct {
+	kind     schema.GroupVersionKind
+	label    string
+	value    string
+	contents []string
+}
+
+func (g *WriterGuard) targets() []guardTarget {
+	slice := discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice")
+	inSlice := []string{"f:endpoints"}
+	mirrored := guardTarget{slice, discoveryv1.LabelManagedBy, EndpointSliceMirroringControllerName, inSlice}
+	switch g.mode {
+	case EndpointsAll:
+		return []guardTarget{
+			{slice, discoveryv1.LabelManagedBy, EndpointSliceControllerName, inSlice},
+			{corev1.SchemeGroupVersion.WithKind("Endpoints"), endpointsManagedByLabel, EndpointsControllerName, []string{"f:subsets"}},
+			mirrored,
+		}
+	case EndpointsSelectorless:
+		return []guardTarget{mirrored}
+	default:
+		return nil
+	}
+}
+
+func (g *WriterGuard) latestIn(ctx context.Context, target guardTarget) (*foreignWrite, error) {
+	var latest *foreignWrite
+	var list metav1.PartialObjectMetadataList
+	list.SetGroupVersionKind(target.kind.GroupVersion().WithKind(target.kind.Kind + "List"))
+	for {
+		err := g.reader.List(ctx, &list, client.MatchingLabels{target.label: target.value},
+			client.Limit(guardPage), client.Continue(list.Continue))
+		if err != nil {
+			return nil, fmt.Errorf("listing %s: %w", target.kind.Kind, err)
+		}
+		for i := range list.Items {
+			latest = later(latest, latestForeignWrite(target, &list.Items[i]))
+		}
+		if list.Continue == "" {
+			return latest, nil
+		}
+	}
+}
+
+// lease is kube-controller-manager's, or nil when there is none to be seen.
+func (g *WriterGuard) lease(ctx context.Context) (*coordinationv1.Lease, error) {
+	var lease coordinationv1.Lease
+	err := g.reader.Get(ctx, client.ObjectKey{Namespace: metav1.NamespaceSystem, Name: "kube-controller-manager"}, &lease)
+	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the lease of kube-controller-manager: %w", err)
+	}
+	return &lease, nil
+}

@@ -1,0 +1,117 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package endpoints
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"switchyard.dev/switchyard/controllers"
+	"switchyard.dev/switchyard/test/testenv"
+)
+
+// The API server is shared; every spec has a namespace of its own.
+var (
+	environment *envtest.Environment
+	restConfig  *rest.Config
+	api         client.Client
+	stop        context.CancelFunc
+	stopped     chan error
+)
+
+func TestEndpoints(t *testing.T) {
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "Endpoint controllers")
+}
+
+var _ = BeforeSuite(func(ctx SpecContext) {
+	logf.SetLogger(zap.New(zap.WriteTo(GinkgoWriter), zap.UseDevMode(true)))
+	SetDefaultEventuallyTimeout(15 * time.Second)
+	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
+	SetDefaultConsistentlyDuration(500 * time.Millisecond)
+
+	var err error
+	environment, err = testenv.New()
+	Expect(err).NotTo(HaveOccurred())
+	environment.ControlPlane.GetAPIServer().Configure().
+		Set("service-cluster-ip-range", "10.0.0.0/24,fd00:10::/112")
+	restConfig, err = environment.Start()
+	Expect(err).NotTo(HaveOccurred())
+	direct, err := client.New(restConfig, client.Options{Scheme: clientgoscheme.Scheme})
+	Expect(err).NotTo(HaveOccurred())
+	// The specs play a person: the controllers must not take them for a rival.
+	api = client.WithFieldOwner(direct, "kubectl-spec")
+	for name, zone := range map[string]string{"node-a": "zone-a", "node-b": "zone-b"} {
+		createNode(ctx, name, zone)
+	}
+	startControllers()
+})
+
+var _ = AfterSuite(func() {
+	if stop != nil {
+		stop()
+		Eventually(stopped).Should(Receive(BeNil()))
+	}
+	if environment != nil {
+		Expect(environment.Stop()).To(Succeed())
+	}
+})
+
+func newManager() ctrl.Manager {
+	GinkgoHelper()
+	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
+		Scheme:  clientgoscheme.Scheme,
+		Metrics: metricsserver.Options{BindAddress: "0"},
+		// Several managers run in this process, one after the other.
+		Controller: config.Controller{SkipNameValidation: ptr.To(true)},
+	})
+	Expect(err).NotTo(HaveOccurred())
+	return mgr
+}
+
+func startControllers() {
+	GinkgoHelper()
+	mgr := newManager()
+	Expect(controllers.SetupEndpoints(mgr, controllers.EndpointsAll, controllers.EndpointsOptions{})).To(Succeed())
+	var ctx context.Context
+	ctx, stop = context.WithCancel(context.Background())
+	stopped = make(chan error, 1)
+	go func() { stopped <- mgr.Start(ctx) }()
+}
+
+func createNode(ctx context.Context, name, zone string) {
+	GinkgoHelper()
+	Expect(api.Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{
+		Name: name, Labels: map[string]string{corev1.LabelTopologyZone: zone},
+	}})).To(Succeed())
+}
