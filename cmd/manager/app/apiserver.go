@@ -18,7 +18,10 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -28,19 +31,25 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 )
 
-// restConfig finds the API server: the kubeconfig that was named, or else what
-// controller-runtime looks for.
+// restConfig finds the API server: the kubeconfig that was named, $KUBECONFIG,
+// the account of the pod this runs in, ~/.kube/config, in this order.
 func restConfig(kubeconfig string) (*rest.Config, error) {
-	if kubeconfig == "" {
-		config, err := ctrl.GetConfig()
-		if err != nil {
-			return nil, fmt.Errorf("finding the API server: %w; name one with --kubeconfig", err)
+	if kubeconfig == "" && os.Getenv(clientcmd.RecommendedConfigPathEnvVar) == "" {
+		if config, err := rest.InClusterConfig(); !errors.Is(err, rest.ErrNotInCluster) {
+			return config, err
 		}
-		return config, nil
 	}
-	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
-	if err != nil {
-		return nil, fmt.Errorf("--kubeconfig %s: %w", kubeconfig, err)
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = kubeconfig
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+	switch {
+	case clientcmd.IsEmptyConfig(err):
+		return nil, fmt.Errorf("no API server to connect to in %s: name a kubeconfig with --kubeconfig or $KUBECONFIG, or run in a pod",
+			strings.Join(rules.GetLoadingPrecedence(), ", "))
+	case err != nil && kubeconfig != "":
+		return nil, fmt.Errorf("--kubeconfig: %w", err)
+	case err != nil:
+		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
 	}
 	return config, nil
 }

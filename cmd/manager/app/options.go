@@ -25,6 +25,7 @@ import (
 	"os"
 	"strings"
 
+	"go.uber.org/zap/zapcore"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"switchyard.dev/switchyard/webhooks"
@@ -104,6 +105,8 @@ func (o *Options) Defaults() {
 		MutatingConfiguration:   "switchyard-mutating-webhook-configuration",
 	}
 	o.Rules = webhooks.Severities{}
+	// Where an error came from in the code helps nobody who reads the log.
+	o.Zap.StacktraceLevel = zapcore.DPanicLevel
 }
 
 func (o *Options) flagSet() *flag.FlagSet {
