@@ -1,0 +1,73 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package allocator
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Claim keeps a number that was chosen for a Service until the Service is seen
+// to hold it. Service has no name while the API server has yet to generate one.
+type Claim struct {
+	Number  Number
+	Service types.NamespacedName
+	Created time.Time
+}
+
+const (
+	// ClaimLifetime is how long a claim counts: the API server's default request
+	// timeout, after which the request can no longer become a Service.
+	ClaimLifetime = 60 * time.Second
+
+	// A claim of the same Service is used again when it is neither so young that
+	// its request may still be running beside this one, nor about to be collected.
+	reuseAfter, reuseBefore = time.Second, ClaimLifetime / 2
+)
+
+// Claim marks a number as taken by a request under way.
+func (s *Services) Claim(c Claim) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.claims[c.Number] = c
+	s.ranges.mark(c.Number, true)
+}
+
+// Unclaim takes back the claim of a number, if there is one.
+func (s *Services) Unclaim(n Number) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.claims, n)
+	s.unmarkUnused(n)
+}
+
+// reusable finds a number that an earlier attempt of the same Service has
+// claimed: a retried request gets the same numbers, and a client that is
+// rejected again and again does not use up the range.
+func (s *Services) reusable(service types.NamespacedName, fits func(Number) bool, update bool, now time.Time) (Number, bool) {
+	if service.Name == "" {
+		return Number{}, false
+	}
+	for n, c := range s.claims {
+		age := now.Sub(c.Created)
+		if c.Service == service && age < reuseBefore && (update || age >= reuseAfter) && len(s.holders[n]) == 0 && fits(n) {
+			return n, true
+		}
+	}
+	return Number{}, false
+}

@@ -1,0 +1,156 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package allocator
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// ServiceCIDR is one prefix that ClusterIPs come from (KEP-1880). While it is
+// being removed it is not Ready: addresses in it stay valid, new ones are not
+// taken from it.
+type ServiceCIDR struct {
+	Prefix netip.Prefix
+	Ready  bool
+}
+
+// ranges are all the ranges of a cluster: one of ports, and any number of
+// service CIDRs per family, which may overlap.
+type ranges struct {
+	ports *Ports
+	addrs []addrRange
+}
+
+type addrRange struct {
+	*Addrs
+	cidr ServiceCIDR
+}
+
+func newRanges(ports *Ports, cidrs []ServiceCIDR) (ranges, error) {
+	all := ranges{ports: ports}
+	for _, cidr := range cidrs {
+		addrs, err := NewAddrs(cidr.Prefix)
+		if err != nil {
+			return ranges{}, err
+		}
+		all.addrs = append(all.addrs, addrRange{Addrs: addrs, cidr: cidr})
+	}
+	slices.SortFunc(all.addrs, func(a, b addrRange) int { return a.cidr.Prefix.Compare(b.cidr.Prefix) })
+	return all, nil
+}
+
+// contains reports whether a new Service may ask for the number.
+func (r ranges) contains(n Number) bool {
+	if n.IsPort() {
+		return r.ports.Contains(n.Port)
+	}
+	return slices.ContainsFunc(r.addrs, func(a addrRange) bool { return a.Contains(n.Addr) })
+}
+
+// mark makes the ranges agree with whether the number is in use; a number
+// outside of them is nowhere to be marked.
+func (r ranges) mark(n Number, used bool) {
+	if n.IsPort() {
+		markIn(r.ports, n.Port, used)
+		return
+	}
+	for _, a := range r.addrs {
+		markIn(a.Addrs, n.Addr, used)
+	}
+}
+
+func markIn[N any](r *Range[N], number N, used bool) {
+	if used {
+		_ = r.Allocate(number) // taken already, or not of this range: both are fine
+		return
+	}
+	r.Release(number)
+}
+
+// nextIn takes a free address: dynamic bands of all CIDRs of the family before
+// any static one, starting at a random CIDR. Where CIDRs overlap, the address is
+// taken in each of them.
+func (r ranges) nextIn(tx *Transaction, family corev1.IPFamily) (netip.Addr, error) {
+	open := r.open(family)
+	for _, allocate := range []func(*Addrs) (netip.Addr, bool){(*Addrs).allocateDynamic, (*Addrs).allocateStatic} {
+		for i, start := 0, randomIndex(len(open)); i < len(open); i++ {
+			chosen := open[(start+i)%len(open)].Addrs
+			if addr, ok := allocate(chosen); ok {
+				chosen.taken(tx, addr)
+				r.takeElsewhere(tx, addr)
+				return addr, nil
+			}
+		}
+	}
+	return netip.Addr{}, ErrFull
+}
+
+func (r ranges) takeElsewhere(tx *Transaction, addr netip.Addr) {
+	for _, a := range r.addrs {
+		_ = a.AllocateIn(tx, addr) // taken already, or not of this CIDR: both are fine
+	}
+}
+
+func randomIndex(n int) int {
+	if n < 2 {
+		return 0
+	}
+	return int(random(uint64(n)))
+}
+
+func (r ranges) open(family corev1.IPFamily) []addrRange {
+	var open []addrRange
+	for _, a := range r.addrs {
+		if a.cidr.Ready && familyOf(a.cidr.Prefix.Addr()) == family {
+			open = append(open, a)
+		}
+	}
+	return open
+}
+
+// describe names where a number of this kind and family may lie.
+func (r ranges) describe(n Number) string {
+	if n.IsPort() {
+		return r.ports.String()
+	}
+	return r.describeFamily(familyOf(n.Addr))
+}
+
+func (r ranges) describeFamily(family corev1.IPFamily) string {
+	var names []string
+	for _, a := range r.addrs {
+		if familyOf(a.cidr.Prefix.Addr()) == family {
+			names = append(names, a.String())
+		}
+	}
+	if names == nil {
+		return fmt.Sprintf("any service CIDR, there is none for %s", family)
+	}
+	return strings.Join(names, ", ")
+}
+
+func familyOf(addr netip.Addr) corev1.IPFamily {
+	if addr.Is4() {
+		return corev1.IPv4Protocol
+	}
+	return corev1.IPv6Protocol
+}

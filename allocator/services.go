@@ -1,0 +1,215 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package allocator
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+)
+
+// Services is an index over all Services: which numbers are held and by whom,
+// and which are claimed by requests that are under way. It is fed by Observe and
+// Forget in any order and any number of times; what it holds depends only on the
+// Services that exist. It is safe for concurrent use.
+//
+// A number is marked used in its ranges exactly while it has a holder or a claim.
+type Services struct {
+	ready atomic.Bool
+
+	mu       sync.RWMutex
+	ranges   ranges
+	families []corev1.IPFamily // of the cluster, the default first
+	holders  map[Number][]Holder
+	claims   map[Number]Claim
+	seen     map[types.NamespacedName]seen
+}
+
+// seen is what the index holds for one Service.
+type seen struct {
+	uid      types.UID
+	version  string
+	created  time.Time
+	holdings []Holding
+}
+
+// NewServices is an empty index, not ready, that knows no service CIDR yet.
+func NewServices(nodePorts PortSpan) *Services {
+	return &Services{
+		ranges:  ranges{ports: NewPorts(nodePorts)},
+		holders: map[Number][]Holder{},
+		claims:  map[Number]Claim{},
+		seen:    map[types.NamespacedName]seen{},
+	}
+}
+
+// Ready reports whether the index holds all Services that exist.
+func (s *Services) Ready() bool { return s.ready.Load() }
+
+// SetReady says that from now on the index holds all Services that exist.
+func (s *Services) SetReady() { s.ready.Store(true) }
+
+// SetServiceCIDRs replaces the ranges of ClusterIPs. Families are those of the
+// default ServiceCIDR, which is what the API server was started with: further
+// ServiceCIDRs add addresses, not families. The first one is that of Services
+// that name none; without any, ClusterIPs are left to the server. On error
+// nothing is changed.
+func (s *Services) SetServiceCIDRs(families []corev1.IPFamily, cidrs []ServiceCIDR) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next, err := newRanges(s.ranges.ports, cidrs)
+	if err != nil {
+		return err
+	}
+	s.ranges, s.families = next, slices.Clone(families)
+	for n := range s.holders {
+		s.ranges.mark(n, true)
+	}
+	for n := range s.claims {
+		s.ranges.mark(n, true)
+	}
+	return nil
+}
+
+// Observe takes in a Service as it is now. A version older than the one held is
+// ignored, so that a late event does not undo what a direct read has told.
+func (s *Services) Observe(service *corev1.Service) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.observe(service)
+}
+
+func (s *Services) observe(service *corev1.Service) {
+	key := keyOf(service)
+	old, known := s.seen[key]
+	if known && old.uid == service.UID && older(service.ResourceVersion, old.version) {
+		return
+	}
+	now := seen{
+		uid:      service.UID,
+		version:  service.ResourceVersion,
+		created:  service.CreationTimestamp.Time,
+		holdings: HoldingsOf(service),
+	}
+	s.seen[key] = now
+	if known && old.uid == now.uid && slices.Equal(old.holdings, now.holdings) {
+		return
+	}
+	s.dropHoldings(key, old)
+	for _, holding := range now.holdings {
+		holder := Holder{Kind: holding.Kind, Service: key, UID: now.uid, Created: now.created}
+		s.holders[holding.Number] = append(s.holders[holding.Number], holder)
+		s.ranges.mark(holding.Number, true)
+	}
+}
+
+// Forget takes out a Service that is gone. A UID other than the one held, which
+// means that the Service was created again, changes nothing; "" matches any.
+func (s *Services) Forget(key types.NamespacedName, uid types.UID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old, known := s.seen[key]
+	if !known || uid != "" && uid != old.uid {
+		return
+	}
+	s.dropHoldings(key, old)
+	delete(s.seen, key)
+}
+
+func (s *Services) dropHoldings(key types.NamespacedName, old seen) {
+	for _, holding := range old.holdings {
+		left := slices.DeleteFunc(s.holders[holding.Number], func(h Holder) bool { return h.Service == key })
+		if len(left) > 0 {
+			s.holders[holding.Number] = left
+			continue
+		}
+		delete(s.holders, holding.Number)
+		s.unmarkUnused(holding.Number)
+	}
+}
+
+func (s *Services) unmarkUnused(n Number) {
+	if _, claimed := s.claims[n]; !claimed && len(s.holders[n]) == 0 {
+		s.ranges.mark(n, false)
+	}
+}
+
+// Drift is what Rebuild found different from the Services.
+type Drift struct {
+	Leaked  int // numbers the index held for nobody
+	Missing int // numbers Services hold and the index did not
+}
+
+// Rebuild makes the index that of exactly these Services, and says what it had
+// wrong. The items are not kept.
+func (s *Services) Rebuild(services []corev1.Service) Drift {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := make(map[Number]struct{}, len(s.holders))
+	for n := range s.holders {
+		before[n] = struct{}{}
+	}
+	s.keepOnly(services)
+	for i := range services {
+		s.observe(&services[i])
+	}
+	return drift(before, s.holders)
+}
+
+func (s *Services) keepOnly(services []corev1.Service) {
+	exists := make(map[types.NamespacedName]types.UID, len(services))
+	for i := range services {
+		exists[keyOf(&services[i])] = services[i].UID
+	}
+	for key, old := range s.seen {
+		if uid, ok := exists[key]; !ok || uid != old.uid {
+			s.dropHoldings(key, old)
+			delete(s.seen, key)
+		}
+	}
+}
+
+func drift(before map[Number]struct{}, after map[Number][]Holder) Drift {
+	var d Drift
+	for n := range before {
+		if _, ok := after[n]; !ok {
+			d.Leaked++
+		}
+	}
+	for n := range after {
+		if _, ok := before[n]; !ok {
+			d.Missing++
+		}
+	}
+	return d
+}
+
+func keyOf(service *corev1.Service) types.NamespacedName {
+	return types.NamespacedName{Namespace: service.Namespace, Name: service.Name}
+}
+
+// older compares resource versions, which are ordered since Kubernetes 1.35
+// (KEP-5504); where they can not be compared, nothing is older.
+func older(version, than string) bool {
+	order, err := resourceversion.CompareResourceVersion(version, than)
+	return err == nil && order < 0
+}
