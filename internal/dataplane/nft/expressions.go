@@ -1,0 +1,252 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package nft
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+
+	"switchyard.dev/switchyard/internal/dataplane/model"
+	"switchyard.dev/switchyard/internal/dataplane/nft/nfnl"
+	"switchyard.dev/switchyard/internal/dataplane/ruleset"
+)
+
+// Numbers of linux/netfilter/nf_tables.h that x/sys lacks.
+const (
+	directionOriginal = 0 // IP_CT_DIR_ORIGINAL
+	addressTypeLocal  = 2 // RTN_LOCAL
+	statusDNAT        = 1 << 5
+	stateNew          = 1 << 3
+)
+
+// expressions appends the kernel's instructions for rules of one family.
+type expressions struct {
+	*nfnl.Messages
+	family model.Family
+}
+
+// register is the number of the n-th 32-bit register. Those that begin a
+// 128-bit one have a name of that size, which the kernel lists them by.
+func register(n int) uint32 {
+	if n%4 == 0 {
+		return unix.NFT_REG_1 + uint32(n/4)
+	}
+	return unix.NFT_REG32_00 + uint32(n)
+}
+
+func (x expressions) rule(rule ruleset.Rule) {
+	for _, s := range rule {
+		x.statement(s)
+	}
+}
+
+func (x expressions) statement(s ruleset.Statement) {
+	switch s := s.(type) {
+	case ruleset.InSet: // ip daddr . meta l4proto . th dport @set
+		x.load(s.Key)
+		x.lookup(s.Set, nil, s.Not)
+	case ruleset.IsProtocol: // meta l4proto tcp
+		x.meta(unix.NFT_META_L4PROTO, register(0))
+		x.compare(unix.NFT_CMP_EQ, []byte{byte(s)})
+	case ruleset.IsTranslated: // ct status dnat
+		x.connection(unix.NFT_CT_STATUS, register(0))
+		x.anyBit(statusDNAT)
+	case ruleset.IsNew: // ct state new
+		x.connection(unix.NFT_CT_STATE, register(0))
+		x.anyBit(stateNew)
+	case ruleset.IsFromHost: // fib saddr type local
+		x.sourceType(register(0))
+		x.compare(unix.NFT_CMP_EQ, host32(addressTypeLocal))
+	case ruleset.FindID: // meta priority set ... map @map
+		x.load(s.Key)
+		x.lookup(s.Map, reg(0), false)
+		x.setPriority(register(0))
+	case ruleset.ClearID: // meta priority set none
+		x.constant(register(0), host32(0))
+		x.setPriority(register(0))
+	case ruleset.Branch: // meta priority vmap @map
+		x.load(s.Key)
+		x.lookup(s.Map, ptr(unix.NFT_REG_VERDICT), false)
+	case ruleset.Translate: // dnat ip to ... map @map
+		x.load(s.Key)
+		x.lookup(s.Map, reg(0), false)
+		x.dnat()
+	case ruleset.Masquerade: // masquerade fully-random
+		x.expression("masq", func() { x.Uint32(unix.NFTA_MASQ_FLAGS, unix.NF_NAT_RANGE_PROTO_RANDOM_FULLY) })
+	case ruleset.Reset: // meta l4proto tcp reject with tcp reset
+		x.statement(ruleset.IsProtocol(model.TCP))
+		x.expression("reject", func() { x.Uint32(unix.NFTA_REJECT_TYPE, unix.NFT_REJECT_TCP_RST) })
+	case ruleset.Unreachable: // reject
+		x.expression("reject", func() {
+			x.Uint32(unix.NFTA_REJECT_TYPE, unix.NFT_REJECT_ICMP_UNREACH)
+			x.Uint8(unix.NFTA_REJECT_ICMP_CODE, headers[x.family].portUnreachable)
+		})
+	case ruleset.Goto: // goto chain
+		x.verdict(unix.NFT_GOTO, string(s))
+	case ruleset.Drop: // drop
+		x.verdict(verdictDrop, "")
+	}
+}
+
+const verdictDrop = 0 // NF_DROP
+
+func reg(n int) *uint32      { return ptr(register(n)) }
+func ptr(n uint32) *uint32   { return &n }
+func host32(n uint32) []byte { return binary.NativeEndian.AppendUint32(nil, n) }
+
+func (x expressions) expression(name string, data func()) {
+	x.Nest(unix.NFTA_LIST_ELEM, func() {
+		x.String(unix.NFTA_EXPR_NAME, name)
+		x.Nest(unix.NFTA_EXPR_DATA, data)
+	})
+}
+
+func (x expressions) meta(key, to uint32) {
+	x.expression("meta", func() {
+		x.Uint32(unix.NFTA_META_KEY, key)
+		x.Uint32(unix.NFTA_META_DREG, to)
+	})
+}
+
+func (x expressions) setPriority(from uint32) {
+	x.expression("meta", func() {
+		x.Uint32(unix.NFTA_META_KEY, unix.NFT_META_PRIORITY)
+		x.Uint32(unix.NFTA_META_SREG, from)
+	})
+}
+
+func (x expressions) connection(key, to uint32) {
+	x.expression("ct", func() {
+		x.Uint32(unix.NFTA_CT_KEY, key)
+		x.Uint32(unix.NFTA_CT_DREG, to)
+	})
+}
+
+func (x expressions) originalTuple(key, to uint32) {
+	x.expression("ct", func() {
+		x.Uint32(unix.NFTA_CT_KEY, key)
+		x.Uint32(unix.NFTA_CT_DREG, to)
+		x.Uint8(unix.NFTA_CT_DIRECTION, directionOriginal)
+	})
+}
+
+func (x expressions) payload(base, offset, size, to uint32) {
+	x.expression("payload", func() {
+		x.Uint32(unix.NFTA_PAYLOAD_DREG, to)
+		x.Uint32(unix.NFTA_PAYLOAD_BASE, base)
+		x.Uint32(unix.NFTA_PAYLOAD_OFFSET, offset)
+		x.Uint32(unix.NFTA_PAYLOAD_LEN, size)
+	})
+}
+
+func (x expressions) random(modulus, to uint32) {
+	x.expression("numgen", func() {
+		x.Uint32(unix.NFTA_NG_DREG, to)
+		x.Uint32(unix.NFTA_NG_MODULUS, modulus)
+		x.Uint32(unix.NFTA_NG_TYPE, unix.NFT_NG_RANDOM)
+		x.Uint32(unix.NFTA_NG_OFFSET, 0)
+	})
+}
+
+func (x expressions) sourceType(to uint32) {
+	x.expression("fib", func() {
+		x.Uint32(unix.NFTA_FIB_FLAGS, unix.NFTA_FIB_F_SADDR)
+		x.Uint32(unix.NFTA_FIB_RESULT, unix.NFT_FIB_RESULT_ADDRTYPE)
+		x.Uint32(unix.NFTA_FIB_DREG, to)
+	})
+}
+
+// anyBit holds if the host-order number in the first register has bit set.
+func (x expressions) anyBit(bit uint32) {
+	x.expression("bitwise", func() {
+		x.Uint32(unix.NFTA_BITWISE_SREG, register(0))
+		x.Uint32(unix.NFTA_BITWISE_DREG, register(0))
+		x.Uint32(unix.NFTA_BITWISE_LEN, 4)
+		x.value(unix.NFTA_BITWISE_MASK, host32(bit))
+		x.value(unix.NFTA_BITWISE_XOR, host32(0))
+	})
+	x.compare(unix.NFT_CMP_NEQ, host32(0))
+}
+
+func (x expressions) compare(op uint32, with []byte) {
+	x.expression("cmp", func() {
+		x.Uint32(unix.NFTA_CMP_SREG, register(0))
+		x.Uint32(unix.NFTA_CMP_OP, op)
+		x.value(unix.NFTA_CMP_DATA, with)
+	})
+}
+
+func (x expressions) constant(to uint32, value []byte) {
+	x.expression("immediate", func() {
+		x.Uint32(unix.NFTA_IMMEDIATE_DREG, to)
+		x.value(unix.NFTA_IMMEDIATE_DATA, value)
+	})
+}
+
+func (x expressions) value(kind uint16, value []byte) {
+	x.Nest(kind, func() { x.Bytes(unix.NFTA_DATA_VALUE, value) })
+}
+
+func (x expressions) verdict(code int32, chain string) {
+	x.expression("immediate", func() {
+		x.Uint32(unix.NFTA_IMMEDIATE_DREG, unix.NFT_REG_VERDICT)
+		x.Nest(unix.NFTA_IMMEDIATE_DATA, func() { verdict(x.Messages, code, chain) })
+	})
+}
+
+func verdict(m *nfnl.Messages, code int32, chain string) {
+	m.Nest(unix.NFTA_DATA_VERDICT, func() {
+		m.Uint32(unix.NFTA_VERDICT_CODE, uint32(code))
+		if chain != "" {
+			m.String(unix.NFTA_VERDICT_CHAIN, chain)
+		}
+	})
+}
+
+// lookup finds the key at the first register in a set; the data goes to the
+// register to, which nil spares.
+func (x expressions) lookup(set string, to *uint32, not bool) {
+	x.expression("lookup", func() {
+		x.String(unix.NFTA_LOOKUP_SET, set)
+		x.Uint32(unix.NFTA_LOOKUP_SREG, register(0))
+		if to != nil {
+			x.Uint32(unix.NFTA_LOOKUP_DREG, *to)
+		}
+		if not {
+			x.Uint32(unix.NFTA_LOOKUP_FLAGS, unix.NFT_LOOKUP_F_INV)
+		}
+	})
+}
+
+// dnat translates to the address and port at the first registers.
+func (x expressions) dnat() {
+	port := register(ruleset.Key{{Field: ruleset.DestinationAddress}}.Size(x.family) / 4)
+	x.expression("nat", func() {
+		x.Uint32(unix.NFTA_NAT_TYPE, unix.NFT_NAT_DNAT)
+		x.Uint32(unix.NFTA_NAT_FAMILY, uint32(protocolFamily(x.family)))
+		x.Uint32(unix.NFTA_NAT_REG_ADDR_MIN, register(0))
+		x.Uint32(unix.NFTA_NAT_REG_PROTO_MIN, port)
+	})
+}
+
+func protocolFamily(f model.Family) uint8 {
+	if f == model.IPv4 {
+		return unix.NFPROTO_IPV4
+	}
+	return unix.NFPROTO_IPV6
+}

@@ -1,0 +1,266 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package nft
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"switchyard.dev/switchyard/internal/dataplane/conntrack"
+	"switchyard.dev/switchyard/internal/dataplane/model"
+	"switchyard.dev/switchyard/internal/dataplane/nft/nfnl"
+	"switchyard.dev/switchyard/internal/dataplane/policy"
+	"switchyard.dev/switchyard/internal/dataplane/ruleset"
+)
+
+// Options are how a Table works. The zero value is good.
+type Options struct {
+	// ElementsPerTransaction bounds a transaction, because the kernel lets no
+	// one else change any table meanwhile. 0 means 8192. The replacement of a
+	// table of another version is always one transaction.
+	ElementsPerTransaction int
+}
+
+// Result is what a FullSync or an Apply did.
+type Result struct {
+	// Added, Deleted and Replaced count elements.
+	Added, Deleted, Replaced int
+	Transactions             int
+	// Recreated is true if the table was not there, or was not as this
+	// version makes it, and so was written anew.
+	Recreated bool
+	// Untranslated counts conntrack entries deleted because they began before
+	// their frontend was programmed.
+	Untranslated int
+	Duration     time.Duration
+}
+
+// syncAttempts bounds how often a FullSync begins again because someone else
+// changed the table under it.
+const syncAttempts = 3
+
+// ErrNotSynced means that the Table does not know what the kernel holds:
+// FullSync was never called, or the last change failed.
+var ErrNotSynced = errors.New("what the kernel holds is not known, a full sync must come first")
+
+// Table is our nftables table of one family, in the network namespace of the
+// thread that opened it. It is safe for concurrent use.
+type Table struct {
+	mu      sync.Mutex
+	schema  *ruleset.Schema
+	limit   int
+	conn    *nfnl.Conn
+	cleaner *conntrack.Cleaner
+	planner ruleset.Planner
+	synced  bool
+}
+
+// Open connects to the kernel and makes sure that it can do what the ruleset
+// needs. It changes nothing.
+func Open(family model.Family, opts Options) (*Table, error) {
+	if family != model.IPv4 && family != model.IPv6 {
+		return nil, fmt.Errorf("nftables: %s is not an IP family", family)
+	}
+	if opts.ElementsPerTransaction <= 0 {
+		opts.ElementsPerTransaction = 8192
+	}
+	t := &Table{schema: ruleset.NewSchema(family), limit: opts.ElementsPerTransaction}
+	var err error
+	if t.conn, err = nfnl.Dial(); err != nil {
+		return nil, fmt.Errorf("nftables: %w", err)
+	}
+	if err := probe(t.conn, t.schema); err != nil {
+		_ = t.conn.Close()
+		return nil, fmt.Errorf("nftables: %w", err)
+	}
+	if t.cleaner, err = conntrack.NewCleaner(); err != nil {
+		_ = t.conn.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// Close leaves the table in the kernel, where it goes on forwarding.
+func (t *Table) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return errors.Join(t.conn.Close(), t.cleaner.Close())
+}
+
+// FullSync lists the kernel, compares and writes the difference: start,
+// restart and repair. A second call right after writes nothing.
+func (t *Table) FullSync(ctx context.Context, node policy.Node, desired []policy.Decision) (Result, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	start := time.Now()
+	var result Result
+	var err error
+	for range syncAttempts {
+		if result, err = t.sync(ctx, node, desired); !overtaken(err) {
+			break
+		}
+	}
+	result.Duration = time.Since(start)
+	return result, t.named(err)
+}
+
+// overtaken is true for errors that say that the kernel held something else
+// than was listed a moment before.
+func overtaken(err error) bool {
+	return errors.Is(err, unix.EEXIST) || errors.Is(err, unix.ENOENT)
+}
+
+// Apply changes only the named ServicePorts; a name in removed that is not
+// held is no error. After an error only FullSync goes on.
+func (t *Table) Apply(ctx context.Context, changed []policy.Decision, removed []model.ServicePortName) (Result, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.synced {
+		return Result{}, t.named(ErrNotSynced)
+	}
+	start := time.Now()
+	result, err := t.carryOut(ctx, t.planner.Apply(changed, removed))
+	result.Duration = time.Since(start)
+	return result, t.named(err)
+}
+
+func (t *Table) named(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("nftables %s: %w", t.schema.Family, err)
+}
+
+func (t *Table) sync(ctx context.Context, node policy.Node, desired []policy.Decision) (Result, error) {
+	t.synced = false
+	if err := ctx.Err(); err != nil {
+		return Result{}, err
+	}
+	l := lister{t.conn, t.schema}
+	comment, exists, err := l.table()
+	if err != nil {
+		return Result{}, err
+	}
+	ours := exists && bytes.Equal(comment, tableNotes(t.schema.Comment()))
+	if ours {
+		if ours, err = l.matchesSchema(); err != nil {
+			return Result{}, err
+		}
+	}
+	if !ours {
+		return t.recreate(ctx, exists, node, desired)
+	}
+	held, err := l.elements()
+	if err != nil {
+		return Result{}, err
+	}
+	return t.carryOut(ctx, t.planner.Sync(node, desired, held))
+}
+
+// recreate writes the table anew. In place of another one it takes a single
+// transaction, so that no packet sees the table half full.
+func (t *Table) recreate(ctx context.Context, exists bool, node policy.Node, desired []policy.Decision) (Result, error) {
+	plan := t.planner.Sync(node, desired, nil)
+	w := newWriter(t.schema)
+	if exists {
+		w.removeTable()
+	}
+	w.createTable()
+	result := Result{Recreated: true, Transactions: 1}
+	if exists {
+		result.count(plan.Edits)
+		w.all(plan.Edits)
+		plan.Edits = nil
+	}
+	if err := t.conn.Commit(unix.NFNL_SUBSYS_NFTABLES, &w.Messages); err != nil {
+		return Result{}, err
+	}
+	rest, err := t.carryOut(ctx, plan)
+	result.add(rest)
+	return result, err
+}
+
+// carryOut commits a plan in as many transactions as it takes.
+func (t *Table) carryOut(ctx context.Context, plan ruleset.Plan) (Result, error) {
+	t.synced = false
+	var result Result
+	for edits := plan.Edits; len(edits) > 0; {
+		if err := ctx.Err(); err != nil {
+			return result, err
+		}
+		part := edits[:min(len(edits), t.limit)]
+		edits = edits[len(part):]
+		w := newWriter(t.schema)
+		w.all(part)
+		if err := t.conn.Commit(unix.NFNL_SUBSYS_NFTABLES, &w.Messages); err != nil {
+			return result, err
+		}
+		result.Transactions++
+		result.count(part)
+	}
+	t.synced = true
+	var err error
+	result.Untranslated, err = t.cleaner.CleanUntranslated(ctx, destinations(plan.Appeared))
+	return result, err
+}
+
+func destinations(frontends []ruleset.Frontend) []conntrack.Destination {
+	list := make([]conntrack.Destination, len(frontends))
+	for i, f := range frontends {
+		list[i] = conntrack.Destination(f)
+	}
+	return list
+}
+
+func (r *Result) count(edits []ruleset.Edit) {
+	for _, e := range edits {
+		switch e.Operation {
+		case ruleset.Add:
+			r.Added++
+		case ruleset.Delete:
+			r.Deleted++
+		case ruleset.Replace:
+			r.Replaced++
+		}
+	}
+}
+
+func (r *Result) add(o Result) {
+	r.Added += o.Added
+	r.Deleted += o.Deleted
+	r.Replaced += o.Replaced
+	r.Transactions += o.Transactions
+	r.Untranslated += o.Untranslated
+}
+
+// all writes edits in their order, neighbours of one kind together.
+func (w *writer) all(edits []ruleset.Edit) {
+	for len(edits) > 0 {
+		n := 1
+		for n < len(edits) && edits[n].Set == edits[0].Set && edits[n].Operation == edits[0].Operation {
+			n++
+		}
+		w.edits(edits[:n])
+		edits = edits[n:]
+	}
+}

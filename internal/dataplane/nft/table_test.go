@@ -1,0 +1,71 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package nft_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"switchyard.dev/switchyard/internal/dataplane/nft"
+)
+
+func TestTheKernelHoldsWhatNftCanPrintAndLoadAgain(t *testing.T) {
+	for _, family := range families {
+		t.Run(family.String(), func(t *testing.T) {
+			ns := newNamespace(t)
+			if _, err := open(t, ns, family, nft.Options{}).FullSync(context.Background(), node(family), mixture(family)); err != nil {
+				t.Fatal(err)
+			}
+			listed := list(t, ns, family)
+			t.Log(listed)
+			elsewhere := newNamespace(t)
+			tool(t, elsewhere, listed, "-f", "-")
+			if diff := cmp.Diff(listed, list(t, elsewhere, family)); diff != "" {
+				t.Errorf("a loaded list prints differently (-ours +loaded):\n%s", diff)
+			}
+			// The nft tool and we write the same bytes: what it loaded is adopted.
+			result, err := open(t, elsewhere, family, nft.Options{}).FullSync(context.Background(), node(family), mixture(family))
+			if err != nil {
+				t.Fatal(err)
+			}
+			result.Duration = 0
+			if diff := cmp.Diff(nft.Result{}, result); diff != "" {
+				t.Errorf("adopting what nft loaded changed it (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestASecondFullSyncWritesNothing(t *testing.T) {
+	for _, family := range families {
+		t.Run(family.String(), func(t *testing.T) {
+			ns := newNamespace(t)
+			for attempt := range 3 {
+				// Each by a Table without memory.
+				result, err := open(t, ns, family, nft.Options{}).FullSync(context.Background(), node(family), mixture(family))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if wrote := result.Transactions > 0; wrote != (attempt == 0) {
+					t.Errorf("full sync %d: %+v", attempt, result)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,121 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package ruleset
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"switchyard.dev/switchyard/internal/dataplane/model"
+	"switchyard.dev/switchyard/internal/dataplane/policy"
+)
+
+// Frontend is a destination that clients send to.
+type Frontend struct {
+	Protocol model.Protocol
+	Addr     netip.AddrPort
+}
+
+// String is "TCP 10.96.0.10:80".
+func (f Frontend) String() string { return fmt.Sprintf("%s %s", f.Protocol, f.Addr) }
+
+// servicePort is a ServicePort as the kernel holds it.
+type servicePort struct {
+	decision policy.Decision
+	// id is 0 while there are no endpoints.
+	id uint32
+	// slots are the endpoints, each in its slot; class is how many slots the
+	// kernel draws from.
+	slots []netip.AddrPort
+	class uint32
+}
+
+// shared are the elements of sp whose keys other ServicePorts might claim too:
+// all but its slots and its class.
+func (sp *servicePort) shared(node policy.Node) []Element {
+	d := &sp.decision
+	elements := make([]Element, 0, 3*(2+len(d.ExternalVIPs)+len(node.NodePortAddrs))+len(d.Endpoints))
+	add := func(set, key, data string) { elements = append(elements, Element{set, key, data}) }
+	reach := func(set string, addr netip.Addr, port uint16) {
+		k := frontendKey(addr, d.Name.Protocol, port)
+		add(set, k, "")
+		if sp.id == 0 {
+			add(NoEndpoints, k, "")
+		}
+	}
+	vip := func(set string, addr netip.Addr) {
+		reach(set, addr, d.Port)
+		if sp.id != 0 {
+			add(Frontends, frontendKey(addr, d.Name.Protocol, d.Port), idBytes(sp.id))
+		}
+	}
+	vip(ClusterFrontends, d.ClusterIP)
+	for _, addr := range d.ExternalVIPs {
+		vip(ExternalFrontends, addr)
+	}
+	if d.NodePort != 0 {
+		for _, addr := range node.NodePortAddrs {
+			reach(ExternalFrontends, addr, d.NodePort)
+		}
+		if sp.id != 0 {
+			add(NodePorts, nodePortKey(d.Name.Protocol, d.NodePort), idBytes(sp.id))
+		}
+	}
+	for _, endpoint := range d.Endpoints {
+		if mayHairpin(node, endpoint.Addr()) {
+			add(Hairpin, hairpinKey(endpoint.Addr()), "")
+		}
+	}
+	slices.SortFunc(elements, Element.Compare)
+	return slices.Compact(elements)
+}
+
+// mayHairpin says whether connections of addr to itself need a masquerade of
+// their own. A source that is not a local pod is masqueraded on every way in.
+func mayHairpin(node policy.Node, addr netip.Addr) bool {
+	return !node.MasqueradeAll && (len(node.LocalPods) == 0 || isLocalPod(node, addr))
+}
+
+// private are the elements of sp that carry its id as their key.
+func (sp *servicePort) private() []Element {
+	elements := make([]Element, 0, len(sp.slots)+1)
+	for i := range sp.slots {
+		elements = append(elements, sp.slotElement(i))
+	}
+	if sp.id != 0 {
+		elements = append(elements, sp.classElement())
+	}
+	return elements
+}
+
+func (sp *servicePort) slotElement(i int) Element {
+	return Element{Endpoints, endpointKey(sp.decision.Name.Protocol, sp.id, uint32(i)), endpointData(sp.slots[i])}
+}
+
+func (sp *servicePort) classElement() Element {
+	return Element{Classes, idBytes(sp.id), pickName(sp.class)}
+}
+
+// nodeElements are the elements that depend on the node alone.
+func nodeElements(node policy.Node) []Element {
+	elements := localPods(node)
+	for _, addr := range node.NodePortAddrs {
+		elements = append(elements, Element{Set: NodeAddresses, Key: addrKey(addr)})
+	}
+	return elements
+}

@@ -1,0 +1,147 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package ruleset
+
+import (
+	"maps"
+	"slices"
+
+	"switchyard.dev/switchyard/internal/dataplane/model"
+	"switchyard.dev/switchyard/internal/dataplane/policy"
+)
+
+// Planner remembers what the kernel holds of every ServicePort of one family
+// and plans how it gets from there to what is wanted. It assumes that every
+// plan is carried out; if one was not, Sync starts again from the kernel.
+type Planner struct {
+	node   policy.Node
+	ports  map[model.ServicePortName]*servicePort
+	ids    idPool
+	claims claims
+}
+
+// Sync forgets all, takes held for what the kernel holds, and plans the way
+// from there to desired. Ids, slots and classes are kept as they are found
+// wherever they still serve.
+func (p *Planner) Sync(node policy.Node, desired []policy.Decision, held Elements) Plan {
+	p.node = node
+	p.claims = claims{}
+	p.adopt(desired, held)
+	return newPlan(difference(held, p.Elements()))
+}
+
+// Apply plans the change of the named ServicePorts only. A name in removed
+// that is not held is no error; one that is also in changed is changed.
+func (p *Planner) Apply(changed []policy.Decision, removed []model.ServicePortName) Plan {
+	c := change{Planner: p, before: map[claimKey]held{}}
+	for _, name := range removed {
+		if old := p.ports[name]; old != nil {
+			c.replace(old, nil)
+			delete(p.ports, name)
+		}
+	}
+	for _, d := range changed {
+		old := p.ports[d.Name]
+		next := p.next(old, d)
+		c.replace(old, next)
+		p.ports[d.Name] = next
+	}
+	// Ids go back last: in the same change none of them gets another meaning.
+	for _, id := range c.released {
+		p.ids.giveBack(id)
+	}
+	return c.plan()
+}
+
+// next is the ServicePort of old, or none, brought to d.
+func (p *Planner) next(old *servicePort, d policy.Decision) *servicePort {
+	if old == nil {
+		old = &servicePort{}
+	}
+	sp := &servicePort{decision: remembered(d)}
+	if len(sp.decision.Endpoints) == 0 {
+		return sp
+	}
+	sp.id = old.id
+	if sp.id == 0 {
+		sp.id = p.ids.take()
+	}
+	sp.slots = arrange(old.slots, sp.decision.Endpoints)
+	sp.class = nextClass(old.class, len(sp.slots))
+	return sp
+}
+
+// remembered is d without what the ruleset has no use for.
+func remembered(d policy.Decision) policy.Decision {
+	d.Known = nil
+	d.Endpoints = d.Endpoints[:min(len(d.Endpoints), maxClass)]
+	return d
+}
+
+// Elements are all elements that the plans so far lead to.
+func (p *Planner) Elements() Elements {
+	es := Elements{}
+	for _, e := range nodeElements(p.node) {
+		es.Add(e)
+	}
+	for k := range p.claims {
+		data, _ := p.claims.holder(k)
+		es.Add(Element{k.set, k.key, data})
+	}
+	for _, sp := range p.ports {
+		for _, e := range sp.private() {
+			es.Add(e)
+		}
+	}
+	return es
+}
+
+// names are the ServicePorts held, sorted.
+func (p *Planner) names() []model.ServicePortName {
+	return slices.SortedFunc(maps.Keys(p.ports), model.ServicePortName.Compare)
+}
+
+func difference(held, wanted Elements) []Edit {
+	var edits []Edit
+	for set, elements := range wanted {
+		for k, data := range elements {
+			old, isHeld := held[set][k]
+			if e, changes := edit(set, k, old, isHeld, data, true); changes {
+				edits = append(edits, splitRange(e)...)
+			}
+		}
+	}
+	for set, elements := range held {
+		for k, data := range elements {
+			if _, isWanted := wanted[set][k]; !isWanted {
+				e, _ := edit(set, k, data, true, "", false)
+				edits = append(edits, e)
+			}
+		}
+	}
+	return edits
+}
+
+// splitRange turns the replacement of a range, which the kernel keeps as two
+// elements, into removal and addition.
+func splitRange(e Edit) []Edit {
+	if e.Set != LocalPods || e.Operation != Replace {
+		return []Edit{e}
+	}
+	old := Edit{Operation: Delete, Element: Element{e.Set, e.Key, e.Old}}
+	return []Edit{old, {Operation: Add, Element: e.Element}}
+}

@@ -1,0 +1,156 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package ruleset
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"strings"
+
+	"switchyard.dev/switchyard/internal/dataplane/model"
+)
+
+// TableName is the name of our table, in each family.
+const TableName = "switchyard"
+
+// Set is the declaration of a set or, with data, of a map.
+type Set struct {
+	Name string
+	Key  Key
+	// Data is what a map's keys lead to; nil for a set and a verdict map.
+	Data Key
+	// Verdicts is true for a map to chains.
+	Verdicts bool
+	// Interval is true for a set of address ranges.
+	Interval bool
+}
+
+// IsMap is true if the elements of s carry data.
+func (s Set) IsMap() bool { return s.Verdicts || s.Data != nil }
+
+// Hook is where a base chain is attached.
+type Hook struct {
+	// Type is "nat" or "filter".
+	Type string
+	// Point is "prerouting", "input", "forward", "output" or "postrouting".
+	Point string
+	// Priority orders chains at one point, lowest first.
+	Priority int32
+	// PriorityText is the priority as nft lists it.
+	PriorityText string
+}
+
+// Chain is a list of rules; a base chain if it has a Hook.
+type Chain struct {
+	Name  string
+	Hook  *Hook
+	Rules []Rule
+}
+
+// Schema is the fixed part of the table of one family.
+type Schema struct {
+	Family model.Family
+	// Sets are in load order: what is led to comes before what leads there.
+	Sets []Set
+	// Chains are in load order: the targets of a goto come before it.
+	Chains []Chain
+}
+
+// Set finds a declaration by name; ok is false if there is none.
+func (s *Schema) Set(name string) (set Set, ok bool) {
+	for _, set := range s.Sets {
+		if set.Name == name {
+			return set, true
+		}
+	}
+	return Set{}, false
+}
+
+// Chain finds a chain by name, or nil.
+func (s *Schema) Chain(name string) *Chain {
+	for i := range s.Chains {
+		if s.Chains[i].Name == name {
+			return &s.Chains[i]
+		}
+	}
+	return nil
+}
+
+// Comment marks a table of this schema: a table with another comment was made
+// by another version and is replaced as a whole.
+func (s *Schema) Comment() string {
+	return fmt.Sprintf("schema %x", sha256.Sum256([]byte(s.body(nil))))[:len("schema ")+16]
+}
+
+// Text is the table without elements, exactly as `nft list table` prints it.
+func (s *Schema) Text() string { return s.TextWith(nil) }
+
+// TextWith is Text with the elements of each set; elements may be nil and
+// returns nothing for an empty set.
+func (s *Schema) TextWith(elements func(Set) []string) string {
+	return fmt.Sprintf("table %s %s {\n\tcomment %q\n%s}\n", keyword(s.Family), TableName, s.Comment(), s.body(elements))
+}
+
+func (s *Schema) body(elements func(Set) []string) string {
+	var blocks []string
+	for _, set := range s.Sets {
+		var lines []string
+		if elements != nil {
+			lines = elements(set)
+		}
+		blocks = append(blocks, set.text(s.Family, lines))
+	}
+	for _, chain := range s.Chains {
+		blocks = append(blocks, chain.text(s.Family))
+	}
+	return strings.Join(blocks, "\n")
+}
+
+func (s Set) text(family model.Family, elements []string) string {
+	kind, data, flags := "set", "", ""
+	if s.IsMap() {
+		kind, data = "map", " : "+s.dataText(family)
+	}
+	if s.Interval {
+		flags = "\t\tflags interval\n"
+	}
+	list := ""
+	if len(elements) > 0 {
+		list = "\t\telements = { " + strings.Join(elements, ",\n\t\t\t     ") + " }\n"
+	}
+	return fmt.Sprintf("\t%s %s {\n\t\ttypeof %s%s\n%s%s\t}\n", kind, s.Name, s.Key.nft(family), data, flags, list)
+}
+
+func (s Set) dataText(family model.Family) string {
+	if s.Verdicts {
+		return "verdict"
+	}
+	return s.Data.nft(family)
+}
+
+func (c Chain) text(family model.Family) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\tchain %s {\n", c.Name)
+	if c.Hook != nil {
+		fmt.Fprintf(&b, "\t\ttype %s hook %s priority %s; policy accept;\n", c.Hook.Type, c.Hook.Point, c.Hook.PriorityText)
+	}
+	for _, r := range c.Rules {
+		fmt.Fprintf(&b, "\t\t%s\n", r.Text(family))
+	}
+	b.WriteString("\t}\n")
+	return b.String()
+}

@@ -1,0 +1,119 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package ruleset
+
+import (
+	"strings"
+
+	"switchyard.dev/switchyard/internal/dataplane/model"
+)
+
+// Statement is one step of a rule: a condition that must hold for the next
+// step to be taken, or something done to the packet. The types below are all
+// there are; package nft encodes each one, the Tracer interprets each one.
+type Statement interface {
+	nft(family model.Family) string
+}
+
+type (
+	// InSet holds for a packet whose key is in the set, or with Not, is not.
+	InSet struct {
+		Key Key
+		Set string
+		Not bool
+	}
+	// IsProtocol holds for packets of one transport protocol. nft 1.0.6 needs
+	// it in front of OriginalPort.
+	IsProtocol model.Protocol
+	// IsTranslated holds for connections whose destination was translated.
+	IsTranslated struct{}
+	// IsNew holds for packets that begin a connection.
+	IsNew struct{}
+	// IsFromHost holds for packets whose source is one of the machine's own
+	// addresses.
+	IsFromHost struct{}
+	// FindID looks the key up and keeps the id found; without one the rule
+	// ends.
+	FindID struct {
+		Key Key
+		Map string
+	}
+	// ClearID leaves no trace of the id in the packet.
+	ClearID struct{}
+	// Branch continues in the chain that the map holds for the key.
+	Branch struct {
+		Key Key
+		Map string
+	}
+	// Translate sends the connection to the address and port found; without
+	// one the rule ends.
+	Translate struct {
+		Key Key
+		Map string
+	}
+	// Masquerade gives the connection the source address of the outgoing
+	// interface, and a random source port: sequential ones collide when many
+	// clients share them.
+	Masquerade struct{}
+	// Reset refuses a TCP connection and does nothing to other protocols.
+	Reset struct{}
+	// Unreachable refuses with ICMP port unreachable.
+	Unreachable struct{}
+	// Goto continues in another chain for good.
+	Goto string
+	// Drop ends the packet.
+	Drop struct{}
+)
+
+func (s InSet) nft(f model.Family) string {
+	if s.Not {
+		return s.Key.nft(f) + " != @" + s.Set
+	}
+	return s.Key.nft(f) + " @" + s.Set
+}
+
+func (s IsProtocol) nft(model.Family) string {
+	return "meta l4proto " + printProtocol([]byte{byte(s)})
+}
+func (IsTranslated) nft(model.Family) string { return "ct status dnat" }
+func (IsNew) nft(model.Family) string        { return "ct state new" }
+func (IsFromHost) nft(model.Family) string   { return "fib saddr type local" }
+func (s FindID) nft(f model.Family) string {
+	return "meta priority set " + s.Key.nft(f) + " map @" + s.Map
+}
+func (ClearID) nft(model.Family) string    { return "meta priority set none" }
+func (s Branch) nft(f model.Family) string { return s.Key.nft(f) + " vmap @" + s.Map }
+func (s Translate) nft(f model.Family) string {
+	return "dnat " + keyword(f) + " to " + s.Key.nft(f) + " map @" + s.Map
+}
+func (Masquerade) nft(model.Family) string  { return "masquerade fully-random" }
+func (Reset) nft(model.Family) string       { return "reject with tcp reset" }
+func (Unreachable) nft(model.Family) string { return "reject" }
+func (s Goto) nft(model.Family) string      { return "goto " + string(s) }
+func (Drop) nft(model.Family) string        { return "drop" }
+
+// Rule is a list of statements, taken in order until one does not hold.
+type Rule []Statement
+
+// Text is the rule in nft syntax.
+func (r Rule) Text(family model.Family) string {
+	parts := make([]string, len(r))
+	for i, s := range r {
+		parts[i] = s.nft(family)
+	}
+	return strings.Join(parts, " ")
+}
