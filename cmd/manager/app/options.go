@@ -23,11 +23,13 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 
 	"go.uber.org/zap/zapcore"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
+	"switchyard.dev/switchyard/controllers"
 	"switchyard.dev/switchyard/webhooks"
 )
 
@@ -45,6 +47,11 @@ type Options struct {
 	Metrics          MetricsOptions
 	Webhooks         WebhookOptions
 	EnableHTTP2      bool
+
+	// Endpoints says which endpoint controllers of Kubernetes to stand in for.
+	Endpoints controllers.EndpointsMode
+	// EndpointsTuning has their limits and pace.
+	EndpointsTuning controllers.EndpointsOptions
 
 	// Rules are the severities of the admission rules.
 	Rules webhooks.Severities
@@ -104,6 +111,8 @@ func (o *Options) Defaults() {
 		ValidatingConfiguration: "switchyard-validating-webhook-configuration",
 		MutatingConfiguration:   "switchyard-mutating-webhook-configuration",
 	}
+	o.Endpoints = controllers.EndpointsOff
+	o.EndpointsTuning.Default()
 	o.Rules = webhooks.Severities{}
 	// Where an error came from in the code helps nobody who reads the log.
 	o.Zap.StacktraceLevel = zapcore.DPanicLevel
@@ -127,6 +136,7 @@ func (o *Options) AddFlags(flags *flag.FlagSet) {
 	flags.BoolVar(&o.EnableHTTP2, "enable-http2", o.EnableHTTP2, "Serve HTTP/2 for metrics and webhooks (off because of CVE-2023-44487 and its kin).")
 	o.addMetricsFlags(flags)
 	o.addWebhookFlags(flags)
+	o.addEndpointsFlags(flags)
 	flags.Func("rule", "Severity of one admission `rule`, for example X12=off; deny, warn or off. May be given again.", func(text string) error {
 		o.rules = append(o.rules, text)
 		return webhooks.Severities{}.SetText(text)
@@ -148,6 +158,23 @@ func (o *Options) addWebhookFlags(flags *flag.FlagSet) {
 	flags.StringVar(&o.Webhooks.Dir, "webhook-cert-path", o.Webhooks.Dir, "`Directory` of a certificate that someone else renews; without it the manager makes and renews its own.")
 	flags.StringVar(&o.Webhooks.Cert, "webhook-cert-name", o.Webhooks.Cert, "Webhook certificate `file` in that directory.")
 	flags.StringVar(&o.Webhooks.Key, "webhook-cert-key", o.Webhooks.Key, "Webhook key `file` in that directory.")
+}
+
+// addEndpointsFlags gives the limits the names they have in
+// kube-controller-manager.
+func (o *Options) addEndpointsFlags(flags *flag.FlagSet) {
+	flags.Var(parsed[controllers.EndpointsMode]{&o.Endpoints, controllers.ParseEndpointsMode}, "endpoints",
+		"Endpoint controllers to run in place of kube-controller-manager's, which must be off: `off, selectorless or all`.")
+	flags.IntVar(&o.EndpointsTuning.Workers, "concurrent-service-endpoint-syncs", o.EndpointsTuning.Workers, "`Number` of Services worked on at a time, 1 to 50.")
+	flags.Func("max-endpoints-per-slice", "Largest `number` of endpoints in an EndpointSlice, 1 to 1000 (default 100).", func(text string) error {
+		number, err := strconv.ParseInt(text, 10, 32)
+		o.EndpointsTuning.MaxEndpointsPerSlice = int32(number)
+		return err
+	})
+	flags.IntVar(&o.EndpointsTuning.MaxEndpointsPerSubset, "mirroring-max-endpoints-per-subset", o.EndpointsTuning.MaxEndpointsPerSubset,
+		"Largest `number` of addresses mirrored from a subset of custom Endpoints, 1 to 1000.")
+	flags.DurationVar(&o.EndpointsTuning.BatchPeriod, "endpointslice-updates-batch-period", o.EndpointsTuning.BatchPeriod,
+		"`Time` for which pod changes are gathered into one write.")
 }
 
 // parse reads the command line and the configuration file into the options.
@@ -181,6 +208,9 @@ func (o *Options) Validate() error {
 	if o.Namespace == "" {
 		errs = append(errs, errors.New("--namespace is empty: name the one the manager runs in"))
 	}
+	if err := o.EndpointsTuning.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("endpoint controllers: %w", err))
+	}
 	errs = append(errs, o.Webhooks.validate("--webhook-cert-path"), o.Metrics.validate("--metrics-cert-path"))
 	return errors.Join(errs...)
 }
@@ -206,6 +236,27 @@ func (f CertFiles) validate(name string) error {
 		return fmt.Errorf("%s: %w; mount the certificate there, or leave the flag out", name, err)
 	}
 	return nil
+}
+
+// parsed is a flag whose values a package of its own knows.
+type parsed[T ~string] struct {
+	value *T
+	parse func(string) (T, error)
+}
+
+func (f parsed[T]) String() string {
+	if f.value == nil {
+		return ""
+	}
+	return string(*f.value)
+}
+
+func (f parsed[T]) Set(text string) error {
+	value, err := f.parse(text)
+	if err == nil {
+		*f.value = value
+	}
+	return err
 }
 
 // onOff is a flag that reads on and off.

@@ -27,6 +27,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 
+	"switchyard.dev/switchyard/controllers"
 	"switchyard.dev/switchyard/webhooks"
 )
 
@@ -52,6 +53,9 @@ func setupParts(ctx context.Context, mgr ctrl.Manager, options Options, certs *c
 		if err := mgr.Add(parts.webhooks); err != nil {
 			return nil, fmt.Errorf("setting up the webhooks: %w", err)
 		}
+	}
+	if err := controllers.SetupEndpoints(mgr, options.Endpoints, options.EndpointsTuning); err != nil {
+		return nil, err
 	}
 	// +kubebuilder:scaffold:builder
 	return parts, nil

@@ -49,7 +49,9 @@ func Run(ctx context.Context, options Options) error {
 	}
 	log := ctrl.Log.WithName("manager")
 	log.Info("Starting", "version", version.String(), "namespace", options.Namespace)
-	if err := waitForAPIServer(ctrl.LoggerInto(ctx, log), config, apiServerRetry); err != nil {
+	if err := waitForAPIServer(ctrl.LoggerInto(ctx, log), config, apiServerRetry); ctx.Err() != nil {
+		return nil // Stopped while waiting, as asked.
+	} else if err != nil {
 		return err
 	}
 	return Serve(ctx, config, options)
