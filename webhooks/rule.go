@@ -17,7 +17,6 @@ limitations under the License.
 package webhooks
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -47,15 +46,11 @@ func ParseSeverity(s string) (Severity, error) {
 }
 
 // UnmarshalJSON also reads false as off, because YAML 1.1 does: a file that
-// says `X12: off` without quotes arrives here as `"X12": false`.
+// says `X12: off` without quotes arrives here as false, or as "false".
 func (s *Severity) UnmarshalJSON(data []byte) error {
-	if string(data) == "false" {
-		*s = Off
-		return nil
-	}
-	var text string
-	if err := json.Unmarshal(data, &text); err != nil {
-		return fmt.Errorf("%s is no severity: use deny, warn or off", data)
+	text := strings.Trim(string(data), `"`)
+	if text == "false" {
+		text = string(Off)
 	}
 	parsed, err := ParseSeverity(text)
 	*s = parsed

@@ -1,0 +1,112 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package webhooks
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+)
+
+// reserved is a world in which 10.96.0.1 may be nobody's external IP.
+var reserved = &memory{cidrs: []ServiceCIDR{{"kubernetes", netip.MustParsePrefix("10.96.0.0/16")}}}
+
+func TestRefusalIsAnInvalidObject(t *testing.T) {
+	v := &ServiceValidator{Validation{World: reserved}}
+	_, err := v.ValidateCreate(t.Context(), service("web", external("10.96.0.1")))
+	if !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), `Service "web" is invalid: spec.externalIPs[0]`) {
+		t.Errorf("got %v, want Invalid with the path", err)
+	}
+}
+
+func TestExemptObjectsAreNotJudged(t *testing.T) {
+	v := &ServiceValidator{Validation{World: reserved, Exempt: Exemptions{Namespace: "switchyard-system"}}}
+	in := func(namespace, name string, labels map[string]string) *corev1.Service {
+		svc := service(name, external("10.96.0.1"))
+		svc.Namespace, svc.Labels = namespace, labels
+		return svc
+	}
+	dns := map[string]string{"k8s-app": "kube-dns"}
+	for name, tc := range map[string]struct {
+		svc    *corev1.Service
+		exempt bool
+	}{
+		"the API server's":               {in("default", "kubernetes", nil), true},
+		"cluster DNS by name":            {in("kube-system", "kube-dns", nil), true},
+		"cluster DNS by label":           {in("kube-system", "rke2-coredns", dns), true},
+		"our own":                        {in("switchyard-system", "switchyard-webhook-service", nil), true},
+		"another of kube-system":         {in("kube-system", "metrics-server", nil), false},
+		"a user who copies the label":    {in("shop", "web", dns), false},
+		"a user who copies the DNS name": {in("shop", "kube-dns", nil), false},
+		"a user who copies the API's":    {in("shop", "kubernetes", nil), false},
+	} {
+		if _, err := v.ValidateCreate(t.Context(), tc.svc); (err == nil) != tc.exempt {
+			t.Errorf("%s: exempt %v, but got %v", name, tc.exempt, err)
+		}
+	}
+}
+
+func TestDeletionPasses(t *testing.T) {
+	v := &ServiceValidator{Validation{World: reserved}}
+	going := service("web", external("10.96.0.1"))
+	going.DeletionTimestamp = &metav1.Time{}
+	if _, err := v.ValidateUpdate(t.Context(), service("web"), going); err != nil {
+		t.Errorf("removing a finalizer: %v", err)
+	}
+	if _, err := v.ValidateDelete(t.Context(), service("web")); err != nil {
+		t.Errorf("deleting: %v", err)
+	}
+}
+
+func TestWhatCanNotBeJudgedPassesUnlessAskedOtherwise(t *testing.T) {
+	open := &ServiceValidator{Validation{World: &memory{broken: true}}}
+	warnings, err := open.ValidateCreate(t.Context(), service("web", external("192.0.2.1")))
+	if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], errBroken.Error()) {
+		t.Errorf("open: got %q and %v, want one warning that says why", warnings, err)
+	}
+	closed := &ServiceValidator{Validation{World: &memory{broken: true}, FailClosed: true}}
+	if _, err = closed.ValidateCreate(t.Context(), service("web", external("192.0.2.1"))); !apierrors.IsServiceUnavailable(err) {
+		t.Errorf("closed: got %v, want ServiceUnavailable", err)
+	}
+}
+
+func TestEndpointControllersAreNotJudgedAndLabelsDoNotHelp(t *testing.T) {
+	v := EndpointSliceValidator(Validation{World: reserved, Exempt: Exemptions{Namespace: "switchyard-system"}})
+	bad := slice(80, "10.96.0.1")
+	bad.Labels = map[string]string{discoveryv1.LabelManagedBy: "endpointslice-controller.k8s.io"}
+	for user, exempt := range map[string]bool{
+		"system:serviceaccount:kube-system:endpointslice-controller":   true,
+		"system:kube-controller-manager":                               true,
+		"system:serviceaccount:switchyard-system:switchyard-manager":   true,
+		"system:serviceaccount:switchyard-system-2:switchyard-manager": false,
+		"alice": false,
+	} {
+		ctx := admission.NewContextWithRequest(t.Context(), admission.Request{AdmissionRequest: admissionv1.AdmissionRequest{
+			UserInfo: authenticationv1.UserInfo{Username: user}}})
+		if _, err := v.ValidateCreate(ctx, bad); (err == nil) != exempt {
+			t.Errorf("%s: exempt %v, but got %v", user, exempt, err)
+		}
+	}
+}
