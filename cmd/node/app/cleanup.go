@@ -1,0 +1,33 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"switchyard.dev/switchyard/internal/dataplane/nft"
+)
+
+// cleanup removes our tables from the kernel; that they are not there is
+// success.
+func cleanup(ctx context.Context) error {
+	if err := nft.Cleanup(ctx, families()); err != nil {
+		return fmt.Errorf("--cleanup: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"switchyard.dev/switchyard/internal/version"
+)
+
+// The exit codes of switchyard-node.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// usageError is a mistake on the command line.
+type usageError struct{ error }
+
+// Main runs the program with args and returns its exit code.
+func Main(args []string, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	command := newCommand(stdout, stderr)
+	command.SetArgs(args)
+	err := command.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(stderr, "switchyard-node: %v\n", err)
+	var usage usageError
+	if errors.As(err, &usage) {
+		fmt.Fprintln(stderr, "See `switchyard-node --help`.")
+		return exitUsage
+	}
+	return exitFailed
+}
+
+func newCommand(stdout, stderr io.Writer) *cobra.Command {
+	options := &Options{}
+	options.Defaults()
+	command := &cobra.Command{
+		Use:   "switchyard-node",
+		Short: "Program this node's Services into nftables",
+		Long: `switchyard-node watches Services and EndpointSlices and programs this node's
+nftables, in place of kube-proxy. Its rules are the tables "ip switchyard" and
+"ip6 switchyard". They stay when it exits and keep forwarding; the next run
+takes them over, --cleanup removes them.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("unexpected argument %q: there are only flags", args[0])}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return execute(cmd, options, stdout) },
+	}
+	command.SetOut(stdout)
+	command.SetErr(stderr)
+	command.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	command.CompletionOptions.DisableDefaultCmd = true
+	options.AddFlags(command.Flags())
+	return command
+}
+
+func execute(cmd *cobra.Command, options *Options, stdout io.Writer) error {
+	if options.Version {
+		_, err := fmt.Fprintln(stdout, "switchyard-node", version.String())
+		return err
+	}
+	if err := options.Validate(); err != nil {
+		return usageError{err}
+	}
+	if options.Cleanup {
+		return cleanup(cmd.Context())
+	}
+	return run(cmd.Context(), options)
+}

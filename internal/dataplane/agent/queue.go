@@ -1,0 +1,132 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package agent
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"switchyard.dev/switchyard/internal/dataplane/model"
+	"switchyard.dev/switchyard/internal/dataplane/policy"
+)
+
+// work is what waits for a lane.
+type work struct {
+	// names may have changed.
+	names map[model.ServicePortName]struct{}
+	// triggers are when the causes of the changes happened.
+	triggers []time.Time
+	// cause is why everything has to be compared with the kernel, in a word;
+	// empty when names are enough.
+	cause string
+	// node is the node as it is now.
+	node policy.Node
+}
+
+// maxTriggers bounds what waits for a latency metric while the kernel refuses.
+const maxTriggers = 10_000
+
+func (w work) empty() bool { return len(w.names) == 0 && w.cause == "" }
+
+// queue collects work. It never blocks who adds to it.
+type queue struct {
+	mu   sync.Mutex
+	work work
+	wake chan struct{}
+}
+
+func newQueue(node policy.Node) queue {
+	return queue{work: work{node: node}, wake: make(chan struct{}, 1)}
+}
+
+// add queues names, with the times of their causes.
+func (q *queue) add(names []model.ServicePortName, triggers ...time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.work.addNames(names)
+	if len(q.work.triggers) < maxTriggers {
+		q.work.triggers = append(q.work.triggers, triggers...)
+	}
+	q.again()
+}
+
+func (w *work) addNames(names []model.ServicePortName) {
+	if w.names == nil {
+		w.names = make(map[model.ServicePortName]struct{}, len(names))
+	}
+	for _, name := range names {
+		w.names[name] = struct{}{}
+	}
+}
+
+// addFull asks for a comparison of everything with the kernel.
+func (q *queue) addFull(cause string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.work.cause = cause
+	q.again()
+}
+
+// setNode asks for the same if node has changed.
+func (q *queue) setNode(node policy.Node, changed bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.work.node = node
+	if changed {
+		q.work.cause = "node"
+		q.again()
+	}
+}
+
+// again wakes who waits, although nothing was added.
+func (q *queue) again() {
+	select {
+	case q.wake <- struct{}{}:
+	default: // already awake
+	}
+}
+
+// wait returns true when there may be work, false when ctx has ended.
+func (q *queue) wait(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-q.wake:
+		return ctx.Err() == nil
+	}
+}
+
+// take empties the queue but for the node, which stays known.
+func (q *queue) take() work {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	taken := q.work
+	q.work = work{node: taken.node}
+	return taken
+}
+
+// giveBack returns work that failed. What the kernel holds is unknown now, so
+// that names alone are not enough any more.
+func (q *queue) giveBack(failed work) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.work.triggers = append(failed.triggers, q.work.triggers...)
+	if q.work.cause == "" {
+		q.work.cause = "failure"
+	}
+}
