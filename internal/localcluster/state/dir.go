@@ -87,6 +87,10 @@ func (d Dir) Run() string { return filepath.Join(string(d), "run") }
 // the cluster only: see NamespacePath.
 func (d Dir) Namespaces() string { return filepath.Join(d.Run(), "netns") }
 
+// Node is the directory of the node's runner: logs and files of its pods. It
+// exists inside the cluster only.
+func (d Dir) Node(name string) string { return filepath.Join(d.Run(), "nodes", name) }
+
 // NamespacePath is where the machine finds the cluster's network namespace
 // called name, given the process id of the cluster's init.
 func (d Dir) NamespacePath(pid int, name string) string {

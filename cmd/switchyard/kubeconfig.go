@@ -1,0 +1,45 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"switchyard.dev/switchyard/internal/localcluster"
+)
+
+func kubeconfigCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "kubeconfig",
+		Short:   "Print the path of the local cluster's kubeconfig",
+		Example: "  export KUBECONFIG=$(switchyard kubeconfig)",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			dir, err := stateDir()
+			if err != nil {
+				return err
+			}
+			if _, err := localcluster.Running(dir); err != nil {
+				return err
+			}
+			_, _ = fmt.Fprintln(c.OutOrStdout(), dir.Kubeconfig())
+			return nil
+		},
+	}
+}

@@ -1,0 +1,91 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"switchyard.dev/switchyard/internal/localcluster/runner"
+	"switchyard.dev/switchyard/internal/localcluster/state"
+)
+
+func main() {
+	runner.MaybeChild()
+	os.Exit(run())
+}
+
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM, unix.SIGHUP)
+	// The first Ctrl-C asks for an orderly end, the second one gets any end.
+	context.AfterFunc(ctx, stop)
+	err := rootCommand().ExecuteContext(ctx)
+	var exit *exitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		if exit.err != nil {
+			fmt.Fprintln(os.Stderr, "switchyard:", exit.err)
+		}
+		return exit.code
+	default:
+		fmt.Fprintln(os.Stderr, "switchyard:", err)
+		return 1
+	}
+}
+
+// exitError ends the program with a code of its own.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string { return fmt.Sprintf("exit code %d: %v", e.code, e.err) }
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "switchyard",
+		Short: "Kubernetes Services as one suite: try it on a local cluster",
+		Long: `Switchyard is the whole of Kubernetes Services as one suite: admission and
+allocation, endpoints, and the node dataplane.
+
+This program runs a local cluster in namespaces of its own, with a real control
+plane and the real suite. Your machine's network stays as it is.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+	}
+	root.AddCommand(
+		upCommand(), downCommand(), statusCommand(), kubeconfigCommand(),
+		execCommand(), logsCommand(), versionCommand(),
+		initCommand(), supervisorCommand(), enterCommand(),
+	)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return fmt.Errorf("%w: `%s --help` lists the flags", err, c.CommandPath())
+	})
+	return root
+}
+
+// stateDir is where the local cluster of this user keeps its state.
+func stateDir() (state.Dir, error) { return state.FromEnvironment() }

@@ -1,0 +1,128 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"switchyard.dev/switchyard/internal/localcluster"
+	"switchyard.dev/switchyard/internal/localcluster/state"
+)
+
+func upCommand() *cobra.Command {
+	var o localcluster.UpOptions
+	o.Defaults()
+	c := &cobra.Command{
+		Use:   "up",
+		Short: "Start a local cluster with Switchyard in it",
+		Long: `Start a local cluster: a real control plane, nodes and pods as network
+namespaces, and the whole suite. It stays until Ctrl-C, or with --keep-running
+until ` + "`switchyard down`" + `. If one is running already, this says so; the exit code
+is 0 if that one has the nodes and zones asked for.
+
+The state directory is $SWITCHYARD_STATE, or else /run/switchyard for root and
+$XDG_RUNTIME_DIR/switchyard for others.`,
+		Args: cobra.NoArgs,
+	}
+	flags := c.Flags()
+	flags.IntVar(&o.Nodes, "nodes", o.Nodes, "Number of nodes.")
+	flags.StringSliceVar(&o.Zones, "zones", nil, "Zones to deal out to the nodes as topology.kubernetes.io/zone, for example a,b.")
+	flags.IntVar(&o.Port, "port", 0, "Port of the API server on 127.0.0.1; without it 6443, or the next free one.")
+	flags.BoolVar(&o.KeepRunning, "keep-running", false, "Return when the cluster is ready, and leave it running.")
+	flags.DurationVar(&o.Wait, "wait", o.Wait, "How long the cluster may take to become ready.")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		dir, err := stateDir()
+		if err != nil {
+			return err
+		}
+		o.Out, o.Terminal = c.OutOrStdout(), term.IsTerminal(int(os.Stdout.Fd()))
+		return up(c, dir, o)
+	}
+	return c
+}
+
+func up(c *cobra.Command, dir state.Dir, o localcluster.UpOptions) error {
+	err := localcluster.Up(c.Context(), dir, o, func(took time.Duration) {
+		sayReady(o.Out, dir, took)
+		if !o.KeepRunning {
+			_, _ = fmt.Fprintln(o.Out, "\nThe cluster ends with Ctrl-C.")
+		}
+	})
+	var running *localcluster.RunningError
+	if errors.As(err, &running) {
+		return sayRunning(c, o, running)
+	}
+	return err
+}
+
+// sayRunning is content with a cluster that is what was asked for, as far as
+// anything was asked for.
+func sayRunning(c *cobra.Command, o localcluster.UpOptions, running *localcluster.RunningError) error {
+	nodes, zones := running.Record.Nodes, running.Record.Zones
+	if c.Flags().Changed("nodes") {
+		nodes = o.Nodes
+	}
+	if c.Flags().Changed("zones") {
+		zones = o.Zones
+	}
+	if !running.Fits(nodes, zones) {
+		return running
+	}
+	_, _ = fmt.Fprintf(o.Out, "A cluster of %d nodes is running already (pid %d).\n\n  export KUBECONFIG=%s\n\n`%s down` ends it.\n",
+		running.Record.Nodes, running.Record.PID, running.Kubeconfig, program())
+	return nil
+}
+
+func sayReady(out io.Writer, dir state.Dir, took time.Duration) {
+	me := program()
+	_, _ = fmt.Fprintf(out, `Ready in %.1fs.
+
+  export KUBECONFIG=%s
+%s
+Three things to try:
+
+  kubectl create deployment web --image=any --port=80 --replicas=2 && kubectl expose deployment web
+  %s exec --node 1 -- curl -s $(kubectl get service web -o jsonpath={.spec.clusterIP})/hostname
+  %s exec --node 2 -- nft list table ip switchyard
+
+`+"`%s down`"+` ends the cluster and removes everything it made.
+`, took.Seconds(), dir.Kubeconfig(), kubectlHint(), me, me, me)
+}
+
+// program is this program as the user calls it.
+func program() string { return os.Args[0] }
+
+// kubectlHint names the kubectl beside this program if the machine has none.
+func kubectlHint() string {
+	if _, err := exec.LookPath("kubectl"); err == nil {
+		return ""
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("  alias kubectl=%s\n", filepath.Join(filepath.Dir(self), "k8s", "kubectl"))
+}

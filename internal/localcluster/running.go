@@ -1,0 +1,91 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package localcluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"switchyard.dev/switchyard/internal/localcluster/control"
+	"switchyard.dev/switchyard/internal/localcluster/state"
+)
+
+// patience is how long a cluster may take to end by itself before it is
+// killed, and an answer of its supervisor to arrive.
+const patience = 5 * time.Second
+
+// ErrNone means that no cluster runs.
+var ErrNone = errors.New("no local cluster is running: `switchyard up` starts one")
+
+// RunningError means that a cluster runs where one was to be started.
+type RunningError struct {
+	// Record is empty while the cluster is at its very beginning or end.
+	Record state.Record
+	// Ready is false while it starts.
+	Ready      bool
+	Kubeconfig string
+}
+
+// Error names the cluster and what to do.
+func (e *RunningError) Error() string {
+	if !e.Ready {
+		return "a local cluster is starting or ending right now: wait for it, or end it with `switchyard down`"
+	}
+	return fmt.Sprintf("a local cluster of %d nodes is running already (pid %d, KUBECONFIG=%s): end it with `switchyard down`",
+		e.Record.Nodes, e.Record.PID, e.Kubeconfig)
+}
+
+// Fits reports whether the running cluster has that many nodes in those zones.
+func (e *RunningError) Fits(nodes int, zones []string) bool {
+	return e.Ready && e.Record.Nodes == nodes && slices.Equal(e.Record.Zones, zones)
+}
+
+func describeRunning(ctx context.Context, dir state.Dir) error {
+	running := &RunningError{Kubeconfig: dir.Kubeconfig()}
+	record, err := dir.Record()
+	if err != nil {
+		return running // it has not come far enough
+	}
+	running.Record = record
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	status, err := control.NewClient(dir.Socket()).Status(ctx)
+	running.Ready = err == nil && status.Ready
+	return running
+}
+
+// Running returns the record of the cluster that runs, or ErrNone.
+func Running(dir state.Dir) (state.Record, error) {
+	if !dir.Exists() {
+		return state.Record{}, ErrNone
+	}
+	lock, err := dir.TryLock()
+	if err == nil {
+		return state.Record{}, errors.Join(ErrNone, lock.Close())
+	}
+	if !errors.Is(err, state.ErrRunning) {
+		return state.Record{}, err
+	}
+	record, err := dir.Record()
+	if err != nil {
+		return state.Record{}, &RunningError{Kubeconfig: dir.Kubeconfig()}
+	}
+	return record, nil
+}

@@ -1,0 +1,154 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package supervisor
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"switchyard.dev/switchyard/internal/localcluster/layout"
+	"switchyard.dev/switchyard/internal/localcluster/manifests"
+	"switchyard.dev/switchyard/internal/localcluster/pki"
+)
+
+// What the install manifests call things.
+const (
+	suiteNamespace = "switchyard-system"
+	managerName    = "switchyard-manager"
+	agentName      = "switchyard-node"
+	webhookService = "switchyard-webhook-service"
+)
+
+// Ports of the suite's processes on their nodes.
+const (
+	webhookPort       = 9443
+	managerHealthPort = 8081
+	agentHealthPort   = 10256
+)
+
+// startSuite installs and starts what this project is: the manager, and an
+// agent per node, as an operator would, with the accounts and roles of the
+// install manifests.
+func (s *Supervisor) startSuite(ctx, starting context.Context) error {
+	parsed, err := parseManifests(manifests.Install)
+	if err != nil {
+		return err
+	}
+	if err := s.step(starting, "install manifests", func(starting context.Context, _ *step) error {
+		return s.install(starting, parsed)
+	}); err != nil {
+		return err
+	}
+	parts, partsStarting := errgroup.WithContext(starting)
+	parts.Go(func() error {
+		return s.step(partsStarting, managerName, func(starting context.Context, st *step) error {
+			return s.startManager(ctx, starting, st)
+		})
+	})
+	parts.Go(func() error {
+		return s.step(partsStarting, s.agentStepName(), func(starting context.Context, st *step) error {
+			return s.startAgents(ctx, starting, st)
+		})
+	})
+	if err := parts.Wait(); err != nil {
+		return err
+	}
+	return s.step(starting, "admission webhooks", s.admissionReady)
+}
+
+// install applies the manifests, and the endpoints of the Services that no
+// selector can give any: these are not pods.
+func (s *Supervisor) install(ctx context.Context, parsed installation) error {
+	if err := apply(ctx, s.client, parsed.objects...); err != nil {
+		return err
+	}
+	if err := s.pointAtFirstNode(ctx, suiteNamespace, webhookService); err != nil {
+		return err
+	}
+	if err := s.installDNS(ctx); err != nil {
+		return err
+	}
+	return apply(ctx, s.client, parsed.webhooks...)
+}
+
+func (s *Supervisor) startManager(ctx, starting context.Context, st *step) error {
+	access, err := s.tokenAccess(starting, managerName, managerName)
+	if err != nil {
+		return err
+	}
+	node := s.cluster.ControlPlane()
+	s.launch(ctx, s.process(managerName, s.config.Binaries.Manager, []string{
+		"--kubeconfig=" + access,
+		"--allocation=authoritative",
+		"--endpoints=all",
+		"--webhooks=on",
+		fmt.Sprintf("--webhook-port=%d", webhookPort),
+		fmt.Sprintf("--health-probe-bind-address=:%d", managerHealthPort),
+		"--metrics-bind-address=0",
+	}))
+	return st.until(starting, healthy(http.DefaultClient, fmt.Sprintf("http://%s:%d/readyz", node.IPs()[0], managerHealthPort)))
+}
+
+func (s *Supervisor) agentStepName() string {
+	if n := len(s.cluster.Nodes); n > 1 {
+		return fmt.Sprintf("%s on %d nodes", agentName, n)
+	}
+	return agentName
+}
+
+// agentOn is the name of the agent's process and log on that node.
+func agentOn(node layout.Node) string { return agentName + "@" + node.Name }
+
+func (s *Supervisor) startAgents(ctx, starting context.Context, st *step) error {
+	for _, node := range s.cluster.Nodes {
+		access, err := s.tokenAccess(starting, agentOn(node), agentName)
+		if err != nil {
+			return err
+		}
+		s.launch(ctx, s.processOn(node, agentOn(node), s.config.Binaries.NodeAgent, []string{
+			"--kubeconfig=" + access,
+			"--hostname-override=" + node.Name,
+			"--cluster-cidr=" + layout.PodCIDRs,
+		}))
+	}
+	for _, node := range s.cluster.Nodes {
+		url := fmt.Sprintf("http://%s:%d/healthz", node.IPs()[0], agentHealthPort)
+		if err := st.until(starting, healthy(http.DefaultClient, url)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tokenAccess writes a kubeconfig with a token of the ServiceAccount. The
+// token lasts as long as the certificates do: nobody refreshes it.
+func (s *Supervisor) tokenAccess(ctx context.Context, name, account string) (string, error) {
+	lifetime := int64(pki.Lifetime / time.Second)
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &lifetime}}
+	holder := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: suiteNamespace, Name: account}}
+	if err := s.client.SubResource("token").Create(ctx, holder, request); err != nil {
+		return "", fmt.Errorf("requesting a token for ServiceAccount %s/%s: %w", suiteNamespace, account, err)
+	}
+	return s.access(name, user{token: request.Status.Token})
+}
