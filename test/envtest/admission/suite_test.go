@@ -1,0 +1,150 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package admission
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"switchyard.dev/switchyard/cmd/manager/app"
+	"switchyard.dev/switchyard/test/testenv"
+)
+
+const (
+	systemNamespace = "switchyard-system"
+	managerAccount  = "switchyard-manager"
+)
+
+var (
+	env      *envtest.Environment
+	admin    *rest.Config
+	api      client.Client
+	warnings *warningLog
+)
+
+func TestAdmission(t *testing.T) {
+	RegisterFailHandler(Fail)
+	SetDefaultEventuallyTimeout(20 * time.Second)
+	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
+	RunSpecs(t, "Admission")
+}
+
+var _ = BeforeSuite(func() {
+	ctrl.SetLogger(zap.New(zap.WriteTo(GinkgoWriter), zap.UseDevMode(true)))
+	var err error
+	env, err = testenv.New()
+	Expect(err).NotTo(HaveOccurred())
+	env.WebhookInstallOptions.Paths = []string{filepath.Join(testenv.Root(), "config", "webhook", "manifests.yaml")}
+	admin, err = env.Start()
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(env.Stop)
+
+	warnings = &warningLog{}
+	user := rest.CopyConfig(admin)
+	user.WarningHandler = warnings
+	user.QPS = -1
+	api, err = client.New(user, client.Options{Scheme: scheme.Scheme})
+	Expect(err).NotTo(HaveOccurred())
+	installRoles()
+})
+
+// running is a manager that a spec can stop.
+type running struct {
+	cancel context.CancelFunc
+	done   chan error
+}
+
+// start runs the manager as its own account and waits until it is ready.
+func start(change ...func(*app.Options)) *running {
+	options := app.Options{}
+	options.Defaults()
+	options.Namespace = systemNamespace
+	options.ProbeBindAddress = fmt.Sprintf("127.0.0.1:%d", freePort())
+	options.Webhooks.Host = env.WebhookInstallOptions.LocalServingHost
+	options.Webhooks.Port = env.WebhookInstallOptions.LocalServingPort
+	options.Webhooks.Dir = env.WebhookInstallOptions.LocalServingCertDir
+	for _, c := range change {
+		c(&options)
+	}
+	Expect(options.Validate()).To(Succeed())
+
+	ctx, cancel := context.WithCancel(context.Background())
+	manager := &running{cancel: cancel, done: make(chan error, 1)}
+	go func() { manager.done <- app.Serve(ctx, account(managerAccount), options) }()
+	Eventually(ready).WithArguments(options.ProbeBindAddress).Should(Succeed())
+	return manager
+}
+
+// stop ends the manager and waits for its last word.
+func (r *running) stop() {
+	r.cancel()
+	Eventually(r.done).Should(Receive(BeNil()))
+}
+
+// account is a service account of the suite's own namespace, with no more
+// rights than the roles give it.
+func account(name string) *rest.Config {
+	config := rest.CopyConfig(admin)
+	config.Impersonate = rest.ImpersonationConfig{
+		UserName: "system:serviceaccount:" + systemNamespace + ":" + name,
+		Groups:   []string{"system:serviceaccounts", "system:serviceaccounts:" + systemNamespace, "system:authenticated"},
+	}
+	return config
+}
+
+func ready(address string) error {
+	response, err := http.Get("http://" + address + "/readyz?verbose")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("readyz says %s", response.Status)
+	}
+	return nil
+}
+
+func freePort() int {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	Expect(err).NotTo(HaveOccurred())
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+// newNamespace gives each spec its own, because envtest never finishes
+// deleting one.
+func newNamespace(labels map[string]string) string {
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "admission-", Labels: labels}}
+	Expect(api.Create(context.Background(), namespace)).To(Succeed())
+	return namespace.Name
+}
