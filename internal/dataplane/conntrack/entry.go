@@ -96,20 +96,17 @@ func identity(a nfnl.Attributes) map[uint16][]byte {
 	return id
 }
 
-// appendFilter has the kernel leave out other protocols, and if only is valid,
-// other original destinations (Linux 5.8; older ones ignore it, so whoever
-// reads the answer compares again).
+// appendFilter has the kernel leave out other protocols, and if only is an
+// IPv4 address, other original destinations (Linux 5.8; older ones ignore it,
+// so whoever reads the answer compares again). For IPv6 addresses the kernel
+// has the comparison the wrong way round, seen as late as 6.18.
 func appendFilter(m *nfnl.Messages, protocol model.Protocol, only netip.Addr) {
 	const byDestination, byProtocol = 1 << 1, 1 << 3
 	flags := uint32(byProtocol)
 	m.Nest(ctaOriginal, func() {
-		if only.IsValid() {
+		if only.Is4() {
 			flags |= byDestination
-			kind := uint16(ctaIPv6Destination)
-			if only.Is4() {
-				kind = ctaIPv4Destination
-			}
-			m.Nest(ctaTupleAddrs, func() { m.Bytes(kind, only.AsSlice()) })
+			m.Nest(ctaTupleAddrs, func() { m.Bytes(ctaIPv4Destination, only.AsSlice()) })
 		}
 		m.Nest(ctaTuplePorts, func() { m.Uint8(ctaProtocol, uint8(protocol)) })
 	})

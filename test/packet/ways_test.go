@@ -1,0 +1,147 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package packet
+
+import (
+	"net/netip"
+	"testing"
+
+	"switchyard.dev/switchyard/internal/dataplane/model"
+	"switchyard.dev/switchyard/internal/netns"
+)
+
+// way is one way to reach a Service.
+type way struct {
+	from *netns.Namespace
+	to   netip.AddrPort
+}
+
+func (w *world) ways() map[string]way {
+	clusterIP := netip.AddrPortFrom(w.clusterIP(), 80)
+	externalIP := netip.AddrPortFrom(w.externalIP(), 80)
+	balancerIP := netip.AddrPortFrom(w.balancerIP(), 80)
+	onNode := netip.AddrPortFrom(w.nodeIP(), nodePort)
+	return map[string]way{
+		"pod to ClusterIP":            {w.client, clusterIP},
+		"node to ClusterIP":           {w.node, clusterIP},
+		"pod to externalIP":           {w.client, externalIP},
+		"node to externalIP":          {w.node, externalIP},
+		"outside to externalIP":       {w.outside, externalIP},
+		"pod to load balancer IP":     {w.client, balancerIP},
+		"node to load balancer IP":    {w.node, balancerIP},
+		"outside to load balancer IP": {w.outside, balancerIP},
+		"pod to NodePort":             {w.client, onNode},
+		"node to NodePort":            {w.node, onNode},
+		"outside to NodePort":         {w.outside, onNode},
+	}
+}
+
+var networks = map[string]model.Protocol{"tcp": model.TCP, "udp": model.UDP}
+
+func TestEveryWayLeadsToAnEndpoint(t *testing.T) {
+	eachFamily(t, func(w *world) {
+		at := w.serve(w.a, "a", w.podIP(podA))
+		for network, protocol := range networks {
+			w.program(w.service(protocol, at))
+			for name, way := range w.ways() {
+				w.Run(network+" "+name, func(t *testing.T) {
+					got, err := ask(way.from, network, way.to)
+					if err != nil || got.server != "a" {
+						t.Errorf("got %+v, %v", got, err)
+					}
+					// A pod is seen as itself through the ClusterIP, and every
+					// other client as the node.
+					kept := got.source == w.podIP(clientPod)
+					if want := name == "pod to ClusterIP"; kept != want {
+						t.Errorf("the endpoint saw the client as %s", got.source)
+					}
+				})
+			}
+		}
+	})
+}
+
+func TestAHostNetworkEndpointIsReachedEveryWay(t *testing.T) {
+	eachFamily(t, func(w *world) {
+		at := w.serve(w.node, "node", w.nodeIP())
+		for network, protocol := range networks {
+			w.program(w.service(protocol, at))
+			for name, way := range w.ways() {
+				w.Run(network+" "+name, func(t *testing.T) {
+					if got, err := ask(way.from, network, way.to); err != nil || got.server != "node" {
+						t.Errorf("got %+v, %v", got, err)
+					}
+				})
+			}
+		}
+	})
+}
+
+func TestAnEndpointOnAnotherMachineIsReachedEveryWay(t *testing.T) {
+	eachFamily(t, func(w *world) {
+		at := w.serve(w.outside, "outside", w.outsideIP())
+		for network, protocol := range networks {
+			w.program(w.service(protocol, at))
+			for name, way := range w.ways() {
+				w.Run(network+" "+name, func(t *testing.T) {
+					if got, err := ask(way.from, network, way.to); err != nil || got.server != "outside" {
+						t.Errorf("got %+v, %v", got, err)
+					}
+				})
+			}
+		}
+	})
+}
+
+func TestAnEndpointIsItsOwnClient(t *testing.T) {
+	eachFamily(t, func(w *world) {
+		at := w.serve(w.a, "a", w.podIP(podA))
+		for network, protocol := range networks {
+			w.program(w.service(protocol, at))
+			for name, way := range w.ways() {
+				if way.from != w.client {
+					continue
+				}
+				w.Run(network+" "+name, func(t *testing.T) {
+					got, err := ask(w.a, network, way.to)
+					if err != nil || got.source == w.podIP(podA) {
+						t.Errorf("got %+v, %v; want the node's address as the source", got, err)
+					}
+				})
+			}
+		}
+	})
+}
+
+func TestANodePortIsOnlyWhereItShouldBe(t *testing.T) {
+	eachFamily(t, func(w *world) {
+		w.program(w.service(model.TCP, w.serve(w.a, "a", w.podIP(podA))))
+		for name, way := range map[string]way{
+			"on loopback":              {w.node, netip.AddrPortFrom(w.either("127.0.0.1", "::1"), nodePort)},
+			"on an address not listed": {w.client, netip.AddrPortFrom(w.podIP(gateway), nodePort)},
+			"on the ClusterIP":         {w.client, netip.AddrPortFrom(w.clusterIP(), nodePort)},
+			"on the pod":               {w.client, netip.AddrPortFrom(w.podIP(podA), nodePort)},
+			"Service port on the node": {w.outside, netip.AddrPortFrom(w.nodeIP(), 80)},
+		} {
+			w.Run(name, func(t *testing.T) {
+				if got, err := askWithin(shortPatience, way.from, "tcp", way.to); err == nil {
+					t.Errorf("it answered: %+v", got)
+				}
+			})
+		}
+	})
+}

@@ -1,0 +1,214 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package packet
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"switchyard.dev/switchyard/internal/dataplane/model"
+	"switchyard.dev/switchyard/internal/dataplane/nft"
+	"switchyard.dev/switchyard/internal/dataplane/policy"
+	"switchyard.dev/switchyard/internal/netns"
+	"switchyard.dev/switchyard/test/prereq"
+)
+
+// world is a node with three pods, and a machine outside:
+//
+//	client   a   b          pods, each on a link of its own
+//	      \  |  /
+//	       node             routes, and holds the table
+//	         |
+//	      outside           a machine of the node's network
+type world struct {
+	*testing.T
+	family                      model.Family
+	node, client, a, b, outside *netns.Namespace
+	table                       *nft.Table
+	config                      policy.Node
+}
+
+// eachFamily runs a test in a world of IPv4 and in one of IPv6.
+func eachFamily(t *testing.T, test func(w *world)) {
+	for _, family := range []model.Family{model.IPv4, model.IPv6} {
+		t.Run(family.String(), func(t *testing.T) { test(newWorld(t, family)) })
+	}
+}
+
+func newWorld(t *testing.T, family model.Family) *world {
+	prereq.Root(t)
+	w := &world{T: t, family: family}
+	for _, ns := range []**netns.Namespace{&w.node, &w.client, &w.a, &w.b, &w.outside} {
+		*ns = w.namespace()
+	}
+	w.config = policy.Node{
+		Family:        family,
+		NodePortAddrs: []netip.Addr{w.nodeIP()},
+		LocalPods:     []netip.Prefix{w.prefix(w.podIP(0), 24, 64)},
+	}
+	w.in(w.node, func() error { return forward() })
+	w.connect(w.client, "client", w.podIP(clientPod), w.podIP(gateway))
+	w.connect(w.a, "a", w.podIP(podA), w.podIP(gateway))
+	w.connect(w.b, "b", w.podIP(podB), w.podIP(gateway))
+	w.connect(w.outside, "uplink", w.outsideIP(), w.nodeIP())
+	w.in(w.node, func() error { return w.route("uplink", w.everything(), w.outsideIP()) })
+	w.table = w.openTable()
+	return w
+}
+
+// Host parts of the pods' addresses.
+const (
+	gateway   = 1
+	clientPod = 10
+	podA      = 11
+	podB      = 12
+)
+
+func (w *world) namespace() *netns.Namespace {
+	w.Helper()
+	ns, err := netns.New()
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.Cleanup(func() { _ = ns.Close() })
+	w.in(ns, func() error {
+		lo, err := netlink.LinkByName("lo")
+		if err != nil {
+			return err
+		}
+		return netlink.LinkSetUp(lo)
+	})
+	return ns
+}
+
+func (w *world) in(ns *netns.Namespace, fn func() error) {
+	w.Helper()
+	if err := ns.Do(fn); err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w *world) openTable() *nft.Table {
+	w.Helper()
+	var table *nft.Table
+	w.in(w.node, func() (err error) {
+		table, err = nft.Open(w.family, nft.Options{})
+		return err
+	})
+	w.Cleanup(func() { _ = table.Close() })
+	return table
+}
+
+// program brings the node's table to exactly these decisions.
+func (w *world) program(decisions ...policy.Decision) nft.Result {
+	w.Helper()
+	result, err := w.table.FullSync(context.Background(), w.config, decisions)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return result
+}
+
+// apply changes the table as the agent does, by what changed.
+func (w *world) apply(changed ...policy.Decision) nft.Result {
+	w.Helper()
+	result, err := w.table.Apply(context.Background(), changed, nil)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return result
+}
+
+// connect links ns to the node: eth0 with address there, the device named
+// link with address via here, and routes both ways.
+func (w *world) connect(ns *netns.Namespace, link string, address, via netip.Addr) {
+	w.Helper()
+	w.in(w.node, func() error {
+		veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: link}, PeerName: "eth0", PeerNamespace: netlink.NsFd(ns.Fd())}
+		if err := netlink.LinkAdd(veth); err != nil {
+			return fmt.Errorf("adding %s: %w", link, err)
+		}
+		return w.address(link, via)
+	})
+	w.in(ns, func() error {
+		if err := w.address("eth0", address); err != nil {
+			return err
+		}
+		return w.route("eth0", w.everything(), via)
+	})
+	w.in(w.node, func() error { return w.route(link, netip.PrefixFrom(address, address.BitLen()), netip.Addr{}) })
+}
+
+func (w *world) address(link string, addr netip.Addr) error {
+	device, err := netlink.LinkByName(link)
+	if err != nil {
+		return err
+	}
+	if err := netlink.LinkSetUp(device); err != nil {
+		return err
+	}
+	a := &netlink.Addr{IPNet: netlink.NewIPNet(addr.AsSlice())}
+	if addr.Is6() {
+		a.Flags = unix.IFA_F_NODAD
+	}
+	return netlink.AddrAdd(device, a)
+}
+
+func (w *world) route(link string, to netip.Prefix, via netip.Addr) error {
+	device, err := netlink.LinkByName(link)
+	if err != nil {
+		return err
+	}
+	r := &netlink.Route{LinkIndex: device.Attrs().Index, Dst: prefixNet(to), Scope: netlink.SCOPE_LINK}
+	if via.IsValid() {
+		r.Gw, r.Scope = via.AsSlice(), netlink.SCOPE_UNIVERSE
+		r.SetFlag(netlink.FLAG_ONLINK)
+	}
+	if err := netlink.RouteReplace(r); err != nil {
+		return fmt.Errorf("routing %s to %s: %w", to, link, err)
+	}
+	return nil
+}
+
+// forward makes the namespace of the calling thread a router. It sends no
+// redirects: the kernel counts them against the ICMP errors that a client may
+// get in a second, and packets for a VIP do come back the way they came here.
+func forward() error {
+	for file, value := range map[string]string{
+		"ipv4/ip_forward":                  "1",
+		"ipv6/conf/all/forwarding":         "1",
+		"ipv4/conf/all/send_redirects":     "0",
+		"ipv4/conf/default/send_redirects": "0",
+	} {
+		if err := os.WriteFile("/proc/sys/net/"+file, []byte(value), 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// noWayTo makes packets to addr fail in the namespace of the calling thread.
+func (w *world) noWayTo(addr netip.Addr) error {
+	to := prefixNet(netip.PrefixFrom(addr, addr.BitLen()))
+	return netlink.RouteReplace(&netlink.Route{Dst: to, Type: unix.RTN_UNREACHABLE})
+}
