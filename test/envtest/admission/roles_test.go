@@ -20,11 +20,16 @@ import (
 	"context"
 	"strings"
 
+	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
+	"switchyard.dev/switchyard/cmd/manager/app"
+	"switchyard.dev/switchyard/controllers"
 	"switchyard.dev/switchyard/internal/localcluster/manifests"
 )
 
@@ -40,4 +45,33 @@ func installRoles() {
 		}
 		Expect(client.IgnoreAlreadyExists(api.Create(context.Background(), object))).To(Succeed())
 	}
+}
+
+var _ = Describe("The manager's roles", Ordered, func() {
+	It("suffice for everything it can be told to do", func() {
+		manager := start(func(options *app.Options) {
+			options.Endpoints = controllers.EndpointsAll
+			options.LeaderElect = true
+		})
+		DeferCleanup(manager.stop)
+		namespace := newNamespace(nil)
+
+		By("writing Endpoints and EndpointSlices for a Service")
+		Expect(create(makeService(namespace, "web").selects("web").Service)).To(Succeed())
+		Eventually(slicesOf).WithArguments(namespace, "web").Should(HaveLen(1))
+		Eventually(func() error {
+			return api.Get(context.Background(), client.ObjectKey{Namespace: namespace, Name: "web"}, &corev1.Endpoints{})
+		}).Should(Succeed())
+
+		By("mirroring Endpoints that a user wrote")
+		Expect(create(makeService(namespace, "outside").Service)).To(Succeed())
+		Expect(create(makeEndpoints(namespace, "outside", "192.0.2.1"))).To(Succeed())
+		Eventually(slicesOf).WithArguments(namespace, "outside").Should(HaveLen(1))
+	})
+})
+
+func slicesOf(namespace, service string) ([]discoveryv1.EndpointSlice, error) {
+	var list discoveryv1.EndpointSliceList
+	err := api.List(context.Background(), &list, client.InNamespace(namespace), client.MatchingLabels{discoveryv1.LabelServiceName: service})
+	return list.Items, err
 }
