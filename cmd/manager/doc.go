@@ -14,7 +14,6 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-
 // Command switchyard-manager runs Switchyard's admission webhooks and
 // controllers against one API server. What it runs is in package app.
 package main

@@ -1,0 +1,67 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package app
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/ptr"
+)
+
+func TestPodsKeepWhatEndpointsAndRulesRead(t *testing.T) {
+	ports := []corev1.ContainerPort{{Name: "http", ContainerPort: 8080, HostPort: 80}}
+	always := ptr.To(corev1.ContainerRestartPolicyAlways)
+	kept := corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web", UID: "u", Labels: map[string]string{"app": "web"}},
+		Spec: corev1.PodSpec{
+			NodeName: "node", HostNetwork: true, Hostname: "web-0", Subdomain: "web",
+			Containers:     []corev1.Container{{Name: "c", Ports: ports}},
+			InitContainers: []corev1.Container{{Name: "i", Ports: ports, RestartPolicy: always}},
+		},
+		Status: corev1.PodStatus{
+			Phase: corev1.PodRunning, PodIPs: []corev1.PodIP{{IP: "10.1.0.1"}},
+			Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}},
+		},
+	}
+	pod := kept.DeepCopy()
+	pod.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubelet"}}
+	pod.Annotations = map[string]string{"long": "text"}
+	pod.Spec.Volumes = []corev1.Volume{{Name: "v"}}
+	pod.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "E"}}
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "c"}}
+
+	got, err := trimPod(pod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(&kept, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestTombstonesPassTheTransforms(t *testing.T) {
+	tombstone := cache.DeletedFinalStateUnknown{Key: "default/web"}
+	for _, transform := range []func(any) (any, error){trimPod, trimNode} {
+		if got, err := transform(tombstone); err != nil || got != any(tombstone) {
+			t.Errorf("got %v and %v", got, err)
+		}
+	}
+}
