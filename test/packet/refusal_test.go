@@ -90,9 +90,8 @@ func TestOtherPortsOfAVIPAreNotOurs(t *testing.T) {
 				w.Errorf("port %d answered: %+v", port, got)
 			}
 		}
-		_, err := askWithin(shortPatience, w.client, "udp", netip.AddrPortFrom(w.clusterIP(), 80))
-		if err == nil {
-			w.Errorf("UDP on a TCP port answered")
+		if got, err := askWithin(shortPatience, w.client, "udp", netip.AddrPortFrom(w.clusterIP(), 80)); err == nil {
+			w.Errorf("UDP on a TCP port answered: %+v", got)
 		}
 	})
 }

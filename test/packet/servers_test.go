@@ -106,8 +106,10 @@ func dialWithin(limit time.Duration, ns *netns.Namespace, network string, to net
 }
 
 // exchange asks once over an open connection.
-func exchange(conn net.Conn) (answer, error) {
-	_ = conn.SetDeadline(time.Now().Add(patience))
+func exchange(conn net.Conn) (answer, error) { return exchangeWithin(patience, conn) }
+
+func exchangeWithin(limit time.Duration, conn net.Conn) (answer, error) {
+	_ = conn.SetDeadline(time.Now().Add(limit))
 	if _, err := conn.Write([]byte("who\n")); err != nil {
 		return answer{}, err
 	}
@@ -132,5 +134,5 @@ func askWithin(limit time.Duration, ns *netns.Namespace, network string, to neti
 		return answer{}, err
 	}
 	defer func() { _ = conn.Close() }()
-	return exchange(conn)
+	return exchangeWithin(limit, conn)
 }

@@ -92,6 +92,10 @@ func (w *world) namespace() *netns.Namespace {
 	}
 	w.Cleanup(func() { _ = ns.Close() })
 	w.in(ns, func() error {
+		// No wait for duplicate addresses: there are none.
+		if err := os.WriteFile("/proc/sys/net/ipv6/conf/default/accept_dad", []byte("0"), 0); err != nil {
+			return err
+		}
 		lo, err := netlink.LinkByName("lo")
 		if err != nil {
 			return err
