@@ -78,7 +78,7 @@ plane and the real suite. Your machine's network stays as it is.`,
 	}
 	root.AddCommand(
 		upCommand(), downCommand(), statusCommand(), kubeconfigCommand(),
-		execCommand(), logsCommand(), versionCommand(),
+		execCommand(), logsCommand(), probeCommand(), demoCommand(), versionCommand(),
 		initCommand(), supervisorCommand(), enterCommand(),
 	)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
