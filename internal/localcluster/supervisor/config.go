@@ -81,6 +81,10 @@ func (i Inherited) Files() []*os.File {
 	return []*os.File{i.API, i.Control, i.Events, i.Lifeline, i.Lock}
 }
 
+// held keeps the lock reachable. Nothing in this process uses it again, and
+// the garbage collector closes files that nobody can reach.
+var held *os.File
+
 // inherit finds the files in the child, and keeps them from its own children:
 // a lock that the API server held on to would outlive the supervisor.
 func inherit() Inherited {
@@ -90,13 +94,15 @@ func inherit() Inherited {
 		next++
 		return os.NewFile(next-1, name)
 	}
-	return Inherited{
+	files := Inherited{
 		API:      open("API listener"),
 		Control:  open("control socket"),
 		Events:   open("events"),
 		Lifeline: open("lifeline"),
 		Lock:     open("lock"),
 	}
+	held = files.Lock
+	return files
 }
 
 func listener(file *os.File) (net.Listener, error) {
