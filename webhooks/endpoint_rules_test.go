@@ -36,7 +36,7 @@ func endpoints(number int32, ips ...string) *corev1.Endpoints {
 
 func slice(number int32, ips ...string) *discoveryv1.EndpointSlice {
 	return &discoveryv1.EndpointSlice{
-		Ports:     []discoveryv1.EndpointPort{{Port: ptr.To(number)}},
+		Ports:     []discoveryv1.EndpointPort{{Port: new(number)}},
 		Endpoints: []discoveryv1.Endpoint{{Addresses: ips}},
 	}
 }

@@ -28,7 +28,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -137,7 +136,7 @@ type certificateFiles struct {
 // SetupWithManager watches the one Secret in every replica.
 func (r *certificateFiles) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).Named("webhook-certificate-files").For(&corev1.Secret{}).
-		WithOptions(controller.Options{NeedLeaderElection: ptr.To(false)}).Complete(r)
+		WithOptions(controller.Options{NeedLeaderElection: new(false)}).Complete(r)
 }
 
 // Reconcile writes the key before the certificate: the rotator takes the

@@ -155,7 +155,8 @@ func (o *Options) addMetricsFlags(flags *flag.FlagSet) {
 func (o *Options) addWebhookFlags(flags *flag.FlagSet) {
 	flags.Var(onOff{&o.Webhooks.Enabled}, "webhooks", "Serve the admission webhooks: `on or off`. Off needs no certificates.")
 	flags.IntVar(&o.Webhooks.Port, "webhook-port", o.Webhooks.Port, "`Port` of the admission webhooks.")
-	flags.StringVar(&o.Webhooks.Dir, "webhook-cert-path", o.Webhooks.Dir, "`Directory` of a certificate that someone else renews; without it the manager makes and renews its own.")
+	flags.StringVar(&o.Webhooks.Dir, "webhook-cert-path", o.Webhooks.Dir,
+		"`Directory` of a certificate that someone else renews; the manager makes its own without it.")
 	flags.StringVar(&o.Webhooks.Cert, "webhook-cert-name", o.Webhooks.Cert, "Webhook certificate `file` in that directory.")
 	flags.StringVar(&o.Webhooks.Key, "webhook-cert-key", o.Webhooks.Key, "Webhook key `file` in that directory.")
 }

@@ -40,7 +40,7 @@ func callHere(namespace string, port int) *admissionregistrationv1.ValidatingWeb
 		ObjectMeta: metav1.ObjectMeta{Name: "switchyard-validating-webhook-configuration"},
 		Webhooks: []admissionregistrationv1.ValidatingWebhook{{
 			Name:                    "own.validate.switchyard.dev",
-			ClientConfig:            admissionregistrationv1.WebhookClientConfig{URL: ptr.To(fmt.Sprintf("https://localhost:%d/validate--v1-service", port))},
+			ClientConfig:            admissionregistrationv1.WebhookClientConfig{URL: new(fmt.Sprintf("https://localhost:%d/validate--v1-service", port))},
 			FailurePolicy:           ptr.To(admissionregistrationv1.Ignore),
 			SideEffects:             ptr.To(admissionregistrationv1.SideEffectClassNone),
 			AdmissionReviewVersions: []string{"v1"},

@@ -36,7 +36,7 @@ import (
 // installRoles creates what config/local says, except the webhooks and their
 // Service, which envtest points at this process in its own way.
 func installRoles() {
-	for _, document := range strings.Split(manifests.Install, "\n---\n") {
+	for document := range strings.SplitSeq(manifests.Install, "\n---\n") {
 		object := &unstructured.Unstructured{}
 		Expect(yaml.Unmarshal([]byte(document), &object.Object)).To(Succeed())
 		switch object.GetKind() {
