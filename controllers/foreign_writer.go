@@ -19,6 +19,7 @@ package controllers
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,16 +58,18 @@ type foreignWrite struct {
 	time    time.Time
 }
 
-// latestForeignWrite reads an object's managed fields. Only entries that still own
-// the endpoints count: after our first write to an object its previous author
-// keeps nothing but labels and ports. People with kubectl are no controllers.
+// latestForeignWrite reads an object's managed fields. Whoever owns the endpoints
+// wrote them last: after our first write the previous author keeps nothing but
+// labels and ports. An object without any endpoints is its author's, who set the
+// managed-by label. People with kubectl are no controllers.
 func latestForeignWrite(target guardTarget, object *metav1.PartialObjectMetadata) *foreignWrite {
+	field := "f:" + target.contents
+	if !slices.ContainsFunc(object.ManagedFields, func(entry metav1.ManagedFieldsEntry) bool { return ownsField(entry, field) }) {
+		field = "f:" + target.label
+	}
 	var latest *foreignWrite
 	for _, entry := range object.ManagedFields {
-		if entry.Time == nil || entry.FieldsV1 == nil || isOurs(entry.Manager) || isPerson(entry.Manager) {
-			continue
-		}
-		if !ownsAny(entry.FieldsV1.Raw, target.contents) {
+		if !ownsField(entry, field) || entry.Time == nil || isOurs(entry.Manager) || isPerson(entry.Manager) {
 			continue
 		}
 		latest = later(latest, &foreignWrite{
@@ -81,13 +84,8 @@ func latestForeignWrite(target guardTarget, object *metav1.PartialObjectMetadata
 func isOurs(manager string) bool   { return strings.HasPrefix(manager, "switchyard-") }
 func isPerson(manager string) bool { return strings.HasPrefix(manager, "kubectl") }
 
-func ownsAny(fields []byte, names []string) bool {
-	for _, name := range names {
-		if bytes.Contains(fields, []byte(`"`+name+`":`)) {
-			return true
-		}
-	}
-	return false
+func ownsField(entry metav1.ManagedFieldsEntry, field string) bool {
+	return entry.FieldsV1 != nil && bytes.Contains(entry.FieldsV1.Raw, []byte(`"`+field+`":`))
 }
 
 func later(a, b *foreignWrite) *foreignWrite {

@@ -104,7 +104,9 @@ func (o sliceOwner) events(delay time.Duration, foreign func(types.NamespacedNam
 				return
 			}
 			add(queue, after)
-			if serviceOfSlice(before) != serviceOfSlice(after) {
+			if o.takenAway(before, after) {
+				// Its Service must not wait for it in the cache.
+				o.tracker.HandleDeletion(before)
 				add(queue, before)
 			}
 		},
@@ -134,6 +136,11 @@ func (o sliceOwner) changedByOthers(before, after *discoveryv1.EndpointSlice) bo
 		o.tracker.ShouldSync(after) ||
 		!apiequality.Semantic.DeepEqual(before.Labels, after.Labels) ||
 		!apiequality.Semantic.DeepEqual(before.OwnerReferences, after.OwnerReferences)
+}
+
+// takenAway says that a relabelled slice is no longer ours, or another Service's.
+func (o sliceOwner) takenAway(before, after *discoveryv1.EndpointSlice) bool {
+	return o.owns(before) && (!o.owns(after) || serviceOfSlice(before) != serviceOfSlice(after))
 }
 
 // deletedByOthers takes a slice that was never written since this process

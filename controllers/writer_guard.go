@@ -116,21 +116,21 @@ func (g *WriterGuard) look(ctx context.Context) (*foreignWrite, error) {
 
 // guardTarget is one kind of object that exactly one controller may write.
 type guardTarget struct {
-	kind     schema.GroupVersionKind
-	label    string
-	value    string
-	contents []string
+	kind schema.GroupVersionKind
+	// label and value are how the objects say which controller manages them.
+	label, value string
+	// contents is the field that holds the endpoints.
+	contents string
 }
 
 func (g *WriterGuard) targets() []guardTarget {
 	slice := discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice")
-	inSlice := []string{"f:endpoints"}
-	mirrored := guardTarget{slice, discoveryv1.LabelManagedBy, EndpointSliceMirroringControllerName, inSlice}
+	mirrored := guardTarget{slice, discoveryv1.LabelManagedBy, EndpointSliceMirroringControllerName, "endpoints"}
 	switch g.mode {
 	case EndpointsAll:
 		return []guardTarget{
-			{slice, discoveryv1.LabelManagedBy, EndpointSliceControllerName, inSlice},
-			{corev1.SchemeGroupVersion.WithKind("Endpoints"), endpointsManagedByLabel, EndpointsControllerName, []string{"f:subsets"}},
+			{slice, discoveryv1.LabelManagedBy, EndpointSliceControllerName, "endpoints"},
+			{corev1.SchemeGroupVersion.WithKind("Endpoints"), endpointsManagedByLabel, EndpointsControllerName, "subsets"},
 			mirrored,
 		}
 	case EndpointsSelectorless:

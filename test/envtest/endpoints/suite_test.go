@@ -44,6 +44,7 @@ import (
 var (
 	environment *envtest.Environment
 	restConfig  *rest.Config
+	direct      client.Client
 	api         client.Client
 	stop        context.CancelFunc
 	stopped     chan error
@@ -67,7 +68,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 		Set("service-cluster-ip-range", "10.0.0.0/24,fd00:10::/112")
 	restConfig, err = environment.Start()
 	Expect(err).NotTo(HaveOccurred())
-	direct, err := client.New(restConfig, client.Options{Scheme: clientgoscheme.Scheme})
+	direct, err = client.New(restConfig, client.Options{Scheme: clientgoscheme.Scheme})
 	Expect(err).NotTo(HaveOccurred())
 	// The specs play a person: the controllers must not take them for a rival.
 	api = client.WithFieldOwner(direct, "kubectl-spec")

@@ -1,0 +1,150 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package endpoints
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+)
+
+var _ = Describe("Damage", func() {
+	It("to a slice's endpoints is repaired", func(ctx SpecContext) {
+		s := newScene(ctx)
+		s.service("web")
+		s.pod("web-1", "web", "1")
+		Eventually(s.endpoints("web")).Should(HaveLen(1))
+		slice := s.slices("web")[0]
+		update(ctx, &slice, func(slice *discoveryv1.EndpointSlice) {
+			slice.Endpoints[0].Addresses = []string{"192.0.2.66"}
+		})
+		Eventually(s.endpoints("web")).Should(Equal([]endpoint{{"10.1.0.1", 8080, up}}))
+		Expect(s.slices("web")).To(ConsistOf(HaveField("Name", slice.Name)), "repaired in place")
+	})
+
+	It("to a slice's labels is repaired", func(ctx SpecContext) {
+		s := newScene(ctx)
+		s.service("web")
+		s.pod("web-1", "web", "1")
+		Eventually(s.endpoints("web")).Should(HaveLen(1))
+		slice := s.slices("web")[0]
+		update(ctx, &slice, func(slice *discoveryv1.EndpointSlice) { slice.Labels["team"] = "red" })
+		Eventually(func() string { return s.slices("web")[0].Labels["team"] }).Should(Equal("blue"))
+	})
+
+	It("by deletion of a slice is repaired", func(ctx SpecContext) {
+		s := newScene(ctx)
+		s.service("web")
+		s.pod("web-1", "web", "1")
+		Eventually(s.endpoints("web")).Should(HaveLen(1))
+		slice := s.slices("web")[0]
+		Expect(api.Delete(ctx, &slice)).To(Succeed())
+		Eventually(s.endpoints("web")).Should(Equal([]endpoint{{"10.1.0.1", 8080, up}}))
+	})
+
+	It("by a slice taken away to another Service is repaired", func(ctx SpecContext) {
+		s := newScene(ctx)
+		s.service("web")
+		s.pod("web-1", "web", "1")
+		Eventually(s.endpoints("web")).Should(HaveLen(1))
+		slice := s.slices("web")[0]
+		update(ctx, &slice, func(slice *discoveryv1.EndpointSlice) { slice.Labels[discoveryv1.LabelServiceName] = "shop" })
+		Eventually(s.endpoints("web")).Should(Equal([]endpoint{{"10.1.0.1", 8080, up}}))
+	})
+
+	It("to an Endpoints object is repaired, and so is its deletion", func(ctx SpecContext) {
+		s := newScene(ctx)
+		s.service("web")
+		s.pod("web-1", "web", "1")
+		want := []endpoint{{"10.1.0.1", 8080, "ready"}}
+		Eventually(s.addresses("web")).Should(Equal(want))
+		object, err := s.endpointsObject("web")
+		Expect(err).NotTo(HaveOccurred())
+		update(ctx, object, func(object *corev1.Endpoints) {
+			object.Subsets[0].Addresses[0].IP = "192.0.2.66"
+			delete(object.Labels, "endpoints.kubernetes.io/managed-by")
+		})
+		Eventually(s.addresses("web")).Should(Equal(want))
+		Expect(api.Delete(ctx, object)).To(Succeed())
+		Eventually(s.addresses("web")).Should(Equal(want))
+	})
+})
+
+var _ = Describe("A node", func() {
+	It("that is missing holds its pods back, until it appears", func(ctx SpecContext) {
+		s := newScene(ctx)
+		s.service("web")
+		s.pod("web-1", "web", "1")
+		s.pod("web-2", "web", "2", onNode("node-late"))
+		Eventually(s.endpoints("web")).Should(Equal([]endpoint{{"10.1.0.1", 8080, up}}))
+		Eventually(s.addresses("web")).Should(HaveLen(2), "Endpoints do not ask for the node")
+		createNode(ctx, "node-late", "zone-b")
+		Eventually(s.endpoints("web")).Should(HaveLen(2))
+	})
+
+	It("that moves to another zone takes its endpoints along", func(ctx SpecContext) {
+		s := newScene(ctx)
+		createNode(ctx, "node-moving", "zone-a")
+		s.service("web", func(spec *corev1.ServiceSpec) {
+			spec.TrafficDistribution = ptr.To(corev1.ServiceTrafficDistributionPreferSameZone)
+		})
+		s.pod("web-1", "web", "1", onNode("node-moving"))
+		zone := func() []string {
+			slice := s.slices("web")
+			if len(slice) == 0 || len(slice[0].Endpoints) == 0 || slice[0].Endpoints[0].Hints == nil {
+				return nil
+			}
+			e := slice[0].Endpoints[0]
+			return []string{ptr.Deref(e.Zone, ""), e.Hints.ForZones[0].Name}
+		}
+		Eventually(zone).Should(Equal([]string{"zone-a", "zone-a"}))
+		update(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-moving"}},
+			func(node *corev1.Node) { node.Labels[corev1.LabelTopologyZone] = "zone-b" })
+		Eventually(zone).Should(Equal([]string{"zone-b", "zone-b"}))
+	})
+})
+
+var _ = Describe("trafficDistribution", func() {
+	It("gives ready endpoints hints, and takes them back", func(ctx SpecContext) {
+		s := newScene(ctx)
+		s.service("web", func(spec *corev1.ServiceSpec) {
+			spec.TrafficDistribution = ptr.To(corev1.ServiceTrafficDistributionPreferSameNode)
+		})
+		s.pod("web-1", "web", "1")
+		s.pod("web-2", "web", "2", onNode("node-b"))
+		hints := func() map[string]discoveryv1.EndpointHints {
+			found := map[string]discoveryv1.EndpointHints{}
+			for _, slice := range s.slices("web") {
+				for _, e := range slice.Endpoints {
+					found[e.Addresses[0]] = ptr.Deref(e.Hints, discoveryv1.EndpointHints{})
+				}
+			}
+			return found
+		}
+		hint := func(zone, node string) discoveryv1.EndpointHints {
+			return discoveryv1.EndpointHints{ForZones: []discoveryv1.ForZone{{Name: zone}}, ForNodes: []discoveryv1.ForNode{{Name: node}}}
+		}
+		Eventually(hints).Should(Equal(map[string]discoveryv1.EndpointHints{
+			"10.1.0.1": hint("zone-a", "node-a"), "10.1.0.2": hint("zone-b", "node-b"),
+		}))
+		s.updateService("web", func(service *corev1.Service) { service.Spec.TrafficDistribution = nil })
+		Eventually(hints).Should(Equal(map[string]discoveryv1.EndpointHints{"10.1.0.1": {}, "10.1.0.2": {}}))
+	})
+})
