@@ -25,7 +25,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/cri-streaming/pkg/streaming/portforward"
 	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
 )
@@ -43,13 +42,13 @@ func (s *Server) pods(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) logs(w http.ResponseWriter, r *http.Request) {
-	var options corev1.PodLogOptions
-	if err := scheme.ParameterCodec.DecodeParameters(r.URL.Query(), corev1.SchemeGroupVersion, &options); err != nil {
-		writeError(w, BadRequestError(err.Error()))
+	options, err := parseLogOptions(r.URL.Query())
+	if err != nil {
+		writeError(w, err)
 		return
 	}
 	out := &flushingWriter{w: w, controller: http.NewResponseController(w), follow: options.Follow}
-	err := s.config.Runtime.Logs(r.Context(), containerOf(r), &options, out)
+	err = s.config.Runtime.Logs(r.Context(), containerOf(r), options, out)
 	switch {
 	case err != nil && !out.began:
 		writeError(w, err)

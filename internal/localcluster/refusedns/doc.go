@@ -14,7 +14,6 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-
 // Package refusedns answers every DNS query with REFUSED. It stands at the
 // cluster's DNS address until there is a DNS server, so that looking up a name
 // fails at once instead of after the resolver's timeouts. It never forwards

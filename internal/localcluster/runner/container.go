@@ -25,7 +25,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // container is one container of a Pod over all its runs. Its worker's lock
@@ -155,7 +154,7 @@ func (c *container) terminated(pod *corev1.Pod) *corev1.ContainerStateTerminated
 	return &corev1.ContainerStateTerminated{
 		ContainerID: c.id(pod),
 		ExitCode:    c.exited.code, Signal: c.exited.signal, Reason: c.exited.reason, Message: c.message,
-		StartedAt: metav1.NewTime(c.began), FinishedAt: metav1.NewTime(c.exited.at),
+		StartedAt: stamp(c.began), FinishedAt: stamp(c.exited.at),
 	}
 }
 
@@ -179,7 +178,7 @@ func (c *container) status(pod *corev1.Pod, inBackOff bool) corev1.ContainerStat
 	}
 	switch {
 	case c.phase == phaseRunning:
-		s.State.Running = &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(c.began)}
+		s.State.Running = &corev1.ContainerStateRunning{StartedAt: stamp(c.began)}
 	case c.phase == phaseExited && inBackOff:
 		s.LastTerminationState.Terminated = c.terminated(pod)
 		s.State.Waiting = &corev1.ContainerStateWaiting{

@@ -49,7 +49,7 @@ func podStatus(o observed) corev1.PodStatus {
 	status.ObservedGeneration = o.pod.Generation
 	status.Phase = podPhase(o)
 	status.Reason, status.Message = o.reason, o.message
-	start := metav1.NewTime(o.startTime)
+	start := stamp(o.startTime)
 	status.StartTime = &start
 	status.HostIP, status.HostIPs = "", nil
 	for _, ip := range o.nodeIPs {
@@ -175,7 +175,7 @@ func unmetGate(pod *corev1.Pod) string {
 }
 
 func setCondition(conditions *[]corev1.PodCondition, condition corev1.PodCondition, now time.Time) {
-	condition.LastTransitionTime = metav1.NewTime(now)
+	condition.LastTransitionTime = stamp(now)
 	for i, old := range *conditions {
 		if old.Type != condition.Type {
 			continue
@@ -217,3 +217,7 @@ func rolesOf(pod *corev1.Pod) []role {
 	}
 	return roles
 }
+
+// stamp is a time as the API keeps it, in whole seconds: a finer one would
+// always differ from what was read back.
+func stamp(t time.Time) metav1.Time { return metav1.NewTime(t).Rfc3339Copy() }
