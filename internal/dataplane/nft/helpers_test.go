@@ -130,5 +130,9 @@ func mixture(family model.Family) []policy.Decision {
 	sctp.Name.Protocol = model.SCTP
 	empty := decision(family, 4, 0)
 	empty.NodePort = 30081
-	return []policy.Decision{web, dns, sctp, empty}
+	all := []policy.Decision{web, dns, sctp, empty}
+	for i := range 20 { // ids over 0xf, too: nft writes them in hexadecimal
+		all = append(all, decision(family, 10+i, i%3))
+	}
+	return all
 }

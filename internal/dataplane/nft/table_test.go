@@ -33,7 +33,6 @@ func TestTheKernelHoldsWhatNftCanPrintAndLoadAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 			listed := list(t, ns, family)
-			t.Log(listed)
 			elsewhere := newNamespace(t)
 			tool(t, elsewhere, listed, "-f", "-")
 			if diff := cmp.Diff(listed, list(t, elsewhere, family)); diff != "" {

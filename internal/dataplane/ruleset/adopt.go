@@ -71,18 +71,27 @@ func (p *Planner) adopt(desired []policy.Decision, held Elements) {
 	}
 }
 
-// heldID is the id that the kernel has for d, if it is usable, or 0.
+// heldID is the usable id that most of d's frontends lead to, the first of
+// equals, or 0: one that a foreign hand bent does not take the others along.
 func heldID(d policy.Decision, held Elements, usable func(uint32) bool) uint32 {
-	vips := append([]netip.Addr{d.ClusterIP}, d.ExternalVIPs...)
-	for _, vip := range vips {
-		if id := readID(held[Frontends][frontendKey(vip, d.Name.Protocol, d.Port)]); usable(id) {
-			return id
+	best := uint32(0)
+	votes := map[uint32]int{}
+	vote := func(set, key string) {
+		id := readID(held[set][key])
+		if !usable(id) {
+			return
+		}
+		votes[id]++
+		if best == 0 || votes[id] > votes[best] {
+			best = id
 		}
 	}
-	if id := readID(held[NodePorts][nodePortKey(d.Name.Protocol, d.NodePort)]); usable(id) {
-		return id
+	vote(Frontends, frontendKey(d.ClusterIP, d.Name.Protocol, d.Port))
+	for _, vip := range d.ExternalVIPs {
+		vote(Frontends, frontendKey(vip, d.Name.Protocol, d.Port))
 	}
-	return 0
+	vote(NodePorts, nodePortKey(d.Name.Protocol, d.NodePort))
+	return best
 }
 
 // readIDs lists what the kernel holds under each id that anything names.
