@@ -57,6 +57,7 @@ type stack struct {
 	jar     *cookieJar
 	stop    chan struct{}
 	running sync.WaitGroup
+	sent    func(packet) // in place of the sockets, in tests
 
 	mu     sync.Mutex
 	ports  map[uint16]Handler
@@ -299,6 +300,12 @@ func (s *stack) tick(now time.Time) {
 
 // transmit is best effort, as the protocol sends again what got lost.
 func (s *stack) transmit(key pair, packets ...packet) {
+	if s.sent != nil {
+		for _, p := range packets {
+			s.sent(p)
+		}
+		return
+	}
 	for _, socket := range s.sockets {
 		if socket.is4 != key.peer.Addr().Is4() {
 			continue
