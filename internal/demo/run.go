@@ -54,7 +54,7 @@ func Run(ctx context.Context, b *Bed, out io.Writer, colour bool) (failed int, e
 			failed++
 			seen = err.Error()
 		}
-		fmt.Fprintf(out, "%s  %-46s  %5.1fs  %s\n", mark(err == nil, colour), c.Name, time.Since(began).Seconds(), seen)
+		fmt.Fprintf(out, "%s  %-54s  %5.1fs  %s\n", mark(err == nil, colour), c.Name, time.Since(began).Seconds(), seen)
 		if ctx.Err() != nil {
 			return failed, ctx.Err()
 		}
