@@ -24,7 +24,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
-	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	endpointsliceutil "k8s.io/endpointslice/util"
 	utilnet "k8s.io/utils/net"
@@ -206,7 +205,7 @@ func newMirroredSlice(endpoints *corev1.Endpoints, family discoveryv1.AddressTyp
 	return &discoveryv1.EndpointSlice{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace:       endpoints.Namespace,
-			GenerateName:    mirroredSlicePrefix(endpoints.Name),
+			GenerateName:    endpoints.Name + "-",
 			Labels:          labels,
 			Annotations:     annotations,
 			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(endpoints, corev1.SchemeGroupVersion.WithKind("Endpoints"))},
@@ -224,12 +223,4 @@ func mirroredPorts(ports []corev1.EndpointPort) []discoveryv1.EndpointPort {
 		})
 	}
 	return mirrored
-}
-
-// mirroredSlicePrefix is the Service's name and a dash, if a name may be that long.
-func mirroredSlicePrefix(name string) string {
-	if prefix := name + "-"; len(apivalidation.NameIsDNSSubdomain(prefix, true)) == 0 {
-		return prefix
-	}
-	return name
 }

@@ -1,0 +1,162 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package controllers
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+)
+
+func TestParseEndpointsMode(t *testing.T) {
+	for _, mode := range endpointsModes {
+		if got, err := ParseEndpointsMode(mode.String()); got != mode || err != nil {
+			t.Errorf("ParseEndpointsMode(%q) = %q, %v", mode, got, err)
+		}
+	}
+	for _, value := range []string{"", "ALL", "some"} {
+		if _, err := ParseEndpointsMode(value); err == nil || !strings.Contains(err.Error(), "off, selectorless, all") {
+			t.Errorf("ParseEndpointsMode(%q): error %v does not name the modes", value, err)
+		}
+	}
+}
+
+func TestEndpointsOptionsSayWhatIsOutOfRange(t *testing.T) {
+	var options EndpointsOptions
+	options.Default()
+	if err := options.Validate(); err != nil {
+		t.Errorf("the defaults are invalid: %v", err)
+	}
+	bad := EndpointsOptions{Workers: 51, MaxEndpointsPerSlice: 1001, MaxEndpointsPerSubset: -1, BatchPeriod: -time.Second}
+	err := bad.Validate()
+	for _, name := range []string{"workers: 51", "max endpoints per slice: 1001", "max endpoints per subset: -1", "batch period"} {
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("error %v does not mention %q", err, name)
+		}
+	}
+}
+
+// managed is a managed fields entry, age seconds old at noon.
+func managed(manager string, age int, fields string) metav1.ManagedFieldsEntry {
+	return metav1.ManagedFieldsEntry{
+		Manager: manager, Time: &metav1.Time{Time: noon.Add(-time.Duration(age) * time.Second)}, FieldsV1: &metav1.FieldsV1{Raw: []byte(fields)},
+	}
+}
+
+var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+
+func TestLatestForeignWrite(t *testing.T) {
+	const (
+		kcm       = "kube-controller-manager"
+		endpoints = `{"f:addressType":{},"f:endpoints":{},"f:ports":{}}`
+		labels    = `{"f:metadata":{"f:labels":{"f:endpointslice.kubernetes.io/managed-by":{}}},"f:ports":{}}`
+	)
+	slice := (&WriterGuard{mode: EndpointsSelectorless}).targets()[0]
+	cases := map[string]struct {
+		fields []metav1.ManagedFieldsEntry
+		want   string
+	}{
+		"whoever owns the endpoints is a writer":          {[]metav1.ManagedFieldsEntry{managed(kcm, 5, endpoints)}, kcm},
+		"the latest of several counts":                    {[]metav1.ManagedFieldsEntry{managed("a", 9, endpoints), managed("b", 5, endpoints), managed("c", 7, endpoints)}, "b"},
+		"we are no foreign writer":                        {[]metav1.ManagedFieldsEntry{managed(mirroringFieldManager, 5, endpoints)}, ""},
+		"an author we have written over is history":       {[]metav1.ManagedFieldsEntry{managed(mirroringFieldManager, 5, endpoints), managed(kcm, 9, labels)}, ""},
+		"a person is no controller":                       {[]metav1.ManagedFieldsEntry{managed("kubectl-edit", 5, endpoints)}, ""},
+		"a slice without endpoints belongs to its author": {[]metav1.ManagedFieldsEntry{managed(kcm, 5, labels)}, kcm},
+		"who only sets another label writes nothing":      {[]metav1.ManagedFieldsEntry{managed("gitops", 5, `{"f:metadata":{"f:labels":{"f:team":{}}}}`)}, ""},
+	}
+	for title, tc := range cases {
+		t.Run(title, func(t *testing.T) {
+			object := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web-x", ManagedFields: tc.fields}}
+			found := latestForeignWrite(slice, object)
+			got := ""
+			if found != nil {
+				got = found.manager
+			}
+			if got != tc.want {
+				t.Errorf("writer %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestStillAtWork(t *testing.T) {
+	write := foreignWrite{time: noon.Add(-time.Hour)}
+	lease := func(acquired, renewed time.Duration) *coordinationv1.Lease {
+		return &coordinationv1.Lease{Spec: coordinationv1.LeaseSpec{
+			LeaseDurationSeconds: ptr.To[int32](15),
+			AcquireTime:          &metav1.MicroTime{Time: noon.Add(-acquired)},
+			RenewTime:            &metav1.MicroTime{Time: noon.Add(-renewed)},
+		}}
+	}
+	cases := map[string]struct {
+		write foreignWrite
+		lease *coordinationv1.Lease
+		want  bool
+	}{
+		"written an hour ago by the process that still leads":      {write, lease(2*time.Hour, time.Second), true},
+		"written by an earlier process":                            {write, lease(time.Minute, time.Second), false},
+		"written by a process that is gone":                        {write, lease(2*time.Hour, time.Minute), false},
+		"written in the second of the acquisition, which is whole": {foreignWrite{time: noon}, lease(-900*time.Millisecond, 0), true},
+		"without a lease an old write is no evidence":              {write, nil, false},
+		"without a lease a fresh write is":                         {foreignWrite{time: noon.Add(-10 * time.Second)}, nil, true},
+		"a lease that nobody has ever held is like none, old":      {write, &coordinationv1.Lease{}, false},
+		"a lease that nobody has ever held is like none, present":  {foreignWrite{time: noon}, &coordinationv1.Lease{}, true},
+	}
+	for title, tc := range cases {
+		t.Run(title, func(t *testing.T) {
+			if got := stillAtWork(tc.write, tc.lease, noon); got != tc.want {
+				t.Errorf("at work: %t, want %t", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestRefusalNamesWriterAndRemedy(t *testing.T) {
+	err := &ForeignWriterError{Mode: EndpointsSelectorless, Object: "EndpointSlice default/db-x", Manager: "kube-controller-manager", Time: noon}
+	for _, part := range []string{"--endpoints=selectorless", "default/db-x", `"kube-controller-manager"`, "2026-01-01T12:00:00Z",
+		"--controllers=*,-endpointslice-mirroring-controller, or", "--endpoints=off"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%q does not say %q", err, part)
+		}
+	}
+}
+
+func TestCacheLagGivesUpWaiting(t *testing.T) {
+	now := noon
+	lag := newCacheLag(func() time.Time { return now })
+	key := types.NamespacedName{Namespace: "default", Name: "web"}
+	if lag.wait(key) != lagRetry {
+		t.Error("the first look does not wait")
+	}
+	now = now.Add(lagLimit - time.Second)
+	if lag.wait(key) != lagRetry {
+		t.Error("gave up before the limit")
+	}
+	now = now.Add(time.Second)
+	if lag.wait(key) != 0 {
+		t.Error("still waiting at the limit")
+	}
+	lag.caughtUp(key)
+	if lag.wait(key) != lagRetry {
+		t.Error("the next lag does not start afresh")
+	}
+}

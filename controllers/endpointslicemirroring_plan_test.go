@@ -1,0 +1,211 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package controllers
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+)
+
+// handMade has the given addresses, those with an exclamation mark not ready.
+func handMade(port int32, addresses ...string) *corev1.Endpoints {
+	subset := corev1.EndpointSubset{Ports: []corev1.EndpointPort{
+		{Name: "http", Port: port, Protocol: corev1.ProtocolTCP, AppProtocol: ptr.To("h2c")},
+	}}
+	for _, address := range addresses {
+		if ip, found := strings.CutPrefix(address, "!"); found {
+			subset.NotReadyAddresses = append(subset.NotReadyAddresses, corev1.EndpointAddress{IP: ip})
+			continue
+		}
+		subset.Addresses = append(subset.Addresses, corev1.EndpointAddress{IP: address})
+	}
+	return &corev1.Endpoints{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "db", UID: "uid-1", Labels: map[string]string{"team": "blue"}},
+		Subsets:    []corev1.EndpointSubset{subset},
+	}
+}
+
+// carryOut is what exists after a plan was applied to what existed.
+func carryOut(plan mirrorPlan, existing []*discoveryv1.EndpointSlice) []*discoveryv1.EndpointSlice {
+	held := map[string]*discoveryv1.EndpointSlice{}
+	for _, slice := range existing {
+		held[slice.Name] = slice
+	}
+	for _, slice := range plan.remove {
+		delete(held, slice.Name)
+	}
+	for _, slice := range plan.update {
+		held[slice.Name] = slice
+	}
+	for i, slice := range plan.create {
+		created := slice.DeepCopy()
+		created.Name, created.UID = fmt.Sprint("new-", len(existing)+i), types.UID(fmt.Sprint("slice-", i))
+		held[created.Name] = created
+	}
+	var all []*discoveryv1.EndpointSlice
+	for _, slice := range held {
+		all = append(all, slice)
+	}
+	slices.SortFunc(all, func(a, b *discoveryv1.EndpointSlice) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// spellSlices prints slices the short way: "IPv4 10.0.0.1 !10.0.0.2 @ 80".
+func spellSlices(all []*discoveryv1.EndpointSlice) []string {
+	lines := []string{}
+	for _, slice := range all {
+		line := string(slice.AddressType)
+		for _, e := range slice.Endpoints {
+			mark := "!"
+			if ptr.Deref(e.Conditions.Ready, false) {
+				mark = ""
+			}
+			line += " " + mark + e.Addresses[0]
+		}
+		for _, port := range slice.Ports {
+			line += fmt.Sprint(" @ ", *port.Port)
+		}
+		lines = append(lines, line)
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+func operations(plan mirrorPlan) string {
+	return fmt.Sprintf("create %d, update %d, remove %d", len(plan.create), len(plan.update), len(plan.remove))
+}
+
+func TestMirrorFollowsItsEndpoints(t *testing.T) {
+	const nothing = "create 0, update 0, remove 0"
+	steps := []struct {
+		title      string
+		endpoints  *corev1.Endpoints
+		operations string
+		want       []string
+	}{
+		{"one slice per family is created", handMade(80, "10.0.0.1", "!10.0.0.2", "fd00::1"),
+			"create 2, update 0, remove 0", []string{"IPv4 10.0.0.1 !10.0.0.2 @ 80", "IPv6 fd00::1 @ 80"}},
+		{"nothing changes when nothing has changed", handMade(80, "10.0.0.1", "!10.0.0.2", "fd00::1"),
+			nothing, []string{"IPv4 10.0.0.1 !10.0.0.2 @ 80", "IPv6 fd00::1 @ 80"}},
+		{"readiness updates one slice", handMade(80, "10.0.0.1", "10.0.0.2", "fd00::1"),
+			"create 0, update 1, remove 0", []string{"IPv4 10.0.0.1 10.0.0.2 @ 80", "IPv6 fd00::1 @ 80"}},
+		{"a family that goes takes its slice along", handMade(80, "10.0.0.1", "10.0.0.2"),
+			"create 0, update 0, remove 1", []string{"IPv4 10.0.0.1 10.0.0.2 @ 80"}},
+		{"another port reuses the slice", handMade(90, "10.0.0.1", "10.0.0.2"),
+			"create 0, update 1, remove 0", []string{"IPv4 10.0.0.1 10.0.0.2 @ 90"}},
+		{"an address in an odd spelling is no change", handMade(90, "010.0.0.1", "10.0.0.2"),
+			nothing, []string{"IPv4 10.0.0.1 10.0.0.2 @ 90"}},
+		{"another family cannot reuse the slice", handMade(90, "fd00::1"),
+			"create 1, update 0, remove 1", []string{"IPv6 fd00::1 @ 90"}},
+		{"no address means no slice", handMade(90),
+			"create 0, update 0, remove 1", []string{}},
+	}
+	var existing []*discoveryv1.EndpointSlice
+	for _, step := range steps {
+		plan := planMirror(step.endpoints, existing, 1000)
+		if got := operations(plan); got != step.operations {
+			t.Errorf("%s: %s, want %s", step.title, got, step.operations)
+		}
+		existing = carryOut(plan, existing)
+		if diff := cmp.Diff(step.want, spellSlices(existing)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", step.title, diff)
+		}
+	}
+}
+
+func TestMirrorNoticesWhatIsNotAnAddress(t *testing.T) {
+	cases := map[string]func(*corev1.Endpoints){
+		"a label":        func(e *corev1.Endpoints) { e.Labels["team"] = "red" },
+		"an annotation":  func(e *corev1.Endpoints) { e.Annotations = map[string]string{"a": "b"} },
+		"another object": func(e *corev1.Endpoints) { e.UID = "uid-2" },
+		"a hostname":     func(e *corev1.Endpoints) { e.Subsets[0].Addresses[0].Hostname = "h" },
+		"a node":         func(e *corev1.Endpoints) { e.Subsets[0].Addresses[0].NodeName = ptr.To("n") },
+	}
+	for title, change := range cases {
+		t.Run(title, func(t *testing.T) {
+			endpoints := handMade(80, "10.0.0.1")
+			existing := carryOut(planMirror(endpoints, nil, 1000), nil)
+			change(endpoints)
+			plan := planMirror(endpoints, existing, 1000)
+			if got := operations(plan); got != "create 0, update 1, remove 0" {
+				t.Error(got)
+			}
+			if again := operations(planMirror(endpoints, carryOut(plan, existing), 1000)); again != "create 0, update 0, remove 0" {
+				t.Errorf("and once more: %s", again)
+			}
+		})
+	}
+	t.Run("but not the trigger time", func(t *testing.T) {
+		endpoints := handMade(80, "10.0.0.1")
+		existing := carryOut(planMirror(endpoints, nil, 1000), nil)
+		endpoints.Annotations = map[string]string{corev1.EndpointsLastChangeTriggerTime: "now", corev1.LastAppliedConfigAnnotation: "{}"}
+		if got := operations(planMirror(endpoints, existing, 1000)); got != "create 0, update 0, remove 0" {
+			t.Error(got)
+		}
+	})
+}
+
+func TestMirrorCountsWhatItLeavesOut(t *testing.T) {
+	plan := planMirror(handMade(80, "10.0.0.1", "not-an-ip", "10.0.0.3", "!10.0.0.4", "!10.0.0.5"), nil, 3)
+	if plan.invalid != 1 || plan.surplus != 1 {
+		t.Errorf("%d invalid and %d surplus addresses, want 1 and 1", plan.invalid, plan.surplus)
+	}
+	if diff := cmp.Diff([]string{"IPv4 10.0.0.1 10.0.0.3 !10.0.0.4 @ 80"}, spellSlices(plan.create)); diff != "" {
+		t.Errorf("slices (-want +got):\n%s", diff)
+	}
+}
+
+func TestMirroredSliceIsRecognisable(t *testing.T) {
+	endpoints := handMade(80, "10.0.0.1")
+	endpoints.Annotations = map[string]string{"note": "kept", corev1.LastAppliedConfigAnnotation: "{}"}
+	got := planMirror(endpoints, nil, 1000).create[0]
+	want := &discoveryv1.EndpointSlice{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "default", GenerateName: "db-",
+			Labels: map[string]string{
+				"team":                       "blue",
+				discoveryv1.LabelServiceName: "db",
+				discoveryv1.LabelManagedBy:   EndpointSliceMirroringControllerName,
+			},
+			Annotations: map[string]string{"note": "kept"},
+			OwnerReferences: []metav1.OwnerReference{{
+				APIVersion: "v1", Kind: "Endpoints", Name: "db", UID: "uid-1",
+				Controller: ptr.To(true), BlockOwnerDeletion: ptr.To(true),
+			}},
+		},
+		AddressType: discoveryv1.AddressTypeIPv4,
+		Endpoints: []discoveryv1.Endpoint{{
+			Addresses:  []string{"10.0.0.1"},
+			Conditions: discoveryv1.EndpointConditions{Ready: ptr.To(true)},
+		}},
+		Ports: []discoveryv1.EndpointPort{{
+			Name: ptr.To("http"), Port: ptr.To[int32](80), Protocol: ptr.To(corev1.ProtocolTCP), AppProtocol: ptr.To("h2c"),
+		}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("slice (-want +got):\n%s", diff)
+	}
+}
