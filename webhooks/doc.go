@@ -34,6 +34,9 @@ limitations under the License.
 //     passes with a warning, except in namespaces labelled
 //     switchyard.dev/admission=enforce, which asked for the opposite.
 //
+// No rule is a lock: two Services created in the same instant may both take one
+// external IP, as before. Numbers that must be unique are the allocator's.
+//
 // What a cluster needs to boot is exempt: default/kubernetes, the cluster DNS
 // Service, Switchyard's own namespace, and the endpoint writers of Kubernetes
 // itself (see Exemptions).
