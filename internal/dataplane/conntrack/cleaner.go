@@ -84,7 +84,7 @@ func (c *Cleaner) Clean(ctx context.Context, stale []Stale) (deleted int, err er
 			}
 		}
 	}
-	return c.delete(ctx, passes(allowed), func(e entry) bool {
+	return c.delete(ctx, passes(allowed), func(model.Protocol) uint32 { return 0 }, func(e entry) bool {
 		endpoints, concerned := allowed[e.sentTo]
 		return concerned && !endpoints[e.answering]
 	})
@@ -98,12 +98,17 @@ func (c *Cleaner) CleanUntranslated(ctx context.Context, to []Destination) (dele
 	for _, d := range to {
 		wanted[d] = true
 	}
-	return c.delete(ctx, passes(wanted), func(e entry) bool {
-		if !wanted[e.sentTo] || e.status&statusTranslated != 0 {
-			return false
-		}
-		return e.sentTo.Protocol == model.UDP || e.status&statusSeenReply == 0
+	return c.delete(ctx, passes(wanted), spared, func(e entry) bool {
+		return wanted[e.sentTo] && e.status&spared(e.sentTo.Protocol) == 0
 	})
+}
+
+// spared are the bits in an entry's status that keep CleanUntranslated off.
+func spared(protocol model.Protocol) uint32 {
+	if protocol == model.UDP {
+		return statusTranslated
+	}
+	return statusTranslated | statusSeenReply
 }
 
 // pass is one reading of the table.
@@ -127,14 +132,14 @@ func passes[V any](destinations map[Destination]V) map[pass]netip.Addr {
 	return all
 }
 
-func (c *Cleaner) delete(ctx context.Context, passes map[pass]netip.Addr, doomed func(entry) bool) (deleted int, err error) {
+func (c *Cleaner) delete(ctx context.Context, passes map[pass]netip.Addr, without func(model.Protocol) uint32, doomed func(entry) bool) (deleted int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for p, only := range passes {
 		if err := ctx.Err(); err != nil {
 			return deleted, err
 		}
-		n, err := c.deleteIn(p, only, doomed)
+		n, err := c.deleteIn(p, only, without(p.protocol), doomed)
 		deleted += n
 		if err != nil {
 			return deleted, fmt.Errorf("conntrack: deleting %s %s entries: %w", p.family, p.protocol, err)
@@ -143,14 +148,14 @@ func (c *Cleaner) delete(ctx context.Context, passes map[pass]netip.Addr, doomed
 	return deleted, nil
 }
 
-func (c *Cleaner) deleteIn(p pass, only netip.Addr, doomed func(entry) bool) (int, error) {
+func (c *Cleaner) deleteIn(p pass, only netip.Addr, without uint32, doomed func(entry) bool) (int, error) {
 	family := uint8(unix.AF_INET)
 	if p.family == model.IPv6 {
 		family = unix.AF_INET6
 	}
 	var list nfnl.Messages
 	list.Begin(getEntry, 0, family, "listing entries")
-	appendFilter(&list, p.protocol, only)
+	appendFilter(&list, p.protocol, only, without)
 	var found []map[uint16][]byte
 	err := c.conn.Dump(&list, func() { found = nil }, func(_ uint8, a nfnl.Attributes) {
 		if doomed(parseEntry(a)) {

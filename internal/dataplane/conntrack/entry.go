@@ -38,6 +38,8 @@ const (
 	ctaZone     = 18
 	ctaFilter   = 25
 
+	ctaStatusMask = 26
+
 	ctaTupleAddrs = 1
 	ctaTuplePorts = 2
 
@@ -100,7 +102,9 @@ func identity(a nfnl.Attributes) map[uint16][]byte {
 // IPv4 address, other original destinations (Linux 5.8; older ones ignore it,
 // so whoever reads the answer compares again). For IPv6 addresses the kernel
 // has the comparison the wrong way round, seen as late as 6.18.
-func appendFilter(m *nfnl.Messages, protocol model.Protocol, only netip.Addr) {
+//
+// Entries with any bit of without in their status are left out as well (5.15).
+func appendFilter(m *nfnl.Messages, protocol model.Protocol, only netip.Addr, without uint32) {
 	const byDestination, byProtocol = 1 << 1, 1 << 3
 	flags := uint32(byProtocol)
 	m.Nest(ctaOriginal, func() {
@@ -110,5 +114,9 @@ func appendFilter(m *nfnl.Messages, protocol model.Protocol, only netip.Addr) {
 		}
 		m.Nest(ctaTuplePorts, func() { m.Uint8(ctaProtocol, uint8(protocol)) })
 	})
+	if without != 0 {
+		m.Uint32(ctaStatus, 0)
+		m.Uint32(ctaStatusMask, without)
+	}
 	m.Nest(ctaFilter, func() { m.Bytes(ctaOriginal, binary.NativeEndian.AppendUint32(nil, flags)) })
 }

@@ -41,6 +41,8 @@ type Edit struct {
 	Element
 	// Old is the data before a Replace.
 	Old string
+
+	order int
 }
 
 // Plan is an ordered list of edits: what is led to is added before what leads
@@ -83,8 +85,11 @@ func (e Edit) rank() int {
 }
 
 func newPlan(edits []Edit) Plan {
+	for i := range edits {
+		edits[i].order = edits[i].rank()
+	}
 	slices.SortFunc(edits, func(a, b Edit) int {
-		if c := a.rank() - b.rank(); c != 0 {
+		if c := a.order - b.order; c != 0 {
 			return c
 		}
 		return a.Element.Compare(b.Element)
