@@ -56,6 +56,19 @@ func (s *Services) Unclaim(n Number) {
 	s.unmarkUnused(n)
 }
 
+// ExpireClaims drops claims that were made before the time given, which the
+// collector should have removed: their removal may have been missed.
+func (s *Services) ExpireClaims(before time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for n, c := range s.claims {
+		if c.Created.Before(before) {
+			delete(s.claims, n)
+			s.unmarkUnused(n)
+		}
+	}
+}
+
 // reusable finds a number that an earlier attempt of the same Service has
 // claimed: a retried request gets the same numbers, and a client that is
 // rejected again and again does not use up the range.

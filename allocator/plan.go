@@ -36,6 +36,8 @@ type PlanRequest struct {
 type Plan struct {
 	// Assignments are automatic numbers to be set, claimed in the index.
 	Assignments []Assignment
+	// ClusterIPs is all of spec.clusterIPs where one of them is assigned.
+	ClusterIPs []string
 	// Refusals are reasons to deny the request; then nothing is assigned.
 	Refusals []Refusal
 	// Exists says that a create names a Service that is there already, Repeats
@@ -88,7 +90,24 @@ func (s *Services) Plan(r PlanRequest) Plan {
 	if len(p.plan.Refusals) > 0 {
 		p.plan.Assignments = nil
 	}
+	p.plan.ClusterIPs = allClusterIPs(carryOver(r.Old, r.New).Spec.ClusterIPs, p.plan.Assignments)
 	return p.plan
+}
+
+// allClusterIPs puts the assigned addresses beside those that are there. Where
+// none could be assigned at the first place, the list ends before the second.
+func allClusterIPs(ips []string, assignments []Assignment) []string {
+	assigned := false
+	for _, a := range assignments {
+		if a.Field.Kind == ClusterIP && a.Field.Indexes[0] == len(ips) {
+			ips = append(ips, a.Number.String())
+			assigned = true
+		}
+	}
+	if !assigned {
+		return nil
+	}
+	return ips
 }
 
 // planRepeated leaves a create of what exists to the server, but says if the
