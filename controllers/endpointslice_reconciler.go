@@ -31,9 +31,11 @@ import (
 	endpointslicemetrics "k8s.io/endpointslice/metrics"
 	endpointsliceutil "k8s.io/endpointslice/util"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 )
@@ -194,6 +196,7 @@ func (r *EndpointSliceReconciler) forget(key types.NamespacedName) {
 	r.triggers.DeleteService(key.Namespace, key.Name)
 	r.planner.DeleteService(key.Namespace, key.Name)
 	r.owner.tracker.DeleteService(key.Namespace, key.Name)
+	r.topology.forget(key)
 	r.lag.caughtUp(key)
 }
 
@@ -236,11 +239,15 @@ func (r *EndpointSliceReconciler) watch(mgr ctrl.Manager) error {
 		Watches(&corev1.Service{}, serviceEvents(r.services)).
 		Watches(&corev1.Pod{}, podEvents(r.services, r.Options.BatchPeriod)).
 		Watches(&corev1.Node{}, r.topology.events()).
-		Watches(&discoveryv1.EndpointSlice{}, r.owner.events(delay, foreign)).
+		// Those that exist at the start belong to Services that are queued anyway.
+		Watches(&discoveryv1.EndpointSlice{}, r.owner.events(delay, foreign), builder.WithPredicates(notInitial)).
 		WatchesRawSource(source.TypedChannel(r.topology.overloaded, queueGeneric())).
 		WatchesRawSource(r.Guard.source()).
 		Complete(r)
 }
+
+// notInitial leaves out the objects that exist when the watch begins.
+var notInitial = predicate.Funcs{CreateFunc: func(e event.CreateEvent) bool { return !e.IsInInitialList }}
 
 // queueGeneric queues Services that come through a channel.
 func queueGeneric() handler.TypedEventHandler[types.NamespacedName, reconcile.Request] {

@@ -22,6 +22,7 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	corelisters "k8s.io/client-go/listers/core/v1"
@@ -133,6 +134,13 @@ func (t *zoneTopology) refresh(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// forget drops the hints remembered for a Service.
+func (t *zoneTopology) forget(service types.NamespacedName) {
+	for _, family := range []discoveryv1.AddressType{discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6} {
+		t.cache.RemoveHints(service.String(), family)
+	}
 }
 
 // events queues the zones' recount, and the Services with pods on a node that has

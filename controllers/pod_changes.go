@@ -17,10 +17,10 @@ limitations under the License.
 package controllers
 
 import (
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 	endpointsliceutil "k8s.io/endpointslice/util"
 )
@@ -35,7 +35,7 @@ func servicesTouchedBy(index *selectorIndex, before, after *corev1.Pod) []types.
 		return nil
 	}
 	podChanged := endpointChanged(before, after)
-	if apiequality.Semantic.DeepEqual(before.Labels, after.Labels) {
+	if maps.Equal(before.Labels, after.Labels) {
 		if !podChanged {
 			return nil
 		}

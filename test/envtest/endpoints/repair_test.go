@@ -17,12 +17,16 @@ limitations under the License.
 package endpoints
 
 import (
+	"fmt"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 var _ = Describe("Damage", func() {
@@ -146,5 +150,44 @@ var _ = Describe("trafficDistribution", func() {
 		}))
 		s.updateService("web", func(service *corev1.Service) { service.Spec.TrafficDistribution = nil })
 		Eventually(hints).Should(Equal(map[string]discoveryv1.EndpointHints{"10.1.0.1": {}, "10.1.0.2": {}}))
+	})
+})
+
+var _ = Describe("topology-mode Auto", Serial, func() {
+	It("spreads hints by the zones' CPU, and not with too few endpoints", func(ctx SpecContext) {
+		for _, name := range []string{"node-a", "node-b"} {
+			node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
+			Expect(api.Get(ctx, client.ObjectKeyFromObject(node), node)).To(Succeed())
+			node.Status.Allocatable = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("4")}
+			node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}
+			Expect(api.Status().Update(ctx, node)).To(Succeed())
+			DeferCleanup(func(ctx SpecContext) {
+				node.Status.Conditions[0].Status = corev1.ConditionFalse
+				Expect(api.Status().Update(ctx, node)).To(Succeed())
+			})
+		}
+		s := newScene(ctx)
+		s.service("web")
+		s.updateService("web", func(service *corev1.Service) {
+			service.Annotations = map[string]string{corev1.AnnotationTopologyMode: "Auto"}
+		})
+		zones := func() map[string]int {
+			counted := map[string]int{}
+			for _, slice := range s.slices("web") {
+				for _, e := range slice.Endpoints {
+					for _, zone := range ptr.Deref(e.Hints, discoveryv1.EndpointHints{}).ForZones {
+						counted[zone.Name]++
+					}
+				}
+			}
+			return counted
+		}
+		s.pod("web-1", "web", "1")
+		Eventually(s.endpoints("web")).Should(HaveLen(1))
+		Expect(zones()).To(BeEmpty())
+		for i, node := range []string{"node-a", "node-b", "node-b"} {
+			s.pod(fmt.Sprint("more-", i), "web", fmt.Sprint(i+2), onNode(node))
+		}
+		Eventually(zones).Should(Equal(map[string]int{"zone-a": 2, "zone-b": 2}))
 	})
 })

@@ -128,14 +128,13 @@ var _ = Describe("A restart", Serial, func() {
 		object, err := s.endpointsObject("web")
 		Expect(err).NotTo(HaveOccurred())
 
-		stop()
-		Eventually(stopped).Should(Receive(BeNil()))
+		stopControllers()
 		s.handMade("orphan")
 		s.handMade("lock", func(object *corev1.Endpoints) {
 			object.Annotations = map[string]string{"control-plane.alpha.kubernetes.io/leader": "{}"}
 		})
 		s.pod("web-2", "web", "2")
-		startControllers()
+		startControllers(controllers.EndpointsAll)
 
 		Eventually(s.endpoints("web")).Should(HaveLen(2))
 		Expect(s.slices("web")).To(ConsistOf(HaveField("UID", before.UID)))
@@ -153,14 +152,31 @@ var _ = Describe("A restart", Serial, func() {
 		s.service("web")
 		s.pod("web-1", "web", "1")
 		Eventually(s.endpoints("web")).Should(HaveLen(1))
-		stop()
-		Eventually(stopped).Should(Receive(BeNil()))
-		startControllers()
+		stopControllers()
+		startControllers(controllers.EndpointsAll)
 		// A Service created now is served after the ones found at the start.
 		s.service("late")
 		Eventually(func() int { return len(s.slices("late")) }).Should(Equal(1))
 		slice := s.slices("web")[0]
 		Expect(api.Delete(ctx, &slice)).To(Succeed())
 		Eventually(s.endpoints("web")).Should(Equal([]endpoint{{"10.1.0.1", 8080, up}}))
+	})
+
+	It("in selectorless mode mirrors and leaves Services with a selector to others", func(ctx SpecContext) {
+		stopControllers()
+		startControllers(controllers.EndpointsSelectorless)
+		DeferCleanup(func() {
+			stopControllers()
+			startControllers(controllers.EndpointsAll)
+		})
+		s := newScene(ctx)
+		s.service("web")
+		s.pod("web-1", "web", "1")
+		s.service("db", noSelector)
+		s.handMade("db")
+		Eventually(s.endpoints("db")).Should(HaveLen(2))
+		Consistently(func() int { return len(s.slices("web")) }).Should(BeZero())
+		_, err := s.endpointsObject("web")
+		Expect(apierrors.IsNotFound(err)).To(BeTrue())
 	})
 })

@@ -75,13 +75,12 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	for name, zone := range map[string]string{"node-a": "zone-a", "node-b": "zone-b"} {
 		createNode(ctx, name, zone)
 	}
-	startControllers()
+	startControllers(controllers.EndpointsAll)
 })
 
 var _ = AfterSuite(func() {
 	if stop != nil {
-		stop()
-		Eventually(stopped).Should(Receive(BeNil()))
+		stopControllers()
 	}
 	if environment != nil {
 		Expect(environment.Stop()).To(Succeed())
@@ -100,14 +99,20 @@ func newManager() ctrl.Manager {
 	return mgr
 }
 
-func startControllers() {
+func startControllers(mode controllers.EndpointsMode) {
 	GinkgoHelper()
 	mgr := newManager()
-	Expect(controllers.SetupEndpoints(mgr, controllers.EndpointsAll, controllers.EndpointsOptions{})).To(Succeed())
+	Expect(controllers.SetupEndpoints(mgr, mode, controllers.EndpointsOptions{})).To(Succeed())
 	var ctx context.Context
 	ctx, stop = context.WithCancel(context.Background())
 	stopped = make(chan error, 1)
 	go func() { stopped <- mgr.Start(ctx) }()
+}
+
+func stopControllers() {
+	GinkgoHelper()
+	stop()
+	Eventually(stopped).Should(Receive(BeNil()))
 }
 
 func createNode(ctx context.Context, name, zone string) {
