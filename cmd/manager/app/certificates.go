@@ -77,10 +77,10 @@ func (c *certificates) setup(ctx context.Context, mgr ctrl.Manager, options Opti
 	if !c.own {
 		return nil
 	}
-	if err := ensureSecret(ctx, mgr.GetAPIReader(), mgr.GetClient(), options.Namespace); err != nil {
-		return err
+	if err := ensureSecret(ctx, mgr.GetClient(), options.Namespace); err != nil {
+		return fmt.Errorf("%w; install config/default, or name another namespace with --namespace", err)
 	}
-	if err := (&certificateFiles{Reader: mgr.GetClient(), Files: c.files}).SetupWithManager(mgr); err != nil {
+	if err := (&certificateFiles{Client: mgr.GetClient(), Files: c.files}).SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("watching the webhook certificate: %w", err)
 	}
 	if err := rotator.AddRotator(mgr, newRotator(options, c)); err != nil {
@@ -112,16 +112,11 @@ func newRotator(options Options, certs *certificates) *rotator.CertRotator {
 }
 
 // ensureSecret makes an empty Secret, because the rotator fills one but does
-// not create it. Another replica may be faster.
-func ensureSecret(ctx context.Context, reader client.Reader, writer client.Writer, namespace string) error {
+// not create it. It may exist, from before or by another replica.
+func ensureSecret(ctx context.Context, writer client.Writer, namespace string) error {
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: certificateSecret}}
-	err := reader.Get(ctx, client.ObjectKeyFromObject(secret), secret)
-	if apierrors.IsNotFound(err) {
-		err = writer.Create(ctx, secret)
-	}
-	if err != nil && !apierrors.IsAlreadyExists(err) {
-		return fmt.Errorf("creating Secret %s/%s for the webhook certificate: %w; install config/default, or name another namespace with --namespace",
-			namespace, certificateSecret, err)
+	if err := client.IgnoreAlreadyExists(writer.Create(ctx, secret)); err != nil {
+		return fmt.Errorf("creating Secret %s/%s for the webhook certificate: %w", namespace, certificateSecret, err)
 	}
 	return nil
 }
@@ -129,7 +124,7 @@ func ensureSecret(ctx context.Context, reader client.Reader, writer client.Write
 // certificateFiles keeps the files equal to the Secret. A mounted Secret would
 // do the same, a minute later, and only inside a pod.
 type certificateFiles struct {
-	Reader client.Reader
+	Client client.Client
 	Files  CertFiles
 }
 
@@ -139,12 +134,15 @@ func (r *certificateFiles) SetupWithManager(mgr ctrl.Manager) error {
 		WithOptions(controller.Options{NeedLeaderElection: new(false)}).Complete(r)
 }
 
-// Reconcile writes the key before the certificate: the rotator takes the
+// Reconcile gives a deleted Secret back to the rotator, which fills it anew. It
+// writes the key before the certificate: the rotator takes the
 // certificate's presence for that of both.
 func (r *certificateFiles) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	var secret corev1.Secret
-	if err := r.Reader.Get(ctx, request.NamespacedName, &secret); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+	if err := r.Client.Get(ctx, request.NamespacedName, &secret); apierrors.IsNotFound(err) {
+		return ctrl.Result{}, ensureSecret(ctx, r.Client, request.Namespace)
+	} else if err != nil {
+		return ctrl.Result{}, err
 	}
 	for _, name := range []string{r.Files.Key, r.Files.Cert} {
 		if err := replaceFile(filepath.Join(r.Files.Dir, name), secret.Data[name]); err != nil {

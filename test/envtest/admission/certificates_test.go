@@ -53,12 +53,34 @@ func callHere(namespace string, port int) *admissionregistrationv1.ValidatingWeb
 	}
 }
 
+// served is the certificate that a client gets who trusts the configuration.
+func served(configuration, name string, port int) (*x509.Certificate, error) {
+	var current admissionregistrationv1.ValidatingWebhookConfiguration
+	if err := api.Get(context.Background(), client.ObjectKey{Name: configuration}, &current); err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(current.Webhooks[0].ClientConfig.CABundle)
+	connection, err := tls.Dial("tcp", fmt.Sprintf("localhost:%d", port), &tls.Config{RootCAs: roots, ServerName: name})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = connection.Close() }()
+	return connection.ConnectionState().PeerCertificates[0], nil
+}
+
 var _ = Describe("The manager's own certificate", Ordered, func() {
-	It("is made, trusted by the configuration, and served", func() {
-		namespace, port := newNamespace(nil), freePort()
-		configuration := callHere(namespace, port)
+	var (
+		namespace     string
+		port          int
+		configuration *admissionregistrationv1.ValidatingWebhookConfiguration
+	)
+
+	BeforeAll(func() {
+		namespace, port = newNamespace(nil), freePort()
+		configuration = callHere(namespace, port)
 		Expect(create(configuration)).To(Succeed())
-		DeferCleanup(func() { Expect(api.Delete(context.Background(), configuration)).To(Succeed()) })
+		DeferCleanup(func() { Expect(client.IgnoreNotFound(api.Delete(context.Background(), configuration))).To(Succeed()) })
 
 		manager := start(func(options *app.Options) {
 			options.Webhooks.Dir = ""
@@ -66,21 +88,45 @@ var _ = Describe("The manager's own certificate", Ordered, func() {
 			options.Webhooks.Port = port
 		})
 		DeferCleanup(manager.stop)
+	})
 
-		Expect(api.Get(context.Background(), client.ObjectKeyFromObject(configuration), configuration)).To(Succeed())
-		roots := x509.NewCertPool()
-		Expect(roots.AppendCertsFromPEM(configuration.Webhooks[0].ClientConfig.CABundle)).To(BeTrue())
-		for _, name := range []string{"switchyard-webhook-service.switchyard-system.svc", "localhost"} {
-			connection, err := tls.Dial("tcp", fmt.Sprintf("localhost:%d", port), &tls.Config{RootCAs: roots, ServerName: name})
-			Expect(err).NotTo(HaveOccurred())
-			Expect(connection.Close()).To(Succeed())
-		}
+	judged := func() {
 		Eventually(dryRun).WithArguments(makeService(namespace, "web").external("10.0.0.100").Service).
 			Should(beRefused("own.validate.switchyard.dev"))
+	}
 
-		var secret corev1.Secret
-		key := client.ObjectKey{Namespace: systemNamespace, Name: "switchyard-webhook-server-cert"}
-		Expect(api.Get(context.Background(), key, &secret)).To(Succeed())
-		Expect(secret.Data).To(HaveKey("tls.crt"))
+	It("is made, trusted by the configuration, and served, when the manager is ready", func() {
+		for _, name := range []string{"switchyard-webhook-service.switchyard-system.svc", "localhost"} {
+			_, err := served(configuration.Name, name, port)
+			Expect(err).NotTo(HaveOccurred())
+		}
+		judged()
+	})
+
+	DescribeTable("is made again, authority and all, when its Secret is", func(lose func(*corev1.Secret) error) {
+		before, err := served(configuration.Name, "localhost", port)
+		Expect(err).NotTo(HaveOccurred())
+		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: systemNamespace, Name: "switchyard-webhook-server-cert"}}
+		Expect(api.Get(context.Background(), client.ObjectKeyFromObject(secret), secret)).To(Succeed())
+		Expect(lose(secret)).To(Succeed())
+
+		Eventually(func() (bool, error) {
+			after, err := served(configuration.Name, "localhost", port)
+			return err == nil && !after.Equal(before), err
+		}).Should(BeTrue())
+		judged()
+	},
+		Entry("emptied", func(secret *corev1.Secret) error {
+			secret.Data = nil
+			return api.Update(context.Background(), secret)
+		}),
+		Entry("deleted", func(secret *corev1.Secret) error { return api.Delete(context.Background(), secret) }),
+	)
+
+	It("is trusted by a configuration that is installed later", func() {
+		Expect(api.Delete(context.Background(), configuration)).To(Succeed())
+		configuration = callHere(namespace, port)
+		Expect(create(configuration)).To(Succeed())
+		judged()
 	})
 })
