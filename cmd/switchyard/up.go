@@ -75,6 +75,9 @@ func up(c *cobra.Command, dir state.Dir, o localcluster.UpOptions) error {
 	if errors.As(err, &running) {
 		return sayRunning(c, o, running)
 	}
+	if err == nil && !o.KeepRunning {
+		_, _ = fmt.Fprintln(o.Out, "The cluster is gone.")
+	}
 	return err
 }
 

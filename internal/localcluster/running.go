@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -71,21 +72,12 @@ func describeRunning(ctx context.Context, dir state.Dir) error {
 	return running
 }
 
-// Running returns the record of the cluster that runs, or ErrNone.
+// Running returns the record of the cluster that runs, or ErrNone. It takes no
+// lock: a look must not be in the way of an `up` at the same time.
 func Running(dir state.Dir) (state.Record, error) {
-	if !dir.Exists() {
+	record, err := dir.Record()
+	if errors.Is(err, os.ErrNotExist) || (err == nil && !record.Alive()) {
 		return state.Record{}, ErrNone
 	}
-	lock, err := dir.TryLock()
-	if err == nil {
-		return state.Record{}, errors.Join(ErrNone, lock.Close())
-	}
-	if !errors.Is(err, state.ErrRunning) {
-		return state.Record{}, err
-	}
-	record, err := dir.Record()
-	if err != nil {
-		return state.Record{}, &RunningError{Kubeconfig: dir.Kubeconfig()}
-	}
-	return record, nil
+	return record, err
 }

@@ -163,6 +163,7 @@ func (u *upper) startInit(config supervisor.Config, lock *state.Lock, api *net.T
 		return fmt.Errorf("finding the switchyard program: %w", err)
 	}
 	u.init = exec.Command(self, supervisor.InitCommand, encoded)
+	u.init.Env = withoutProxies(os.Environ())
 	u.init.Stdout, u.init.Stderr = log, log
 	u.init.ExtraFiles = inherited.Files()
 	u.init.SysProcAttr = inNewNamespaces()
@@ -273,6 +274,9 @@ func (u *upper) end(ended <-chan struct{}, keepLogs bool) error {
 	case <-time.After(patience):
 		_ = u.init.Process.Kill()
 		<-ended
+	}
+	if !u.dir.Exists() {
+		return nil // `down` was faster
 	}
 	lock, err := u.dir.TryLock()
 	if errors.Is(err, state.ErrRunning) {

@@ -42,10 +42,10 @@ func (l *Lock) Close() error { return l.File.Close() }
 // TryLock takes the lock, or returns ErrRunning. It makes the directory if
 // there is none.
 func (d Dir) TryLock() (*Lock, error) {
-	if err := os.MkdirAll(string(d), 0o700); err != nil {
-		return nil, fmt.Errorf("making the state directory: %w", err)
-	}
 	for {
+		if err := d.make(); err != nil {
+			return nil, err
+		}
 		file, err := os.OpenFile(d.lock(), os.O_CREATE|os.O_RDWR, 0o600)
 		if err != nil {
 			return nil, fmt.Errorf("opening the lock of the state directory: %w", err)
@@ -63,10 +63,18 @@ func (d Dir) TryLock() (*Lock, error) {
 		// Between open and flock another process removed the directory: what
 		// is locked now has no name any more and keeps nobody out.
 		_ = file.Close()
-		if err := os.MkdirAll(string(d), 0o700); err != nil {
-			return nil, fmt.Errorf("making the state directory: %w", err)
-		}
 	}
+}
+
+func (d Dir) make() error {
+	err := os.MkdirAll(string(d), 0o700)
+	if errors.Is(err, os.ErrPermission) {
+		return fmt.Errorf("making the state directory: %w: set %s to a directory of your own", err, EnvVar)
+	}
+	if err != nil {
+		return fmt.Errorf("making the state directory: %w", err)
+	}
+	return nil
 }
 
 // WaitLock takes the lock once it is free, or gives up when ctx ends.

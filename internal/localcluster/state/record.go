@@ -61,10 +61,11 @@ func (d Dir) Record() (Record, error) {
 }
 
 // Alive reports whether the cluster's init still runs: the process that was
-// recorded, and not a later one with its number.
+// recorded, and neither a later one with its number nor what is left of it
+// until its parent has noticed.
 func (r Record) Alive() bool {
-	started, err := StartTime(r.PID)
-	return err == nil && started == r.StartTime
+	status, err := readProcess(r.PID)
+	return err == nil && status.started == r.StartTime && status.state != "Z"
 }
 
 // WriteKubeconfig writes the administrator's kubeconfig.
@@ -78,23 +79,35 @@ func writeFile(path string, data []byte) error {
 	return os.Rename(next, path)
 }
 
-// StartTime is when process pid started, in clock ticks since boot (proc(5),
-// field 22 of stat).
+// StartTime is when process pid started, in clock ticks since boot.
 func StartTime(pid int) (uint64, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	return parseStartTime(string(data))
+	status, err := readProcess(pid)
+	return status.started, err
 }
 
-func parseStartTime(stat string) (uint64, error) {
+// processStatus is the part of /proc/PID/stat that is of use here, as
+// described in proc(5).
+type processStatus struct {
+	state   string // field 3
+	started uint64 // field 22, in clock ticks since boot
+}
+
+func readProcess(pid int) (processStatus, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return processStatus{}, err
+	}
+	return parseStat(string(data))
+}
+
+func parseStat(stat string) (processStatus, error) {
 	// The program's name, in parentheses, may hold spaces and parentheses.
 	end := strings.LastIndexByte(stat, ')')
 	fields := strings.Fields(stat[end+1:])
-	const index = 22 - 3 // the first field after the name is the third
-	if end < 0 || len(fields) <= index {
-		return 0, fmt.Errorf("unreadable process status %q", stat)
+	const first = 3 // the number of the field after the name
+	if end < 0 || len(fields) <= 22-first {
+		return processStatus{}, fmt.Errorf("unreadable process status %q", stat)
 	}
-	return strconv.ParseUint(fields[index], 10, 64)
+	started, err := strconv.ParseUint(fields[22-first], 10, 64)
+	return processStatus{state: fields[0], started: started}, err
 }

@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -163,10 +164,30 @@ func TestTheKubeconfigIsPrivate(t *testing.T) {
 	}
 }
 
-func TestAProgramNameCanNotFakeTheStartTime(t *testing.T) {
-	got, err := parseStartTime("7 (a) R 1 (b) S 1 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4242 0 0")
-	if err != nil || got != 4242 {
-		t.Errorf("got %d, %v, want 4242", got, err)
+func TestAProgramNameCanNotFakeTheStatus(t *testing.T) {
+	got, err := parseStat("7 (a) R 1 (b) S 1 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4242 0 0")
+	if want := (processStatus{state: "S", started: 4242}); err != nil || got != want {
+		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+}
+
+func TestADeadProcessIsNotAliveBeforeItsParentHasNoticed(t *testing.T) {
+	cmd := exec.Command("true")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	started, err := StartTime(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := Record{PID: cmd.Process.Pid, StartTime: started}
+	for deadline := time.Now().Add(10 * time.Second); record.Alive(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it is still alive")
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
 	}
 }
 
