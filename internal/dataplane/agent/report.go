@@ -22,6 +22,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"switchyard.dev/switchyard/internal/dataplane/model"
@@ -36,7 +37,8 @@ const reasonNotProgrammed = "NotProgrammed"
 func (a *Agent) report(ctx context.Context, problems []model.Problem) {
 	for _, problem := range problems {
 		a.Metrics.Problem(problem.Object.Kind)
-		log.FromContext(ctx).Info("Part of an object is not programmed", "object", reference(problem.Object), "problem", problem.Message())
+		log.FromContext(ctx).Info("Part of an object is not programmed", "kind", problem.Object.Kind,
+			"object", klog.KRef(problem.Object.Namespace, problem.Object.Name), "problem", problem.Message())
 		a.Recorder.Event(reference(problem.Object), corev1.EventTypeWarning, reasonNotProgrammed, problem.Message())
 	}
 }

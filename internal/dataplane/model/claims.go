@@ -17,6 +17,7 @@ limitations under the License.
 package model
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -65,10 +66,12 @@ func (c claim) compare(o claim) int {
 	return int(c.port) - int(o.port) // the protocol is the same within one ServicePort
 }
 
+// add lets name claim key.
 func (c claims) add(key claim, name ServicePortName) {
 	c[key] = append(c[key], name)
 }
 
+// remove takes the claim back.
 func (c claims) remove(key claim, name ServicePortName) {
 	left := slices.DeleteFunc(c[key], func(n ServicePortName) bool { return n == name })
 	if len(left) == 0 {
@@ -76,6 +79,28 @@ func (c claims) remove(key claim, name ServicePortName) {
 		return
 	}
 	c[key] = left
+}
+
+// contend applies change to the claims of key and makes whoever owned it and
+// whoever owns it now look at it again. The others lost it before and after,
+// so that a crowd on one address costs no more than a look at each.
+func (s *Store) contend(key claim, change func()) {
+	crowd := len(s.claims[key])
+	var concerned []ServicePortName
+	if crowd > 0 {
+		concerned = append(concerned, s.owner(key))
+	}
+	change()
+	if crowd = max(crowd, len(s.claims[key])); crowd < 2 {
+		return
+	}
+	if len(s.claims[key]) > 0 {
+		concerned = append(concerned, s.owner(key))
+	}
+	for _, name := range concerned {
+		s.dirty[name] = struct{}{}
+		s.reports.touch(Object{Kind: "Service", Namespace: name.Namespace, Name: name.Name})
+	}
 }
 
 // owner is the claimant that gets the destination: the one whose Service is
@@ -125,16 +150,14 @@ func (s *Store) contest(key claim, name ServicePortName, found *problems) {
 	if len(s.claims[key]) < 2 {
 		return
 	}
-	owner := s.owner(key)
-	if owner != name {
-		found.add("spec", "change or delete one of the two",
-			"%s belongs to the older Service %s/%s and leads there", key, owner.Namespace, owner.Name)
+	const remedy = "change or delete one of the two"
+	if owner := s.owner(key); owner != name {
+		found.add("spec", remedy, "%s belongs to the older Service %s/%s and leads there", key, owner.Namespace, owner.Name)
 		return
 	}
-	for _, other := range slices.SortedFunc(slices.Values(s.claims[key]), ServicePortName.Compare) {
-		if other != name {
-			found.add("spec", "change or delete one of the two",
-				"%s is also claimed by the newer Service %s/%s, which gets nothing of it", key, other.Namespace, other.Name)
-		}
-	}
+	// One of the others stands for all: a list would grow with their number.
+	other := slices.MinFunc(s.claims[key], func(a, b ServicePortName) int {
+		return cmp.Or(falseFirst(a == name, b == name), a.Compare(b))
+	})
+	found.add("spec", remedy, "%s is also claimed by the newer Service %s/%s, which gets nothing of it", key, other.Namespace, other.Name)
 }

@@ -98,8 +98,7 @@ func (s *Store) claim(svc *service) {
 	for _, port := range svc.ports {
 		s.dirty[port.Name] = struct{}{}
 		for _, key := range claimsOf(port) {
-			s.claims.add(key, port.Name)
-			s.touchClaimants(key)
+			s.contend(key, func() { s.claims.add(key, port.Name) })
 		}
 	}
 }
@@ -111,21 +110,8 @@ func (s *Store) disclaim(svc *service) {
 	for _, port := range svc.ports {
 		s.dirty[port.Name] = struct{}{}
 		for _, key := range claimsOf(port) {
-			s.touchClaimants(key)
-			s.claims.remove(key, port.Name)
+			s.contend(key, func() { s.claims.remove(key, port.Name) })
 		}
-	}
-}
-
-// touchClaimants makes everyone look again at a destination whose claimants
-// change, unless there is only one.
-func (s *Store) touchClaimants(key claim) {
-	if len(s.claims[key]) < 2 {
-		return
-	}
-	for _, name := range s.claims[key] {
-		s.dirty[name] = struct{}{}
-		s.reports.touch(Object{Kind: "Service", Namespace: name.Namespace, Name: name.Name})
 	}
 }
 
