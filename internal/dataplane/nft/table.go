@@ -208,10 +208,8 @@ func (t *Table) carryOut(ctx context.Context, plan ruleset.Plan) (Result, error)
 		if err := ctx.Err(); err != nil {
 			return result, err
 		}
-		part := edits[:min(len(edits), t.limit)]
+		w, part := t.transaction(edits)
 		edits = edits[len(part):]
-		w := newWriter(t.schema)
-		w.all(part)
 		if err := t.conn.Commit(unix.NFNL_SUBSYS_NFTABLES, &w.Messages); err != nil {
 			return result, err
 		}
@@ -222,6 +220,17 @@ func (t *Table) carryOut(ctx context.Context, plan ruleset.Plan) (Result, error)
 	var err error
 	result.Untranslated, err = t.cleaner.CleanUntranslated(ctx, destinations(plan.Appeared))
 	return result, err
+}
+
+// transaction writes the first of edits, as many as may and can be sent at once.
+func (t *Table) transaction(edits []ruleset.Edit) (*writer, []ruleset.Edit) {
+	for n := min(len(edits), t.limit); ; n /= 2 {
+		w := newWriter(t.schema)
+		w.all(edits[:n])
+		if n == 1 || w.Size() <= t.conn.MaxTransaction() {
+			return w, edits[:n]
+		}
+	}
 }
 
 func destinations(frontends []ruleset.Frontend) []conntrack.Destination {

@@ -22,7 +22,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"switchyard.dev/switchyard/internal/dataplane/model"
 	"switchyard.dev/switchyard/internal/dataplane/nft"
+	"switchyard.dev/switchyard/internal/dataplane/policy"
 )
 
 func TestTheKernelHoldsWhatNftCanPrintAndLoadAgain(t *testing.T) {
@@ -64,6 +66,52 @@ func TestASecondFullSyncWritesNothing(t *testing.T) {
 				if wrote := result.Transactions > 0; wrote != (attempt == 0) {
 					t.Errorf("full sync %d: %+v", attempt, result)
 				}
+			}
+		})
+	}
+}
+
+func TestManySmallTransactionsMakeTheSameTable(t *testing.T) {
+	for _, family := range families {
+		t.Run(family.String(), func(t *testing.T) {
+			atOnce, piecemeal := newNamespace(t), newNamespace(t)
+			fullSync(t, open(t, atOnce, family, nft.Options{}), node(family), mixture(family))
+			small := open(t, piecemeal, family, nft.Options{ElementsPerTransaction: 3})
+			if result := fullSync(t, small, node(family), mixture(family)); result.Transactions < 10 {
+				t.Errorf("%+v", result)
+			}
+			if diff := cmp.Diff(sorted(list(t, atOnce, family)), sorted(list(t, piecemeal, family))); diff != "" {
+				t.Errorf("-at once +piecemeal:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestServicePortsComeAndGo(t *testing.T) {
+	for _, family := range families {
+		t.Run(family.String(), func(t *testing.T) {
+			ns := newNamespace(t)
+			ours := open(t, ns, family, nft.Options{})
+			fullSync(t, ours, node(family), nil)
+			empty := list(t, ns, family)
+			var names []model.ServicePortName
+			for _, d := range mixture(family) {
+				names = append(names, d.Name)
+				result, err := ours.Apply(context.Background(), []policy.Decision{d}, nil)
+				if err != nil || result.Transactions != 1 {
+					t.Fatalf("%s: %+v, %v", d.Name, result, err)
+				}
+			}
+			if result := fullSync(t, ours, node(family), mixture(family)); result.Transactions != 0 {
+				t.Errorf("a full sync finds something to do: %+v", result)
+			}
+			for range 2 { // what is not held can be removed again
+				if _, err := ours.Apply(context.Background(), nil, names); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if diff := cmp.Diff(empty, list(t, ns, family)); diff != "" {
+				t.Errorf("something was left (-empty +after):\n%s", diff)
 			}
 		})
 	}
