@@ -116,7 +116,7 @@ func TestOneServiceMaySharePortsBetweenProtocols(t *testing.T) {
 	dns := nodePortService("dns", 30053, 30053)
 	dns.Spec.Ports[1].Protocol = corev1.ProtocolUDP
 	index.Observe(stored(dns, "u1", 1))
-	if got := index.Problems(keyOf(dns)); got != nil {
+	if _, got := index.Problems(keyOf(dns)); got != nil {
 		t.Errorf("problems: %v", got)
 	}
 	index.Forget(keyOf(dns), "u1")
@@ -135,7 +135,8 @@ func TestDoublesAndOutOfRangeNumbersAreReported(t *testing.T) {
 	index.Observe(stored(first, "u1", 1))
 
 	var got []string
-	for _, p := range index.Problems(keyOf(second)) {
+	_, problems := index.Problems(keyOf(second))
+	for _, p := range problems {
 		got = append(got, fmt.Sprintf("%s %s range=%s others=%v", p.Kind, p.Number, p.Range, holderNames(p.Others)))
 	}
 	want := []string{
@@ -290,7 +291,7 @@ func TestServiceCIDRsComeAndGo(t *testing.T) {
 	if err := index.SetServiceCIDRs([]corev1.IPFamily{corev1.IPv4Protocol}, cidrs); err != nil {
 		t.Fatal(err)
 	}
-	if got := index.Problems(keyOf(service)); got != nil {
+	if _, got := index.Problems(keyOf(service)); got != nil {
 		t.Errorf("its address is in range now: %v", got)
 	}
 	// 10.0.0.0/29 is being removed, 10.1.0.3 is held: five are left, although two
@@ -337,7 +338,7 @@ func TestConcurrentPlansNeverShareANumber(t *testing.T) {
 				service.Spec.ClusterIPs = []string{plan.Assignments[0].Number.String()}
 				index.Observe(stored(service, name, 1))
 				index.Unclaim(plan.Assignments[0].Number)
-				_ = index.Problems(keyOf(service))
+				_, _ = index.Problems(keyOf(service))
 				_ = index.FreeNear(plan.Assignments[1].Number)
 			}
 		})

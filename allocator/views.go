@@ -70,12 +70,13 @@ type Problem struct {
 // OutOfRange tells that the number lies in no range.
 func (p Problem) OutOfRange() bool { return p.Range != "" }
 
-// Problems lists what is wrong with the numbers of a Service.
-func (s *Services) Problems(key types.NamespacedName) []Problem {
+// Problems lists what is wrong with the numbers of a Service, and who it is.
+func (s *Services) Problems(key types.NamespacedName) (Holder, []Problem) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	known := s.seen[key]
 	var problems []Problem
-	for _, holding := range s.seen[key].holdings {
+	for _, holding := range known.holdings {
 		if !s.ranges.contains(holding.Number) && s.knowsRange(holding) {
 			problems = append(problems, Problem{Holding: holding, Range: s.ranges.describe(holding.Number)})
 		}
@@ -84,7 +85,7 @@ func (s *Services) Problems(key types.NamespacedName) []Problem {
 			problems = append(problems, Problem{Holding: holding, Others: others})
 		}
 	}
-	return problems
+	return Holder{Service: key, UID: known.uid, Created: known.created}, problems
 }
 
 // knowsRange is false before the first service CIDR has been seen, when every

@@ -1,0 +1,74 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"switchyard.dev/switchyard/allocator"
+)
+
+// boundClaimLifetime is how long the claim of a number is kept although a Service
+// holds it: a replica whose watch lags would otherwise see the claim go before it
+// sees the Service come, and offer the number again.
+const boundClaimLifetime = 10 * time.Second
+
+// claimCollector deletes claims that have done their work.
+type claimCollector struct {
+	index  *allocator.Services
+	reader client.Reader
+	writer client.Client
+	now    func() time.Time
+}
+
+// Reconcile deletes one claim, or comes back when it is old enough.
+func (c *claimCollector) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	if !c.index.Ready() {
+		return ctrl.Result{RequeueAfter: time.Second}, nil
+	}
+	var lease coordinationv1.Lease
+	if err := c.reader.Get(ctx, request.NamespacedName, &lease); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	claim, err := allocator.ClaimOfLease(&lease)
+	if err != nil {
+		return ctrl.Result{}, reconcile.TerminalError(err)
+	}
+	if wait := claim.Created.Add(c.lifetime(claim)).Sub(c.now()); wait > 0 {
+		// Look again soon: a Service may come to hold the number meanwhile.
+		return ctrl.Result{RequeueAfter: min(wait, boundClaimLifetime)}, nil
+	}
+	err = c.writer.Delete(ctx, &lease, client.Preconditions{UID: &lease.UID})
+	if client.IgnoreNotFound(err) != nil {
+		return ctrl.Result{}, fmt.Errorf("collecting claim %s: %w", request.NamespacedName, err)
+	}
+	return ctrl.Result{}, nil
+}
+
+func (c *claimCollector) lifetime(claim allocator.Claim) time.Duration {
+	if len(c.index.Holders(claim.Number)) > 0 {
+		return boundClaimLifetime
+	}
+	return allocator.ClaimLifetime
+}

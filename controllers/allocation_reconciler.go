@@ -1,0 +1,154 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"switchyard.dev/switchyard/allocator"
+)
+
+// +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=servicecidrs,verbs=get;list;watch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get;list;watch;delete,namespace=switchyard-system
+
+// AllocationReconciler keeps the index of numbers true, and says what is wrong.
+//
+// Every replica feeds its own index from the Services, the ServiceCIDRs and the
+// claims (allocationFeed), because every replica serves the webhook: a Service
+// that was created while the webhook was away is adopted by being seen. Only the
+// leader reports numbers that two Services hold or that lie in no range, and
+// collects claims.
+//
+//	what is found                          what is done
+//	a number with one holder, in range     nothing
+//	a number with two holders              an Event on both, the oldest keeps it
+//	a number in no range                   an Event
+//	a claim whose number has a holder      deleted once every replica has seen the holder
+//	a claim whose number has none          deleted after 60 s: its request has failed
+type AllocationReconciler struct {
+	Client client.Client
+	Index  *allocator.Services
+	// Namespace is where claims are kept: the manager's own.
+	Namespace string
+	Recorder  events.EventRecorder
+	// Now is the clock, time.Now when nil.
+	Now func() time.Time
+
+	mu       sync.Mutex
+	reported map[types.NamespacedName]map[situation]bool
+}
+
+// SetupWithManager adds the feed of every replica and the leader's two loops.
+func (r *AllocationReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	if r.Index == nil || r.Namespace == "" {
+		return fmt.Errorf("setting up the allocation controller: it needs an index and a namespace for claims")
+	}
+	r.setDefaults(mgr)
+	claims, err := r.claimsCache(mgr)
+	if err != nil {
+		return fmt.Errorf("setting up the cache of claims: %w", err)
+	}
+	allocationGauges.watch(r.Index)
+	feed := &allocationFeed{index: r.Index, services: mgr.GetCache(), claims: claims, reader: mgr.GetClient(), now: r.Now}
+	if err := errors.Join(mgr.Add(claims), mgr.Add(feed)); err != nil {
+		return fmt.Errorf("setting up the index of Services: %w", err)
+	}
+	if err := ctrl.NewControllerManagedBy(mgr).Named("allocation").For(&corev1.Service{}).Complete(r); err != nil {
+		return fmt.Errorf("setting up the allocation controller: %w", err)
+	}
+	collector := &claimCollector{index: r.Index, reader: claims, writer: r.Client, now: r.Now}
+	return ctrl.NewControllerManagedBy(mgr).Named("allocation-claims").
+		WatchesRawSource(source.Kind(claims, &coordinationv1.Lease{}, &handler.TypedEnqueueRequestForObject[*coordinationv1.Lease]{})).
+		Complete(collector)
+}
+
+func (r *AllocationReconciler) setDefaults(mgr ctrl.Manager) {
+	if r.Client == nil {
+		r.Client = mgr.GetClient()
+	}
+	if r.Recorder == nil {
+		r.Recorder = mgr.GetEventRecorder("switchyard-allocation")
+	}
+	if r.Now == nil {
+		r.Now = time.Now
+	}
+}
+
+// claimsCache watches claims only: the cluster's other Leases change every few
+// seconds for each node.
+func (r *AllocationReconciler) claimsCache(mgr ctrl.Manager) (cache.Cache, error) {
+	isClaim, err := labels.NewRequirement(allocator.ClaimLabel, selection.Exists, nil)
+	if err != nil {
+		return nil, err
+	}
+	return cache.New(mgr.GetConfig(), cache.Options{
+		HTTPClient: mgr.GetHTTPClient(),
+		Scheme:     mgr.GetScheme(),
+		Mapper:     mgr.GetRESTMapper(),
+		ByObject: map[client.Object]cache.ByObject{&coordinationv1.Lease{}: {
+			Namespaces: map[string]cache.Config{r.Namespace: {}},
+			Label:      labels.NewSelector().Add(*isClaim),
+		}},
+	})
+}
+
+// ReadyCheck is for /readyz: the webhook answers from the index only when it
+// holds all Services.
+func (r *AllocationReconciler) ReadyCheck(*http.Request) error {
+	if !r.Index.Ready() {
+		return fmt.Errorf("the index of ClusterIPs and NodePorts is still being built")
+	}
+	return nil
+}
+
+// Reconcile reports what is wrong with the numbers of one Service, on it and on
+// the Services it shares a number with.
+func (r *AllocationReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	if !r.Index.Ready() {
+		return ctrl.Result{RequeueAfter: time.Second}, nil
+	}
+	var service corev1.Service
+	if err := r.Client.Get(ctx, request.NamespacedName, &service); client.IgnoreNotFound(err) != nil {
+		return ctrl.Result{}, err
+	} else if err == nil {
+		// The feed sees the same event, but perhaps after us.
+		r.Index.Observe(&service)
+	}
+	for _, partner := range r.report(request.NamespacedName) {
+		r.report(partner)
+	}
+	return ctrl.Result{}, nil
+}

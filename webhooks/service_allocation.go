@@ -1,0 +1,155 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package webhooks
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/webhook"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"switchyard.dev/switchyard/allocator"
+)
+
+// +kubebuilder:webhook:path=/mutate--v1-service,mutating=true,failurePolicy=ignore,sideEffects=NoneOnDryRun,timeoutSeconds=3,groups="",resources=services,verbs=create;update,versions=v1,name=mservice.switchyard.dev,admissionReviewVersions=v1
+// +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=servicecidrs,verbs=get;list;watch
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
+// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=create;delete,namespace=switchyard-system
+
+// ServiceAllocation is the mutating webhook that decides the ClusterIPs and
+// NodePorts of a Service before the API server allocates (which does so after
+// mutating admission, and stays the last lock).
+//
+// In advisory mode it denies collisions naming the holder, and sets numbers only
+// where the server would answer worse: an automatic port drawn before an explicit
+// one of the same Service, and dry-run. In authoritative mode it sets every
+// automatic number. Each number it chooses is claimed first by creating a Lease
+// named after it, which is the lock between replicas; explicit numbers are only
+// compared with what Services hold, or a rejected request would keep its numbers
+// from others.
+//
+// What can not be decided passes untouched, with a warning: before the index has
+// seen all Services, or when a read or a claim fails, the server allocates and
+// the allocation controller adopts its choice.
+type ServiceAllocation struct {
+	Mode   allocator.Mode
+	Index  *allocator.Services
+	Exempt Exemptions
+	// Namespace is where claims are kept: the manager's own.
+	Namespace string
+
+	// Client creates claims and access reviews, Reader reads past the cache.
+	// Both are taken from the manager when nil.
+	Client client.Client
+	Reader client.Reader
+	// Now is the clock, time.Now when nil.
+	Now func() time.Time
+}
+
+const (
+	serviceAllocationPath = "/mutate--v1-service"
+
+	// The API server waits for 3 s; what is not decided by then passes.
+	allocationTimeout = 2 * time.Second
+	// Each further attempt means that a holder was gone or a claim was lost.
+	allocationAttempts = 16
+)
+
+// SetupServiceAllocationWebhook serves the webhook. In mode off it answers, too,
+// and passes everything, so that the configuration need not change with the mode.
+func SetupServiceAllocationWebhook(mgr ctrl.Manager, a *ServiceAllocation) error {
+	if a.Index == nil || a.Namespace == "" {
+		return fmt.Errorf("setting up the allocation webhook: it needs an index and a namespace for claims")
+	}
+	if a.Client == nil {
+		a.Client = mgr.GetClient()
+	}
+	if a.Reader == nil {
+		a.Reader = mgr.GetAPIReader()
+	}
+	if a.Now == nil {
+		a.Now = time.Now
+	}
+	mgr.GetWebhookServer().Register(serviceAllocationPath, &webhook.Admission{Handler: a})
+	return nil
+}
+
+// allocationRequest is one admission request, read.
+type allocationRequest struct {
+	admission.Request
+	old, new *corev1.Service
+	dryRun   bool
+}
+
+// Handle answers one admission request.
+func (a *ServiceAllocation) Handle(ctx context.Context, raw admission.Request) admission.Response {
+	if a.Mode == allocator.Off || raw.SubResource != "" {
+		return admission.Allowed("")
+	}
+	request, err := readAllocationRequest(raw)
+	if err != nil {
+		return admission.Errored(http.StatusBadRequest, err)
+	}
+	if request.new.DeletionTimestamp != nil || a.Exempt.Object(request.new) {
+		return admission.Allowed("")
+	}
+	if !a.Index.Ready() {
+		return a.pass(ctx, fmt.Errorf("the index of Services is still being built"))
+	}
+	ctx, cancel := context.WithTimeout(ctx, allocationTimeout)
+	defer cancel()
+	response, err := a.decide(ctx, request)
+	if err != nil {
+		return a.pass(ctx, err)
+	}
+	return response
+}
+
+// pass lets the API server allocate.
+func (a *ServiceAllocation) pass(ctx context.Context, reason error) admission.Response {
+	countAllocation(outcomeUnjudged)
+	ctrl.LoggerFrom(ctx).Error(reason, "Left the numbers of a Service to the API server")
+	return admission.Allowed("").WithWarnings(fmt.Sprintf("switchyard left the allocation to the API server: %v", reason))
+}
+
+func readAllocationRequest(raw admission.Request) (allocationRequest, error) {
+	request := allocationRequest{Request: raw, new: &corev1.Service{}, dryRun: raw.DryRun != nil && *raw.DryRun}
+	if err := readService(raw.Object, request.new, raw.Namespace); err != nil {
+		return request, err
+	}
+	if len(raw.OldObject.Raw) == 0 {
+		return request, nil
+	}
+	request.old = &corev1.Service{}
+	return request, readService(raw.OldObject, request.old, raw.Namespace)
+}
+
+func readService(raw runtime.RawExtension, into *corev1.Service, namespace string) error {
+	if err := runtime.DecodeInto(serviceDecoder, raw.Raw, into); err != nil {
+		return fmt.Errorf("reading the Service of an admission request: %w", err)
+	}
+	into.Namespace = namespace // empty in a create that names it only in the URL
+	return nil
+}

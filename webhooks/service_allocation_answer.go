@@ -1,0 +1,164 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package webhooks
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"switchyard.dev/switchyard/allocator"
+)
+
+// jsonPatch is one operation of RFC 6902. "add" replaces what is there.
+type jsonPatch struct {
+	Op    string `json:"op"`
+	Path  string `json:"path"`
+	Value any    `json:"value"`
+}
+
+// assign answers with the numbers as a patch of just those fields, so that what
+// this version does not know of a Service stays as it is.
+func assign(request allocationRequest, plan allocator.Plan) (admission.Response, error) {
+	if len(plan.Assignments) == 0 {
+		countAllocation(outcomeUntouched)
+		return admission.Allowed(""), nil
+	}
+	patch, err := json.Marshal(patchOf(plan))
+	if err != nil {
+		return admission.Response{}, fmt.Errorf("writing the patch: %w", err)
+	}
+	if !request.dryRun {
+		countAssignments(plan.Assignments)
+	}
+	countAllocation(outcomeAssigned)
+	response := admission.Allowed("")
+	kind := admissionv1.PatchTypeJSONPatch
+	response.Patch, response.PatchType = patch, &kind
+	return response, nil
+}
+
+func patchOf(plan allocator.Plan) []jsonPatch {
+	var patch []jsonPatch
+	if len(plan.ClusterIPs) > 0 {
+		patch = append(patch,
+			jsonPatch{"add", "/spec/clusterIP", plan.ClusterIPs[0]},
+			jsonPatch{"add", "/spec/clusterIPs", plan.ClusterIPs})
+	}
+	for _, assignment := range plan.Assignments {
+		switch assignment.Field.Kind {
+		case allocator.NodePort:
+			for _, index := range assignment.Field.Indexes {
+				patch = append(patch, jsonPatch{"add", fmt.Sprintf("/spec/ports/%d/nodePort", index), assignment.Number.Port})
+			}
+		case allocator.HealthCheckNodePort:
+			patch = append(patch, jsonPatch{"add", "/spec/healthCheckNodePort", assignment.Number.Port})
+		}
+	}
+	return patch
+}
+
+// deny answers as the API server's own validation does, field by field: kubectl
+// prints `The Service "web" is invalid: spec.ports[0].nodePort: Invalid value:
+// 30080: held by Service default/db; free: 30086-30100, ...`.
+func (a *ServiceAllocation) deny(ctx context.Context, request allocationRequest, refusals []allocator.Refusal) (admission.Response, error) {
+	var errs field.ErrorList
+	for _, refusal := range refusals {
+		fieldError, err := a.explain(ctx, request, refusal)
+		if err != nil {
+			return admission.Response{}, err
+		}
+		errs = append(errs, fieldError)
+		countRefusal(refusal)
+	}
+	countAllocation(outcomeDenied)
+	kind := corev1.SchemeGroupVersion.WithKind("Service").GroupKind()
+	return denied(apierrors.NewInvalid(kind, nameOf(request.new), errs)), nil
+}
+
+func (a *ServiceAllocation) explain(ctx context.Context, request allocationRequest, refusal allocator.Refusal) (*field.Error, error) {
+	path := pathOf(refusal.Field)
+	switch {
+	case refusal.Full != "":
+		return field.Forbidden(path, "no number is free in "+refusal.Full), nil
+	case refusal.Range != "":
+		return field.Invalid(path, valueOf(refusal.Number), "not in "+refusal.Range), nil
+	}
+	name, err := a.nameFor(ctx, request, refusal.Holders[0].Service)
+	if err != nil {
+		return nil, err
+	}
+	return field.Invalid(path, valueOf(refusal.Number), fmt.Sprintf("held by %s; %s", name, refusal.Free)), nil
+}
+
+// nameFor names the holder to those who may read it, and to nobody else.
+func (a *ServiceAllocation) nameFor(ctx context.Context, request allocationRequest, holder types.NamespacedName) (string, error) {
+	user := request.UserInfo
+	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+		User: user.Username, Groups: user.Groups, UID: user.UID, Extra: map[string]authorizationv1.ExtraValue{},
+		ResourceAttributes: &authorizationv1.ResourceAttributes{
+			Verb: "get", Version: "v1", Resource: "services", Namespace: holder.Namespace, Name: holder.Name,
+		},
+	}}
+	for key, value := range user.Extra {
+		review.Spec.Extra[key] = authorizationv1.ExtraValue(value)
+	}
+	if err := a.Client.Create(ctx, review); err != nil {
+		return "", fmt.Errorf("asking whether %s may read Service %s: %w", user.Username, holder, err)
+	}
+	switch {
+	case review.Status.Allowed:
+		return "Service " + holder.String(), nil
+	case holder.Namespace == request.new.Namespace:
+		return "another Service", nil
+	}
+	return "a Service in another namespace", nil
+}
+
+func pathOf(f allocator.Field) *field.Path {
+	spec := field.NewPath("spec")
+	switch f.Kind {
+	case allocator.ClusterIP:
+		return spec.Child("clusterIPs").Index(f.Indexes[0])
+	case allocator.NodePort:
+		return spec.Child("ports").Index(f.Indexes[0]).Child("nodePort")
+	}
+	return spec.Child("healthCheckNodePort")
+}
+
+func valueOf(n allocator.Number) any {
+	if n.IsPort() {
+		return n.Port
+	}
+	return n.String()
+}
+
+// denied carries the whole status, with its causes, to the client.
+func denied(reason *apierrors.StatusError) admission.Response {
+	response := admission.Denied("")
+	status := reason.Status()
+	response.Result = &status
+	return response
+}

@@ -1,0 +1,153 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package webhooks
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/types"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"switchyard.dev/switchyard/allocator"
+)
+
+var serviceDecoder = serializer.NewCodecFactory(clientgoscheme.Scheme).UniversalDeserializer()
+
+// decide plans until a plan stands: a refusal that a read past the cache does
+// not confirm, and a claim that another replica has made, start over.
+func (a *ServiceAllocation) decide(ctx context.Context, request allocationRequest) (admission.Response, error) {
+	for range allocationAttempts {
+		plan := a.Index.Plan(allocator.PlanRequest{
+			Old: request.old, New: request.new, Mode: a.Mode, DryRun: request.dryRun, Now: a.Now(),
+		})
+		response, done, err := a.carryOut(ctx, request, plan)
+		if err != nil || done {
+			return response, err
+		}
+	}
+	return admission.Response{}, fmt.Errorf("no number could be claimed in %d attempts", allocationAttempts)
+}
+
+func (a *ServiceAllocation) carryOut(ctx context.Context, request allocationRequest, plan allocator.Plan) (admission.Response, bool, error) {
+	switch {
+	case plan.Exists:
+		return a.answerExisting(ctx, request, plan)
+	case len(plan.Refusals) > 0:
+		stale, err := a.refresh(ctx, plan.Refusals)
+		if err != nil || stale {
+			return admission.Response{}, false, err
+		}
+		response, err := a.deny(ctx, request, plan.Refusals)
+		return response, true, err
+	case !request.dryRun:
+		lost, err := a.claim(ctx, request, plan.Assignments)
+		if err != nil || lost {
+			return admission.Response{}, false, err
+		}
+	}
+	response, err := assign(request, plan)
+	return response, true, err
+}
+
+// answerExisting leaves the create of what exists to the server, which answers
+// AlreadyExists, unless it would first stumble over the number that very Service
+// holds and report that instead (A22).
+func (a *ServiceAllocation) answerExisting(ctx context.Context, request allocationRequest, plan allocator.Plan) (admission.Response, bool, error) {
+	key := client.ObjectKeyFromObject(request.new)
+	exists, err := a.reread(ctx, key)
+	if err != nil || !exists {
+		return admission.Response{}, false, err
+	}
+	if !plan.Repeats {
+		countAllocation(outcomeUntouched)
+		return admission.Allowed(""), true, nil
+	}
+	countAllocation(outcomeDenied)
+	return denied(apierrors.NewAlreadyExists(corev1.Resource("services"), key.Name)), true, nil
+}
+
+// refresh reads past the cache what a refusal rests on, and reports whether the
+// index was wrong: a Service deleted and created again must not be denied its
+// own number, nor an address in a ServiceCIDR made a moment ago.
+func (a *ServiceAllocation) refresh(ctx context.Context, refusals []allocator.Refusal) (stale bool, err error) {
+	for _, refusal := range refusals {
+		switch {
+		case len(refusal.Holders) > 0:
+			stale, err = a.lostHolder(ctx, refusal)
+		case refusal.Field.Kind == allocator.ClusterIP:
+			stale, err = a.newServiceCIDR(ctx, refusal)
+		}
+		if err != nil || stale {
+			return stale, err
+		}
+	}
+	return false, nil
+}
+
+func (a *ServiceAllocation) lostHolder(ctx context.Context, refusal allocator.Refusal) (bool, error) {
+	holder := refusal.Holders[0].Service
+	if _, err := a.reread(ctx, holder); err != nil {
+		return false, err
+	}
+	for _, now := range a.Index.Holders(refusal.Number) {
+		if now.Service == holder {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// reread makes the index agree with what the API server says of one Service.
+func (a *ServiceAllocation) reread(ctx context.Context, key types.NamespacedName) (exists bool, err error) {
+	var service corev1.Service
+	switch err := a.Reader.Get(ctx, key, &service); {
+	case apierrors.IsNotFound(err):
+		a.Index.Forget(key, "")
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("confirming that Service %s exists: %w", key, err)
+	}
+	a.Index.Observe(&service)
+	return true, nil
+}
+
+func (a *ServiceAllocation) newServiceCIDR(ctx context.Context, refusal allocator.Refusal) (bool, error) {
+	var cidrs networkingv1.ServiceCIDRList
+	if err := a.Reader.List(ctx, &cidrs); err != nil {
+		return false, fmt.Errorf("confirming the service CIDRs: %w", err)
+	}
+	before := a.Index.Stats()
+	if err := a.Index.ObserveServiceCIDRs(cidrs.Items); err != nil {
+		return false, err
+	}
+	return rangesOf(before) != rangesOf(a.Index.Stats()), nil
+}
+
+func rangesOf(stats []allocator.RangeStats) string {
+	text := ""
+	for _, s := range stats {
+		text += s.Range + " "
+	}
+	return text
+}
