@@ -1,0 +1,119 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package nfnl
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrOverrun means that notifications were lost because too many came at once.
+var ErrOverrun = errors.New("notifications were lost")
+
+// Port identifies the socket as the sender of messages.
+func (c *Conn) Port() (uint32, error) {
+	address, err := unix.Getsockname(c.fd)
+	if err != nil {
+		return 0, os.NewSyscallError("getsockname", err)
+	}
+	netlink, ok := address.(*unix.SockaddrNetlink)
+	if !ok {
+		return 0, fmt.Errorf("a netlink socket has the address %v", address)
+	}
+	return netlink.Pid, nil
+}
+
+// Listener receives the notifications of one multicast group.
+type Listener struct{ file *os.File }
+
+// Listen joins group (NFNLGRP_...) in the network namespace of the calling
+// thread, deaf to what the sockets with the given ports cause.
+func Listen(group int, deafTo []uint32) (*Listener, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_NETFILTER)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	l := &Listener{os.NewFile(uintptr(fd), "nfnetlink")}
+	if err := l.join(fd, group, deafTo); err != nil {
+		_ = l.file.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *Listener) join(fd, group int, deafTo []uint32) error {
+	filter := deafFilter(deafTo)
+	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &program); err != nil {
+		return os.NewSyscallError("setsockopt SO_ATTACH_FILTER", err)
+	}
+	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return os.NewSyscallError("bind", err)
+	}
+	return os.NewSyscallError("setsockopt NETLINK_ADD_MEMBERSHIP",
+		unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, group))
+}
+
+// deafFilter drops packets whose first message names one of ports as its
+// sender. The kernel puts messages of one sender only into one packet.
+func deafFilter(ports []uint32) []unix.SockFilter {
+	const senderOffset, everything = 12, 0xffffffff
+	program := []unix.SockFilter{{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: senderOffset}}
+	for _, port := range ports {
+		// The filter reads in network byte order what is in the machine's.
+		swapped := binary.BigEndian.Uint32(binary.NativeEndian.AppendUint32(nil, port))
+		program = append(program,
+			unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: swapped},
+			unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: 0})
+	}
+	return append(program, unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: everything})
+}
+
+// Close makes a Receive that waits return.
+func (l *Listener) Close() error { return l.file.Close() }
+
+// Receive waits for notifications and hands each to handle, which must not
+// keep the attributes. It returns ErrOverrun when some were lost, after which
+// it can be called again, and ctx's error when that is done.
+func (l *Listener) Receive(ctx context.Context, handle func(kind uint16, family uint8, a Attributes)) error {
+	stop := context.AfterFunc(ctx, func() { _ = l.file.Close() })
+	defer stop()
+	buf := make([]byte, dumpBuffer)
+	n, err := l.file.Read(buf)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, unix.ENOBUFS):
+		return ErrOverrun
+	case err != nil:
+		return err
+	}
+	for data := buf[:n]; len(data) >= headerSize; {
+		size := int(binary.NativeEndian.Uint32(data))
+		if size < headerSize || size > len(data) {
+			return ErrOverrun // cut: as good as lost
+		}
+		handle(binary.NativeEndian.Uint16(data[4:]), data[unix.NLMSG_HDRLEN], Attributes(data[headerSize:size]))
+		data = data[min((size+3)&^3, len(data)):]
+	}
+	return nil
+}

@@ -1,0 +1,94 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package nft_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"switchyard.dev/switchyard/internal/dataplane/model"
+	"switchyard.dev/switchyard/internal/dataplane/nft"
+	"switchyard.dev/switchyard/internal/dataplane/policy"
+)
+
+func TestForeignChangesAreNoticed(t *testing.T) {
+	ns := newNamespace(t)
+	tables := map[model.Family]*nft.Table{}
+	for _, family := range families {
+		tables[family] = open(t, ns, family, nft.Options{})
+		fullSync(t, tables[family], node(family), mixture(family))
+	}
+	news := watch(t, ns.Do, tables[model.IPv4], tables[model.IPv6])
+	for _, step := range []struct {
+		foreign string
+		want    model.Family
+	}{
+		{"add element ip6 switchyard node-addresses { fd00:99::1 }", model.IPv6},
+		{"add element ip switchyard node-addresses { 10.99.0.1 }", model.IPv4},
+		{"flush chain ip6 switchyard services", model.IPv6},
+		{"delete table ip switchyard", model.IPv4},
+	} {
+		// Our own change of the other family, and one to a foreign table of
+		// that family and name, come first and are no news.
+		other := model.IPv4 + model.IPv6 - step.want
+		fullSync(t, tables[other], node(other), mixture(other))
+		if _, err := tables[other].Apply(context.Background(), []policy.Decision{decision(other, 60, 3)}, nil); err != nil {
+			t.Fatal(err)
+		}
+		tool(t, ns, "add table "+keyword(other)+" switchyard-mine; add table inet switchyard", "-f", "-")
+		tool(t, ns, step.foreign, "-f", "-")
+		select {
+		case got := <-news:
+			if got != step.want {
+				t.Errorf("%s: news of %s", step.foreign, got)
+			}
+		case <-time.After(10 * time.Second):
+			t.Errorf("%s: no news", step.foreign)
+		}
+		drain(news)
+	}
+}
+
+// watch delivers news until the test ends.
+func watch(t *testing.T, in func(func() error) error, tables ...*nft.Table) chan model.Family {
+	t.Helper()
+	var watcher *nft.Watcher
+	if err := in(func() (err error) {
+		watcher, err = nft.Watch(tables...)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	news := make(chan model.Family, 10_000)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- watcher.Run(ctx, func(f model.Family) { news <- f }) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("the watcher ended with %v", err)
+		}
+	})
+	return news
+}
+
+func drain(news chan model.Family) {
+	for len(news) > 0 {
+		<-news
+	}
+}
