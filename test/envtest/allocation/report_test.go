@@ -1,0 +1,68 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package allocation
+
+import (
+	"context"
+	"fmt"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// reports are what the controller says about numbers that are wrong.
+func reports() {
+	It("reports a double on both Services", func(ctx SpecContext) {
+		old, young := service("old", corev1.ServiceTypeClusterIP, 0), service("young", corev1.ServiceTypeClusterIP, 0)
+		old.Spec.ClusterIP = "10.0.0.50"
+		webhookAway(ctx, func() {
+			Expect(admin.Create(ctx, old)).To(Succeed())
+			// Taking the server's own lock away is how a double comes about.
+			Eventually(func() error {
+				lock := &networkingv1.IPAddress{ObjectMeta: metav1.ObjectMeta{Name: "10.0.0.50"}}
+				if err := admin.Delete(ctx, lock); client.IgnoreNotFound(err) != nil {
+					return err
+				}
+				attempt := young.DeepCopy()
+				attempt.Spec.ClusterIP = "10.0.0.50"
+				return admin.Create(ctx, attempt)
+			}).Should(Succeed())
+		})
+		Eventually(eventsOn).WithArguments(ctx, "old").Should(ContainElement(
+			HavePrefix("ClusterIPAlreadyAllocated: ClusterIP 10.0.0.50 is also held by Service team-a/young")))
+		Eventually(eventsOn).WithArguments(ctx, "young").Should(ContainElement(
+			HavePrefix("ClusterIPAlreadyAllocated: ClusterIP 10.0.0.50 is also held by Service team-a/old")))
+	})
+}
+
+func eventsOn(ctx context.Context, name string) (notes []string, err error) {
+	var events eventsv1.EventList
+	if err := admin.List(ctx, &events, client.InNamespace("team-a")); err != nil {
+		return nil, err
+	}
+	for _, event := range events.Items {
+		if event.Regarding.Name == name {
+			notes = append(notes, fmt.Sprintf("%s: %s", event.Reason, event.Note))
+		}
+	}
+	return notes, nil
+}
