@@ -76,6 +76,10 @@ func (x expressions) statement(s ruleset.Statement) {
 		x.load(s.Key)
 		x.lookup(s.Map, reg(0), false)
 		x.setPriority(register(0))
+	case ruleset.KeepID: // meta priority set meta priority & ff:ffff
+		x.meta(unix.NFT_META_PRIORITY, register(0))
+		x.mask(ruleset.IDMask, register(0))
+		x.setPriority(register(0))
 	case ruleset.ClearID: // meta priority set none
 		x.constant(register(0), host32(0))
 		x.setPriority(register(0))
@@ -171,15 +175,20 @@ func (x expressions) sourceType(to uint32) {
 	})
 }
 
-// anyBit holds if the host-order number in the first register has bit set.
-func (x expressions) anyBit(bit uint32) {
+// mask leaves only some bits of the host-order number in a register.
+func (x expressions) mask(bits, register uint32) {
 	x.expression("bitwise", func() {
-		x.Uint32(unix.NFTA_BITWISE_SREG, register(0))
-		x.Uint32(unix.NFTA_BITWISE_DREG, register(0))
+		x.Uint32(unix.NFTA_BITWISE_SREG, register)
+		x.Uint32(unix.NFTA_BITWISE_DREG, register)
 		x.Uint32(unix.NFTA_BITWISE_LEN, 4)
-		x.value(unix.NFTA_BITWISE_MASK, host32(bit))
+		x.value(unix.NFTA_BITWISE_MASK, host32(bits))
 		x.value(unix.NFTA_BITWISE_XOR, host32(0))
 	})
+}
+
+// anyBit holds if the host-order number in the first register has bit set.
+func (x expressions) anyBit(bit uint32) {
+	x.mask(bit, register(0))
 	x.compare(unix.NFT_CMP_NEQ, host32(0))
 }
 

@@ -45,6 +45,9 @@ func (x expressions) loadOne(s ruleset.Selector, to uint32) {
 		x.payload(unix.NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, to)
 	case ruleset.ServicePortID:
 		x.meta(unix.NFT_META_PRIORITY, to)
+	case ruleset.ServicePortClass:
+		x.meta(unix.NFT_META_PRIORITY, to)
+		x.mask(ruleset.ClassMask, to)
 	case ruleset.OriginalAddress:
 		x.originalTuple(header.originalDestination, to)
 	case ruleset.OriginalPort:

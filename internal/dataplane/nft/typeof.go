@@ -120,7 +120,7 @@ func typeofOne(s ruleset.Selector, family model.Family) notes {
 		return payload(headerTransport, 2)
 	case ruleset.Protocol:
 		return expr(exprMeta, notes(nil).number(0, metaProtocol))
-	case ruleset.ServicePortID:
+	case ruleset.ServicePortID, ruleset.ServicePortClass:
 		return expr(exprMeta, notes(nil).number(0, metaPriority))
 	default:
 		const random = 1

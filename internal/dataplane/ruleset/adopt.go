@@ -17,11 +17,8 @@ limitations under the License.
 package ruleset
 
 import (
-	"math/bits"
 	"net/netip"
 	"slices"
-	"strconv"
-	"strings"
 
 	"switchyard.dev/switchyard/internal/dataplane/model"
 	"switchyard.dev/switchyard/internal/dataplane/policy"
@@ -77,7 +74,7 @@ func heldID(d policy.Decision, held Elements, usable func(uint32) bool) uint32 {
 	best := uint32(0)
 	votes := map[uint32]int{}
 	vote := func(set, key string) {
-		id := readID(held[set][key])
+		id := readNumber(held[set][key]) & IDMask
 		if !usable(id) {
 			return
 		}
@@ -97,7 +94,7 @@ func heldID(d policy.Decision, held Elements, usable func(uint32) bool) uint32 {
 // readIDs lists what the kernel holds under each id that anything names.
 func readIDs(held Elements) map[uint32]*found {
 	all := map[uint32]*found{}
-	total := len(held[Endpoints]) + len(held[Classes]) + len(held[Frontends]) + len(held[NodePorts])
+	total := len(held[Endpoints]) + len(held[Frontends]) + len(held[NodePorts])
 	get := func(id uint32) *found {
 		if !adoptable(id, total) {
 			return &found{slots: map[model.Protocol][]netip.AddrPort{}}
@@ -109,11 +106,10 @@ func readIDs(held Elements) map[uint32]*found {
 	}
 	for _, set := range []string{Frontends, NodePorts} {
 		for _, data := range held[set] {
-			get(readID(data))
+			n := readNumber(data)
+			f := get(n & IDMask)
+			f.class = max(f.class, routeClass(n))
 		}
-	}
-	for k, data := range held[Classes] {
-		get(readID(k)).class = readClass(data)
 	}
 	for k, data := range held[Endpoints] {
 		protocol, id, slot, ok := readEndpointKey(k)
@@ -132,14 +128,4 @@ func (f *found) put(protocol model.Protocol, slot uint32, endpoint netip.AddrPor
 	}
 	slots[slot] = endpoint
 	f.slots[protocol] = slots
-}
-
-// readClass is the inverse of pickName; 0 for anything else.
-func readClass(chain string) uint32 {
-	text, ok := strings.CutPrefix(chain, "pick-")
-	n, err := strconv.ParseUint(text, 10, 32)
-	if !ok || err != nil || n > maxClass || bits.OnesCount64(n) != 1 {
-		return 0
-	}
-	return uint32(n)
 }

@@ -46,11 +46,6 @@ func (c *change) replace(old, next *servicePort) {
 }
 
 func (c *change) replacePrivate(old, next *servicePort) {
-	record := func(set, key string, was Element, isHeld bool, now Element, isWanted bool) {
-		if e, changes := edit(set, key, was.Data, isHeld, now.Data, isWanted); changes {
-			c.edits = append(c.edits, e)
-		}
-	}
 	for i := range max(len(old.slots), len(next.slots)) {
 		var was, now Element
 		if i < len(old.slots) {
@@ -59,10 +54,10 @@ func (c *change) replacePrivate(old, next *servicePort) {
 		if i < len(next.slots) {
 			now = next.slotElement(i)
 		}
-		record(Endpoints, max(was.Key, now.Key), was, i < len(old.slots), now, i < len(next.slots))
-	}
-	if old.id != 0 || next.id != 0 {
-		record(Classes, idBytes(max(old.id, next.id)), old.classElement(), old.id != 0, next.classElement(), next.id != 0)
+		e, changes := edit(Endpoints, max(was.Key, now.Key), was.Data, i < len(old.slots), now.Data, i < len(next.slots))
+		if changes {
+			c.edits = append(c.edits, e)
+		}
 	}
 }
 

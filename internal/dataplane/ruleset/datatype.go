@@ -78,10 +78,9 @@ func printPort(v []byte) string {
 
 // printPriority writes a packet priority as nft does: a traffic control
 // handle, major and minor number in hexadecimal.
-func printPriority(v []byte) string {
-	id := binary.NativeEndian.Uint32(v)
-	return fmt.Sprintf("%x:%x", id>>16, id&0xffff)
-}
+func printPriority(v []byte) string { return priorityText(binary.NativeEndian.Uint32(v)) }
+
+func priorityText(n uint32) string { return fmt.Sprintf("%x:%x", n>>16, n&0xffff) }
 
 // padded is the size of a value inside a concatenation: whole 32-bit registers.
 func padded(size int) int { return (size + 3) &^ 3 }

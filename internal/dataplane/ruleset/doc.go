@@ -28,8 +28,8 @@ limitations under the License.
 // The way of the first packet of a connection:
 //
 //	nat-prerouting, nat-output   (later packets never come here)
-//	  find-service   frontends, nodeports: where to -> id, kept in meta priority
-//	  services       classes: id -> how many slots to draw from
+//	  find-service   frontends, nodeports: where to -> class and id, kept in meta priority
+//	  services       classes: class -> the chain that draws from so many slots
 //	  pick-M         endpoints: protocol . id . drawn slot -> address . port, dnat
 //	filter-input, -forward, -output
 //	  check-endpoints  no-endpoints: refuse what was not translated

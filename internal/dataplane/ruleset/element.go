@@ -125,7 +125,7 @@ func endpointData(endpoint netip.AddrPort) string {
 	return string(appendPort(appendAddr(b[:0], endpoint.Addr()), endpoint.Port()))
 }
 
-func idBytes(id uint32) string { return string(appendNumber(nil, id)) }
+func number(n uint32) string { return string(appendNumber(nil, n)) }
 
 func addrKey(addr netip.Addr) string { return string(appendAddr(nil, addr)) }
 
@@ -134,8 +134,8 @@ func hairpinKey(addr netip.Addr) string {
 	return string(appendAddr(appendAddr(b[:0], addr), addr))
 }
 
-// readID is the inverse of idBytes; 0 for anything else.
-func readID(data string) uint32 {
+// readNumber is the inverse of number; 0 for anything else.
+func readNumber(data string) uint32 {
 	if len(data) != 4 {
 		return 0
 	}
@@ -147,7 +147,7 @@ func readEndpointKey(k string) (p model.Protocol, id, slot uint32, ok bool) {
 	if len(k) != 12 {
 		return 0, 0, 0, false
 	}
-	return model.Protocol(k[0]), readID(k[4:8]), readID(k[8:12]), true
+	return model.Protocol(k[0]), readNumber(k[4:8]), readNumber(k[8:12]), true
 }
 
 // readEndpointData is the inverse of endpointData.

@@ -46,7 +46,7 @@ type servicePort struct {
 }
 
 // shared are the elements of sp whose keys other ServicePorts might claim too:
-// all but its slots and its class.
+// all but its slots.
 func (sp *servicePort) shared(node policy.Node) []Element {
 	d := &sp.decision
 	elements := make([]Element, 0, 3*(2+len(d.ExternalVIPs)+len(node.NodePortAddrs))+len(d.Endpoints))
@@ -61,7 +61,7 @@ func (sp *servicePort) shared(node policy.Node) []Element {
 	vip := func(set string, addr netip.Addr) {
 		reach(set, addr, d.Port)
 		if sp.id != 0 {
-			add(Frontends, frontendKey(addr, d.Name.Protocol, d.Port), idBytes(sp.id))
+			add(Frontends, frontendKey(addr, d.Name.Protocol, d.Port), number(route(sp.id, sp.class)))
 		}
 	}
 	vip(ClusterFrontends, d.ClusterIP)
@@ -73,7 +73,7 @@ func (sp *servicePort) shared(node policy.Node) []Element {
 			reach(ExternalFrontends, addr, d.NodePort)
 		}
 		if sp.id != 0 {
-			add(NodePorts, nodePortKey(d.Name.Protocol, d.NodePort), idBytes(sp.id))
+			add(NodePorts, nodePortKey(d.Name.Protocol, d.NodePort), number(route(sp.id, sp.class)))
 		}
 	}
 	for _, endpoint := range d.Endpoints {
@@ -93,12 +93,9 @@ func mayHairpin(node policy.Node, addr netip.Addr) bool {
 
 // private are the elements of sp that carry its id as their key.
 func (sp *servicePort) private() []Element {
-	elements := make([]Element, 0, len(sp.slots)+1)
+	elements := make([]Element, len(sp.slots))
 	for i := range sp.slots {
-		elements = append(elements, sp.slotElement(i))
-	}
-	if sp.id != 0 {
-		elements = append(elements, sp.classElement())
+		elements[i] = sp.slotElement(i)
 	}
 	return elements
 }
@@ -107,13 +104,12 @@ func (sp *servicePort) slotElement(i int) Element {
 	return Element{Endpoints, endpointKey(sp.decision.Name.Protocol, sp.id, uint32(i)), endpointData(sp.slots[i])}
 }
 
-func (sp *servicePort) classElement() Element {
-	return Element{Classes, idBytes(sp.id), pickName(sp.class)}
-}
-
-// nodeElements are the elements that depend on the node alone.
+// nodeElements are the elements that no ServicePort changes.
 func nodeElements(node policy.Node) []Element {
 	elements := localPods(node)
+	for class := uint32(1); class <= maxClass; class *= 2 {
+		elements = append(elements, Element{Classes, number(route(0, class)), pickName(class)})
+	}
 	for _, addr := range node.NodePortAddrs {
 		elements = append(elements, Element{Set: NodeAddresses, Key: addrKey(addr)})
 	}

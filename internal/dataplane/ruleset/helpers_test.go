@@ -114,14 +114,30 @@ func (k *kernel) carryOut(p Plan) {
 	}
 }
 
+func (k *kernel) filled(id, slot uint32) bool {
+	for _, protocol := range []model.Protocol{model.TCP, model.UDP, model.SCTP} {
+		if _, ok := k.elements[Endpoints][endpointKey(protocol, id, slot)]; ok {
+			return true
+		}
+	}
+	return false
+}
+
 // leadsSomewhere checks, between any two edits, that every frontend leads to a
 // class and every class to enough endpoints: a transaction may end anywhere.
 func (k *kernel) leadsSomewhere() {
 	k.Helper()
 	for _, set := range []string{Frontends, NodePorts} {
 		for key, id := range k.elements[set] {
-			if _, ok := k.elements[Classes][id]; !ok {
-				k.Fatalf("%s %x leads to id %x, which has no class", set, key, id)
+			n := readNumber(id)
+			if _, ok := k.elements[Classes][number(n&ClassMask)]; !ok {
+				k.Fatalf("%s %x leads to %x, which has no class", set, key, n)
+			}
+			quarter := max(1, routeClass(n)/4) // which the last draw is from
+			for slot := range quarter {
+				if !k.filled(n&IDMask, slot) {
+					k.Fatalf("%s %x leads to %x, whose slot %d is empty", set, key, n, slot)
+				}
 			}
 		}
 	}

@@ -16,9 +16,34 @@ limitations under the License.
 
 package ruleset
 
-// maxID is the largest id: the two high bits of the packet priority are kept
-// for naming the list of endpoints (Cluster, Local) an id is used with.
-const maxID = 1<<30 - 1
+import "math/bits"
+
+// What a frontend leads to is one number, kept in the packet's priority:
+//
+//	31 30 | 29 | 28 ... 24 | 23 ... 0
+//	list       | class     | id
+//
+// The class is 1 for one slot, 2 for two, 3 for four and so on. The highest
+// bits stay free to name the list of endpoints (Cluster, Local).
+const (
+	IDMask     uint32 = 0x00ffffff
+	ClassMask  uint32 = 0x1f000000
+	classShift        = 24
+)
+
+// route is the number of an id and a class, which is a power of two.
+func route(id, class uint32) uint32 {
+	return uint32(bits.Len32(class))<<classShift | id
+}
+
+// routeClass is the class in a route, 0 if there is none that we have.
+func routeClass(route uint32) uint32 {
+	class := uint32(1) << (route & ClassMask >> classShift) >> 1
+	if class > maxClass {
+		return 0
+	}
+	return class
+}
 
 // idPool hands out ids. 0 is never handed out: it is a packet's priority when
 // no one set it.
@@ -30,7 +55,7 @@ type idPool struct {
 // adoptable says whether an id found in the kernel can be kept: absurd ones,
 // which only a foreign hand wrote, would make the pool list all below them.
 func adoptable(id uint32, held int) bool {
-	return id > 0 && id <= maxID && uint64(id) <= 65536+4*uint64(held)
+	return id > 0 && id <= IDMask && uint64(id) <= 65536+4*uint64(held)
 }
 
 // poolWithout is a pool in which the ids of used are taken.

@@ -63,14 +63,14 @@ func TestAChangeIsAsSmallAsItCanBe(t *testing.T) {
 		"a VIP added": {
 			func(web *policy.Decision) { web.ExternalVIPs = append(web.ExternalVIPs, ip(family, publicNet, 9)) },
 			"add external-frontends { 10.200.0.9 . tcp . 80 }\n" +
-				"add frontends { 10.200.0.9 . tcp . 80 : 0:3 }\n",
+				"add frontends { 10.200.0.9 . tcp . 80 : 300:3 }\n",
 		},
 		"the NodePort changed": {
 			func(web *policy.Decision) { web.NodePort = 30099 },
 			"add external-frontends { 10.100.0.1 . tcp . 30099 }\n" +
 				"add external-frontends { 10.100.0.2 . tcp . 30099 }\n" +
-				"add nodeports { tcp . 30099 : 0:3 }\n" +
-				"delete nodeports { tcp . 30080 : 0:3 }\n" +
+				"add nodeports { tcp . 30099 : 300:3 }\n" +
+				"delete nodeports { tcp . 30080 : 300:3 }\n" +
 				"delete external-frontends { 10.100.0.1 . tcp . 30080 }\n" +
 				"delete external-frontends { 10.100.0.2 . tcp . 30080 }\n",
 		},
@@ -80,12 +80,11 @@ func TestAChangeIsAsSmallAsItCanBe(t *testing.T) {
 				"add no-endpoints { 10.100.0.1 . tcp . 30080 }\n" +
 				"add no-endpoints { 10.100.0.2 . tcp . 30080 }\n" +
 				"add no-endpoints { 10.200.0.1 . tcp . 80 }\n" +
-				"delete nodeports { tcp . 30080 : 0:3 }\n" +
-				"delete frontends { 10.96.0.10 . tcp . 80 : 0:3 }\n" +
-				"delete frontends { 10.200.0.1 . tcp . 80 : 0:3 }\n" +
+				"delete nodeports { tcp . 30080 : 300:3 }\n" +
+				"delete frontends { 10.96.0.10 . tcp . 80 : 300:3 }\n" +
+				"delete frontends { 10.200.0.1 . tcp . 80 : 300:3 }\n" +
 				"delete hairpin { 10.1.0.2 . 10.1.0.2 }\n" +
 				"delete hairpin { 10.1.0.3 . 10.1.0.3 }\n" +
-				"delete classes { 0:3 : goto pick-4 }\n" +
 				"delete endpoints { tcp . 0:3 . 0 : 10.1.0.1 . 8080 }\n" +
 				"delete endpoints { tcp . 0:3 . 1 : 10.1.0.2 . 8080 }\n" +
 				"delete endpoints { tcp . 0:3 . 2 : 10.1.0.3 . 8080 }\n",

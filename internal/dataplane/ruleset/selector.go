@@ -34,8 +34,10 @@ const (
 	DestinationPort
 	// ServicePortID is `meta priority`, a scratch register on the first packet
 	// of a connection: unlike a mark it is no one else's, and postrouting
-	// clears it.
+	// clears it. Until a class is chosen, its high bits name that.
 	ServicePortID
+	// ServicePortClass is the part of it that names the class.
+	ServicePortClass
 	// OriginalAddress and OriginalPort are where the client sent the packet.
 	OriginalAddress
 	OriginalPort
@@ -67,7 +69,7 @@ func (s Selector) Type(family model.Family) Datatype {
 		return protocolType
 	case DestinationPort, OriginalPort:
 		return portType
-	case ServicePortID:
+	case ServicePortID, ServicePortClass:
 		return priorityType
 	default:
 		return integerType
@@ -86,6 +88,8 @@ func (s Selector) nft(family model.Family) string {
 		return "th dport"
 	case ServicePortID:
 		return "meta priority"
+	case ServicePortClass:
+		return fmt.Sprintf("meta priority & %s", priorityText(ClassMask))
 	case OriginalAddress:
 		return "ct original " + keyword(family) + " daddr"
 	case OriginalPort:

@@ -52,6 +52,8 @@ type (
 		Key Key
 		Map string
 	}
+	// KeepID takes all but the id off what FindID found.
+	KeepID struct{}
 	// ClearID leaves no trace of the id in the packet.
 	ClearID struct{}
 	// Branch continues in the chain that the map holds for the key.
@@ -94,6 +96,9 @@ func (IsNew) nft(model.Family) string        { return "ct state new" }
 func (IsFromHost) nft(model.Family) string   { return "fib saddr type local" }
 func (s FindID) nft(f model.Family) string {
 	return "meta priority set " + s.Key.nft(f) + " map @" + s.Map
+}
+func (KeepID) nft(model.Family) string {
+	return "meta priority set meta priority & " + priorityText(IDMask)
 }
 func (ClearID) nft(model.Family) string    { return "meta priority set none" }
 func (s Branch) nft(f model.Family) string { return s.Key.nft(f) + " vmap @" + s.Map }

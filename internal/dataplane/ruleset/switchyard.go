@@ -26,7 +26,9 @@ import (
 const (
 	// Endpoints: protocol . id . slot -> address . port.
 	Endpoints = "endpoints"
-	// Classes: id -> the pick chain that draws from enough slots.
+	// Classes: class -> the pick chain that draws from that many slots. It
+	// never changes: a class is data of a frontend rather than a verdict of
+	// its own, because the kernel checks all verdicts again for each new one.
 	Classes = "classes"
 	// Hairpin: address . address of endpoints that may be their own clients.
 	Hairpin = "hairpin"
@@ -39,9 +41,9 @@ const (
 	ClusterFrontends = "cluster-frontends"
 	// NoEndpoints: the same of everything that is to be refused.
 	NoEndpoints = "no-endpoints"
-	// Frontends: VIP . protocol . port -> id.
+	// Frontends: VIP . protocol . port -> class and id.
 	Frontends = "frontends"
-	// NodePorts: protocol . port -> id.
+	// NodePorts: protocol . port -> class and id.
 	NodePorts = "nodeports"
 	// NodeAddresses: the addresses that NodePorts answer on.
 	NodeAddresses = "node-addresses"
@@ -101,7 +103,7 @@ func pickName(class uint32) string { return fmt.Sprintf("pick-%d", class) }
 // Falling off the end would let the packet through untranslated and pin it
 // so in conntrack, hence the drop.
 func pickChain(class uint32) Chain {
-	c := Chain{Name: pickName(class)}
+	c := Chain{Name: pickName(class), Rules: []Rule{{KeepID{}}}}
 	pick := func(modulus uint32) {
 		c.Rules = append(c.Rules, Rule{Translate{Key: Key{is(Protocol), is(ServicePortID), draw(modulus)}, Map: Endpoints}})
 	}
@@ -125,7 +127,7 @@ func pickChain(class uint32) Chain {
 func translationChains() []Chain {
 	return []Chain{
 		{Name: "services", Rules: []Rule{
-			{Branch{Key: key(ServicePortID), Map: Classes}},
+			{Branch{Key: key(ServicePortClass), Map: Classes}},
 		}},
 		{Name: "find-service", Rules: []Rule{
 			{FindID{Key: key(DestinationAddress, Protocol, DestinationPort), Map: Frontends}, Goto("services")},

@@ -47,12 +47,10 @@ func namedText(s *Schema, e Element, byID map[uint32]*servicePort) string {
 		protocol, id, _, _ := readEndpointKey(e.Key)
 		endpoint, _ := readEndpointData(e.Data)
 		return fmt.Sprintf("%s . %s : %s . %d", printProtocol([]byte{byte(protocol)}), byID[id].decision.Name, endpoint.Addr(), endpoint.Port())
-	case Classes:
-		sp := byID[readID(e.Key)]
-		return fmt.Sprintf("%s : goto %s", sp.decision.Name, pickName(nextClass(0, len(sp.slots))))
 	case Frontends, NodePorts:
 		set, _ := s.Set(e.Set)
-		return fmt.Sprintf("%s : %s", set.Key.print(s.Family, e.Key), byID[readID(e.Data)].decision.Name)
+		sp := byID[readNumber(e.Data)&IDMask]
+		return fmt.Sprintf("%s : %s of %s", set.Key.print(s.Family, e.Key), pickName(nextClass(0, len(sp.slots))), sp.decision.Name)
 	}
 	return s.ElementText(e)
 }

@@ -161,9 +161,11 @@ func (w *walk) statement(s Statement) (holds bool, next string) {
 	case FindID:
 		data, ok := w.Elements[s.Map][w.value(s.Key, 0)]
 		if ok {
-			w.id = readID(data)
+			w.id = readNumber(data)
 		}
 		return ok, ""
+	case KeepID:
+		w.id &= IDMask
 	case ClearID:
 		w.id = 0
 	case Branch:
@@ -232,6 +234,8 @@ func (w *walk) value(k Key, slot uint32) string {
 			b = appendPort(b, w.destination.Port())
 		case ServicePortID:
 			b = appendNumber(b, w.id)
+		case ServicePortClass:
+			b = appendNumber(b, w.id&ClassMask)
 		case OriginalAddress:
 			b = appendAddr(b, w.packet.To.Addr.Addr())
 		case OriginalPort:

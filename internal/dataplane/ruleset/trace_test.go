@@ -128,7 +128,8 @@ func TestATraceNamesTheRules(t *testing.T) {
 	want := []string{
 		"nat-prerouting: goto find-service",
 		"find-service: meta priority set ip daddr . meta l4proto . th dport map @frontends goto services",
-		"services: meta priority vmap @classes",
+		"services: meta priority & 1f00:0 vmap @classes",
+		"pick-1: meta priority set meta priority & ff:ffff",
 		"pick-1: dnat ip to meta l4proto . meta priority . numgen random mod 1 map @endpoints",
 		"nat-postrouting: ct status dnat goto translated",
 		"translated: meta priority set none",
