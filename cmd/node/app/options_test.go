@@ -110,23 +110,24 @@ func TestConntrackSettings(t *testing.T) {
 func TestTheTableOfConnectionsIsNeverMadeSmaller(t *testing.T) {
 	dir := t.TempDir()
 	for _, step := range []struct {
-		name            string
-		held, set, want string
+		name string
+		held string
+		set  int
+		want string
 	}{
-		{"nf_conntrack_max", "1000\n", "2000", "2000"},
-		{"nf_conntrack_max", "3000\n", "2000", "3000\n"},
-		{"nf_conntrack_udp_timeout", "180\n", "60", "60"},
+		{"nf_conntrack_max", "1000\n", 2000, "2000"},
+		{"nf_conntrack_max", "3000\n", 2000, "3000\n"},
+		{"nf_conntrack_udp_timeout", "180\n", 60, "60"},
 	} {
 		path := filepath.Join(dir, step.name)
 		if err := os.WriteFile(path, []byte(step.held), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		value := map[string]int{"2000": 2000, "60": 60}[step.set]
-		if err := (sysctl{step.name, value}).set(dir); err != nil {
+		if err := (sysctl{step.name, step.set}).set(dir); err != nil {
 			t.Fatal(err)
 		}
 		if got, _ := os.ReadFile(path); string(got) != step.want {
-			t.Errorf("%s was %q, asked for %s: %q, want %q", step.name, step.held, step.set, got, step.want)
+			t.Errorf("%s was %q, asked for %d: %q, want %q", step.name, step.held, step.set, got, step.want)
 		}
 	}
 	if err := (sysctl{"missing", 1}).set(dir); err == nil {

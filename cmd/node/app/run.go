@@ -81,7 +81,7 @@ func run(ctx context.Context, options *Options) error {
 	defer stopEvents()
 	log.Info("Starting", "version", version.String(), "node", nodeName, "families", fmt.Sprint(kernel.families))
 	programmer := agent.New(agent.Config{
-		NodeName: nodeName, Client: client, Recorder: recorder, Tables: kernel.tables, Cleaner: kernel.cleaner,
+		NodeName: nodeName, Client: client, Recorder: recorder, Tables: kernel.tables, Cleaner: kernel.cleaner, Watcher: kernel.watcher,
 		Node: nodeOptions, State: state, Metrics: metrics,
 	})
 	group, ctx := errgroup.WithContext(ctx)
@@ -132,6 +132,7 @@ type kernel struct {
 	families []model.Family
 	tables   map[model.Family]agent.Table
 	cleaner  *conntrack.Cleaner
+	watcher  *nft.Watcher
 }
 
 // openKernel finds out whether the kernel and our privileges are enough.
@@ -140,15 +141,20 @@ func openKernel(ctx context.Context) (kernel, error) {
 	if len(k.families) == 1 {
 		ctrllog.FromContext(ctx).Info("This kernel has no IPv6, only IPv4 is programmed")
 	}
+	var tables []*nft.Table
 	for _, family := range k.families {
 		table, err := nft.Open(family, nft.Options{})
 		if err != nil {
 			return k, err
 		}
 		k.tables[family] = table
+		tables = append(tables, table)
 	}
-	cleaner, err := conntrack.NewCleaner()
-	k.cleaner = cleaner
+	var err error
+	if k.watcher, err = nft.Watch(tables...); err != nil {
+		return k, err
+	}
+	k.cleaner, err = conntrack.NewCleaner()
 	return k, err
 }
 

@@ -43,6 +43,7 @@ type Config struct {
 	// Tables are the families to program.
 	Tables  map[model.Family]Table
 	Cleaner Cleaner
+	Watcher Watcher
 	Node    NodeOptions
 	State   *health.State
 	Metrics *health.Metrics
@@ -97,8 +98,18 @@ func (a *Agent) Run(ctx context.Context) error {
 		running.Go(func() { lane.run(ctx) })
 	}
 	running.Go(func() { watchAddresses(ctx, func() { a.refreshAddresses(ctx) }) })
+	running.Go(func() { a.repairForeignChanges(ctx) })
 	running.Wait()
 	return nil
+}
+
+// repairForeignChanges undoes what others do to our tables, as soon as it is
+// noticed. Should the kernel stop telling, the next failed change still brings
+// everything in order.
+func (a *Agent) repairForeignChanges(ctx context.Context) {
+	if err := a.Watcher.Run(ctx, a.repair); err != nil && ctx.Err() == nil {
+		log.FromContext(ctx).Error(err, "Changes that others make to our tables will not be noticed any more; restart the agent")
+	}
 }
 
 // begin queues the first full sync, now that everything there is has been read.
@@ -116,9 +127,9 @@ func (a *Agent) begin(ctx context.Context) {
 	}
 }
 
-// Repair compares everything with the kernel, because someone else may have
+// repair compares everything with the kernel, because someone else may have
 // changed the family's table.
-func (a *Agent) Repair(family model.Family) {
+func (a *Agent) repair(family model.Family) {
 	if lane := a.lanes[family]; lane != nil {
 		a.State.Queued(family)
 		lane.queue.addFull("repair")

@@ -29,6 +29,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"switchyard.dev/switchyard/internal/dataplane/conntrack"
+	"switchyard.dev/switchyard/internal/dataplane/model"
 )
 
 const tcp, udp = corev1.ProtocolTCP, corev1.ProtocolUDP
@@ -139,7 +140,7 @@ func TestARepairComparesEverything(t *testing.T) {
 		w.v4.takeCalls()
 		w.v6.takeCalls()
 		w.v4.held = nil // flushed by someone else
-		w.Repair(4)
+		w.repair(model.IPv4)
 		synctest.Wait()
 		expect(t, "calls", w.v4.takeCalls(), []string{"full 1"})
 		expect(t, "table", w.v4.lines(), []string{"default/web/TCP 10.96.0.1:80 -> []"})

@@ -36,6 +36,12 @@ type Table interface {
 	Apply(ctx context.Context, changed []policy.Decision, removed []model.ServicePortName) (nft.Result, error)
 }
 
+// Watcher calls changed for a family whose table someone else has changed, an
+// *nft.Watcher.
+type Watcher interface {
+	Run(ctx context.Context, changed func(model.Family)) error
+}
+
 // Cleaner deletes conntrack entries.
 type Cleaner interface {
 	Clean(ctx context.Context, stale []conntrack.Stale) (deleted int, err error)
