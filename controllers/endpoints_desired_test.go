@@ -247,6 +247,7 @@ func TestTruncateSubsetsSharesTheRoom(t *testing.T) {
 	}{
 		"what fits stays":                                {[]corev1.EndpointSubset{subset(1, 6, 4)}, sizes{{6, 4}}},
 		"ready ones push the others out":                 {[]corev1.EndpointSubset{subset(1, 10, 5), subset(2, 0, 5)}, sizes{{10, 0}}},
+		"a subset that loses all its addresses goes":     {[]corev1.EndpointSubset{subset(1, 12, 5), subset(2, 0, 5)}, sizes{{10, 0}}},
 		"others share what ready ones leave, rounded up": {[]corev1.EndpointSubset{subset(1, 3, 7), subset(2, 2, 7)}, sizes{{3, 3}, {2, 2}}},
 		"too many ready ones share in proportion":        {[]corev1.EndpointSubset{subset(1, 15, 1), subset(2, 5, 0)}, sizes{{8, 0}, {2, 0}}},
 	}

@@ -96,16 +96,17 @@ func SetupEndpoints(mgr ctrl.Manager, mode EndpointsMode, options EndpointsOptio
 	if err := options.Validate(); err != nil {
 		return fmt.Errorf("endpoint controllers: %w", err)
 	}
+	if mode == EndpointsOff {
+		return nil
+	}
 	guard := NewWriterGuard(mgr.GetAPIReader(), mode)
-	var errs []error
+	errs := []error{mgr.Add(guard)}
 	if mode == EndpointsAll {
 		errs = append(errs,
 			(&EndpointSliceReconciler{Options: options, Guard: guard}).SetupWithManager(mgr),
 			(&EndpointsReconciler{Options: options, Guard: guard}).SetupWithManager(mgr))
 	}
-	if mode == EndpointsAll || mode == EndpointsSelectorless {
-		errs = append(errs, (&EndpointSliceMirroringReconciler{Options: options, Guard: guard}).SetupWithManager(mgr))
-	}
+	errs = append(errs, (&EndpointSliceMirroringReconciler{Options: options, Guard: guard}).SetupWithManager(mgr))
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("setting up --endpoints=%s: %w", mode, err)
 	}

@@ -17,14 +17,24 @@ limitations under the License.
 package controllers
 
 import (
+	"context"
+	"errors"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/go-logr/logr/funcr"
 	coordinationv1 "k8s.io/api/coordination/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 func TestParseEndpointsMode(t *testing.T) {
@@ -138,6 +148,89 @@ func TestRefusalNamesWriterAndRemedy(t *testing.T) {
 			t.Errorf("%q does not say %q", err, part)
 		}
 	}
+}
+
+// apiServer is what a guard reads: metadata of slices, and a lease or none.
+type apiServer struct {
+	client.Reader
+	mu     sync.Mutex
+	slices []metav1.PartialObjectMetadata
+	lists  int
+}
+
+func (s *apiServer) set(slices ...metav1.PartialObjectMetadata) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.slices = slices
+}
+
+func (s *apiServer) Get(context.Context, client.ObjectKey, client.Object, ...client.GetOption) error {
+	return apierrors.NewNotFound(schema.GroupResource{Resource: "leases"}, "kube-controller-manager")
+}
+
+// List hands out one object a page, and fails the first time.
+func (s *apiServer) List(_ context.Context, list client.ObjectList, options ...client.ListOption) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lists++
+	if s.lists == 1 {
+		return apierrors.NewServiceUnavailable("starting")
+	}
+	var asked client.ListOptions
+	asked.ApplyOptions(options)
+	page, _ := strconv.Atoi(asked.Continue)
+	partial := list.(*metav1.PartialObjectMetadataList)
+	partial.Items, partial.Continue = s.slices[page:page+1], ""
+	if page+1 < len(s.slices) {
+		partial.Continue = strconv.Itoa(page + 1)
+	}
+	return nil
+}
+
+func written(name string, age int) metav1.PartialObjectMetadata {
+	return metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name,
+		ManagedFields: []metav1.ManagedFieldsEntry{managed("kube-controller-manager", age, `{"f:endpoints":{}}`)}}}
+}
+
+func TestGuardWaitsForTheServerAndReadsEveryPage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := &apiServer{slices: []metav1.PartialObjectMetadata{written("old", 300), written("new", 5)}}
+		guard := NewWriterGuard(server, EndpointsSelectorless)
+		guard.now = func() time.Time { return noon }
+		var refusal *ForeignWriterError
+		if err := guard.Check(t.Context()); !errors.As(err, &refusal) || refusal.Object != "EndpointSlice default/new" {
+			t.Errorf("refusal %v, want one because of default/new", err)
+		}
+	})
+}
+
+func TestGuardReportsARivalThatComesLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := &apiServer{slices: []metav1.PartialObjectMetadata{{}}}
+		guard := NewWriterGuard(server, EndpointsSelectorless)
+		guard.now = func() time.Time { return noon }
+		if err := guard.Check(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		reported := make(chan string, 10)
+		logger := funcr.New(func(_, args string) { reported <- args }, funcr.Options{})
+		ctx, cancel := context.WithCancel(ctrl.LoggerInto(t.Context(), logger))
+		go func() { _ = guard.Start(ctx) }()
+		time.Sleep(guardPeriod + time.Second)
+		if len(reported) != 0 {
+			t.Errorf("reported without a rival: %s", <-reported)
+		}
+		server.set(written("new", 5))
+		time.Sleep(guardPeriod)
+		cancel()
+		synctest.Wait()
+		if len(reported) != 1 {
+			t.Fatalf("%d reports, want 1", len(reported))
+		}
+		if report := <-reported; !strings.Contains(report, "-endpointslice-mirroring-controller") {
+			t.Errorf("reported %s, without the remedy", report)
+		}
+	})
 }
 
 func TestCacheLagGivesUpWaiting(t *testing.T) {

@@ -34,6 +34,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 )
 
+// guardPeriod is how often the guard looks again once it has agreed: an upgrade of
+// the control plane may well bring kube-controller-manager's default flags back.
+const guardPeriod = 5 * time.Minute
+
 // guardPage bounds one page of the guard's lists: metadata only, but with the
 // managed fields that our caches leave out.
 const guardPage = 500
@@ -47,6 +51,7 @@ type WriterGuard struct {
 	reader client.Reader
 	mode   EndpointsMode
 	now    func() time.Time
+	period time.Duration
 
 	once sync.Once
 	err  error
@@ -54,7 +59,7 @@ type WriterGuard struct {
 
 // NewWriterGuard needs a reader that does not cache.
 func NewWriterGuard(uncached client.Reader, mode EndpointsMode) *WriterGuard {
-	return &WriterGuard{reader: uncached, mode: mode, now: time.Now}
+	return &WriterGuard{reader: uncached, mode: mode, now: time.Now, period: guardPeriod}
 }
 
 // Check returns a *ForeignWriterError when somebody else is at work. While the API
@@ -76,25 +81,46 @@ func (g *WriterGuard) source() source.Source {
 }
 
 func (g *WriterGuard) check(ctx context.Context) error {
-	var live *foreignWrite
+	var refusal error
 	err := wait.PollUntilContextCancel(ctx, time.Second, true, func(ctx context.Context) (bool, error) {
-		found, err := g.look(ctx)
+		live, err := g.look(ctx)
 		if err != nil && !apierrors.IsForbidden(err) {
 			ctrl.LoggerFrom(ctx).Error(err, "Looking for other endpoint controllers, trying again")
 			return false, nil
 		}
-		live = found
+		if live != nil {
+			refusal = g.refusal(live)
+		}
 		return err == nil, err
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return fmt.Errorf("looking for other endpoint controllers: %w", err)
-	case live != nil:
-		return &ForeignWriterError{Mode: g.mode, Object: live.object, Manager: live.manager, Time: live.time}
 	}
+	return refusal
+}
+
+func (g *WriterGuard) refusal(live *foreignWrite) error {
+	return &ForeignWriterError{Mode: g.mode, Object: live.object, Manager: live.manager, Time: live.time}
+}
+
+// Start looks again from time to time and logs what would keep this manager from
+// starting now. It does not stop it: that would take the webhooks away as well.
+func (g *WriterGuard) Start(ctx context.Context) error {
+	// It ends with the context, which is no error.
+	_ = wait.PollUntilContextCancel(ctx, g.period, false, func(ctx context.Context) (bool, error) {
+		live, err := g.look(ctx)
+		switch {
+		case err != nil:
+			ctrl.LoggerFrom(ctx).Error(err, "Looking for other endpoint controllers")
+		case live != nil:
+			ctrl.LoggerFrom(ctx).Error(g.refusal(live), "Another endpoint controller has begun to work")
+		}
+		return false, nil
+	})
 	return nil
 }
 
+// look returns the latest write of somebody who is still at work, or nil.
 func (g *WriterGuard) look(ctx context.Context) (*foreignWrite, error) {
 	lease, err := g.lease(ctx)
 	if err != nil {
