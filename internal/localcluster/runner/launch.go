@@ -79,6 +79,9 @@ func signalAll(cmd *exec.Cmd, signal syscall.Signal) {
 // exitCode is the code a shell would report: 128 and the signal's number for a
 // program that was killed.
 func exitCode(state *os.ProcessState) (code, signal int32) {
+	if state == nil { // someone else reaped it
+		return 137, int32(syscall.SIGKILL)
+	}
 	status, ok := state.Sys().(syscall.WaitStatus)
 	if ok && status.Signaled() {
 		return 128 + int32(status.Signal()), int32(status.Signal())

@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -79,6 +80,7 @@ func (w *worker) newRun(ctx context.Context, pod *corev1.Pod, c *container, env 
 			return nil, err
 		}
 	}
+	w.removeOldLog(pod, c, attempt-2) // one earlier run's is kept for --previous
 	log, err := openLog(logPath(w.r.config.StateDir, pod, c.spec.Name, attempt))
 	if err != nil {
 		return nil, err
@@ -95,6 +97,12 @@ func (w *worker) newRun(ctx context.Context, pod *corev1.Pod, c *container, env 
 		return nil, err
 	}
 	return r, nil
+}
+
+func (w *worker) removeOldLog(pod *corev1.Pod, c *container, attempt int32) {
+	path := logPath(w.r.config.StateDir, pod, c.spec.Name, attempt)
+	_ = os.Remove(path)
+	_ = os.Remove(rotatedLog(path))
 }
 
 // orders is how a container's program is started.

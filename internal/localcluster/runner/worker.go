@@ -145,10 +145,24 @@ func (w *worker) step(ctx context.Context) (again time.Duration, finished bool) 
 	case w.reason != "" || w.overdue(pod):
 		return w.fail(ctx, pod), false
 	case pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed:
-		w.removeSandbox(pod)
-		return 0, false
+		return w.rest(ctx, pod), false
 	}
 	return w.advance(ctx, pod), false
+}
+
+// rest keeps a Pod whose containers will not run again: its sidecars end, then
+// its network goes.
+func (w *worker) rest(ctx context.Context, pod *corev1.Pod) time.Duration {
+	w.endSidecars()
+	w.collect(pod)
+	if w.running() {
+		return 0 // their end wakes this worker
+	}
+	w.removeSandbox(pod)
+	if err := w.publish(ctx, pod, observed{ended: true, plan: w.planNow()}); err != nil {
+		return retryInterval
+	}
+	return 0
 }
 
 // advance starts what is to run and reports.
@@ -169,10 +183,6 @@ func (w *worker) advance(ctx context.Context, pod *corev1.Pod) time.Duration {
 			return wait
 		}
 		p = planContainers(w.views(), time.Now())
-	}
-	if p.finished {
-		w.endSidecars()
-		w.collect(pod)
 	}
 	if err := w.publish(ctx, pod, observed{plan: p}); err != nil {
 		return retryInterval
