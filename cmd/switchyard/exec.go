@@ -75,7 +75,8 @@ are resolved as in the pod.`,
 	return c
 }
 
-var errExecUsage = errors.New("say where and what to run: `switchyard exec POD -- COMMAND`, `switchyard exec --node NODE -- COMMAND` or `switchyard exec --outside -- COMMAND`")
+var errExecUsage = errors.New("say where and what to run: " +
+	"`switchyard exec POD -- COMMAND`, `switchyard exec --node NODE -- COMMAND` or `switchyard exec --outside -- COMMAND`")
 
 // split finds the pod and the command among the arguments; dash is how many
 // are before the "--", or negative without one.

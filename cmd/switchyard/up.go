@@ -71,8 +71,7 @@ func up(c *cobra.Command, dir state.Dir, o localcluster.UpOptions) error {
 			_, _ = fmt.Fprintln(o.Out, "\nThe cluster ends with Ctrl-C.")
 		}
 	})
-	var running *localcluster.RunningError
-	if errors.As(err, &running) {
+	if running, is := errors.AsType[*localcluster.RunningError](err); is {
 		return sayRunning(c, o, running)
 	}
 	if err == nil && !o.KeepRunning {

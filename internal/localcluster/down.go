@@ -65,7 +65,8 @@ func endRunning(ctx context.Context, dir state.Dir) (*state.Lock, error) {
 	defer cancel()
 	lock, err := dir.WaitLock(ctx)
 	if errors.Is(err, state.ErrRunning) {
-		return nil, fmt.Errorf("the cluster's init (pid %d) is gone, but another process holds the lock of %s: wait for the `switchyard up` that runs", record.PID, dir)
+		return nil, fmt.Errorf("the cluster's init (pid %d) is gone, but another process holds the lock of %s: wait for the `switchyard up` that runs",
+			record.PID, dir)
 	}
 	return lock, err
 }

@@ -45,17 +45,20 @@ func inNewNamespaces() *syscall.SysProcAttr {
 // explainRefusal says why the kernel refuses namespaces, and what helps.
 // setting reads a kernel setting, or returns nothing if there is no such.
 func explainRefusal(err error, euid int, setting func(name string) string) error {
+	allow := func(name, value string) error {
+		return fmt.Errorf("this machine forbids namespaces to ordinary users: run as root, or allow them with `sudo sysctl %s=%s`", name, value)
+	}
 	switch {
 	case euid == 0 && errors.Is(err, unix.EPERM):
 		return fmt.Errorf("a local cluster needs CAP_SYS_ADMIN and CAP_NET_ADMIN, which root lacks here: in a container, start that one with --privileged (%w)", err)
 	case euid == 0:
 		return fmt.Errorf("making namespaces for the cluster: %w", err)
 	case setting("kernel.unprivileged_userns_clone") == "0":
-		return errors.New("this machine forbids namespaces to ordinary users: run as root, or allow them with `sudo sysctl kernel.unprivileged_userns_clone=1`")
+		return allow("kernel.unprivileged_userns_clone", "1")
 	case setting("user.max_user_namespaces") == "0":
-		return errors.New("this machine forbids namespaces to ordinary users: run as root, or allow them with `sudo sysctl user.max_user_namespaces=10000`")
+		return allow("user.max_user_namespaces", "10000")
 	case setting("kernel.apparmor_restrict_unprivileged_userns") == "1":
-		return errors.New("this machine forbids namespaces to ordinary users: run as root, or allow them with `sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0`")
+		return allow("kernel.apparmor_restrict_unprivileged_userns", "0")
 	default:
 		return fmt.Errorf("this machine refuses namespaces to this user: run as root (%w)", err)
 	}

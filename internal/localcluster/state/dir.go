@@ -65,7 +65,7 @@ func choose(getenv func(string) string, euid int) (string, error) {
 	if home := getenv("HOME"); home != "" {
 		return filepath.Join(home, ".local", "state", "switchyard"), nil
 	}
-	return "", fmt.Errorf("no place for the state directory, as neither XDG_RUNTIME_DIR nor HOME is set: set %s", EnvVar)
+	return "", fmt.Errorf("no place for the state directory, as neither XDG_RUNTIME_DIR nor HOME is set: set %s to a directory of your own", EnvVar)
 }
 
 // Kubeconfig is the administrator's kubeconfig.

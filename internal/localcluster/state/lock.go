@@ -92,10 +92,11 @@ func (d Dir) WaitLock(ctx context.Context) (*Lock, error) {
 	}
 }
 
-// Exists reports whether there is a state directory at all.
+// Exists reports whether there is a state directory, or something that can not
+// be looked at in its place.
 func (d Dir) Exists() bool {
 	_, err := os.Stat(d.lock())
-	return err == nil
+	return !errors.Is(err, os.ErrNotExist)
 }
 
 func stillThere(file *os.File) bool {

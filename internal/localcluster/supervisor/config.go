@@ -72,7 +72,9 @@ type Inherited struct {
 	// Lifeline is a pipe that ends when `switchyard up` does. If it ends
 	// without a byte in it, the cluster is to end too.
 	Lifeline *os.File
-	// Lock is the lock of the state directory.
+	// Lock is the lock of the state directory. Nothing in the child uses it, but
+	// the garbage collector closes a file that nobody can reach: the child has
+	// to close it by itself, in the end.
 	Lock *os.File
 }
 
@@ -80,10 +82,6 @@ type Inherited struct {
 func (i Inherited) Files() []*os.File {
 	return []*os.File{i.API, i.Control, i.Events, i.Lifeline, i.Lock}
 }
-
-// held keeps the lock reachable. Nothing in this process uses it again, and
-// the garbage collector closes files that nobody can reach.
-var held *os.File
 
 // inherit finds the files in the child, and keeps them from its own children:
 // a lock that the API server held on to would outlive the supervisor.
@@ -94,15 +92,13 @@ func inherit() Inherited {
 		next++
 		return os.NewFile(next-1, name)
 	}
-	files := Inherited{
+	return Inherited{
 		API:      open("API listener"),
 		Control:  open("control socket"),
 		Events:   open("events"),
 		Lifeline: open("lifeline"),
 		Lock:     open("lock"),
 	}
-	held = files.Lock
-	return files
 }
 
 func listener(file *os.File) (net.Listener, error) {

@@ -45,6 +45,7 @@ func Init(encoded string) (int, error) {
 		return 1, fmt.Errorf("%s is started by `switchyard up` only", InitCommand)
 	}
 	files := inherit()
+	defer func() { _ = files.Lock.Close() }()
 	if err := mountPrivately(config); err != nil {
 		return 1, err
 	}

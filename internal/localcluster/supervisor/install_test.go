@@ -27,7 +27,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/utils/ptr"
 
 	"switchyard.dev/switchyard/internal/localcluster/manifests"
 )
@@ -103,12 +102,12 @@ func TestASliceLeadsEveryPortOfAServiceToItsTarget(t *testing.T) {
 		},
 		AddressType: discoveryv1.AddressTypeIPv6,
 		Endpoints: []discoveryv1.Endpoint{{
-			Addresses: []string{"fd00:172:30::11"}, NodeName: ptr.To("node-1"),
-			Conditions: discoveryv1.EndpointConditions{Ready: ptr.To(true)},
+			Addresses: []string{"fd00:172:30::11"}, NodeName: new("node-1"),
+			Conditions: discoveryv1.EndpointConditions{Ready: new(true)},
 		}},
 		Ports: []discoveryv1.EndpointPort{
-			{Name: ptr.To("dns"), Protocol: ptr.To(corev1.ProtocolUDP), Port: ptr.To[int32](10053)},
-			{Name: ptr.To("dns-tcp"), Protocol: ptr.To(corev1.ProtocolTCP), Port: ptr.To[int32](10053)},
+			{Name: new("dns"), Protocol: new(corev1.ProtocolUDP), Port: new(int32(10053))},
+			{Name: new("dns-tcp"), Protocol: new(corev1.ProtocolTCP), Port: new(int32(10053))},
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -27,7 +27,7 @@ import (
 )
 
 // pollInterval is how often a condition is looked at while the cluster starts.
-const pollInterval = 50 * time.Millisecond
+const pollInterval = 100 * time.Millisecond
 
 // step is one thing that `switchyard up` waits for.
 type step struct {

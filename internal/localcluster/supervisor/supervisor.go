@@ -77,6 +77,7 @@ func Run(encoded string) error {
 		return err
 	}
 	files := inherit()
+	defer func() { _ = files.Lock.Close() }()
 	log := zap.New(zap.UseDevMode(false), zap.WriteTo(os.Stderr))
 	ctrl.SetLogger(log)
 	klog.SetLogger(log)
