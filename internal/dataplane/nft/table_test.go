@@ -25,6 +25,7 @@ import (
 	"switchyard.dev/switchyard/internal/dataplane/model"
 	"switchyard.dev/switchyard/internal/dataplane/nft"
 	"switchyard.dev/switchyard/internal/dataplane/policy"
+	"switchyard.dev/switchyard/internal/dataplane/ruleset"
 )
 
 func TestTheKernelHoldsWhatNftCanPrintAndLoadAgain(t *testing.T) {
@@ -50,6 +51,17 @@ func TestTheKernelHoldsWhatNftCanPrintAndLoadAgain(t *testing.T) {
 				t.Errorf("adopting what nft loaded changed it (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestTheSchemaIsSpelledAsNftPrintsIt(t *testing.T) {
+	for _, family := range families {
+		ns := newNamespace(t)
+		want := ruleset.NewSchema(family).Text()
+		tool(t, ns, want, "-f", "-")
+		if diff := cmp.Diff(want, list(t, ns, family)); diff != "" {
+			t.Errorf("%s -ours +nft:\n%s", family, diff)
+		}
 	}
 }
 

@@ -69,7 +69,7 @@ func (sp *servicePort) shared(node policy.Node) []Element {
 		vip(ExternalFrontends, addr)
 	}
 	if d.NodePort != 0 {
-		for _, addr := range node.NodePortAddrs {
+		for _, addr := range nodePortAddrs(node) {
 			reach(ExternalFrontends, addr, d.NodePort)
 		}
 		if sp.id != 0 {
@@ -83,6 +83,12 @@ func (sp *servicePort) shared(node policy.Node) []Element {
 	}
 	slices.SortFunc(elements, Element.Compare)
 	return slices.Compact(elements)
+}
+
+// nodePortAddrs are the addresses that NodePorts answer on, without loopback:
+// an answer to 127.0.0.1 can not come from another machine.
+func nodePortAddrs(node policy.Node) []netip.Addr {
+	return slices.DeleteFunc(slices.Clone(node.NodePortAddrs), netip.Addr.IsLoopback)
 }
 
 // mayHairpin says whether connections of addr to itself need a masquerade of
@@ -110,7 +116,7 @@ func nodeElements(node policy.Node) []Element {
 	for class := uint32(1); class <= maxClass; class *= 2 {
 		elements = append(elements, Element{Classes, number(route(0, class)), pickName(class)})
 	}
-	for _, addr := range node.NodePortAddrs {
+	for _, addr := range nodePortAddrs(node) {
 		elements = append(elements, Element{Set: NodeAddresses, Key: addrKey(addr)})
 	}
 	return elements

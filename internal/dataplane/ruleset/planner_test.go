@@ -145,6 +145,19 @@ func TestOnlyNewFrontendsAppear(t *testing.T) {
 	}
 }
 
+func TestANodePortIsNeverOnLoopback(t *testing.T) {
+	for family, loopback := range map[model.Family]string{model.IPv4: "127.0.0.1", model.IPv6: "::1"} {
+		var with, without Planner
+		node := testNode(family)
+		without.Sync(node, everyKind(family), nil)
+		node.NodePortAddrs = append(node.NodePortAddrs, netip.MustParseAddr(loopback))
+		with.Sync(node, everyKind(family), nil)
+		if diff := cmp.Diff(without.Elements(), with.Elements()); diff != "" {
+			t.Errorf("%s changes (-without +with):\n%s", loopback, diff)
+		}
+	}
+}
+
 func TestTwoServicePortsWithOneVIP(t *testing.T) {
 	family := model.IPv4
 	shared := ip(family, publicNet, 1)
