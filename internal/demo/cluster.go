@@ -18,6 +18,7 @@ package demo
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -28,6 +29,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"switchyard.dev/switchyard/internal/localcluster/control"
 )
 
 // stateVariable names the state directory to `switchyard`.
@@ -126,4 +129,14 @@ func (c *Cluster) cli(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, c.switchyard, args...)
 	cmd.Env = append(os.Environ(), stateVariable+"="+c.state)
 	return cmd
+}
+
+// Status is what `switchyard status` says of the cluster.
+func (c *Cluster) Status(ctx context.Context) (control.Status, error) {
+	var status control.Status
+	out, err := c.cli(ctx, "status", "-o", "json").Output()
+	if err != nil {
+		return status, fmt.Errorf("asking for the cluster's status: %w%s", err, stderrOf(err))
+	}
+	return status, json.Unmarshal(out, &status)
 }
