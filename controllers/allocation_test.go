@@ -1,0 +1,211 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	"switchyard.dev/switchyard/allocator"
+)
+
+// eventLog is an event recorder that keeps "name: reason: note".
+type eventLog struct{ lines []string }
+
+func (l *eventLog) Eventf(regarding, _ runtime.Object, _, reason, _, note string, args ...any) {
+	l.lines = append(l.lines, regarding.(client.Object).GetName()+": "+reason+": "+fmt.Sprintf(note, args...))
+}
+
+// taken returns the sorted lines since it was last asked.
+func (l *eventLog) taken() []string {
+	lines := slices.Sorted(slices.Values(l.lines))
+	l.lines = nil
+	return lines
+}
+
+func allocated(name string, created int64, ip string, nodePort int32) *corev1.Service {
+	return &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "team", Name: name, UID: types.UID(name), CreationTimestamp: metav1.NewTime(time.Unix(created, 0)),
+		},
+		Spec: corev1.ServiceSpec{
+			Type: corev1.ServiceTypeNodePort, ClusterIP: ip, ClusterIPs: []string{ip},
+			Ports: []corev1.ServicePort{{Port: 80, NodePort: nodePort, Protocol: corev1.ProtocolTCP}},
+		},
+	}
+}
+
+func newAllocation(t *testing.T, objects ...client.Object) (*AllocationReconciler, *eventLog) {
+	t.Helper()
+	index := allocator.NewServices(allocator.PortSpan{First: 30000, Last: 30003})
+	cidr := allocator.ServiceCIDR{Prefix: netip.MustParsePrefix("10.0.0.0/24"), Ready: true}
+	if err := index.SetServiceCIDRs([]corev1.IPFamily{corev1.IPv4Protocol}, []allocator.ServiceCIDR{cidr}); err != nil {
+		t.Fatal(err)
+	}
+	index.SetReady()
+	log := &eventLog{}
+	return &AllocationReconciler{
+		Client:   fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithObjects(objects...).Build(),
+		Index:    index,
+		Recorder: log,
+	}, log
+}
+
+func reconcileAll(t *testing.T, r *AllocationReconciler, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if _, err := r.Reconcile(context.Background(), ctrl.Request{NamespacedName: types.NamespacedName{Namespace: "team", Name: name}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestADoubleIsReportedOnBothOnceWhicheverIsSeenFirst(t *testing.T) {
+	want := []string{
+		"old: PortAlreadyAllocated: Port 30000 is also held by Service team/young, which is younger and should choose another",
+		"young: PortAlreadyAllocated: Port 30000 is also held by Service team/old, which is older and keeps it: choose another, free: 30001-30003",
+	}
+	for _, order := range [][]string{{"old", "young"}, {"young", "old"}} {
+		r, log := newAllocation(t, allocated("old", 100, "10.0.0.1", 30000), allocated("young", 200, "10.0.0.2", 30000))
+		reconcileAll(t, r, order...)
+		if diff := cmp.Diff(want, log.taken()); diff != "" {
+			t.Errorf("in the order %v (-want +got):\n%s", order, diff)
+		}
+		reconcileAll(t, r, "old", "young", "old")
+		if got := log.taken(); got != nil {
+			t.Errorf("a resync reported again: %v", got)
+		}
+	}
+}
+
+func TestASituationThatEndedAndComesBackIsReportedAgain(t *testing.T) {
+	r, log := newAllocation(t, allocated("old", 100, "10.0.0.1", 30000), allocated("young", 200, "10.0.0.2", 30000))
+	reconcileAll(t, r, "old", "young")
+	log.taken()
+	move := func(nodePort int32) {
+		var young corev1.Service
+		if err := r.Client.Get(context.Background(), types.NamespacedName{Namespace: "team", Name: "young"}, &young); err != nil {
+			t.Fatal(err)
+		}
+		young.Spec.Ports[0].NodePort = nodePort
+		if err := r.Client.Update(context.Background(), &young); err != nil {
+			t.Fatal(err)
+		}
+		reconcileAll(t, r, "young")
+	}
+	move(30001)
+	if got := log.taken(); got != nil {
+		t.Errorf("the end was reported: %v", got)
+	}
+	move(30000)
+	if got := log.taken(); len(got) != 2 {
+		t.Errorf("events when it came back: %v, want one on each", got)
+	}
+}
+
+func TestNumbersOutOfRangeAreReported(t *testing.T) {
+	r, log := newAllocation(t, allocated("far", 100, "10.9.0.1", 8080))
+	reconcileAll(t, r, "far", "far")
+	want := []string{
+		"far: ClusterIPOutOfRange: ClusterIP 10.9.0.1 is not in 10.0.0.0/24: recreate the Service or the range to get one that is",
+		"far: PortOutOfRange: Port 8080 is not in 30000-30003: recreate the Service or the range to get one that is",
+	}
+	if diff := cmp.Diff(want, log.taken()); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
+func TestNothingIsReportedBeforeTheIndexIsReady(t *testing.T) {
+	r, log := newAllocation(t, allocated("far", 100, "10.9.0.1", 8080))
+	r.Index = allocator.NewServices(allocator.DefaultNodePorts)
+	reconcileAll(t, r, "far")
+	if got := log.taken(); got != nil {
+		t.Errorf("events: %v", got)
+	}
+	if err := r.ReadyCheck(nil); err == nil {
+		t.Error("ready before the index is")
+	}
+}
+
+func TestClaimsAreCollectedWhenTheyHaveDoneTheirWork(t *testing.T) {
+	port := allocator.PortNumber(30000)
+	for name, tc := range map[string]struct {
+		age     time.Duration
+		held    bool
+		collect bool
+	}{
+		"held, but other replicas may not know":   {5 * time.Second, true, false},
+		"held for long enough":                    {11 * time.Second, true, true},
+		"not held, the request may still succeed": {50 * time.Second, false, false},
+		"not held, the request has failed":        {61 * time.Second, false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			made := time.Unix(1000, 0)
+			lease := allocator.ClaimLease("system", allocator.Claim{Number: port, Created: made}, "request")
+			lease.CreationTimestamp = metav1.NewTime(made)
+			r, _ := newAllocation(t, lease)
+			if tc.held {
+				r.Index.Observe(allocated("web", 1, "10.0.0.1", 30000))
+			}
+			c := &claimCollector{index: r.Index, reader: r.Client, writer: r.Client, now: func() time.Time { return made.Add(tc.age) }}
+			result, err := c.Reconcile(context.Background(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(lease)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			gone := client.IgnoreNotFound(r.Client.Get(context.Background(), client.ObjectKeyFromObject(lease), lease)) == nil &&
+				r.Client.Get(context.Background(), client.ObjectKeyFromObject(lease), lease) != nil
+			if gone != tc.collect || (result.RequeueAfter == 0) != tc.collect {
+				t.Errorf("collected %v, comes back after %v", gone, result.RequeueAfter)
+			}
+		})
+	}
+}
+
+func TestGaugesCountEachRangeOnce(t *testing.T) {
+	r, _ := newAllocation(t)
+	r.Index.Observe(allocated("web", 1, "10.0.0.1", 30000))
+	collector := &allocationCollector{}
+	collector.watch(r.Index)
+	want := `# HELP switchyard_allocator_allocated Numbers in use, by range.
+# TYPE switchyard_allocator_allocated gauge
+switchyard_allocator_allocated{family="",kind="NodePort",range="30000-30003"} 1
+switchyard_allocator_allocated{family="ipv4",kind="ClusterIP",range="10.0.0.0/24"} 1
+# HELP switchyard_allocator_available Numbers that are free, by range.
+# TYPE switchyard_allocator_available gauge
+switchyard_allocator_available{family="",kind="NodePort",range="30000-30003"} 3
+switchyard_allocator_available{family="ipv4",kind="ClusterIP",range="10.0.0.0/24"} 253
+`
+	if err := testutil.CollectAndCompare(collector, strings.NewReader(want)); err != nil {
+		t.Error(err)
+	}
+}
