@@ -193,3 +193,20 @@ func TestKubectlAttach(t *testing.T) {
 		})
 	}
 }
+
+func TestASidecarEndsAfterItsPodsWork(t *testing.T) {
+	n := newNode(t)
+	always := corev1.ContainerRestartPolicyAlways
+	pod := n.until(n.pod("job", func(p *corev1.Pod) {
+		programPod("sh", "-c", "echo worked")(p)
+		p.Spec.RestartPolicy = corev1.RestartPolicyNever
+		p.Spec.InitContainers = []corev1.Container{{
+			Name: "sidecar", Image: "i", RestartPolicy: &always, Command: []string{"sh", "-c", "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.1; done"},
+		}}
+	}), "done, sidecar included", func(p *corev1.Pod) bool {
+		return succeeded(p) && len(p.Status.InitContainerStatuses) == 1 && p.Status.InitContainerStatuses[0].State.Terminated != nil
+	})
+	if out := n.logs(pod, &corev1.PodLogOptions{Container: "sidecar"}); out != "up\nbye\n" {
+		t.Errorf("the sidecar's log is %q", out)
+	}
+}

@@ -176,8 +176,10 @@ func (r *programRun) wait(terminal <-chan struct{}, logs ...io.Closer) {
 
 func (r *programRun) done() <-chan struct{} { return r.ended }
 func (r *programRun) end() ending           { return r.how }
-func (r *programRun) terminate()            { signalAll(r.cmd, syscall.SIGTERM) }
 func (r *programRun) kill()                 { signalAll(r.cmd, syscall.SIGKILL) }
+
+// terminate signals the program alone, as a container runtime does.
+func (r *programRun) terminate() { _ = r.cmd.Process.Signal(syscall.SIGTERM) }
 
 // attach connects a client to the program until it, or the client, ends.
 func (r *programRun) attach(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, once bool) {
