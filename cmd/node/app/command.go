@@ -91,6 +91,14 @@ func execute(cmd *cobra.Command, options *Options, stdout io.Writer) error {
 		_, err := fmt.Fprintln(stdout, "switchyard-node", version.String())
 		return err
 	}
+	if options.Config != "" {
+		config, ignored, err := readConfig(options.Config)
+		if err != nil {
+			return err
+		}
+		options.ignored = ignored
+		options.applyConfig(config, cmd.Flags())
+	}
 	if err := options.Validate(); err != nil {
 		return usageError{err}
 	}

@@ -42,6 +42,7 @@ const (
 
 // Options is the command line.
 type Options struct {
+	Config           string
 	Kubeconfig       string
 	APIQPS           float32
 	APIBurst         int
@@ -61,6 +62,9 @@ type Options struct {
 	Version bool
 
 	Zap zap.Options
+
+	// ignored are the keys of the configuration file that mean nothing here.
+	ignored []string
 }
 
 // Defaults sets what kube-proxy's nftables mode defaults to.
@@ -74,6 +78,7 @@ func (o *Options) Defaults() {
 
 // AddFlags offers the options as flags.
 func (o *Options) AddFlags(fs *pflag.FlagSet) {
+	fs.StringVar(&o.Config, "config", o.Config, "file with a KubeProxyConfiguration; flags given as well win over it")
 	fs.StringVar(&o.Kubeconfig, "kubeconfig", o.Kubeconfig, "kubeconfig of the API server; without it the pod's service account is used")
 	fs.Float32Var(&o.APIQPS, "kube-api-qps", o.APIQPS, "requests per second to the API server")
 	fs.IntVar(&o.APIBurst, "kube-api-burst", o.APIBurst, "requests to the API server at once")

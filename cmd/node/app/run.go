@@ -54,6 +54,10 @@ func run(ctx context.Context, options *Options) error {
 	klog.SetLogger(log.WithName("client-go"))
 	ctx = ctrllog.IntoContext(ctx, log)
 
+	if len(options.ignored) > 0 {
+		log.Info("Some keys of the configuration file mean nothing to this program and are ignored",
+			"config", options.Config, "keys", options.ignored)
+	}
 	nodeName, err := options.nodeName()
 	if err != nil {
 		return err
