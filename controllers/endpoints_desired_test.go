@@ -28,7 +28,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/utils/ptr"
 )
 
 // testService selects pods and offers TCP 80 to target.
@@ -190,7 +189,7 @@ func TestDesiredEndpointsKeepsWhatIsNotOurs(t *testing.T) {
 		},
 		Subsets: []corev1.EndpointSubset{{
 			Addresses: []corev1.EndpointAddress{{
-				IP: "10.0.0.1", Hostname: "zero", NodeName: ptr.To("n"),
+				IP: "10.0.0.1", Hostname: "zero", NodeName: new("n"),
 				TargetRef: &corev1.ObjectReference{Kind: "Pod", Namespace: "default", Name: "pod-10.0.0.1", UID: "uid-10.0.0.1"},
 			}},
 			Ports: []corev1.EndpointPort{{Name: "http", Port: 80, Protocol: corev1.ProtocolTCP}},

@@ -67,9 +67,5 @@ func (m EndpointsMode) standsInFor() []string {
 
 // remedy is the kube-controller-manager flag that makes room for this mode.
 func (m EndpointsMode) remedy() string {
-	flag := "--controllers=*"
-	for _, name := range m.standsInFor() {
-		flag += ",-" + name
-	}
-	return flag
+	return "--controllers=*,-" + strings.Join(m.standsInFor(), ",-")
 }

@@ -33,7 +33,7 @@ import (
 // handMade has the given addresses, those with an exclamation mark not ready.
 func handMade(port int32, addresses ...string) *corev1.Endpoints {
 	subset := corev1.EndpointSubset{Ports: []corev1.EndpointPort{
-		{Name: "http", Port: port, Protocol: corev1.ProtocolTCP, AppProtocol: ptr.To("h2c")},
+		{Name: "http", Port: port, Protocol: corev1.ProtocolTCP, AppProtocol: new("h2c")},
 	}}
 	for _, address := range addresses {
 		if ip, found := strings.CutPrefix(address, "!"); found {
@@ -142,7 +142,7 @@ func TestMirrorNoticesWhatIsNotAnAddress(t *testing.T) {
 		"an annotation":  func(e *corev1.Endpoints) { e.Annotations = map[string]string{"a": "b"} },
 		"another object": func(e *corev1.Endpoints) { e.UID = "uid-2" },
 		"a hostname":     func(e *corev1.Endpoints) { e.Subsets[0].Addresses[0].Hostname = "h" },
-		"a node":         func(e *corev1.Endpoints) { e.Subsets[0].Addresses[0].NodeName = ptr.To("n") },
+		"a node":         func(e *corev1.Endpoints) { e.Subsets[0].Addresses[0].NodeName = new("n") },
 	}
 	for title, change := range cases {
 		t.Run(title, func(t *testing.T) {

@@ -17,6 +17,7 @@ limitations under the License.
 package endpoints
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -167,13 +168,11 @@ func (s scene) endpoints(service string) func() []endpoint {
 			}
 		}
 		slices.SortFunc(flat, func(a, b endpoint) int {
-			return slices.Compare([]byte(a.Address+stringOf(a.Port)), []byte(b.Address+stringOf(b.Port)))
+			return cmp.Or(cmp.Compare(a.Address, b.Address), cmp.Compare(a.Port, b.Port))
 		})
 		return flat
 	}
 }
-
-func stringOf(port int32) string { return string(rune(port)) }
 
 func portNumbers(slice discoveryv1.EndpointSlice) []int32 {
 	if len(slice.Ports) == 0 {
