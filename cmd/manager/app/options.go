@@ -29,6 +29,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
+	"switchyard.dev/switchyard/allocator"
 	"switchyard.dev/switchyard/controllers"
 	"switchyard.dev/switchyard/webhooks"
 )
@@ -52,6 +53,11 @@ type Options struct {
 	Endpoints controllers.EndpointsMode
 	// EndpointsTuning has their limits and pace.
 	EndpointsTuning controllers.EndpointsOptions
+
+	// Allocation says how much the allocator decides.
+	Allocation allocator.Mode
+	// NodePorts is the range they are allocated from.
+	NodePorts allocator.PortSpan
 
 	// Rules are the severities of the admission rules.
 	Rules webhooks.Severities
@@ -113,6 +119,8 @@ func (o *Options) Defaults() {
 	}
 	o.Endpoints = controllers.EndpointsOff
 	o.EndpointsTuning.Default()
+	o.Allocation = allocator.Advisory
+	o.NodePorts = allocator.DefaultNodePorts
 	o.Rules = webhooks.Severities{}
 	// Where an error came from in the code helps nobody who reads the log.
 	o.Zap.StacktraceLevel = zapcore.DPanicLevel
@@ -137,6 +145,7 @@ func (o *Options) AddFlags(flags *flag.FlagSet) {
 	o.addMetricsFlags(flags)
 	o.addWebhookFlags(flags)
 	o.addEndpointsFlags(flags)
+	o.addAllocationFlags(flags)
 	flags.Func("rule", "Severity of one admission `rule`, for example X12=off; deny, warn or off. May be given again.", func(text string) error {
 		o.rules = append(o.rules, text)
 		return webhooks.Severities{}.SetText(text)
@@ -176,6 +185,16 @@ func (o *Options) addEndpointsFlags(flags *flag.FlagSet) {
 		"Largest `number` of addresses mirrored from a subset of custom Endpoints, 1 to 1000.")
 	flags.DurationVar(&o.EndpointsTuning.BatchPeriod, "endpointslice-updates-batch-period", o.EndpointsTuning.BatchPeriod,
 		"`Time` for which pod changes are gathered into one write.")
+}
+
+func (o *Options) addAllocationFlags(flags *flag.FlagSet) {
+	flags.Var(parsed[allocator.Mode]{&o.Allocation, allocator.ParseMode}, "allocation",
+		"How much of a Service's ClusterIPs and NodePorts is decided here: `advisory, authoritative or off`.")
+	flags.Func("service-node-port-range", "`Range` of NodePorts, as the API server has it (default "+o.NodePorts.String()+").", func(text string) error {
+		span, err := allocator.ParsePortSpan(text)
+		o.NodePorts = span
+		return err
+	})
 }
 
 // parse reads the command line and the configuration file into the options.

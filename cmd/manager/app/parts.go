@@ -27,6 +27,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 
+	"switchyard.dev/switchyard/allocator"
 	"switchyard.dev/switchyard/controllers"
 	"switchyard.dev/switchyard/webhooks"
 )
@@ -35,35 +36,60 @@ import (
 type parts struct {
 	// webhooks is nil with --webhooks=off.
 	webhooks *webhookStarter
+	// allocation is nil with --allocation=off.
+	allocation *controllers.AllocationReconciler
 }
 
 // setupParts adds everything that runs to the manager.
 func setupParts(ctx context.Context, mgr ctrl.Manager, options Options, certs *certificates) (*parts, error) {
 	parts := &parts{}
-	if options.Webhooks.Enabled {
-		if err := webhooks.SetupIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
+	index := allocator.NewServices(options.NodePorts)
+	if options.Allocation != allocator.Off {
+		parts.allocation = &controllers.AllocationReconciler{Index: index, Namespace: options.Namespace}
+		if err := parts.allocation.SetupWithManager(mgr); err != nil {
 			return nil, err
-		}
-		if err := certs.setup(ctx, mgr, options); err != nil {
-			return nil, err
-		}
-		parts.webhooks = &webhookStarter{manager: mgr, certs: certs, register: func() error {
-			return webhooks.SetupValidatingWebhooks(mgr, validation(mgr, options))
-		}}
-		if err := mgr.Add(parts.webhooks); err != nil {
-			return nil, fmt.Errorf("setting up the webhooks: %w", err)
 		}
 	}
 	if err := controllers.SetupEndpoints(mgr, options.Endpoints, options.EndpointsTuning); err != nil {
 		return nil, err
 	}
 	// +kubebuilder:scaffold:builder
+	if !options.Webhooks.Enabled {
+		return parts, nil
+	}
+	if err := webhooks.SetupIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
+		return nil, err
+	}
+	if err := certs.setup(ctx, mgr, options); err != nil {
+		return nil, err
+	}
+	parts.webhooks = &webhookStarter{manager: mgr, certs: certs, register: func() error {
+		return errors.Join(
+			webhooks.SetupServiceAllocationWebhook(mgr, allocation(options, index)),
+			webhooks.SetupValidatingWebhooks(mgr, validation(mgr, options)))
+	}}
+	if err := mgr.Add(parts.webhooks); err != nil {
+		return nil, fmt.Errorf("setting up the webhooks: %w", err)
+	}
 	return parts, nil
+}
+
+func allocation(options Options, index *allocator.Services) *webhooks.ServiceAllocation {
+	return &webhooks.ServiceAllocation{
+		Mode:      options.Allocation,
+		Index:     index,
+		Exempt:    webhooks.Exemptions{Namespace: options.Namespace},
+		Namespace: options.Namespace,
+	}
 }
 
 func validation(mgr ctrl.Manager, options Options) webhooks.Validation {
 	return webhooks.Validation{
-		World:      &webhooks.Cluster{Cached: mgr.GetClient(), Live: mgr.GetAPIReader()},
+		World: &webhooks.Cluster{
+			Cached: mgr.GetClient(),
+			Live:   mgr.GetAPIReader(),
+			Names:  webhooks.ReaderNames{Reviews: mgr.GetClient()},
+		},
 		Severities: options.Rules,
 		Exempt:     webhooks.Exemptions{Namespace: options.Namespace},
 	}
@@ -117,6 +143,9 @@ func addChecks(mgr ctrl.Manager, parts *parts) error {
 			}
 			return nil
 		}),
+	}
+	if parts.allocation != nil {
+		errs = append(errs, mgr.AddReadyzCheck("allocation", parts.allocation.ReadyCheck))
 	}
 	if parts.webhooks != nil {
 		errs = append(errs, mgr.AddReadyzCheck("webhooks", parts.webhooks.check))

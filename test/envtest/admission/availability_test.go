@@ -37,7 +37,7 @@ var _ = Describe("A manager that comes and goes", Ordered, func() {
 	})
 
 	It("does not stop Services while it is away, except where that was asked for", func() {
-		Expect(create(makeService(open, "web").external("10.0.0.100").Service)).To(Succeed())
+		Expect(create(makeService(open, "web").external("10.0.0.2").Service)).To(Succeed())
 		Expect(create(makeService(enforced, "web").Service)).To(
 			MatchError(ContainSubstring(`failed calling webhook "service-enforce.validate.switchyard.dev"`)))
 	})
@@ -45,10 +45,10 @@ var _ = Describe("A manager that comes and goes", Ordered, func() {
 	It("judges both kinds of namespace when it is back", func() {
 		manager := start()
 		DeferCleanup(manager.stop)
-		Expect(dryRun(makeService(enforced, "web").external("10.0.0.101").Service)).
+		Expect(dryRun(makeService(enforced, "web").external("10.0.0.3").Service)).
 			To(beRefused("service-enforce.validate.switchyard.dev", "rule X3"))
 		Expect(create(makeService(enforced, "web").Service)).To(Succeed())
-		Expect(dryRun(makeService(open, "other").external("10.0.0.101").Service)).To(beRefused("rule X3"))
+		Expect(dryRun(makeService(open, "other").external("10.0.0.3").Service)).To(beRefused("rule X3"))
 	})
 
 	It("leaves editable what became wrong while it was away", func() {
@@ -59,7 +59,7 @@ var _ = Describe("A manager that comes and goes", Ordered, func() {
 		web.Labels = map[string]string{"tier": "front"}
 		web.Spec.Ports[0].Port = 8080
 		Expect(api.Update(context.Background(), web)).To(Succeed())
-		web.Spec.ExternalIPs = append(web.Spec.ExternalIPs, "10.0.0.102")
+		web.Spec.ExternalIPs = append(web.Spec.ExternalIPs, "10.0.0.4")
 		Expect(api.Update(context.Background(), web)).To(beRefused("spec.externalIPs[1]"))
 	})
 
@@ -68,7 +68,7 @@ var _ = Describe("A manager that comes and goes", Ordered, func() {
 			maps.Copy(options.Rules, webhooks.Severities{"X3": webhooks.Warn, "X11": webhooks.Deny, "X12": webhooks.Off})
 		})
 		DeferCleanup(manager.stop)
-		Expect(warnings.during(func() error { return dryRun(makeService(open, "soft").external("10.0.0.103").Service) })).
+		Expect(warnings.during(func() error { return dryRun(makeService(open, "soft").external("10.0.0.14").Service) })).
 			To(ConsistOf(And(ContainSubstring("spec.externalIPs[0]"), ContainSubstring("rule X3"))))
 
 		Expect(create(makePod(open, "a", "web"))).To(Succeed())

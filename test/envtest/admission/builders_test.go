@@ -32,6 +32,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
+// The addresses 10.0.0.2 to 10.0.0.16 of these specs are inside the ServiceCIDR
+// and nobody's: they are the static band, from which the API server does not
+// choose (KEP-3070).
+
 // serviceBuilder reads as one sentence: makeService(ns, "web").external("...").
 type serviceBuilder struct{ *corev1.Service }
 

@@ -91,7 +91,7 @@ var _ = Describe("The manager's own certificate", Ordered, func() {
 	})
 
 	judged := func() {
-		Eventually(dryRun).WithArguments(makeService(namespace, "web").external("10.0.0.100").Service).
+		Eventually(dryRun).WithArguments(makeService(namespace, "web").external("10.0.0.2").Service).
 			Should(beRefused("own.validate.switchyard.dev"))
 	}
 

@@ -24,10 +24,15 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
+	"switchyard.dev/switchyard/allocator"
 	"switchyard.dev/switchyard/cmd/manager/app"
 	"switchyard.dev/switchyard/controllers"
 	"switchyard.dev/switchyard/internal/localcluster/manifests"
@@ -50,11 +55,18 @@ func installRoles() {
 var _ = Describe("The manager's roles", Ordered, func() {
 	It("suffice for everything it can be told to do", func() {
 		manager := start(func(options *app.Options) {
+			options.Allocation = allocator.Authoritative
 			options.Endpoints = controllers.EndpointsAll
 			options.LeaderElect = true
 		})
 		DeferCleanup(manager.stop)
 		namespace := newNamespace(nil)
+
+		By("choosing a Service's numbers")
+		public := makeService(namespace, "public").Service
+		public.Spec.Type = corev1.ServiceTypeNodePort
+		Expect(warnings.during(func() error { return create(public) })).To(BeEmpty())
+		Expect(public.Spec.Ports[0].NodePort).NotTo(BeZero())
 
 		By("writing Endpoints and EndpointSlices for a Service")
 		Expect(create(makeService(namespace, "web").selects("web").Service)).To(Succeed())
@@ -74,4 +86,25 @@ func slicesOf(namespace, service string) ([]discoveryv1.EndpointSlice, error) {
 	var list discoveryv1.EndpointSliceList
 	err := api.List(context.Background(), &list, client.InNamespace(namespace), client.MatchingLabels{discoveryv1.LabelServiceName: service})
 	return list.Items, err
+}
+
+// tenantOf is a client of somebody who may do anything to the Services of one
+// namespace and nothing else.
+func tenantOf(namespace string) client.Client {
+	role := &rbacv1.Role{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "tenant"},
+		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"services"}, Verbs: []string{"*"}}},
+	}
+	binding := &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "tenant"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role.Name},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: "tenant"}},
+	}
+	Expect(create(role)).To(Succeed())
+	Expect(create(binding)).To(Succeed())
+	config := rest.CopyConfig(admin)
+	config.Impersonate = rest.ImpersonationConfig{UserName: "tenant"}
+	tenant, err := client.New(config, client.Options{Scheme: scheme.Scheme})
+	Expect(err).NotTo(HaveOccurred())
+	return tenant
 }

@@ -46,6 +46,17 @@ var _ = Describe("The rules", Ordered, func() {
 			Expect(create(makeService(namespace, "web").external("203.0.113.1").port(81).Service)).To(Succeed())
 		})
 
+		It("does not tell who the holder is to one who may not read it", func() {
+			Expect(create(makeService(namespace, "secret").external("203.0.113.9").Service)).To(Succeed())
+			Eventually(dryRun).WithArguments(makeService(namespace, "probe").external("203.0.113.9").Service).Should(beRefused(namespace + "/secret"))
+
+			mine := newNamespace(nil)
+			tenant := tenantOf(mine)
+			err := tenant.Create(context.Background(), makeService(mine, "web").external("203.0.113.9").Service)
+			Expect(err).To(beRefused("a Service of another namespace already serves port 80/TCP"))
+			Expect(err).NotTo(MatchError(ContainSubstring("secret")))
+		})
+
 		It("is free again at once when its holder is deleted", func() {
 			holder := makeService(namespace, "holder").external("203.0.113.2").Service
 			Expect(create(holder)).To(Succeed())
@@ -82,7 +93,7 @@ var _ = Describe("The rules", Ordered, func() {
 
 	Describe("X3, an address that the cluster keeps for itself", func() {
 		It("is refused inside a ServiceCIDR", func() {
-			Expect(dryRun(makeService(namespace, "web").external("10.0.0.200").Service)).
+			Expect(dryRun(makeService(namespace, "web").external("10.0.0.5").Service)).
 				To(beRefused("10.0.0.0/24 of ServiceCIDR kubernetes", "rule X3"))
 		})
 
@@ -96,7 +107,7 @@ var _ = Describe("The rules", Ordered, func() {
 		It("is refused on the status, too", func() {
 			web := makeService(namespace, "web").balanced().Service
 			Expect(create(web)).To(Succeed())
-			Expect(setIngress(web, "10.0.0.201")).To(beRefused("status.loadBalancer.ingress[0].ip", "rule X3"))
+			Expect(setIngress(web, "10.0.0.6")).To(beRefused("status.loadBalancer.ingress[0].ip", "rule X3"))
 		})
 	})
 
@@ -104,14 +115,14 @@ var _ = Describe("The rules", Ordered, func() {
 		It("is refused in Endpoints and in EndpointSlices", func() {
 			Expect(dryRun(makeEndpoints(namespace, "web", "10.0.0.1"))).
 				To(beRefused("subsets[0].addresses[0].ip", "Service default/kubernetes", "rule X8"))
-			Expect(dryRun(makeSlice(namespace, "web-1", "10.0.0.210"))).
+			Expect(dryRun(makeSlice(namespace, "web-1", "10.0.0.7"))).
 				To(beRefused("endpoints[0].addresses[0]", "ServiceCIDR", "rule X8"))
 			Expect(create(makeEndpoints(namespace, "web", "192.0.2.1"))).To(Succeed())
 			Expect(create(makeSlice(namespace, "web-1", "192.0.2.1"))).To(Succeed())
 		})
 
 		It("is not asked of Kubernetes' own controllers, whatever a user's labels say", func() {
-			slice := makeSlice(namespace, "copied", "10.0.0.210")
+			slice := makeSlice(namespace, "copied", "10.0.0.7")
 			slice.Labels = map[string]string{"endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"}
 			Expect(dryRun(slice)).To(beRefused("rule X8"))
 
@@ -120,7 +131,7 @@ var _ = Describe("The rules", Ordered, func() {
 				UserName: "system:serviceaccount:kube-system:endpointslice-controller", Groups: []string{"system:masters"}}
 			controller, err := client.New(config, client.Options{Scheme: scheme.Scheme})
 			Expect(err).NotTo(HaveOccurred())
-			Expect(controller.Create(context.Background(), slice)).To(Succeed())
+			Expect(controller.Create(context.Background(), slice, client.FieldOwner("kubectl"))).To(Succeed())
 		})
 	})
 
@@ -150,15 +161,15 @@ var _ = Describe("The rules", Ordered, func() {
 	})
 
 	It("leave alone what a cluster needs to boot", func() {
-		dns := makeService("kube-system", "coredns-of-another-name").external("10.0.0.220").labels(map[string]string{"k8s-app": "kube-dns"}).Service
+		dns := makeService("kube-system", "coredns-of-another-name").external("10.0.0.8").labels(map[string]string{"k8s-app": "kube-dns"}).Service
 		Expect(create(dns)).To(Succeed())
-		Expect(create(makeService(systemNamespace, "ours").external("10.0.0.221").Service)).To(Succeed())
+		Expect(create(makeService(systemNamespace, "ours").external("10.0.0.9").Service)).To(Succeed())
 
 		var kubernetes corev1.Service
 		Expect(api.Get(context.Background(), client.ObjectKey{Namespace: "default", Name: "kubernetes"}, &kubernetes)).To(Succeed())
-		kubernetes.Spec.ExternalIPs = []string{"10.0.0.222"}
+		kubernetes.Spec.ExternalIPs = []string{"10.0.0.10"}
 		Expect(api.Update(context.Background(), &kubernetes, client.DryRunAll)).To(Succeed())
-		Expect(dryRun(makeService("kube-system", "other").external("10.0.0.223").Service)).To(beRefused())
+		Expect(dryRun(makeService("kube-system", "other").external("10.0.0.11").Service)).To(beRefused())
 	})
 
 	It("let go of what is being deleted", func() {
@@ -167,13 +178,13 @@ var _ = Describe("The rules", Ordered, func() {
 		Expect(create(web)).To(Succeed())
 		Expect(api.Delete(context.Background(), web)).To(Succeed())
 		Expect(api.Get(context.Background(), client.ObjectKeyFromObject(web), web)).To(Succeed())
-		web.Spec.ExternalIPs = []string{"10.0.0.230"}
+		web.Spec.ExternalIPs = []string{"10.0.0.12"}
 		controllerutil.RemoveFinalizer(web, "switchyard.dev/test")
 		Expect(api.Update(context.Background(), web)).To(Succeed())
 	})
 
 	It("refuse an object whose name is not known yet", func() {
-		web := makeService(namespace, "").external("10.0.0.240").Service
+		web := makeService(namespace, "").external("10.0.0.13").Service
 		web.ObjectMeta = metav1.ObjectMeta{Namespace: namespace, GenerateName: "web-"}
 		Expect(dryRun(web)).To(beRefused(`Service "web-`))
 	})

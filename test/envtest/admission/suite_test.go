@@ -36,6 +36,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
+	"switchyard.dev/switchyard/allocator"
 	"switchyard.dev/switchyard/cmd/manager/app"
 	"switchyard.dev/switchyard/test/testenv"
 )
@@ -54,7 +55,7 @@ var (
 
 func TestAdmission(t *testing.T) {
 	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(20 * time.Second)
+	SetDefaultEventuallyTimeout(time.Minute) // The machine may have other work.
 	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
 	RunSpecs(t, "Admission")
 }
@@ -64,6 +65,7 @@ var _ = BeforeSuite(func() {
 	var err error
 	env, err = testenv.New()
 	Expect(err).NotTo(HaveOccurred())
+	env.ControlPlaneStartTimeout = 2 * time.Minute
 	env.WebhookInstallOptions.Paths = []string{filepath.Join(testenv.Root(), "config", "webhook", "manifests.yaml")}
 	admin, err = env.Start()
 	Expect(err).NotTo(HaveOccurred())
@@ -75,6 +77,9 @@ var _ = BeforeSuite(func() {
 	user.QPS = -1
 	api, err = client.New(user, client.Options{Scheme: scheme.Scheme})
 	Expect(err).NotTo(HaveOccurred())
+	// A manager that is to write endpoints refuses to do so beside another
+	// controller; people are none.
+	api = client.WithFieldOwner(api, "kubectl")
 	installRoles()
 })
 
@@ -89,6 +94,7 @@ func start(change ...func(*app.Options)) *running {
 	options := app.Options{}
 	options.Defaults()
 	options.Namespace = systemNamespace
+	options.Allocation = allocator.Off
 	options.ProbeBindAddress = fmt.Sprintf("127.0.0.1:%d", freePort())
 	options.Webhooks.Host = env.WebhookInstallOptions.LocalServingHost
 	options.Webhooks.Port = env.WebhookInstallOptions.LocalServingPort
@@ -101,7 +107,14 @@ func start(change ...func(*app.Options)) *running {
 	ctx, cancel := context.WithCancel(context.Background())
 	manager := &running{cancel: cancel, done: make(chan error, 1)}
 	go func() { manager.done <- app.Serve(ctx, account(managerAccount), options) }()
-	Eventually(ready).WithArguments(options.ProbeBindAddress).Should(Succeed())
+	Eventually(func() error {
+		select {
+		case err := <-manager.done:
+			return StopTrying("the manager stopped").Wrap(err)
+		default:
+			return ready(options.ProbeBindAddress)
+		}
+	}).Should(Succeed())
 	return manager
 }
 
