@@ -85,7 +85,7 @@ func TestKubectlExec(t *testing.T) {
 				t.Errorf("stderr is %q", stderr.String())
 			}
 			missing, err := kubectl(ctx, way, "exec", pod.Name, "--", "no-such-program").CombinedOutput()
-			if err == nil || !strings.Contains(string(missing), "126") {
+			if err == nil || !strings.Contains(string(missing), "127") || !strings.Contains(string(missing), `exec: "no-such-program"`) {
 				t.Errorf("a program that is not there: %v, %s", err, missing)
 			}
 		})

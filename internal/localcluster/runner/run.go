@@ -22,6 +22,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -70,18 +71,28 @@ func startEcho(pod *corev1.Pod, container *corev1.Container, ips []netip.Addr, n
 	if probe := container.ReadinessProbe; probe != nil && probe.HTTPGet != nil {
 		config.ReadinessPath = probe.HTTPGet.Path
 	}
-	for _, port := range container.Ports {
-		protocol := string(port.Protocol)
-		if protocol == "" {
-			protocol = "TCP"
-		}
-		config.Ports = append(config.Ports, echo.Port{Number: uint16(port.ContainerPort), Protocol: protocol})
-	}
+	config.Ports = echoPorts(container)
 	server, err := echo.Start(config)
 	if err != nil {
 		return nil, err
 	}
 	return &echoRun{server: server, log: log, ended: make(chan struct{})}, nil
+}
+
+// echoPorts are a container's ports, each once: one number may be declared
+// under two names.
+func echoPorts(container *corev1.Container) []echo.Port {
+	var ports []echo.Port
+	for _, declared := range container.Ports {
+		port := echo.Port{Number: uint16(declared.ContainerPort), Protocol: string(declared.Protocol)}
+		if port.Protocol == "" {
+			port.Protocol = "TCP"
+		}
+		if !slices.Contains(ports, port) {
+			ports = append(ports, port)
+		}
+	}
+	return ports
 }
 
 func (r *echoRun) done() <-chan struct{} { return r.ended }

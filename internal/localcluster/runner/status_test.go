@@ -25,6 +25,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+
+	"switchyard.dev/switchyard/internal/localcluster/echo"
 )
 
 func runningStatus(name string, ready bool) corev1.ContainerStatus {
@@ -204,5 +206,14 @@ func TestNodeStatus(t *testing.T) {
 		if c.Type != "Other" && (!c.LastTransitionTime.Time.Equal(now) || !c.LastHeartbeatTime.Time.Equal(now.Add(time.Minute))) {
 			t.Errorf("%s: since %s, heard %s", c.Type, c.LastTransitionTime, c.LastHeartbeatTime)
 		}
+	}
+}
+
+func TestAPortUnderTwoNamesIsOpenedOnce(t *testing.T) {
+	got := echoPorts(&corev1.Container{Ports: []corev1.ContainerPort{
+		{Name: "web", ContainerPort: 80}, {Name: "http", ContainerPort: 80, Protocol: corev1.ProtocolTCP}, {Name: "udp", ContainerPort: 80, Protocol: corev1.ProtocolUDP},
+	}})
+	if diff := cmp.Diff([]echo.Port{{Number: 80, Protocol: "TCP"}, {Number: 80, Protocol: "UDP"}}, got); diff != "" {
+		t.Errorf("ports (-want +got):\n%s", diff)
 	}
 }

@@ -26,6 +26,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -148,7 +149,7 @@ func (w *worker) exec(ctx context.Context, name string, command []string, stdio 
 		}
 	})
 	if err != nil {
-		return notStarted(err)
+		return notStarted(err, stdio)
 	}
 	if stdin != nil {
 		// Not by os/exec, whose Wait would wait for a client's next key.
@@ -185,10 +186,20 @@ func (w *worker) execOrders(ctx context.Context, pod *corev1.Pod, name string, c
 	return w.sandbox.ns, o, nil
 }
 
-// notStarted reports a command that could not be run the way a container
-// runtime does: exit code 126, or 127 if there is no such program.
-func notStarted(err error) error {
-	return utilexec.CodeExitError{Err: fmt.Errorf("starting the command: %w", err), Code: 126}
+// notStarted tells a user why a command could not be run, as kubectl shows no
+// more than the exit code: 127 if there is no such program, as in a shell.
+func notStarted(err error, stdio kubelet.Stdio) error {
+	code := 126
+	if strings.Contains(err.Error(), exec.ErrNotFound.Error()) || strings.Contains(err.Error(), os.ErrNotExist.Error()) {
+		code = 127
+	}
+	for _, out := range []io.Writer{writer(stdio.Err), writer(stdio.Out)} {
+		if out != io.Discard {
+			_, _ = fmt.Fprintf(out, "Commands in Pods of the local cluster are programs of this machine: %v\r\n", err)
+			break
+		}
+	}
+	return utilexec.CodeExitError{Err: fmt.Errorf("starting the command: %w", err), Code: code}
 }
 
 // waitExec waits for a command, which does not outlive its client.
@@ -215,7 +226,7 @@ func execOnTerminal(ctx context.Context, ns *netns.Namespace, o orders, stdio ku
 	cmd, err := launch(ns, o, func(cmd *exec.Cmd) { onTerminal(cmd, slave) })
 	_ = slave.Close()
 	if err != nil {
-		return notStarted(err)
+		return notStarted(err, stdio)
 	}
 	go func() {
 		for size := range stdio.Resize {
