@@ -23,6 +23,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -34,6 +37,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"switchyard.dev/switchyard/internal/localcluster/control"
+	"switchyard.dev/switchyard/internal/localcluster/supervisor"
 )
 
 func wantNodesInZones(t *testing.T, kubeconfig string, want map[string]string) {
@@ -79,6 +83,30 @@ func kill(t *testing.T, pid int) {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// supervisorBelow finds the supervisor, which is the child of init that runs
+// the same program.
+func supervisorBelow(t *testing.T, init int) int {
+	t.Helper()
+	parent := fmt.Sprintf("\nPPid:\t%d\n", init)
+	paths, err := filepath.Glob("/proc/[0-9]*/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths {
+		status, _ := os.ReadFile(path)
+		program, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "cmdline"))
+		if strings.Contains(string(status), parent) && strings.Contains(string(program), supervisor.RunCommand) {
+			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return pid
+		}
+	}
+	t.Fatalf("process %d has no supervisor below it", init)
+	return 0
 }
 
 // awaitGone waits until every process of the cluster is gone.

@@ -95,8 +95,12 @@ func TestAnOrdinaryUserHasAClusterToo(t *testing.T) {
 		t.Errorf("a program that ends with 7 ends exec with %v: %s", err, out)
 	}
 	status := c.status(t)
-	c.mustRun(t, "down")
+	kill(t, supervisorBelow(t, status.PID))
 	awaitGone(t, status)
+	c.mustRun(t, "down")
+	if _, err := os.Stat(c.state); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the state directory is still there: %v", err)
+	}
 }
 
 func TestCtrlCInTheMiddleLeavesNothing(t *testing.T) {

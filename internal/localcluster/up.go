@@ -128,12 +128,10 @@ func (u *upper) follow(ctx context.Context, ready func(time.Duration)) error {
 	case <-ctx.Done():
 		return u.end(ended, false)
 	case <-ended:
-		return errors.Join(errEndedByItself, u.end(ended, false))
+		const text = "the cluster has ended: by `switchyard down`, or by itself, and then %s tells more"
+		return errors.Join(fmt.Errorf(text, u.dir.Log(supervisorLog)), u.end(ended, true))
 	}
 }
-
-// errEndedByItself is told to whoever sits in front of a cluster that goes.
-var errEndedByItself = errors.New("the cluster has ended (`switchyard down`, or its supervisor was killed)")
 
 // watch shows progress until the cluster is ready, has failed, or ctx ends.
 func (u *upper) watch(ctx context.Context) (control.Event, error) {

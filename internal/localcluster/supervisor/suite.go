@@ -40,11 +40,13 @@ const (
 	webhookService = "switchyard-webhook-service"
 )
 
-// Ports of the suite's processes on their nodes.
+// Ports of the suite's processes on their nodes. The manager's are not its
+// defaults, 8081 and 8443: pods on the first node's network may want those.
 const (
-	webhookPort       = 9443
-	managerHealthPort = 8081
-	agentHealthPort   = 10256
+	managerHealthPort  = 9440
+	managerMetricsPort = 9441
+	webhookPort        = 9443
+	agentHealthPort    = 10256
 )
 
 // startSuite installs and starts what this project is: the manager, and an
@@ -105,7 +107,8 @@ func (s *Supervisor) startManager(ctx, starting context.Context, st *step) error
 		"--webhooks=on",
 		fmt.Sprintf("--webhook-port=%d", webhookPort),
 		fmt.Sprintf("--health-probe-bind-address=:%d", managerHealthPort),
-		"--metrics-bind-address=0",
+		fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", managerMetricsPort),
+		"--metrics-secure=false", // as the agents' on their loopback device
 	}))
 	return st.until(starting, healthy(http.DefaultClient, fmt.Sprintf("http://%s:%d/readyz", node.IPs()[0], managerHealthPort)))
 }
