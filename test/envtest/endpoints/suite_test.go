@@ -99,6 +99,7 @@ func newManager() ctrl.Manager {
 	return mgr
 }
 
+// startControllers returns when the controllers are at work.
 func startControllers(mode controllers.EndpointsMode) {
 	GinkgoHelper()
 	mgr := newManager()
@@ -107,6 +108,12 @@ func startControllers(mode controllers.EndpointsMode) {
 	ctx, stop = context.WithCancel(context.Background())
 	stopped = make(chan error, 1)
 	go func() { stopped <- mgr.Start(ctx) }()
+	// Every mode mirrors, and no worker starts before the guard has agreed: from
+	// now on a spec may play the rival.
+	s := newScene(ctx)
+	s.service("started", noSelector)
+	s.handMade("started")
+	Eventually(s.endpoints("started")).Should(HaveLen(2))
 }
 
 func stopControllers() {
