@@ -27,42 +27,52 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// nearlyFull leaves one number in a thousand free, spread over the range.
-func nearlyFull(size uint64) *Range[uint64] {
+// fills are how full a range is: one number in a thousand free, spread over the
+// range, or a single one, which is where a scan has to look at everything.
+var fills = map[string]func(offset, size uint64) bool{
+	"99.9%": func(offset, _ uint64) bool { return offset%1000 != 999 },
+	"1free": func(offset, size uint64) bool { return offset != size/2 },
+}
+
+func filled(size uint64, used func(offset, size uint64) bool) *Range[uint64] {
 	r := newRange[uint64](plain{}, size, min(256, size/16))
 	for offset := range size {
-		if offset%1000 != 999 {
+		if used(offset, size) {
 			r.bits.set(offset)
 		}
 	}
 	return r
 }
 
-// BenchmarkAllocateNext at 99.9 % full, against a bitmap that is scanned bit by
-// bit from a random start, as the API server's in-memory allocator does, and one
-// that is scanned by words.
+// BenchmarkAllocateNext of a nearly full range, against a bitmap that is scanned
+// bit by bit from a random start, as the API server's in-memory allocator does,
+// and one that is scanned by words.
 func BenchmarkAllocateNext(b *testing.B) {
 	for name, size := range map[string]uint64{"ports-2768": 2768, "ipv4-12": 1<<20 - 2} {
-		b.Run(name+"/hierarchy", func(b *testing.B) {
-			r := nearlyFull(size)
-			b.ReportAllocs()
-			for b.Loop() {
-				n, err := r.AllocateNext()
-				if err != nil {
-					b.Fatal(err)
-				}
-				r.Release(n)
-			}
-		})
-		b.Run(name+"/bit-scan", func(b *testing.B) { benchmarkScan(b, size, (*scan).nextBit) })
-		b.Run(name+"/word-scan", func(b *testing.B) { benchmarkScan(b, size, (*scan).nextWord) })
+		for fill, used := range fills {
+			name := name + "/" + fill
+			b.Run(name+"/hierarchy", func(b *testing.B) { benchmarkHierarchy(b, filled(size, used)) })
+			b.Run(name+"/bit-scan", func(b *testing.B) { benchmarkScan(b, size, used, (*scan).nextBit) })
+			b.Run(name+"/word-scan", func(b *testing.B) { benchmarkScan(b, size, used, (*scan).nextWord) })
+		}
 	}
 }
 
-func benchmarkScan(b *testing.B, size uint64, next func(*scan, uint64) uint64) {
+func benchmarkHierarchy(b *testing.B, r *Range[uint64]) {
+	b.ReportAllocs()
+	for b.Loop() {
+		n, err := r.AllocateNext()
+		if err != nil {
+			b.Fatal(err)
+		}
+		r.Release(n)
+	}
+}
+
+func benchmarkScan(b *testing.B, size uint64, used func(offset, size uint64) bool, next func(*scan, uint64) uint64) {
 	s := &scan{size: size, words: make([]uint64, size/64+1)}
 	for offset := range size {
-		if offset%1000 != 999 {
+		if used(offset, size) {
 			s.words[offset/64] |= 1 << (offset % 64)
 		}
 	}
