@@ -121,6 +121,19 @@ func TestAddressesOfAnEarlierRunAreClaimed(t *testing.T) {
 	}
 }
 
+func TestANewPodDoesNotGetAKeptAddress(t *testing.T) {
+	r := New(Config{PodCIDRs: []netip.Prefix{netip.MustParsePrefix("10.244.1.0/24")}})
+	old, fresh := podOf("a"), podOf("a")
+	old.UID, fresh.UID = "old", "fresh"
+	old.Status.PodIPs = []corev1.PodIP{{IP: "10.244.1.2"}}
+	r.keepAddresses([]corev1.Pod{*fresh, *old})
+	for pod, want := range map[*corev1.Pod]uint32{fresh: 3, old: 2} { // in any order
+		if got, err := r.addressOf(pod); got != want || err != nil {
+			t.Errorf("%s has index %d, %v, want %d", pod.UID, got, err, want)
+		}
+	}
+}
+
 // reading is a log read back with options.
 func reading(t *testing.T, path string, options *corev1.PodLogOptions) string {
 	t.Helper()

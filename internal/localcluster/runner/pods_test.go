@@ -26,6 +26,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"switchyard.dev/switchyard/internal/netns"
 )
 
 func TestPodsAnswerTheirNodeEachOtherAndThemselves(t *testing.T) {
@@ -35,14 +37,9 @@ func TestPodsAnswerTheirNodeEachOtherAndThemselves(t *testing.T) {
 	if len(a.Status.PodIPs) != 2 || a.Status.PodIP != a.Status.PodIPs[0].IP {
 		t.Fatalf("podIP %s and podIPs %v, want one per family", a.Status.PodIP, a.Status.PodIPs)
 	}
-	for from, ns := range map[string]interface{ Fd() int }{"node": n.config.Namespace, "b": n.netnsOf(b), "a": n.netnsOf(a)} {
-		_ = ns
+	for from, ns := range map[string]*netns.Namespace{"node": n.config.Namespace, "b": n.netnsOf(b), "a": n.netnsOf(a)} {
 		for _, ip := range a.Status.PodIPs {
-			space := n.config.Namespace
-			if from != "node" {
-				space = n.netnsOf(map[string]*corev1.Pod{"a": a, "b": b}[from])
-			}
-			body, _, err := get(space, "http://"+net.JoinHostPort(ip.IP, "80")+"/hostname")
+			body, _, err := get(ns, "http://"+net.JoinHostPort(ip.IP, "80")+"/hostname")
 			if err != nil || strings.TrimSpace(body) != a.Name {
 				t.Errorf("from %s to %s: %q, %v; want %q", from, ip.IP, body, err, a.Name)
 			}
@@ -95,10 +92,9 @@ func TestReadinessFollowsTheProbeAndTheSwitch(t *testing.T) {
 func TestADeletedPodAnswersUntilItsGracePeriodIsOver(t *testing.T) {
 	n := newNode(t)
 	pod := n.untilReady(n.pod("web", func(p *corev1.Pod) {
-		grace := int64(3)
+		grace := int64(300)
 		p.Spec.TerminationGracePeriodSeconds = &grace
 	}))
-	ns := n.netnsOf(pod)
 	if err := n.client.CoreV1().Pods(pod.Namespace).Delete(t.Context(), pod.Name, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -109,6 +105,10 @@ func TestADeletedPodAnswersUntilItsGracePeriodIsOver(t *testing.T) {
 	if got, ok := n.get(pod); !ok || !ready(got) || got.DeletionTimestamp == nil {
 		t.Errorf("a terminating Pod that still answers should be ready and marked: %v", got)
 	}
+	sooner := int64(1) // moves the deadline
+	if err := n.client.CoreV1().Pods(pod.Namespace).Delete(t.Context(), pod.Name, metav1.DeleteOptions{GracePeriodSeconds: &sooner}); err != nil {
+		t.Fatal(err)
+	}
 	n.untilGone(pod)
 	n.eventually("its link to be gone", func() (bool, string) {
 		_, _, err := get(n.config.Namespace, "http://"+pod.Status.PodIP+"/")
@@ -117,7 +117,6 @@ func TestADeletedPodAnswersUntilItsGracePeriodIsOver(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(n.config.NamespaceDir, pod.Namespace+"_"+pod.Name)); !os.IsNotExist(err) {
 		t.Errorf("its namespace still has a name: %v", err)
 	}
-	_ = ns
 }
 
 func TestAFailingLivenessProbeRestartsTheContainer(t *testing.T) {

@@ -52,7 +52,8 @@ type Runner struct {
 
 	mu      sync.Mutex
 	workers map[types.UID]*worker
-	byKey   map[string]*worker // the newest of each namespace_name
+	byKey   map[string]*worker   // the newest of each namespace_name
+	kept    map[types.UID]uint32 // addresses of Pods that have no worker yet
 }
 
 // New returns a runner; Run checks its Config.
@@ -102,19 +103,32 @@ func (r *Runner) runPods(ctx context.Context) error {
 	factory := informers.NewSharedInformerFactory(r.client, 0)
 	r.services = factory.Core().V1().Services().Lister()
 	servicesSynced := factory.Core().V1().Services().Informer().HasSynced
-	pods := informers.NewSharedInformerFactoryWithOptions(r.client, 0, informers.WithTweakListOptions(func(o *metav1.ListOptions) {
+	ours := func(o *metav1.ListOptions) {
 		o.FieldSelector = fields.OneTermEqualSelector("spec.nodeName", r.config.NodeName).String()
-	}))
+	}
+	pods := informers.NewSharedInformerFactoryWithOptions(r.client, 0, informers.WithTweakListOptions(ours))
 	factory.Start(ctx.Done())
 	defer factory.Shutdown()
 	// A container's environment is made once, so all Services come first.
 	if !cache.WaitForCacheSync(ctx.Done(), servicesSynced) {
 		return nil
 	}
+	err := r.retry(ctx, "list the node's Pods", func() error {
+		options := metav1.ListOptions{}
+		ours(&options)
+		list, err := r.client.CoreV1().Pods("").List(ctx, options)
+		if err == nil {
+			r.keepAddresses(list.Items)
+		}
+		return err
+	})
+	if err != nil {
+		return nil //nolint:nilerr // ctx ended
+	}
 	var workers sync.WaitGroup
 	defer workers.Wait()
 	informer := pods.Core().V1().Pods().Informer()
-	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+	_, err = informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(o any) { r.offer(ctx, &workers, o.(*corev1.Pod)) },
 		UpdateFunc: func(_, o any) { r.offer(ctx, &workers, o.(*corev1.Pod)) },
 		DeleteFunc: func(o any) { r.forget(o) },

@@ -28,6 +28,7 @@ import (
 
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"switchyard.dev/switchyard/internal/netns"
 )
@@ -69,11 +70,9 @@ func (r *Runner) newSandbox(pod *corev1.Pod) (_ *sandbox, err error) {
 	if err := os.MkdirAll(s.dir, 0o755); err != nil { // first: it is how a later runner finds the rest
 		return nil, err
 	}
-	index, ok := r.addresses.claim(pod.Status.PodIPs)
-	if !ok {
-		if index, err = r.addresses.take(); err != nil {
-			return nil, err
-		}
+	index, err := r.addressOf(pod)
+	if err != nil {
+		return nil, err
 	}
 	s.index, s.ips, s.link = index, r.addresses.at(index), linkName(pod.UID)
 	if s.ns, err = netns.NewNamed(r.config.NamespaceDir, podKey(pod)); err != nil {
@@ -83,6 +82,39 @@ func (r *Runner) newSandbox(pod *corev1.Pod) (_ *sandbox, err error) {
 		return nil, err
 	}
 	return s, s.writeFiles(pod, r.config)
+}
+
+// addressOf is the index that the Pod had, or a new one.
+func (r *Runner) addressOf(pod *corev1.Pod) (uint32, error) {
+	r.mu.Lock()
+	index, ok := r.kept[pod.UID]
+	delete(r.kept, pod.UID)
+	r.mu.Unlock()
+	if !ok {
+		index, ok = r.addresses.claim(pod.Status.PodIPs)
+	}
+	if ok {
+		return index, nil
+	}
+	return r.addresses.take()
+}
+
+// keepAddresses claims the addresses that Pods already reported, before a new
+// Pod can be given one of them.
+func (r *Runner) keepAddresses(pods []corev1.Pod) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.kept = map[types.UID]uint32{}
+	for i := range pods {
+		pod := &pods[i]
+		ended := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+		if pod.Spec.HostNetwork || pod.DeletionTimestamp != nil || ended {
+			continue
+		}
+		if index, ok := r.addresses.claim(pod.Status.PodIPs); ok {
+			r.kept[pod.UID] = index
+		}
+	}
 }
 
 // removeSandbox is idempotent; what it could not remove is in its error.
