@@ -26,7 +26,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/ptr"
 )
 
 const (
@@ -75,7 +74,7 @@ func local(health int32) edit {
 	}
 }
 
-func noNodePorts(s *corev1.Service) { s.Spec.AllocateLoadBalancerNodePorts = ptr.To(false) }
+func noNodePorts(s *corev1.Service) { s.Spec.AllocateLoadBalancerNodePorts = new(false) }
 
 var (
 	nodePort     = typed(corev1.ServiceTypeNodePort)

@@ -35,7 +35,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -297,7 +296,7 @@ func TestDryRunClaimsNothing(t *testing.T) {
 	world := newAllocationWorld()
 	a := world.replica(t, allocator.Advisory, twoPorts)
 	request := create(t, nodePortService("web", 0), "admin")
-	request.DryRun = ptr.To(true)
+	request.DryRun = new(true)
 	if got := patched(t, a.Handle(context.Background(), request)); got != 30000 && got != 30001 {
 		t.Errorf("the dry-run gives %v", got)
 	}

@@ -20,7 +20,6 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -91,7 +90,7 @@ func updates() {
 
 	It("gives no NodePorts to a load balancer that wants none", func(ctx SpecContext) {
 		lb := service("lb", corev1.ServiceTypeLoadBalancer, 0, 30003)
-		lb.Spec.AllocateLoadBalancerNodePorts = ptr.To(false)
+		lb.Spec.AllocateLoadBalancerNodePorts = new(false)
 		Expect(admin.Create(ctx, lb)).To(Succeed())
 		Expect(nodePortsOf(lb)).To(Equal([]int32{0, 30003}))
 	})
