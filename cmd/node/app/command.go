@@ -50,8 +50,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	fmt.Fprintf(stderr, "switchyard-node: %v\n", err)
-	var usage usageError
-	if errors.As(err, &usage) {
+	if _, usage := errors.AsType[usageError](err); usage {
 		fmt.Fprintln(stderr, "See `switchyard-node --help`.")
 		return exitUsage
 	}

@@ -55,8 +55,10 @@ func (o *ConntrackOptions) Defaults() {
 func (o *ConntrackOptions) AddFlags(fs *pflag.FlagSet) {
 	fs.IntVar(&o.MaxPerCore, "conntrack-max-per-core", o.MaxPerCore, "connections to track, for each CPU; 0 leaves the kernel's limit")
 	fs.IntVar(&o.Min, "conntrack-min", o.Min, "connections to track at least, whatever --conntrack-max-per-core says")
-	fs.DurationVar(&o.TCPTimeoutEstablished, "conntrack-tcp-timeout-established", o.TCPTimeoutEstablished, "how long to remember an idle TCP connection; 0 leaves the kernel's value")
-	fs.DurationVar(&o.TCPTimeoutCloseWait, "conntrack-tcp-timeout-close-wait", o.TCPTimeoutCloseWait, "how long to remember a TCP connection in CLOSE_WAIT; 0 leaves the kernel's value")
+	fs.DurationVar(&o.TCPTimeoutEstablished, "conntrack-tcp-timeout-established", o.TCPTimeoutEstablished,
+		"how long to remember an idle TCP connection; 0 leaves the kernel's value")
+	fs.DurationVar(&o.TCPTimeoutCloseWait, "conntrack-tcp-timeout-close-wait", o.TCPTimeoutCloseWait,
+		"how long to remember a TCP connection in CLOSE_WAIT; 0 leaves the kernel's value")
 	fs.BoolVar(&o.TCPBeLiberal, "conntrack-tcp-be-liberal", o.TCPBeLiberal, "let packets outside of the TCP window pass as part of their connection")
 	fs.DurationVar(&o.UDPTimeout, "conntrack-udp-timeout", o.UDPTimeout, "how long to remember a UDP packet without reply; 0 leaves the kernel's value")
 	fs.DurationVar(&o.UDPTimeoutStream, "conntrack-udp-timeout-stream", o.UDPTimeoutStream, "how long to remember a UDP flow; 0 leaves the kernel's value")

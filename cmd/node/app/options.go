@@ -83,9 +83,13 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	fs.Float32Var(&o.APIQPS, "kube-api-qps", o.APIQPS, "requests per second to the API server")
 	fs.IntVar(&o.APIBurst, "kube-api-burst", o.APIBurst, "requests to the API server at once")
 	fs.StringVar(&o.HostnameOverride, "hostname-override", o.HostnameOverride, "name of this node's Node object; the host name otherwise")
-	fs.StringVar(&o.ClusterCIDR, "cluster-cidr", o.ClusterCIDR, "address ranges of all pods, at most one of each IP family, comma separated; traffic to ClusterIPs from elsewhere is masqueraded")
-	fs.StringVar(&o.DetectLocalMode, "detect-local-mode", o.DetectLocalMode, "how pod traffic is recognised: ClusterCIDR (by --cluster-cidr) or NodeCIDR (by the Node's spec.podCIDRs)")
-	fs.StringSliceVar(&o.NodePortAddresses, "nodeport-addresses", o.NodePortAddresses, "CIDRs of the node addresses that NodePorts answer on (a family without CIDRs answers on all), or \"primary\" for the Node's first InternalIP of each family, the default")
+	fs.StringVar(&o.ClusterCIDR, "cluster-cidr", o.ClusterCIDR,
+		"address ranges of all pods, at most one of each IP family, comma separated; traffic to ClusterIPs from elsewhere is masqueraded")
+	fs.StringVar(&o.DetectLocalMode, "detect-local-mode", o.DetectLocalMode,
+		"how pod traffic is recognised: ClusterCIDR (by --cluster-cidr) or NodeCIDR (by the Node's spec.podCIDRs)")
+	fs.StringSliceVar(&o.NodePortAddresses, "nodeport-addresses", o.NodePortAddresses,
+		"CIDRs of the node addresses that NodePorts answer on (a family without CIDRs answers on all), "+
+			"or \"primary\" for the Node's first InternalIP of each family, the default")
 	fs.BoolVar(&o.MasqueradeAll, "masquerade-all", o.MasqueradeAll, "masquerade all traffic to ClusterIPs")
 	fs.StringVar(&o.HealthzBindAddress, "healthz-bind-address", o.HealthzBindAddress, "address of /healthz, /livez and /readyz; empty for none")
 	fs.StringVar(&o.MetricsBindAddress, "metrics-bind-address", o.MetricsBindAddress, "address of /metrics; empty for none")
@@ -154,7 +158,7 @@ func parseClusterCIDR(text string) ([]netip.Prefix, error) {
 		return nil, nil
 	}
 	var cidrs []netip.Prefix
-	for _, part := range strings.Split(text, ",") {
+	for part := range strings.SplitSeq(text, ",") {
 		cidr, err := netip.ParsePrefix(strings.TrimSpace(part))
 		if err != nil {
 			return nil, fmt.Errorf("--cluster-cidr: %q is not a CIDR: give one of each IP family, as in 10.244.0.0/16,fd00:10:244::/56", part)

@@ -181,7 +181,7 @@ func listen(options *Options, state *health.State, metrics *health.Metrics) ([]s
 		flag, address string
 		handler       http.Handler
 	}{
-		{"healthz-bind-address", options.HealthzBindAddress, health.HealthMux(state, metrics)},
+		{"healthz-bind-address", options.HealthzBindAddress, health.Mux(state, metrics)},
 		{"metrics-bind-address", options.MetricsBindAddress, health.MetricsMux(metrics)},
 	} {
 		if s.address == "" {

@@ -22,12 +22,12 @@ import (
 	"net/http"
 )
 
-// HealthMux serves what load balancers and the kubelet ask for.
+// Mux serves what load balancers and the kubelet ask for.
 //
 //	/healthz  programming keeps up and the Node may take traffic from outside
 //	/livez    programming keeps up
 //	/readyz   the first sync is done
-func HealthMux(state *State, metrics *Metrics) *http.ServeMux {
+func Mux(state *State, metrics *Metrics) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
 		r := state.report()

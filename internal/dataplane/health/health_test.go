@@ -49,7 +49,7 @@ func get(handler http.Handler, path string) *httptest.ResponseRecorder {
 
 func TestHealthFollowsWhatIsProgrammed(t *testing.T) {
 	state, clock := newState()
-	mux := HealthMux(state, NewMetrics("test"))
+	mux := Mux(state, NewMetrics("test"))
 	check := func(what string, healthz, livez, readyz int) {
 		t.Helper()
 		for path, want := range map[string]int{"/healthz": healthz, "/livez": livez, "/readyz": readyz} {
@@ -89,7 +89,7 @@ func TestTheBodyIsKubeProxys(t *testing.T) {
 	state.Updated(model.IPv6)
 	state.Queued(model.IPv4)
 	clock.pass(2 * time.Minute)
-	response := get(HealthMux(state, NewMetrics("test")), "/healthz")
+	response := get(Mux(state, NewMetrics("test")), "/healthz")
 	const want = `{"lastUpdated":"2026-01-02T03:05:05Z","currentTime":"2026-01-02T03:07:05Z","nodeEligible":true,"healthy":false,` +
 		`"status":{"IPv4":{"lastUpdated":"2026-01-02T03:04:05Z","healthy":false},"IPv6":{"lastUpdated":"2026-01-02T03:05:05Z","healthy":true}}}`
 	if got := strings.TrimSpace(response.Body.String()); got != want {
@@ -100,7 +100,7 @@ func TestTheBodyIsKubeProxys(t *testing.T) {
 	}
 	state.Updated(model.IPv4)
 	var body map[string]any
-	if err := json.Unmarshal(get(HealthMux(state, NewMetrics("test")), "/livez").Body.Bytes(), &body); err != nil {
+	if err := json.Unmarshal(get(Mux(state, NewMetrics("test")), "/livez").Body.Bytes(), &body); err != nil {
 		t.Fatal(err)
 	}
 	if _, there := body["nodeEligible"]; there || body["lastUpdated"] != body["currentTime"] {

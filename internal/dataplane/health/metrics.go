@@ -65,7 +65,7 @@ func NewMetrics(version string) *Metrics {
 		lastSync:          r.gauge("kubeproxy_sync_proxy_rules_last_timestamp_seconds", "When the kernel was last brought up to date", family),
 		lastQueued:        r.gauge("kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds", "When a change was last queued", family),
 		syncFailures:      r.counter("kubeproxy_sync_proxy_rules_nftables_sync_failures_total", "Syncs that the kernel refused", family),
-		programming:       r.histogram("kubeproxy_network_programming_duration_seconds", "From the change of a pod or Service to the rules of this node", programmingBuckets()),
+		programming:       r.histogram("kubeproxy_network_programming_duration_seconds", "From a change to the rules of this node", programmingBuckets()),
 		conntrackDuration: r.histogram("kubeproxy_conntrack_reconciler_sync_duration_seconds", "Latency of deleting stale conntrack entries", syncs),
 		conntrackDeleted:  r.counter("kubeproxy_conntrack_reconciler_deleted_entries_total", "Stale conntrack entries deleted", family),
 		healthz:           r.counter("kubeproxy_proxy_healthz_total", "Answers of /healthz by status code", "code"),

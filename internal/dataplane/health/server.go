@@ -31,7 +31,8 @@ import (
 func Listen(flag, address string) (net.Listener, error) {
 	listener, err := net.Listen("tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("--%s=%s: the address is in use by another program, perhaps kube-proxy or another switchyard-node: stop it or choose another address", flag, address)
+		return nil, fmt.Errorf("--%s=%s: the address is in use by another program, perhaps kube-proxy or another switchyard-node: "+
+			"stop it or choose another address", flag, address)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("--%s=%s: %w: choose an address of this node", flag, address, err)

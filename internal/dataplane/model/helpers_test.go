@@ -25,7 +25,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 )
 
 var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -110,9 +109,9 @@ func endpoint(address, state string) sliceOption {
 		added := discoveryv1.Endpoint{Addresses: []string{address}}
 		if state != "" {
 			added.Conditions = discoveryv1.EndpointConditions{
-				Ready:       ptr.To(strings.Contains(state, "ready")),
-				Serving:     ptr.To(strings.Contains(state, "serving")),
-				Terminating: ptr.To(strings.Contains(state, "terminating")),
+				Ready:       new(strings.Contains(state, "ready")),
+				Serving:     new(strings.Contains(state, "serving")),
+				Terminating: new(strings.Contains(state, "terminating")),
 			}
 		}
 		eps.Endpoints = append(eps.Endpoints, added)

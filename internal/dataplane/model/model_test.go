@@ -96,10 +96,10 @@ func TestWhatIsProxied(t *testing.T) {
 		"an address seen twice is the new pod's and not the terminating one's": {
 			services: []*corev1.Service{makeService("web")},
 			slices: []*discoveryv1.EndpointSlice{
-				makeSlice("web", "web-1", endpoint("10.0.0.1", "serving terminating")),
-				makeSlice("web", "web-2", endpoint("10.0.0.1", "ready serving")),
+				makeSlice("web", "web-1", endpoint("10.0.0.1", "ready serving terminating")), // publishNotReadyAddresses
+				makeSlice("web", "web-2", endpoint("10.0.0.1", "none")),
 			},
-			want: []string{unnamed + " 10.0.0.1:8080/r/s"},
+			want: []string{unnamed + " 10.0.0.1:8080"},
 		},
 		"a named targetPort may have another number on each pod": {
 			services: []*corev1.Service{makeService("web", ports(corev1.ServicePort{Name: "http", Port: 80}))},
