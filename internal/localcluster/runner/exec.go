@@ -21,98 +21,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/netip"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	utilexec "k8s.io/utils/exec"
 
 	"switchyard.dev/switchyard/internal/localcluster/kubelet"
 	"switchyard.dev/switchyard/internal/netns"
 )
-
-// serveKubelet opens the kubelet API on the node's addresses.
-func (r *Runner) serveKubelet(ctx context.Context, group *errgroup.Group) error {
-	if r.config.ClientCAs == nil {
-		return nil
-	}
-	server := kubelet.New(kubelet.Config{
-		Runtime: r, ServingCert: r.config.ServingCert, ClientCAs: r.config.ClientCAs, Log: r.log,
-	})
-	var listeners []net.Listener
-	err := r.config.Namespace.Do(func() error {
-		for _, ip := range r.config.NodeIPs {
-			listener, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip, kubeletPort)))
-			if err != nil {
-				return fmt.Errorf("opening the kubelet API: %w", err)
-			}
-			listeners = append(listeners, listener)
-		}
-		return nil
-	})
-	if err != nil {
-		for _, listener := range listeners {
-			_ = listener.Close()
-		}
-		return err
-	}
-	for _, listener := range listeners {
-		group.Go(func() error { return server.Serve(ctx, listener) })
-	}
-	return nil
-}
-
-// Pods are the Pods of the node, as last seen.
-func (r *Runner) Pods() []*corev1.Pod {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var pods []*corev1.Pod
-	for _, w := range r.workers {
-		pod, _ := w.latest()
-		pods = append(pods, pod)
-	}
-	return pods
-}
-
-func (r *Runner) worker(namespace, name string) (*worker, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if w := r.byKey[namespace+"_"+name]; w != nil {
-		return w, nil
-	}
-	return nil, kubelet.NotFoundError(fmt.Sprintf("pod %s/%s is not on node %s", namespace, name, r.config.NodeName))
-}
-
-func (w *worker) container(name string) (*container, error) {
-	for _, c := range w.containers {
-		if c.spec.Name == name {
-			return c, nil
-		}
-	}
-	return nil, kubelet.NotFoundError(fmt.Sprintf("container %s is not in the pod", name))
-}
-
-// place is where something is run for a Pod.
-type place struct {
-	ns  *netns.Namespace
-	ips []netip.Addr
-}
-
-func (w *worker) where() (place, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.sandbox == nil {
-		return place{}, errors.New("the pod is not running")
-	}
-	return place{ns: w.sandbox.ns, ips: w.sandbox.ips}, nil
-}
 
 // Exec runs a program of this machine as if it were in the container.
 func (r *Runner) Exec(ctx context.Context, target kubelet.Container, command []string, stdio kubelet.Stdio) error {
@@ -285,128 +205,3 @@ func (c *capped) Write(p []byte) (int, error) {
 }
 
 func (c *capped) Close() error { return nil }
-
-// Attach connects to a program's own input and output, or follows the log of
-// an echo container.
-func (r *Runner) Attach(ctx context.Context, target kubelet.Container, stdio kubelet.Stdio) error {
-	w, err := r.worker(target.Namespace, target.Pod)
-	if err != nil {
-		return err
-	}
-	w.mu.Lock()
-	c, err := w.container(target.Name)
-	var current run
-	if err == nil {
-		current = c.run
-	}
-	w.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	switch current := current.(type) {
-	case *programRun:
-		if current.master != nil {
-			go func() {
-				for size := range stdio.Resize {
-					resizePTY(current.master, size.Width, size.Height)
-				}
-			}()
-		}
-		current.attach(ctx, stdio.In, writer(stdio.Out), writer(stdio.Err), c.spec.StdinOnce)
-		return nil
-	case *echoRun:
-		none := int64(0)
-		return r.Logs(ctx, target, &corev1.PodLogOptions{Follow: true, TailLines: &none}, writer(stdio.Out))
-	}
-	return fmt.Errorf("container %s is not running", target.Name)
-}
-
-// writer keeps a nil pointer from hiding in an interface.
-func writer(w io.WriteCloser) io.Writer {
-	if w == nil {
-		return io.Discard
-	}
-	return w
-}
-
-// Logs writes a container's log.
-func (r *Runner) Logs(ctx context.Context, target kubelet.Container, options *corev1.PodLogOptions, out io.Writer) error {
-	w, err := r.worker(target.Namespace, target.Pod)
-	if err != nil {
-		return err
-	}
-	pod, _ := w.latest()
-	w.mu.Lock()
-	c, err := w.container(target.Name)
-	if err != nil {
-		w.mu.Unlock()
-		return err
-	}
-	attempt, current := c.attempt, c.run
-	waits := c.phase == phaseWaiting
-	w.mu.Unlock()
-	if options.Previous {
-		if attempt == 0 {
-			return kubelet.BadRequestError(fmt.Sprintf("previous terminated container %q in pod %q not found", target.Name, target.Pod))
-		}
-		attempt, current = attempt-1, nil
-	} else if waits {
-		return kubelet.BadRequestError(fmt.Sprintf("container %q in pod %q is waiting to start", target.Name, target.Pod))
-	}
-	running := func() bool {
-		if current == nil {
-			return false
-		}
-		select {
-		case <-current.done():
-			return false
-		default:
-			return true
-		}
-	}
-	return readLog(ctx, logPath(r.config.StateDir, pod, target.Name, attempt), options, out, running)
-}
-
-// PortForward connects the stream to a TCP port inside the Pod: on its
-// loopback, as kubectl promises, or else on its addresses.
-func (r *Runner) PortForward(ctx context.Context, namespace, name string, port int32, stream io.ReadWriteCloser) error {
-	defer func() { _ = stream.Close() }()
-	w, err := r.worker(namespace, name)
-	if err != nil {
-		return err
-	}
-	at, err := w.where()
-	if err != nil {
-		return err
-	}
-	hosts := []string{"127.0.0.1", "::1"}
-	for _, ip := range at.ips {
-		hosts = append(hosts, ip.String())
-	}
-	var errs []error
-	for _, host := range hosts {
-		conn, err := dialIn(ctx, at.ns, "tcp", net.JoinHostPort(host, strconv.Itoa(int(port))))
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		return join(ctx, conn.(*net.TCPConn), stream)
-	}
-	return fmt.Errorf("forwarding port %d to pod %s/%s: %w", port, namespace, name, errs[0])
-}
-
-// join copies both ways until both sides have ended.
-func join(ctx context.Context, conn *net.TCPConn, stream io.ReadWriteCloser) error {
-	defer func() { _ = conn.Close() }()
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	defer stop()
-	go func() {
-		_, _ = io.Copy(conn, stream)
-		_ = conn.CloseWrite()
-	}()
-	_, err := io.Copy(stream, conn)
-	if errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, os.ErrClosed) {
-		return nil
-	}
-	return err
-}
