@@ -32,7 +32,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -112,7 +111,7 @@ func TestStillAtWork(t *testing.T) {
 	write := foreignWrite{time: noon.Add(-time.Hour)}
 	lease := func(acquired, renewed time.Duration) *coordinationv1.Lease {
 		return &coordinationv1.Lease{Spec: coordinationv1.LeaseSpec{
-			LeaseDurationSeconds: ptr.To[int32](15),
+			LeaseDurationSeconds: new(int32(15)),
 			AcquireTime:          &metav1.MicroTime{Time: noon.Add(-acquired)},
 			RenewTime:            &metav1.MicroTime{Time: noon.Add(-renewed)},
 		}}

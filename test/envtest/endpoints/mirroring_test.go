@@ -21,7 +21,6 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	"k8s.io/utils/ptr"
 )
 
 var _ = Describe("Hand-made Endpoints of a Service without a selector", func() {
@@ -134,7 +133,7 @@ var _ = Describe("Hand-made Endpoints of a Service without a selector", func() {
 		Eventually(s.endpoints("db")).Should(Equal(mirrored))
 		slice := s.slices("db")[0]
 		update(ctx, &slice, func(slice *discoveryv1.EndpointSlice) {
-			slice.Endpoints[0].Conditions.Ready = ptr.To(false)
+			slice.Endpoints[0].Conditions.Ready = new(false)
 		})
 		Eventually(s.endpoints("db")).Should(Equal(mirrored))
 		Expect(api.Delete(ctx, &slice)).To(Succeed())

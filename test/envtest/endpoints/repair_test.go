@@ -107,7 +107,7 @@ var _ = Describe("A node", func() {
 		s := newScene(ctx)
 		createNode(ctx, "node-moving", "zone-a")
 		s.service("web", func(spec *corev1.ServiceSpec) {
-			spec.TrafficDistribution = ptr.To(corev1.ServiceTrafficDistributionPreferSameZone)
+			spec.TrafficDistribution = new(corev1.ServiceTrafficDistributionPreferSameZone)
 		})
 		s.pod("web-1", "web", "1", onNode("node-moving"))
 		zone := func() []string {
@@ -129,7 +129,7 @@ var _ = Describe("trafficDistribution", func() {
 	It("gives ready endpoints hints, and takes them back", func(ctx SpecContext) {
 		s := newScene(ctx)
 		s.service("web", func(spec *corev1.ServiceSpec) {
-			spec.TrafficDistribution = ptr.To(corev1.ServiceTrafficDistributionPreferSameNode)
+			spec.TrafficDistribution = new(corev1.ServiceTrafficDistributionPreferSameNode)
 		})
 		s.pod("web-1", "web", "1")
 		s.pod("web-2", "web", "2", onNode("node-b"))

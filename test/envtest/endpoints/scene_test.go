@@ -134,7 +134,7 @@ func namedTarget(name string) func(*corev1.ServiceSpec) {
 func headless(spec *corev1.ServiceSpec)   { spec.ClusterIP = corev1.ClusterIPNone }
 func noSelector(spec *corev1.ServiceSpec) { spec.Selector = nil }
 func dualStack(spec *corev1.ServiceSpec) {
-	spec.IPFamilyPolicy = ptr.To(corev1.IPFamilyPolicyRequireDualStack)
+	spec.IPFamilyPolicy = new(corev1.IPFamilyPolicyRequireDualStack)
 }
 
 // slices lists a Service's slices, those of one controller if named, by name.

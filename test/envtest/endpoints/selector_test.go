@@ -71,10 +71,10 @@ var _ = Describe("A Service with a selector", func() {
 		Expect(slice.ManagedFields).To(HaveEach(HaveField("Manager", "switchyard-endpointslice-controller")))
 		Expect(slice.Endpoints[0]).To(Equal(discoveryv1.Endpoint{
 			Addresses:  []string{"10.1.0.1"},
-			Conditions: discoveryv1.EndpointConditions{Ready: ptr.To(true), Serving: ptr.To(true), Terminating: ptr.To(false)},
+			Conditions: discoveryv1.EndpointConditions{Ready: new(true), Serving: new(true), Terminating: new(false)},
 			TargetRef:  &corev1.ObjectReference{Kind: "Pod", Namespace: s.namespace, Name: "web-1", UID: pod.UID},
-			NodeName:   ptr.To("node-b"),
-			Zone:       ptr.To("zone-b"),
+			NodeName:   new("node-b"),
+			Zone:       new("zone-b"),
 		}))
 		var object *corev1.Endpoints
 		Eventually(func() (err error) { object, err = s.endpointsObject("web"); return err }).Should(Succeed())
@@ -130,7 +130,7 @@ var _ = Describe("A Service with a selector", func() {
 		Eventually(s.endpoints("web")).Should(Equal([]endpoint{{"10.1.0.1", 8080, up}, {"fd00:1::1", 8080, up}}))
 		Eventually(s.addresses("web")).Should(Equal([]endpoint{{"10.1.0.1", 8080, "ready"}}))
 		s.updateService("web", func(service *corev1.Service) {
-			service.Spec.IPFamilyPolicy = ptr.To(corev1.IPFamilyPolicySingleStack)
+			service.Spec.IPFamilyPolicy = new(corev1.IPFamilyPolicySingleStack)
 			service.Spec.IPFamilies = service.Spec.IPFamilies[:1]
 			service.Spec.ClusterIPs = service.Spec.ClusterIPs[:1]
 		})

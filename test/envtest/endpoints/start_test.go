@@ -27,7 +27,6 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"switchyard.dev/switchyard/controllers"
@@ -64,8 +63,8 @@ var _ = Describe("Another endpoint controller", Serial, func() {
 		held := &coordinationv1.Lease{
 			ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceSystem, Name: "kube-controller-manager"},
 			Spec: coordinationv1.LeaseSpec{
-				HolderIdentity:       ptr.To("somebody"),
-				LeaseDurationSeconds: ptr.To[int32](15),
+				HolderIdentity:       new("somebody"),
+				LeaseDurationSeconds: new(int32(15)),
 				AcquireTime:          &metav1.MicroTime{Time: acquired},
 				RenewTime:            &metav1.MicroTime{Time: renewed},
 			},
