@@ -19,6 +19,7 @@ package webhooks
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -96,7 +97,7 @@ func (a *ServiceAllocation) refresh(ctx context.Context, refusals []allocator.Re
 		case len(refusal.Holders) > 0:
 			stale, err = a.lostHolder(ctx, refusal)
 		case refusal.Field.Kind == allocator.ClusterIP:
-			stale, err = a.newServiceCIDR(ctx, refusal)
+			stale, err = a.newServiceCIDR(ctx)
 		}
 		if err != nil || stale {
 			return stale, err
@@ -132,7 +133,7 @@ func (a *ServiceAllocation) reread(ctx context.Context, key types.NamespacedName
 	return true, nil
 }
 
-func (a *ServiceAllocation) newServiceCIDR(ctx context.Context, refusal allocator.Refusal) (bool, error) {
+func (a *ServiceAllocation) newServiceCIDR(ctx context.Context) (bool, error) {
 	var cidrs networkingv1.ServiceCIDRList
 	if err := a.Reader.List(ctx, &cidrs); err != nil {
 		return false, fmt.Errorf("confirming the service CIDRs: %w", err)
@@ -141,13 +142,6 @@ func (a *ServiceAllocation) newServiceCIDR(ctx context.Context, refusal allocato
 	if err := a.Index.ObserveServiceCIDRs(cidrs.Items); err != nil {
 		return false, err
 	}
-	return rangesOf(before) != rangesOf(a.Index.Stats()), nil
-}
-
-func rangesOf(stats []allocator.RangeStats) string {
-	text := ""
-	for _, s := range stats {
-		text += s.Range + " "
-	}
-	return text
+	sameRange := func(a, b allocator.RangeStats) bool { return a.Range == b.Range }
+	return !slices.EqualFunc(before, a.Index.Stats(), sameRange), nil
 }
