@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 )
 
 // claim is a destination that packets can have. Only one ServicePort can own
@@ -41,8 +42,19 @@ func (c claim) String() string {
 	return fmt.Sprintf("%s %s", c.protocol, netip.AddrPortFrom(c.addr, c.port))
 }
 
-// claims is who wants each destination; most have exactly one claimant.
-type claims map[claim][]ServicePortName
+// claims is who wants each destination, who gets it first: the oldest Service,
+// so that a newcomer never takes traffic away from whoever has it. Most have
+// exactly one claimant.
+type claims map[claim][]claimant
+
+type claimant struct {
+	created time.Time
+	name    ServicePortName
+}
+
+func (c claimant) compare(o claimant) int {
+	return cmp.Or(c.created.Compare(o.created), c.name.Compare(o.name))
+}
 
 // claimsOf lists all destinations of port.
 func claimsOf(port ServicePort) []claim {
@@ -66,20 +78,25 @@ func (c claim) compare(o claim) int {
 	return int(c.port) - int(o.port) // the protocol is the same within one ServicePort
 }
 
-// add lets name claim key.
-func (c claims) add(key claim, name ServicePortName) {
-	c[key] = append(c[key], name)
+// add lets who claim key.
+func (c claims) add(key claim, who claimant) {
+	at, _ := slices.BinarySearchFunc(c[key], who, claimant.compare)
+	c[key] = slices.Insert(c[key], at, who)
 }
 
 // remove takes the claim back.
-func (c claims) remove(key claim, name ServicePortName) {
-	left := slices.DeleteFunc(c[key], func(n ServicePortName) bool { return n == name })
-	if len(left) == 0 {
-		delete(c, key)
+func (c claims) remove(key claim, who claimant) {
+	at, held := slices.BinarySearchFunc(c[key], who, claimant.compare)
+	if !held {
 		return
 	}
-	c[key] = left
+	if c[key] = slices.Delete(c[key], at, at+1); len(c[key]) == 0 {
+		delete(c, key)
+	}
 }
+
+// owner is the claimant that gets the destination, of which there is one.
+func (c claims) owner(key claim) ServicePortName { return c[key][0].name }
 
 // contend applies change to the claims of key and makes whoever owned it and
 // whoever owns it now look at it again. The others lost it before and after,
@@ -88,14 +105,14 @@ func (s *Store) contend(key claim, change func()) {
 	crowd := len(s.claims[key])
 	var concerned []ServicePortName
 	if crowd > 0 {
-		concerned = append(concerned, s.owner(key))
+		concerned = append(concerned, s.claims.owner(key))
 	}
 	change()
 	if crowd = max(crowd, len(s.claims[key])); crowd < 2 {
 		return
 	}
 	if len(s.claims[key]) > 0 {
-		concerned = append(concerned, s.owner(key))
+		concerned = append(concerned, s.claims.owner(key))
 	}
 	for _, name := range concerned {
 		s.dirty[name] = struct{}{}
@@ -103,22 +120,11 @@ func (s *Store) contend(key claim, change func()) {
 	}
 }
 
-// owner is the claimant that gets the destination: the one whose Service is
-// oldest, so that a newcomer never takes traffic away from whoever has it.
-func (s *Store) owner(key claim) ServicePortName {
-	return slices.MinFunc(s.claims[key], func(a, b ServicePortName) int {
-		if order := s.created(a).Compare(s.created(b)); order != 0 {
-			return order
-		}
-		return a.Compare(b)
-	})
-}
-
 // resolve takes away from port the destinations that another one owns.
 func (s *Store) resolve(port ServicePort) ServicePort {
 	lost := func(addr netip.Addr, number uint16) bool {
 		key := claim{addr, port.Name.Protocol, number}
-		return len(s.claims[key]) > 1 && s.owner(key) != port.Name
+		return len(s.claims[key]) > 1 && s.claims.owner(key) != port.Name
 	}
 	without := func(addrs []netip.Addr) []netip.Addr {
 		if !slices.ContainsFunc(addrs, func(addr netip.Addr) bool { return lost(addr, port.Port) }) {
@@ -151,13 +157,11 @@ func (s *Store) contest(key claim, name ServicePortName, found *problems) {
 		return
 	}
 	const remedy = "change or delete one of the two"
-	if owner := s.owner(key); owner != name {
+	if owner := s.claims.owner(key); owner != name {
 		found.add("spec", remedy, "%s belongs to the older Service %s/%s and leads there", key, owner.Namespace, owner.Name)
 		return
 	}
-	// One of the others stands for all: a list would grow with their number.
-	other := slices.MinFunc(s.claims[key], func(a, b ServicePortName) int {
-		return cmp.Or(falseFirst(a == name, b == name), a.Compare(b))
-	})
+	// The next in line stands for all: a list would grow with their number.
+	other := s.claims[key][1].name
 	found.add("spec", remedy, "%s is also claimed by the newer Service %s/%s, which gets nothing of it", key, other.Namespace, other.Name)
 }

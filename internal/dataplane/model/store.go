@@ -21,7 +21,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -98,7 +97,7 @@ func (s *Store) claim(svc *service) {
 	for _, port := range svc.ports {
 		s.dirty[port.Name] = struct{}{}
 		for _, key := range claimsOf(port) {
-			s.contend(key, func() { s.claims.add(key, port.Name) })
+			s.contend(key, func() { s.claims.add(key, claimant{svc.created, port.Name}) })
 		}
 	}
 }
@@ -110,7 +109,7 @@ func (s *Store) disclaim(svc *service) {
 	for _, port := range svc.ports {
 		s.dirty[port.Name] = struct{}{}
 		for _, key := range claimsOf(port) {
-			s.contend(key, func() { s.claims.remove(key, port.Name) })
+			s.contend(key, func() { s.claims.remove(key, claimant{svc.created, port.Name}) })
 		}
 	}
 }
@@ -209,8 +208,4 @@ func (s *Store) Endpoints(name ServicePortName, family Family) []Endpoint {
 		return strings.Compare(a.object.Name, b.object.Name)
 	})
 	return merge(sorted, name.Port, name.Protocol, family)
-}
-
-func (s *Store) created(name ServicePortName) time.Time {
-	return s.services[serviceKey{name.Namespace, name.Name}].created
 }
