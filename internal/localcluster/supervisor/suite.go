@@ -136,7 +136,7 @@ func (s *Supervisor) startAgents(ctx, starting context.Context, st *step) error 
 		}))
 	}
 	for _, node := range s.cluster.Nodes {
-		url := fmt.Sprintf("http://%s:%d/healthz", node.IPs()[0], agentHealthPort)
+		url := fmt.Sprintf("http://%s:%d/readyz", node.IPs()[0], agentHealthPort)
 		if err := st.until(starting, healthy(http.DefaultClient, url)); err != nil {
 			return err
 		}
