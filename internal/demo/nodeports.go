@@ -19,6 +19,8 @@ package demo
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -104,9 +106,9 @@ func reachable(nodes []node, s *corev1.Service) []string {
 }
 
 func portList(s *corev1.Service) string {
-	text := ""
+	var ports []string
 	for _, p := range s.Spec.Ports {
-		text += fmt.Sprintf("%d ", p.NodePort)
+		ports = append(ports, strconv.Itoa(int(p.NodePort)))
 	}
-	return text[:len(text)-1]
+	return strings.Join(ports, " ")
 }

@@ -141,11 +141,9 @@ func (s *Server) answerSCTP(port uint16) sctp.Handler {
 }
 
 func (s *Server) goRun(f func()) {
-	s.running.Add(1)
-	go func() {
-		defer s.running.Done()
+	s.running.Go(func() {
 		f()
-	}()
+	})
 }
 
 func (s *Server) log(reply Reply, what string) {

@@ -116,11 +116,15 @@ type streams struct {
 	container Container
 }
 
-func (t streams) ExecInContainer(ctx context.Context, _, _, _ string, command []string, in io.Reader, out, errOut io.WriteCloser, tty bool, resize <-chan remotecommand.TerminalSize, _ time.Duration) error {
+func (t streams) ExecInContainer(ctx context.Context, _, _, _ string, command []string,
+	in io.Reader, out, errOut io.WriteCloser, tty bool, resize <-chan remotecommand.TerminalSize, _ time.Duration,
+) error {
 	return t.runtime.Exec(ctx, t.container, command, Stdio{In: in, Out: out, Err: errOut, TTY: tty, Resize: resize})
 }
 
-func (t streams) AttachContainer(ctx context.Context, _, _, _ string, in io.Reader, out, errOut io.WriteCloser, tty bool, resize <-chan remotecommand.TerminalSize) error {
+func (t streams) AttachContainer(ctx context.Context, _, _, _ string,
+	in io.Reader, out, errOut io.WriteCloser, tty bool, resize <-chan remotecommand.TerminalSize,
+) error {
 	return t.runtime.Attach(ctx, t.container, Stdio{In: in, Out: out, Err: errOut, TTY: tty, Resize: resize})
 }
 

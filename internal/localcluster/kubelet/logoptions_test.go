@@ -38,7 +38,7 @@ func TestLogOptions(t *testing.T) {
 			query: "follow=true&previous=false&timestamps=true&tailLines=0&sinceSeconds=5&limitBytes=9&stream=Stderr&sinceTime=2026-01-02T03:04:05Z",
 			want: &corev1.PodLogOptions{
 				Follow: true, Timestamps: true, TailLines: ptr.To[int64](0), SinceSeconds: ptr.To[int64](5), LimitBytes: ptr.To[int64](9),
-				Stream: ptr.To("Stderr"), SinceTime: &metav1.Time{Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)},
+				Stream: new("Stderr"), SinceTime: &metav1.Time{Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)},
 			},
 		},
 		"a negative tail":    {query: "tailLines=-1", err: `log option tailLines="-1" must be a number of at least 0`},

@@ -21,7 +21,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -122,7 +122,7 @@ func addEnvFrom(source envSource, from corev1.EnvFromSource, own map[string]stri
 	for key := range data {
 		keys = append(keys, key)
 	}
-	sort.Strings(keys)
+	slices.Sort(keys)
 	for _, key := range keys {
 		own[from.Prefix+key] = data[key]
 		b.set(from.Prefix+key, data[key])
@@ -216,7 +216,7 @@ func mapText(values map[string]string) string {
 	for key, value := range values {
 		lines = append(lines, fmt.Sprintf("%s=%q", key, value))
 	}
-	sort.Strings(lines)
+	slices.Sort(lines)
 	return strings.Join(lines, "\n")
 }
 

@@ -27,7 +27,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/utils/ptr"
 )
 
 func service(namespace, name, ip string, ports ...corev1.ServicePort) *corev1.Service {
@@ -171,7 +170,7 @@ func TestEnvironmentOfAContainer(t *testing.T) {
 	container := &corev1.Container{
 		EnvFrom: []corev1.EnvFromSource{
 			{Prefix: "P_", ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "settings"}}},
-			{SecretRef: &corev1.SecretEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "missing"}, Optional: ptr.To(true)}},
+			{SecretRef: &corev1.SecretEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "missing"}, Optional: new(true)}},
 		},
 		Env: []corev1.EnvVar{
 			field("NAME", "metadata.name"), field("IPS", "status.podIPs"), field("IP", "status.podIP"), field("HOST", "status.hostIP"),

@@ -19,7 +19,7 @@ package runner
 import (
 	"fmt"
 	"net"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -51,7 +51,7 @@ func serviceEnv(services []*corev1.Service, namespace string, links bool) []core
 	for name := range visible {
 		names = append(names, name)
 	}
-	sort.Strings(names)
+	slices.Sort(names)
 	var env []corev1.EnvVar
 	for _, name := range names {
 		env = append(env, envOfService(visible[name])...)

@@ -37,7 +37,7 @@ func TestResolvConf(t *testing.T) {
 	cluster := "search ns.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n"
 	config := &corev1.PodDNSConfig{
 		Nameservers: []string{"192.0.2.53"}, Searches: []string{"svc.cluster.local", "example.org"},
-		Options: []corev1.PodDNSConfigOption{{Name: "ndots", Value: ptr.To("2")}, {Name: "edns0"}},
+		Options: []corev1.PodDNSConfigOption{{Name: "ndots", Value: new("2")}, {Name: "edns0"}},
 	}
 	for name, tc := range map[string]struct {
 		spec corev1.PodSpec
@@ -163,7 +163,7 @@ func TestLogsAreReadAsAsked(t *testing.T) {
 		"all":          {corev1.PodLogOptions{}, "one\ntwo\noops\nthr\n"},
 		"the last":     {corev1.PodLogOptions{TailLines: ptr.To[int64](2)}, "oops\nthr\n"},
 		"none":         {corev1.PodLogOptions{TailLines: ptr.To[int64](0)}, ""},
-		"a stream":     {corev1.PodLogOptions{Stream: ptr.To("Stderr")}, "oops\n"},
+		"a stream":     {corev1.PodLogOptions{Stream: new("Stderr")}, "oops\n"},
 		"some bytes":   {corev1.PodLogOptions{LimitBytes: ptr.To[int64](6)}, "one\ntw"},
 		"the newest":   {corev1.PodLogOptions{SinceSeconds: ptr.To[int64](3600)}, "one\ntwo\noops\nthr\n"},
 		"the future's": {corev1.PodLogOptions{SinceSeconds: ptr.To[int64](-3600)}, ""},

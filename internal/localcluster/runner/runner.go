@@ -19,6 +19,7 @@ package runner
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -221,9 +222,7 @@ func (r *Runner) secretReader(ctx context.Context, namespace string) func(string
 
 func merged(text map[string]string, binary map[string][]byte) map[string]string {
 	all := make(map[string]string, len(text)+len(binary))
-	for key, value := range text {
-		all[key] = value
-	}
+	maps.Copy(all, text)
 	for key, value := range binary {
 		all[key] = string(value)
 	}

@@ -19,6 +19,7 @@ package runner
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -149,16 +150,7 @@ func unreadyContainers(o observed) []string {
 	return names
 }
 
-func list(names []string) string {
-	text := "["
-	for i, name := range names {
-		if i > 0 {
-			text += " "
-		}
-		text += name
-	}
-	return text + "]"
-}
+func list(names []string) string { return "[" + strings.Join(names, " ") + "]" }
 
 // unmetGate is a readiness gate whose condition, set by someone else, is not
 // true.

@@ -19,6 +19,7 @@ package runner
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -171,7 +172,7 @@ func (w *worker) advance(ctx context.Context, pod *corev1.Pod) time.Duration {
 		sandbox, err := w.r.newSandbox(pod)
 		if err != nil {
 			w.r.event(pod, corev1.EventTypeWarning, "FailedCreatePodSandBox", err.Error())
-			w.publish(ctx, pod, observed{})
+			_ = w.publish(ctx, pod, observed{}) // tried again with the sandbox
 			return retryInterval
 		}
 		w.sandbox = sandbox
@@ -179,7 +180,7 @@ func (w *worker) advance(ctx context.Context, pod *corev1.Pod) time.Duration {
 	p := planContainers(w.views(), time.Now())
 	for len(p.start) > 0 {
 		if wait := w.startAll(ctx, pod, p.start); wait > 0 {
-			w.publish(ctx, pod, observed{plan: p})
+			_ = w.publish(ctx, pod, observed{plan: p}) // tried again after the wait
 			return wait
 		}
 		p = planContainers(w.views(), time.Now())
@@ -296,10 +297,5 @@ func (w *worker) refresh(ctx context.Context, pod *corev1.Pod) error {
 }
 
 func (p plan) waits(i int) bool {
-	for _, j := range p.waiting {
-		if i == j {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(p.waiting, i)
 }
