@@ -19,6 +19,8 @@ package agent
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"testing"
 	"testing/synctest"
@@ -29,6 +31,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"switchyard.dev/switchyard/internal/dataplane/conntrack"
+	"switchyard.dev/switchyard/internal/dataplane/health"
 	"switchyard.dev/switchyard/internal/dataplane/model"
 )
 
@@ -129,6 +132,13 @@ func TestAKernelThatRefusesForLongMakesTheNodeUnhealthy(t *testing.T) {
 		if w.State.Ready() {
 			t.Error("ready though IPv4 was never programmed")
 		}
+		for _, path := range []string{"/healthz", "/livez"} {
+			answer := httptest.NewRecorder()
+			health.Mux(w.State, w.Metrics).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, path, nil))
+			if answer.Code != http.StatusServiceUnavailable {
+				t.Errorf("%s answers %d after an hour", path, answer.Code)
+			}
+		}
 	})
 }
 
@@ -167,6 +177,28 @@ func TestStaleFlowsAreDeletedAfterTheRulesAreWritten(t *testing.T) {
 			t.Errorf("stale (-want +got):\n%s", diff)
 		}
 		expect(t, "calls", w.v4.takeCalls(), []string{"full 1", "apply +1 -0"})
+	})
+}
+
+func TestFlowsThatCouldNotBeDeletedAreJudgedByTheEndpointsOfNow(t *testing.T) {
+	inWorld(t, func(ctx context.Context, w world) {
+		w.setService(ctx, makeService("dns", "10.96.0.1", 53, udp))
+		w.setSlice(ctx, nil, makeSlice("dns", 5353, udp, "10.0.0.1", "10.0.0.2", "10.0.0.3"))
+		w.begin(ctx)
+		synctest.Wait()
+		w.cleaner.take()
+		w.cleaner.refuse = 2
+		w.setSlice(ctx, nil, makeSlice("dns", 5353, udp, "10.0.0.2", "10.0.0.3"))
+		synctest.Wait()
+		w.setSlice(ctx, nil, makeSlice("dns", 5353, udp, "10.0.0.3"))
+		time.Sleep(time.Second) // over the pauses after the refusals
+		stale := w.cleaner.take()
+		if len(stale) != 2 {
+			t.Errorf("%d destinations cleaned, want each of 2 once: %v", len(stale), stale)
+		}
+		for _, s := range stale {
+			expect(t, fmt.Sprint("flows that stay of those to ", s.Addrs), []string{fmt.Sprint(s.Allowed)}, []string{"[10.0.0.3:5353]"})
+		}
 	})
 }
 

@@ -20,6 +20,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -57,8 +58,9 @@ type lane struct {
 	held map[model.ServicePortName]policy.Decision
 	// endpoints counts those in held.
 	endpoints int
-	// uncleaned are stale flows that could not be deleted yet. One that finds
-	// its endpoint again meanwhile is deleted all the same and starts anew.
+	// uncleaned are stale flows that could not be deleted yet, at most one entry
+	// for each destination. A flow that finds its endpoint again meanwhile is
+	// deleted all the same and starts anew.
 	uncleaned []policy.Stale
 }
 
@@ -109,8 +111,23 @@ func (l *lane) sync(ctx context.Context) error {
 		return err
 	}
 	l.state.Updated(l.family)
-	l.uncleaned = append(l.uncleaned, change...)
+	l.uncleaned = supersede(l.uncleaned, change)
 	return l.clean(ctx)
+}
+
+// supersede drops from pending what is about a destination of newer, too: of
+// one destination, only the endpoints of now may keep their flows.
+func supersede(pending, newer []policy.Stale) []policy.Stale {
+	type destination struct {
+		protocol model.Protocol
+		dst      netip.AddrPort
+	}
+	renewed := make(map[destination]bool, len(newer))
+	for _, s := range newer {
+		renewed[destination{s.Protocol, s.Dst}] = true
+	}
+	pending = slices.DeleteFunc(pending, func(s policy.Stale) bool { return renewed[destination{s.Protocol, s.Dst}] })
+	return append(pending, newer...)
 }
 
 // write brings the table to what is wanted and says which flows that makes
