@@ -52,25 +52,26 @@ func (v *Validation) answer(ctx context.Context, kind schema.GroupKind, object c
 	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
 	defer cancel()
 	verdict, err := validate(ctx)
-	if err != nil {
-		return v.unjudged(ctx, kind, err)
-	}
-	if len(verdict.Errors) > 0 {
+	switch {
+	case len(verdict.Errors) > 0:
+		// One broken rule is enough, whatever another would have said.
 		return verdict.Warnings, apierrors.NewInvalid(kind, nameOf(object), verdict.Errors)
+	case err != nil:
+		return v.unjudged(ctx, kind, verdict.Warnings, err)
 	}
 	return verdict.Warnings, nil
 }
 
 // unjudged decides when a rule could not be read up on. The webhook's own
 // failurePolicy does not apply, because we did answer.
-func (v *Validation) unjudged(ctx context.Context, kind schema.GroupKind, err error) (admission.Warnings, error) {
+func (v *Validation) unjudged(ctx context.Context, kind schema.GroupKind, warnings []string, err error) (admission.Warnings, error) {
 	unjudgedCounter.WithLabelValues(kind.Kind).Inc()
 	if v.FailClosed {
-		return nil, apierrors.NewServiceUnavailable(fmt.Sprintf(
+		return warnings, apierrors.NewServiceUnavailable(fmt.Sprintf(
 			"%v; this namespace is labelled %s=%s, so what can not be judged is refused: try again", err, EnforceLabel, EnforceValue))
 	}
 	ctrl.LoggerFrom(ctx).Error(err, "Passed a change without judging it")
-	return admission.Warnings{fmt.Sprintf("switchyard let this pass unjudged: %v", err)}, nil
+	return append(warnings, fmt.Sprintf("switchyard let this pass unjudged: %v", err)), nil
 }
 
 // The label of a namespace whose Services and endpoints are refused while no

@@ -17,6 +17,7 @@ limitations under the License.
 package webhooks
 
 import (
+	"context"
 	"net/netip"
 	"strings"
 	"testing"
@@ -89,6 +90,26 @@ func TestWhatCanNotBeJudgedPassesUnlessAskedOtherwise(t *testing.T) {
 	closed := &ServiceValidator{Validation{World: &memory{broken: true}, FailClosed: true}}
 	if _, err = closed.ValidateCreate(t.Context(), service("web", external("192.0.2.1"))); !apierrors.IsServiceUnavailable(err) {
 		t.Errorf("closed: got %v, want ServiceUnavailable", err)
+	}
+}
+
+// half is a world that can not say where the API server is.
+type half struct{ *memory }
+
+func (half) APIServers(context.Context) ([]netip.AddrPort, error) { return nil, errBroken }
+
+func TestABrokenRuleRefusesWhateverElseCanNotBeJudged(t *testing.T) {
+	holder := service("holder", external("192.0.2.1"))
+	for name, asked := range map[string]*corev1.Service{
+		"by another rule":           service("web", external("192.0.2.1")),
+		"by the rest of this rule":  service("web", external("10.96.0.1", "192.0.2.2")),
+		"by both, before and after": service("web", external("192.0.2.2", "192.0.2.1")),
+	} {
+		world := half{&memory{services: []*corev1.Service{holder}, cidrs: reserved.cidrs}}
+		v := &ServiceValidator{Validation{World: world}}
+		if _, err := v.ValidateCreate(t.Context(), asked); !apierrors.IsInvalid(err) {
+			t.Errorf("%s: got %v, want Invalid", name, err)
+		}
 	}
 }
 

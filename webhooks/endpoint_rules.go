@@ -127,7 +127,7 @@ func checkEndpointIsService(ctx context.Context, world World, before, after []Ba
 			detail, err = servedByProxy(ctx, world, b, hadPort)
 		}
 		if err != nil {
-			return nil, err
+			return found, err
 		}
 		if detail == "" {
 			continue

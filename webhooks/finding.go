@@ -56,17 +56,18 @@ func (v *Verdict) add(rule Rule, severity Severity, findings []Finding) {
 // live reads that a hostile object of a thousand addresses can cause.
 const maxFindings = 10
 
-// judge runs one rule, unless it is off.
+// judge runs one rule, unless it is off. What a rule has found counts even when
+// it could not look at everything.
 func judge(v *Verdict, rule Rule, severities Severities, check func() ([]Finding, error)) error {
 	severity := severities.Of(rule)
 	if severity == Off {
 		return nil
 	}
 	findings, err := check()
+	v.add(rule, severity, findings)
+	countFindings(rule, severity, findings)
 	if err != nil {
 		return fmt.Errorf("rule %s (%s): %w", rule.ID, rule.Name, err)
 	}
-	v.add(rule, severity, findings)
-	countFindings(rule, severity, findings)
 	return nil
 }

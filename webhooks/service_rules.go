@@ -18,6 +18,7 @@ package webhooks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -44,19 +45,17 @@ func serviceRules() []serviceRule {
 	}
 }
 
-// ValidateService judges one change of a Service. The error says that a rule
-// could not be judged, not that it was broken.
+// ValidateService judges one change of a Service. The error says which rules
+// could not be judged, not that one was broken; the verdict is that of the others.
 func ValidateService(ctx context.Context, world World, severities Severities, change ServiceChange) (Verdict, error) {
 	var verdict Verdict
+	var errs []error
 	for _, rule := range serviceRules() {
-		err := judge(&verdict, rule.Rule, severities, func() ([]Finding, error) {
+		errs = append(errs, judge(&verdict, rule.Rule, severities, func() ([]Finding, error) {
 			return rule.check(ctx, world, change)
-		})
-		if err != nil {
-			return Verdict{}, err
-		}
+		}))
 	}
-	return verdict, nil
+	return verdict, errors.Join(errs...)
 }
 
 // checkExternalIPInUse is X1. Two Services that serve one external IP and port
@@ -91,7 +90,7 @@ func frontendsInUse(ctx context.Context, world World, change ServiceChange, vips
 			}
 			holders, err := world.ServicesByFrontend(ctx, frontend)
 			if err != nil {
-				return nil, err
+				return found, err
 			}
 			for _, holder := range change.others(holders) {
 				found = append(found, Finding{Path: v.path, Value: v.text, Detail: fmt.Sprintf(
@@ -121,7 +120,7 @@ func checkAddressReserved(ctx context.Context, world World, change ServiceChange
 			detail, err = apiServerPort(ctx, world, change, v.addr)
 		}
 		if err != nil {
-			return nil, err
+			return found, err
 		}
 		if detail != "" && len(found) < maxFindings {
 			found = append(found, Finding{Path: v.path, Value: v.text,
