@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -109,6 +110,8 @@ func checkAddressReserved(ctx context.Context, world World, change ServiceChange
 	for _, v := range outsideVIPs(change.Old) {
 		had[v.addr] = true
 	}
+	// One live read answers for every address and port of the Service.
+	servers := sync.OnceValues(func() ([]netip.AddrPort, error) { return world.APIServers(ctx) })
 	var found []Finding
 	for _, v := range outsideVIPs(change.New) {
 		var detail string
@@ -117,7 +120,7 @@ func checkAddressReserved(ctx context.Context, world World, change ServiceChange
 			detail, err = reservedFor(ctx, world, v.addr)
 		}
 		if err == nil && detail == "" {
-			detail, err = apiServerPort(ctx, world, change, v.addr)
+			detail, err = apiServerPort(servers, change, v.addr)
 		}
 		if err != nil {
 			return found, err
@@ -159,17 +162,17 @@ func reservedFor(ctx context.Context, world World, addr netip.Addr) (string, err
 // apiServerPort compares address and port, not the address alone: on a small
 // cluster a node's own address is a usual external IP, and the API server's
 // node is one of them.
-func apiServerPort(ctx context.Context, world World, change ServiceChange, addr netip.Addr) (string, error) {
+func apiServerPort(servers func() ([]netip.AddrPort, error), change ServiceChange, addr netip.Addr) (string, error) {
 	held := heldFrontends(change.Old)
 	for _, frontend := range frontendsAt(change.New, addr) {
 		if held[frontend] || frontend.Protocol != corev1.ProtocolTCP {
 			continue
 		}
-		servers, err := world.APIServers(ctx)
+		known, err := servers()
 		if err != nil {
 			return "", err
 		}
-		if slices.Contains(servers, netip.AddrPortFrom(addr, uint16(frontend.Port))) {
+		if slices.Contains(known, netip.AddrPortFrom(addr, uint16(frontend.Port))) {
 			return fmt.Sprintf("the Kubernetes API server answers at port %d of this address", frontend.Port), nil
 		}
 	}

@@ -17,6 +17,7 @@ limitations under the License.
 package webhooks
 
 import (
+	"context"
 	"net/netip"
 	"strings"
 	"testing"
@@ -136,6 +137,38 @@ func TestServiceRulesAboutAddresses(t *testing.T) {
 			}
 			expectVerdict(t, got, tc.want)
 		})
+	}
+}
+
+// counted counts the reads that go to the API server each time.
+type counted struct {
+	*memory
+	reads int
+}
+
+func (c *counted) APIServers(ctx context.Context) ([]netip.AddrPort, error) {
+	c.reads++
+	return c.memory.APIServers(ctx)
+}
+
+func TestTheAPIServersAreReadOncePerChangeAndOnlyIfNeeded(t *testing.T) {
+	twoPorts := func(svc *corev1.Service) {
+		svc.Spec.Ports = append(svc.Spec.Ports, corev1.ServicePort{Port: 81, Protocol: corev1.ProtocolTCP})
+	}
+	for name, tc := range map[string]struct {
+		svc  *corev1.Service
+		want int
+	}{
+		"many addresses and ports": {service("web", external("192.0.2.1", "192.0.2.2", "192.0.2.3"), twoPorts), 1},
+		"no address":               {service("web", twoPorts), 0},
+	} {
+		world := &counted{memory: &memory{}}
+		if _, err := ValidateService(t.Context(), world, nil, ServiceChange{New: tc.svc}); err != nil {
+			t.Fatal(err)
+		}
+		if world.reads != tc.want {
+			t.Errorf("%s: %d reads, want %d", name, world.reads, tc.want)
+		}
 	}
 }
 
