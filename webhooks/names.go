@@ -22,6 +22,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
@@ -41,21 +42,32 @@ var _ Namer = ReaderNames{}
 // NameOf implements Namer for the requester in the context.
 func (n ReaderNames) NameOf(ctx context.Context, svc *corev1.Service) string {
 	request, err := admission.RequestFromContext(ctx)
-	if err != nil || !n.mayRead(ctx, request.UserInfo, svc) {
-		if err == nil && svc.Namespace == request.Namespace {
-			return "another Service of this namespace"
-		}
-		return "a Service of another namespace"
+	if err != nil {
+		return nameWithheld
 	}
-	return "Service " + client.ObjectKeyFromObject(svc).String()
+	return n.nameFor(ctx, request, client.ObjectKeyFromObject(svc))
+}
+
+// nameWithheld is said where nothing may be.
+const nameWithheld = "a Service of another namespace"
+
+// nameFor is NameOf for a requester who is known.
+func (n ReaderNames) nameFor(ctx context.Context, request admission.Request, service types.NamespacedName) string {
+	switch {
+	case n.mayRead(ctx, request.UserInfo, service):
+		return "Service " + service.String()
+	case service.Namespace == request.Namespace:
+		return "another Service of this namespace"
+	}
+	return nameWithheld
 }
 
 // mayRead asks the API server. No answer counts as no.
-func (n ReaderNames) mayRead(ctx context.Context, user authenticationv1.UserInfo, svc *corev1.Service) bool {
+func (n ReaderNames) mayRead(ctx context.Context, user authenticationv1.UserInfo, service types.NamespacedName) bool {
 	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
 		User: user.Username, UID: user.UID, Groups: user.Groups, Extra: map[string]authorizationv1.ExtraValue{},
 		ResourceAttributes: &authorizationv1.ResourceAttributes{
-			Verb: "get", Version: "v1", Resource: "services", Namespace: svc.Namespace, Name: svc.Name,
+			Verb: "get", Version: "v1", Resource: "services", Namespace: service.Namespace, Name: service.Name,
 		},
 	}}
 	for key, values := range user.Extra {

@@ -22,10 +22,8 @@ import (
 	"fmt"
 
 	admissionv1 "k8s.io/api/admission/v1"
-	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
@@ -83,58 +81,27 @@ func patchOf(plan allocator.Plan) []jsonPatch {
 // deny answers as the API server's own validation does, field by field: kubectl
 // prints `The Service "web" is invalid: spec.ports[0].nodePort: Invalid value:
 // 30080: held by Service default/db; free: 30086-30100, ...`.
-func (a *ServiceAllocation) deny(ctx context.Context, request allocationRequest, refusals []allocator.Refusal) (admission.Response, error) {
+func (a *ServiceAllocation) deny(ctx context.Context, request allocationRequest, refusals []allocator.Refusal) admission.Response {
 	var errs field.ErrorList
 	for _, refusal := range refusals {
-		fieldError, err := a.explain(ctx, request, refusal)
-		if err != nil {
-			return admission.Response{}, err
-		}
-		errs = append(errs, fieldError)
+		errs = append(errs, a.explain(ctx, request, refusal))
 		countRefusal(refusal)
 	}
 	countAllocation(outcomeDenied)
 	kind := corev1.SchemeGroupVersion.WithKind("Service").GroupKind()
-	return denied(apierrors.NewInvalid(kind, nameOf(request.new), errs)), nil
+	return denied(apierrors.NewInvalid(kind, nameOf(request.new), errs))
 }
 
-func (a *ServiceAllocation) explain(ctx context.Context, request allocationRequest, refusal allocator.Refusal) (*field.Error, error) {
+func (a *ServiceAllocation) explain(ctx context.Context, request allocationRequest, refusal allocator.Refusal) *field.Error {
 	path := pathOf(refusal.Field)
 	switch {
 	case refusal.Full != "":
-		return field.Forbidden(path, "no number is free in "+refusal.Full), nil
+		return field.Forbidden(path, "no number is free in "+refusal.Full)
 	case refusal.Range != "":
-		return field.Invalid(path, valueOf(refusal.Number), "not in "+refusal.Range), nil
+		return field.Invalid(path, valueOf(refusal.Number), "not in "+refusal.Range)
 	}
-	name, err := a.nameFor(ctx, request, refusal.Holders[0].Service)
-	if err != nil {
-		return nil, err
-	}
-	return field.Invalid(path, valueOf(refusal.Number), fmt.Sprintf("held by %s; %s", name, refusal.Free)), nil
-}
-
-// nameFor names the holder to those who may read it, and to nobody else.
-func (a *ServiceAllocation) nameFor(ctx context.Context, request allocationRequest, holder types.NamespacedName) (string, error) {
-	user := request.UserInfo
-	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
-		User: user.Username, Groups: user.Groups, UID: user.UID, Extra: map[string]authorizationv1.ExtraValue{},
-		ResourceAttributes: &authorizationv1.ResourceAttributes{
-			Verb: "get", Version: "v1", Resource: "services", Namespace: holder.Namespace, Name: holder.Name,
-		},
-	}}
-	for key, value := range user.Extra {
-		review.Spec.Extra[key] = authorizationv1.ExtraValue(value)
-	}
-	if err := a.Client.Create(ctx, review); err != nil {
-		return "", fmt.Errorf("asking whether %s may read Service %s: %w", user.Username, holder, err)
-	}
-	switch {
-	case review.Status.Allowed:
-		return "Service " + holder.String(), nil
-	case holder.Namespace == request.new.Namespace:
-		return "another Service", nil
-	}
-	return "a Service in another namespace", nil
+	name := ReaderNames{Reviews: a.Client}.nameFor(ctx, request.Request, refusal.Holders[0].Service)
+	return field.Invalid(path, valueOf(refusal.Number), fmt.Sprintf("held by %s; %s", name, refusal.Free))
 }
 
 func pathOf(f allocator.Field) *field.Path {

@@ -59,8 +59,7 @@ func (a *ServiceAllocation) carryOut(ctx context.Context, request allocationRequ
 		if err != nil || stale {
 			return admission.Response{}, false, err
 		}
-		response, err := a.deny(ctx, request, plan.Refusals)
-		return response, true, err
+		return a.deny(ctx, request, plan.Refusals), true, nil
 	case !request.dryRun:
 		lost, err := a.claim(ctx, request, plan.Assignments)
 		if err != nil || lost {

@@ -55,6 +55,9 @@ func newAllocationWorld(objects ...client.Object) *allocationWorld {
 	w.client = fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithObjects(objects...).WithInterceptorFuncs(interceptor.Funcs{
 		Create: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
 			if review, ok := object.(*authorizationv1.SubjectAccessReview); ok {
+				if review.Spec.User == "unknown" {
+					return errors.New("the authorizer is away")
+				}
 				review.Status.Allowed = review.Spec.User == "admin"
 				return nil
 			}
@@ -187,9 +190,10 @@ func TestTheHolderIsNamedToWhoMayReadIt(t *testing.T) {
 	for name, tc := range map[string]struct {
 		user, namespace, want string
 	}{
-		"an administrator": {"admin", "team", "spec.ports[0].nodePort: Invalid value: 30000: held by Service secret/db; free: 30001"},
-		"a tenant":         {"bob", "team", "spec.ports[0].nodePort: Invalid value: 30000: held by a Service in another namespace; free: 30001"},
-		"a blind writer":   {"bob", "secret", "spec.ports[0].nodePort: Invalid value: 30000: held by another Service; free: 30001"},
+		"an administrator":                     {"admin", "team", "spec.ports[0].nodePort: Invalid value: 30000: held by Service secret/db; free: 30001"},
+		"a tenant":                             {"bob", "team", "spec.ports[0].nodePort: Invalid value: 30000: held by a Service of another namespace; free: 30001"},
+		"somebody of whom it can not be asked": {"unknown", "team", "spec.ports[0].nodePort: Invalid value: 30000: held by a Service of another namespace; free: 30001"},
+		"a blind writer":                       {"bob", "secret", "spec.ports[0].nodePort: Invalid value: 30000: held by another Service of this namespace; free: 30001"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := world.replica(t, allocator.Advisory, twoPorts)

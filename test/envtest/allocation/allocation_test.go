@@ -92,7 +92,7 @@ func behaviour(mode allocator.Mode) {
 		theirs.Namespace = "team-b"
 		err := tenant(ctx, "bob", "team-b").Create(ctx, theirs)
 		Expect(err).To(MatchError(And(
-			ContainSubstring("30003: held by a Service in another namespace; free: 30004-30019"),
+			ContainSubstring("30003: held by a Service of another namespace; free: 30004-30019"),
 			Not(ContainSubstring("secret")), Not(ContainSubstring("team-a")))))
 	})
 
