@@ -24,6 +24,8 @@ import (
 
 	"switchyard.dev/switchyard/internal/dataplane/conntrack"
 	"switchyard.dev/switchyard/internal/dataplane/model"
+	"switchyard.dev/switchyard/internal/dataplane/nft"
+	"switchyard.dev/switchyard/internal/dataplane/policy"
 	"switchyard.dev/switchyard/internal/netns"
 )
 
@@ -137,6 +139,48 @@ func TestAFlowFromBeforeItsServiceIsTranslatedOnceItExists(t *testing.T) {
 		}
 		expect(w.T, flow, "a")
 	})
+}
+
+func TestAFlowFromBeforeItsServiceIsTranslatedAlsoWhenTheChangeFailedHalfway(t *testing.T) {
+	eachFamily(t, func(w *world) {
+		w.in(w.node, func() (err error) {
+			w.table, err = nft.Open(w.family, nft.Options{ElementsPerTransaction: 1})
+			return err
+		})
+		defer func() { _ = w.table.Close() }()
+		service := w.service(model.UDP, w.serve(w.a, "a", w.podIP(podA)))
+		vip := netip.AddrPortFrom(w.clusterIP(), 80)
+		for step := 0; ; step++ {
+			w.program()
+			flow, err := dial(w.client, "udp", vip)
+			if err != nil {
+				w.Fatal(err)
+			}
+			if _, err := flow.Write([]byte("too early\n")); err != nil {
+				w.Fatal(err)
+			}
+			_, failed := w.table.Apply(&failing{Context: context.Background(), after: step}, []policy.Decision{service}, nil)
+			w.program(service)
+			expect(w.T, flow, "a")
+			_ = flow.Close()
+			if failed == nil {
+				return
+			}
+		}
+	})
+}
+
+// failing is a context that ends when it was asked so many times.
+type failing struct {
+	context.Context
+	after int
+}
+
+func (f *failing) Err() error {
+	if f.after--; f.after < 0 {
+		return context.Canceled
+	}
+	return nil
 }
 
 func (w *world) clean(stale ...conntrack.Stale) int {

@@ -21,6 +21,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -73,6 +75,9 @@ type Table struct {
 	cleaner *conntrack.Cleaner
 	planner ruleset.Planner
 	synced  bool
+	// untranslated are frontends that appeared and whose earlier conntrack
+	// entries are not known to be deleted yet.
+	untranslated map[conntrack.Destination]struct{}
 }
 
 // Open connects to the kernel and makes sure that it can do what the ruleset
@@ -84,7 +89,10 @@ func Open(family model.Family, opts Options) (*Table, error) {
 	if opts.ElementsPerTransaction <= 0 {
 		opts.ElementsPerTransaction = 8192
 	}
-	t := &Table{schema: ruleset.NewSchema(family), limit: opts.ElementsPerTransaction}
+	t := &Table{
+		schema: ruleset.NewSchema(family), limit: opts.ElementsPerTransaction,
+		untranslated: map[conntrack.Destination]struct{}{},
+	}
 	var err error
 	if t.conn, err = nfnl.Dial(); err != nil {
 		return nil, fmt.Errorf("nftables: %w", err)
@@ -181,6 +189,7 @@ func (t *Table) sync(ctx context.Context, node policy.Node, desired []policy.Dec
 // transaction, so that no packet sees the table half full.
 func (t *Table) recreate(ctx context.Context, exists bool, node policy.Node, desired []policy.Decision) (Result, error) {
 	plan := t.planner.Sync(node, desired, nil)
+	t.note(plan.Appeared)
 	w := newWriter(t.schema)
 	if exists {
 		w.removeTable()
@@ -200,9 +209,18 @@ func (t *Table) recreate(ctx context.Context, exists bool, node policy.Node, des
 	return result, err
 }
 
+// note remembers frontends before they are committed: should the commit or what
+// follows fail half-way, the next full sync finds nothing that appears.
+func (t *Table) note(appeared []ruleset.Frontend) {
+	for _, f := range appeared {
+		t.untranslated[conntrack.Destination(f)] = struct{}{}
+	}
+}
+
 // carryOut commits a plan in as many transactions as it takes.
 func (t *Table) carryOut(ctx context.Context, plan ruleset.Plan) (Result, error) {
 	t.synced = false
+	t.note(plan.Appeared)
 	var result Result
 	for edits := plan.Edits; len(edits) > 0; {
 		if err := ctx.Err(); err != nil {
@@ -218,7 +236,10 @@ func (t *Table) carryOut(ctx context.Context, plan ruleset.Plan) (Result, error)
 	}
 	t.synced = true
 	var err error
-	result.Untranslated, err = t.cleaner.CleanUntranslated(ctx, destinations(plan.Appeared))
+	result.Untranslated, err = t.cleaner.CleanUntranslated(ctx, slices.Collect(maps.Keys(t.untranslated)))
+	if err == nil {
+		clear(t.untranslated)
+	}
 	return result, err
 }
 
@@ -231,14 +252,6 @@ func (t *Table) transaction(edits []ruleset.Edit) (*writer, []ruleset.Edit) {
 			return w, edits[:n]
 		}
 	}
-}
-
-func destinations(frontends []ruleset.Frontend) []conntrack.Destination {
-	list := make([]conntrack.Destination, len(frontends))
-	for i, f := range frontends {
-		list[i] = conntrack.Destination(f)
-	}
-	return list
 }
 
 func (r *Result) count(edits []ruleset.Edit) {
