@@ -63,15 +63,17 @@ func (v *Validation) answer(ctx context.Context, kind schema.GroupKind, object c
 }
 
 // unjudged decides when a rule could not be read up on. The webhook's own
-// failurePolicy does not apply, because we did answer.
+// failurePolicy does not apply, because we did answer. The error is for the log:
+// it may name a Service that the requester may not read.
 func (v *Validation) unjudged(ctx context.Context, kind schema.GroupKind, warnings []string, err error) (admission.Warnings, error) {
 	unjudgedCounter.WithLabelValues(kind.Kind).Inc()
+	ctrl.LoggerFrom(ctx).Error(err, "Could not judge a change", "refused", v.FailClosed)
 	if v.FailClosed {
 		return warnings, apierrors.NewServiceUnavailable(fmt.Sprintf(
-			"%v; this namespace is labelled %s=%s, so what can not be judged is refused: try again", err, EnforceLabel, EnforceValue))
+			"switchyard could not judge this, and this namespace is labelled %s=%s, so it is refused: try again, the manager's log says why",
+			EnforceLabel, EnforceValue))
 	}
-	ctrl.LoggerFrom(ctx).Error(err, "Passed a change without judging it")
-	return append(warnings, fmt.Sprintf("switchyard let this pass unjudged: %v", err)), nil
+	return append(warnings, "switchyard let this pass unjudged; the manager's log says why"), nil
 }
 
 // The label of a namespace whose Services and endpoints are refused while no

@@ -18,6 +18,7 @@ package webhooks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -115,7 +116,7 @@ func (a *ServiceAllocation) Handle(ctx context.Context, raw admission.Request) a
 		return admission.Allowed("")
 	}
 	if !a.Index.Ready() {
-		return a.pass(ctx, fmt.Errorf("the index of Services is still being built"))
+		return a.pass(ctx, errIndexNotReady)
 	}
 	ctx, cancel := context.WithTimeout(ctx, allocationTimeout)
 	defer cancel()
@@ -126,11 +127,14 @@ func (a *ServiceAllocation) Handle(ctx context.Context, raw admission.Request) a
 	return response
 }
 
-// pass lets the API server allocate.
+var errIndexNotReady = errors.New("the index of Services is still being built")
+
+// pass lets the API server allocate. The reason is for the log: it may name a
+// Service that the requester may not read.
 func (a *ServiceAllocation) pass(ctx context.Context, reason error) admission.Response {
 	countAllocation(outcomeUnjudged)
 	ctrl.LoggerFrom(ctx).Error(reason, "Left the numbers of a Service to the API server")
-	return admission.Allowed("").WithWarnings(fmt.Sprintf("switchyard left the allocation to the API server: %v", reason))
+	return admission.Allowed("").WithWarnings("switchyard left the allocation to the API server; the manager's log says why")
 }
 
 func readAllocationRequest(raw admission.Request) (allocationRequest, error) {

@@ -271,6 +271,10 @@ func TestWhatCanNotBeDecidedPassesUntouched(t *testing.T) {
 			response := a.Handle(context.Background(), create(t, service, "admin"))
 			if !response.Allowed || response.Patch != nil || len(response.Warnings) != 1 {
 				t.Errorf("response is %+v, want it allowed with a warning", response)
+				return
+			}
+			if strings.Contains(response.Warnings[0], holder.Name) {
+				t.Errorf("the warning names the holder: %s", response.Warnings[0])
 			}
 			if diff := cmp.Diff(before, a.Index.Stats()); diff != "" {
 				t.Errorf("numbers leaked (-before +after):\n%s", diff)
