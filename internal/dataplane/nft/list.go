@@ -17,6 +17,7 @@ limitations under the License.
 package nft
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -49,11 +50,16 @@ func (l lister) dump(command uint16, about string, table uint16, more func(*nfnl
 	})
 }
 
-// table reads the comment of our table; ok is false if there is no table.
-func (l lister) table() (comment []byte, ok bool, err error) {
-	err = l.dump(unix.NFT_MSG_GETTABLE, "listing tables", unix.NFTA_TABLE_NAME, nil, func() { comment, ok = nil, false },
-		func(a nfnl.Attributes) { comment, ok = slices.Clone(a.Get(tableUserdata)), true })
-	return comment, ok, err
+// table says whether there is a table of our name, and whether it is as we
+// declare it: with our comment, and without flags, of which one (dormant) puts
+// all its chains out of work.
+func (l lister) table() (exists, declared bool, err error) {
+	err = l.dump(unix.NFT_MSG_GETTABLE, "listing tables", unix.NFTA_TABLE_NAME, nil, func() { exists, declared = false, false },
+		func(a nfnl.Attributes) {
+			exists = true
+			declared = bytes.Equal(a.Get(tableUserdata), tableNotes(l.schema.Comment())) && a.Uint32(unix.NFTA_TABLE_FLAGS) == 0
+		})
+	return exists, declared, err
 }
 
 // matchesSchema says whether the table in the kernel has exactly our sets,

@@ -69,6 +69,7 @@ func TestWhatAForeignHandChangedIsRepaired(t *testing.T) {
 			"a rule in the way":           {"insert rule " + table + " nat-prerouting return", true},
 			"a chain added":               {"add chain " + table + " mine", true},
 			"a set added":                 {"add set " + table + " mine { type mark; }", true},
+			"the table put to sleep":      {"add table " + table + " { flags dormant; }", true},
 		} {
 			t.Run(family.String()+" "+name, func(t *testing.T) {
 				ns := newNamespace(t)

@@ -17,7 +17,6 @@ limitations under the License.
 package nft
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -165,11 +164,10 @@ func (t *Table) sync(ctx context.Context, node policy.Node, desired []policy.Dec
 		return Result{}, err
 	}
 	l := lister{t.conn, t.schema}
-	comment, exists, err := l.table()
+	exists, ours, err := l.table()
 	if err != nil {
 		return Result{}, err
 	}
-	ours := exists && bytes.Equal(comment, tableNotes(t.schema.Comment()))
 	if ours {
 		if ours, err = l.matchesSchema(); err != nil {
 			return Result{}, err
