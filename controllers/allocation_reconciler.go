@@ -26,6 +26,7 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/apimachinery/pkg/types"
@@ -141,10 +142,13 @@ func (r *AllocationReconciler) Reconcile(ctx context.Context, request ctrl.Reque
 		return ctrl.Result{RequeueAfter: time.Second}, nil
 	}
 	var service corev1.Service
-	if err := r.Client.Get(ctx, request.NamespacedName, &service); client.IgnoreNotFound(err) != nil {
+	// The feed sees the same events, but perhaps after us, or while we read.
+	switch err := r.Client.Get(ctx, request.NamespacedName, &service); {
+	case apierrors.IsNotFound(err):
+		r.Index.Forget(request.NamespacedName, "")
+	case err != nil:
 		return ctrl.Result{}, err
-	} else if err == nil {
-		// The feed sees the same event, but perhaps after us.
+	default:
 		r.Index.Observe(&service)
 	}
 	for _, partner := range r.report(request.NamespacedName) {

@@ -133,6 +133,19 @@ func TestASituationThatEndedAndComesBackIsReportedAgain(t *testing.T) {
 	}
 }
 
+func TestAServiceThatWentWhileItWasReadIsForgotten(t *testing.T) {
+	gone := allocated("gone", 100, "10.0.0.1", 30000)
+	r, log := newAllocation(t, allocated("web", 200, "10.0.0.2", 30000))
+	r.Index.Observe(gone) // by a reconciliation that read it just before the feed heard of its end
+	reconcileAll(t, r, "gone", "web")
+	if got := log.taken(); got != nil {
+		t.Errorf("a number of nobody else was reported: %v", got)
+	}
+	if got := r.Index.Holders(allocator.PortNumber(30000)); len(got) != 1 || got[0].Service.Name != "web" {
+		t.Errorf("holders are %v, want web alone", got)
+	}
+}
+
 func TestNumbersOutOfRangeAreReported(t *testing.T) {
 	r, log := newAllocation(t, allocated("far", 100, "10.9.0.1", 8080))
 	reconcileAll(t, r, "far", "far")
