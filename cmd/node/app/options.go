@@ -29,6 +29,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"switchyard.dev/switchyard/internal/dataplane/agent"
+	"switchyard.dev/switchyard/internal/dataplane/model"
 )
 
 // The values of --detect-local-mode. The last two are kube-proxy's and not
@@ -163,7 +164,7 @@ func parseClusterCIDR(text string) ([]netip.Prefix, error) {
 		if err != nil {
 			return nil, fmt.Errorf("--cluster-cidr: %q is not a CIDR: give one of each IP family, as in 10.244.0.0/16,fd00:10:244::/56", part)
 		}
-		cidrs = append(cidrs, cidr.Masked())
+		cidrs = append(cidrs, model.PlainPrefix(cidr))
 	}
 	return cidrs, nil
 }

@@ -18,6 +18,7 @@ package app
 
 import (
 	"bytes"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -60,6 +61,8 @@ func TestMistakesAreOneClearSentence(t *testing.T) {
 			"--detect-local-mode=x does not exist: use ClusterCIDR or NodeCIDR"},
 		"primary among CIDRs": {[]string{"--nodeport-addresses=primary,10.0.0.0/8"}, false, exitUsage,
 			`--nodeport-addresses: "primary" is neither a CIDR, as in 192.0.2.0/24, nor the single word primary`},
+		"loopback NodePorts as mapped addresses": {[]string{"--nodeport-addresses=::ffff:127.0.0.0/104"}, false, exitUsage,
+			"--nodeport-addresses: ::ffff:127.0.0.0/104: NodePorts do not answer on loopback addresses, leave it out"},
 		"loopback NodePorts": {[]string{"--nodeport-addresses=127.0.0.0/8"}, false, exitUsage,
 			"--nodeport-addresses: 127.0.0.0/8: NodePorts do not answer on loopback addresses, leave it out"},
 		"a negative number": {[]string{"--conntrack-min=-1"}, false, exitUsage,
@@ -82,6 +85,13 @@ func TestMistakesAreOneClearSentence(t *testing.T) {
 				t.Errorf("said %q\nwant  %q", said, tc.want)
 			}
 		})
+	}
+}
+
+func TestAClusterCIDROfMappedAddressesIsIPv4(t *testing.T) {
+	cidrs, err := parseClusterCIDR("::ffff:10.244.1.2/112, fd00::1/56")
+	if got := fmt.Sprint(cidrs, err); got != "[10.244.0.0/16 fd00::/56] <nil>" {
+		t.Errorf("read %s", got)
 	}
 }
 

@@ -50,10 +50,10 @@ func ParseNodePortAddresses(values []string) (NodePortAddresses, error) {
 		if err != nil {
 			return parsed, fmt.Errorf("%q is neither a CIDR, as in 192.0.2.0/24, nor the single word primary", value)
 		}
-		if prefix.Addr().IsLoopback() {
+		if prefix.Addr().Unmap().IsLoopback() {
 			return parsed, fmt.Errorf("%s: NodePorts do not answer on loopback addresses, leave it out", prefix)
 		}
-		parsed.CIDRs = append(parsed.CIDRs, prefix.Masked())
+		parsed.CIDRs = append(parsed.CIDRs, model.PlainPrefix(prefix))
 	}
 	return parsed, nil
 }
@@ -156,7 +156,7 @@ func podCIDRs(node *corev1.Node) []netip.Prefix {
 	var cidrs []netip.Prefix
 	for _, text := range append(slices.Clone(node.Spec.PodCIDRs), node.Spec.PodCIDR) {
 		if cidr, err := netip.ParsePrefix(text); err == nil {
-			cidrs = append(cidrs, cidr.Masked())
+			cidrs = append(cidrs, model.PlainPrefix(cidr))
 		}
 	}
 	return cidrs

@@ -59,6 +59,11 @@ func TestTheNodeAsTheRulesetNeedsIt(t *testing.T) {
 			flags: []string{"primary"}, detect: DetectLocal{FromNode: true}, node: registered,
 			v4: "[172.18.0.2] [10.244.1.0/24]", v6: "[2001:db8::1] [fd00:1::/64]",
 		},
+		"ranges written as mapped addresses are IPv4": {
+			flags: []string{"::ffff:172.18.0.0/120"}, detect: DetectLocal{FromNode: true},
+			node: &corev1.Node{Spec: corev1.NodeSpec{PodCIDRs: []string{"::ffff:10.244.1.7/120", "fd00:1::/64"}}},
+			v4:   "[172.18.0.2 172.18.0.3] [10.244.1.0/24]", v6: "[fd01::2] [fd00:1::/64]",
+		},
 		"ClusterCIDR takes the first of each family": {
 			detect: DetectLocal{ClusterCIDRs: []netip.Prefix{netip.MustParsePrefix("fd00::/56"), netip.MustParsePrefix("10.244.0.0/16"), netip.MustParsePrefix("10.9.0.0/16")}},
 			node:   registered,

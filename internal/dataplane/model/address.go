@@ -66,7 +66,17 @@ func parsePrefix(text string) (netip.Prefix, error) {
 	}
 	ip, _ := netip.AddrFromSlice(network.IP)
 	bits, _ := network.Mask.Size()
-	return netip.PrefixFrom(ip.Unmap(), bits).Masked(), nil
+	return PlainPrefix(netip.PrefixFrom(ip, bits)), nil
+}
+
+// PlainPrefix is p without host bits, and in IPv4 if it is written as a range
+// of IPv4-mapped IPv6 addresses: packets have no such addresses.
+func PlainPrefix(p netip.Prefix) netip.Prefix {
+	p = p.Masked()
+	if p.Addr().Is4In6() {
+		return netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+	}
+	return p
 }
 
 // parsePort reads a port number of the API; ok is false outside 1-65535.

@@ -17,6 +17,7 @@ limitations under the License.
 package model
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -169,12 +170,12 @@ func TestTrafficIsCarriedAlong(t *testing.T) {
 		svc.Spec.InternalTrafficPolicy = &local
 		svc.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
 		svc.Spec.SessionAffinity = corev1.ServiceAffinityClientIP
-		svc.Spec.LoadBalancerSourceRanges = []string{" 192.0.2.7/24", "nonsense"}
+		svc.Spec.LoadBalancerSourceRanges = []string{" 192.0.2.7/24", "nonsense", "::ffff:198.51.100.9/120"}
 		svc.Spec.HealthCheckNodePort = 31234
 	})}, nil)
 	port, _ := s.ServicePort(s.Names()[0])
 	ranges := port.Traffic.SourceRanges
-	if len(ranges) != 1 || ranges[0].String() != "192.0.2.0/24" {
+	if fmt.Sprint(ranges) != "[192.0.2.0/24 198.51.100.0/24]" {
 		t.Errorf("source ranges are %v", ranges)
 	}
 	port.Traffic.SourceRanges = nil
