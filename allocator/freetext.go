@@ -51,10 +51,13 @@ func freeText(runs []string, more bool) string {
 	return text
 }
 
-// freeFrom lists free runs from the number on, wrapping once; more says that
-// there are others.
+// freeFrom lists free runs from the number on, wrapping once, or from the start
+// for a number that lies outside; more says that there are others.
 func (r *Range[N]) freeFrom(number N) (runs []string, more bool) {
-	start, _ := r.space.offset(number)
+	start, ok := r.space.offset(number)
+	if !ok {
+		start = 0
+	}
 	runs, named := r.freeBetween(nil, start, r.bits.size)
 	if len(runs) < freeRuns {
 		var before uint64

@@ -285,6 +285,20 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+func TestAPortOutOfRangeIsForTheServerWhereTheServerDecides(t *testing.T) {
+	index := newIndex(t, "10.0.0.0/24")
+	holder := svc(nodePort, ips("10.0.0.9"), port("a", 80, 80))
+	holder.Name = "holder"
+	index.Observe(stored(holder, "u1", 1))
+	if got := plan(index, Advisory, nil, svc(nodePort, port("a", 80, 81))).Refusals; got != nil {
+		t.Errorf("refused in advisory mode, where the range may be wider than we were told: %+v", got)
+	}
+	got := plan(index, Advisory, nil, svc(nodePort, port("a", 80, 80))).Refusals
+	if len(got) != 1 || len(got[0].Holders) != 1 || got[0].Free != "free: 30000-32767" {
+		t.Errorf("a collision out there: %+v, want its holder and what is free", got)
+	}
+}
+
 func TestACreateOfWhatExistsIsNoCollision(t *testing.T) {
 	index := newIndex(t, "10.0.0.0/24")
 	web := svc(nodePort, ips("10.0.0.9"), port("a", 80, 30001))

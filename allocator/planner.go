@@ -61,7 +61,10 @@ func (p *planner) giveBackKept() {
 
 func (s *Services) refuse(d demand, r PlanRequest) (Refusal, bool) {
 	refusal := Refusal{Field: d.field, Number: d.number}
-	if !s.ranges.contains(d.number) {
+	// Of the server's port range we know only a flag, which may be wrong: where
+	// the server decides, it also says what lies outside.
+	judgesRange := r.Mode == Authoritative || !d.number.IsPort()
+	if judgesRange && !s.ranges.contains(d.number) {
 		refusal.Range = s.ranges.describe(d.number)
 		return refusal, true
 	}
