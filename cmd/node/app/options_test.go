@@ -27,7 +27,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
+	"switchyard.dev/switchyard/internal/netns"
 	"switchyard.dev/switchyard/test/prereq"
 )
 
@@ -85,6 +87,29 @@ func TestMistakesAreOneClearSentence(t *testing.T) {
 				t.Errorf("said %q\nwant  %q", said, tc.want)
 			}
 		})
+	}
+}
+
+func TestCleaningUpWithoutTheCapabilityNamesIt(t *testing.T) {
+	prereq.Root(t)
+	ns, err := netns.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ns.Close() }()
+	var stdout, stderr bytes.Buffer
+	err = ns.Do(func() error {
+		// This thread ends with the function, and its credentials with it.
+		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		var none [2]unix.CapUserData
+		if err := unix.Capset(&header, &none[0]); err != nil {
+			return err
+		}
+		Main([]string{"--cleanup"}, &stdout, &stderr)
+		return nil
+	})
+	if said := stderr.String(); err != nil || !strings.Contains(said, "the capability CAP_NET_ADMIN is missing") {
+		t.Errorf("%v, said %q", err, said)
 	}
 }
 

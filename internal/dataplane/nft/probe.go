@@ -38,12 +38,7 @@ func probe(conn *nfnl.Conn, schema *ruleset.Schema) error {
 	w.createTable()
 	err := conn.Rehearse(unix.NFNL_SUBSYS_NFTABLES, &w.Messages)
 	var refused *nfnl.MessageError
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, unix.EPERM):
-		return fmt.Errorf("the capability CAP_NET_ADMIN is missing in the user namespace that owns this network namespace: run as root or grant it: %w", err)
-	case errors.As(err, &refused):
+	if errors.As(err, &refused) && refused.Errno != unix.EPERM {
 		return fmt.Errorf("this kernel can not do what the ruleset needs; Linux %s or newer is needed, with nf_tables, NAT, conntrack, reject, fib, numgen and masquerade (CONFIG_NF_TABLES, CONFIG_NFT_...): %w", minimumKernel, refused)
 	}
 	return err

@@ -36,7 +36,12 @@ type MessageError struct {
 	Errno unix.Errno
 }
 
-func (e *MessageError) Error() string { return e.About + ": " + e.Errno.Error() }
+func (e *MessageError) Error() string {
+	if e.Errno == unix.EPERM {
+		return e.About + ": the capability CAP_NET_ADMIN is missing in the user namespace that owns this network namespace: run as root or grant it"
+	}
+	return e.About + ": " + e.Errno.Error()
+}
 
 // Unwrap is the error number.
 func (e *MessageError) Unwrap() error { return e.Errno }

@@ -43,7 +43,7 @@ type Conn struct {
 	buf []byte
 }
 
-// Dial opens a socket. Without CAP_NET_ADMIN it can still dump conntrack.
+// Dial opens a socket. Without CAP_NET_ADMIN the kernel will answer nothing.
 func Dial() (*Conn, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
 	if err != nil {
