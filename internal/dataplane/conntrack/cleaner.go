@@ -18,6 +18,7 @@ package conntrack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -53,13 +54,30 @@ type Cleaner struct {
 	conn *nfnl.Conn
 }
 
-// NewCleaner opens a Cleaner for the network namespace of the calling thread.
+// NewCleaner opens a Cleaner for the network namespace of the calling thread
+// and makes sure that the kernel lets it in.
 func NewCleaner() (*Cleaner, error) {
 	conn, err := nfnl.Dial()
 	if err != nil {
 		return nil, fmt.Errorf("conntrack: %w", err)
 	}
+	if err := probe(conn); err != nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("conntrack: %w", err)
+	}
 	return &Cleaner{conn: conn}, nil
+}
+
+// probe asks for a number that costs the kernel nothing.
+func probe(conn *nfnl.Conn) error {
+	var m nfnl.Messages
+	m.Begin(getStatistics, 0, unix.AF_UNSPEC, "asking for the number of entries")
+	err := conn.Request(&m)
+	var refused *nfnl.MessageError
+	if errors.As(err, &refused) && refused.Errno != unix.EPERM {
+		return fmt.Errorf("this kernel can not list and delete tracked connections (CONFIG_NF_CT_NETLINK, module nf_conntrack_netlink): %w", err)
+	}
+	return err
 }
 
 // Close closes the Cleaner's socket.

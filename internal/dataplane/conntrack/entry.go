@@ -28,8 +28,9 @@ import (
 
 // Numbers of linux/netfilter/nfnetlink_conntrack.h.
 const (
-	getEntry    = unix.NFNL_SUBSYS_CTNETLINK<<8 | 1
-	deleteEntry = unix.NFNL_SUBSYS_CTNETLINK<<8 | 2
+	getEntry      = unix.NFNL_SUBSYS_CTNETLINK<<8 | 1
+	deleteEntry   = unix.NFNL_SUBSYS_CTNETLINK<<8 | 2
+	getStatistics = unix.NFNL_SUBSYS_CTNETLINK<<8 | 5
 
 	ctaOriginal = 1
 	ctaReply    = 2
