@@ -33,6 +33,7 @@ import (
 	"switchyard.dev/switchyard/internal/dataplane/conntrack"
 	"switchyard.dev/switchyard/internal/dataplane/health"
 	"switchyard.dev/switchyard/internal/dataplane/model"
+	"switchyard.dev/switchyard/internal/dataplane/policy"
 )
 
 const tcp, udp = corev1.ProtocolTCP, corev1.ProtocolUDP
@@ -140,6 +141,21 @@ func TestAKernelThatRefusesForLongMakesTheNodeUnhealthy(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestWhatWaitsForAKernelThatRefusesIsBounded(t *testing.T) {
+	q := newQueue(policy.Node{})
+	for range 3 {
+		for i := range maxTriggers {
+			q.add(nil, time.Unix(int64(i), 0))
+		}
+		failed := q.take()
+		q.add(nil, time.Unix(0, 0)) // what comes meanwhile
+		q.giveBack(failed)
+	}
+	if n := len(q.take().triggers); n != maxTriggers {
+		t.Errorf("%d times are kept, want %d", n, maxTriggers)
+	}
 }
 
 func TestARepairComparesEverything(t *testing.T) {

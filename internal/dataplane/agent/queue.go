@@ -59,10 +59,14 @@ func (q *queue) add(names []model.ServicePortName, triggers ...time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.work.addNames(names)
-	if len(q.work.triggers) < maxTriggers {
-		q.work.triggers = append(q.work.triggers, triggers...)
-	}
+	q.work.addTriggers(triggers)
 	q.again()
+}
+
+// addTriggers keeps the oldest, which tell how long the kernel has refused.
+func (w *work) addTriggers(triggers []time.Time) {
+	room := max(0, maxTriggers-len(w.triggers))
+	w.triggers = append(w.triggers, triggers[:min(room, len(triggers))]...)
 }
 
 func (w *work) addNames(names []model.ServicePortName) {
@@ -125,7 +129,9 @@ func (q *queue) take() work {
 func (q *queue) giveBack(failed work) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.work.triggers = append(failed.triggers, q.work.triggers...)
+	newer := q.work.triggers
+	q.work.triggers = failed.triggers
+	q.work.addTriggers(newer)
 	if q.work.cause == "" {
 		q.work.cause = "failure"
 	}
