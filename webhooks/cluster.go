@@ -66,7 +66,8 @@ func (c *Cluster) ServicesByClusterIP(ctx context.Context, addr netip.Addr) ([]*
 
 // confirmed reads each Service that the cache names once more, live: someone
 // who deletes a Service and creates its successor must not be refused because
-// the watch has not delivered the deletion yet.
+// the watch has not delivered the deletion yet. Where many share what a rule
+// forbids, because it only warns or came later, a few of them are enough.
 func (c *Cluster) confirmed(ctx context.Context, where client.ListOption, holds func(*corev1.Service) bool) ([]*corev1.Service, error) {
 	var cached corev1.ServiceList
 	if err := c.Cached.List(ctx, &cached, where, client.UnsafeDisableDeepCopy); err != nil {
@@ -74,6 +75,9 @@ func (c *Cluster) confirmed(ctx context.Context, where client.ListOption, holds 
 	}
 	var confirmed []*corev1.Service
 	for i := range cached.Items {
+		if len(confirmed) > maxFindings { // one more: the Service being changed may be among them
+			break
+		}
 		key := client.ObjectKeyFromObject(&cached.Items[i])
 		live := &corev1.Service{}
 		switch err := c.Live.Get(ctx, key, live); {

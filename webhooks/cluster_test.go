@@ -18,6 +18,7 @@ package webhooks
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -73,6 +74,23 @@ func TestAHolderFromTheCacheIsConfirmed(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"still-there"}, names(got)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestOfManyHoldersAFewAreReadAndNamed(t *testing.T) {
+	var holders []client.Object
+	for i := range 5 * maxFindings {
+		holders = append(holders, service(fmt.Sprintf("holder-%d", i), external("203.0.113.7")))
+	}
+	c := cluster(t, holders, holders)
+	got, err := c.ServicesByFrontend(t.Context(), Frontend{netip.MustParseAddr("203.0.113.7"), 80, corev1.ProtocolTCP})
+	if err != nil || len(got) != maxFindings+1 {
+		t.Errorf("read %d Services (%v), want %d", len(got), err, maxFindings+1)
+	}
+	asked := service("holder-0", external("203.0.113.7"))
+	verdict, err := ValidateService(t.Context(), c, Severities{RuleExternalIPInUse.ID: Warn}, ServiceChange{New: asked})
+	if err != nil || len(verdict.Warnings) != maxFindings {
+		t.Errorf("%d warnings (%v), want %d", len(verdict.Warnings), err, maxFindings)
 	}
 }
 

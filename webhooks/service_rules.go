@@ -94,6 +94,9 @@ func frontendsInUse(ctx context.Context, world World, change ServiceChange, vips
 				return found, err
 			}
 			for _, holder := range change.others(holders) {
+				if len(found) >= maxFindings {
+					break
+				}
 				found = append(found, Finding{Path: v.path, Value: v.text, Detail: fmt.Sprintf(
 					"%s already serves port %d/%s at this address; use another address or another port, or remove it there first",
 					world.NameOf(ctx, holder), frontend.Port, frontend.Protocol)})
