@@ -127,7 +127,7 @@ test-fuzz: ## Fuzz each fuzz target for FUZZTIME.
 
 .PHONY: test-long
 test-long: test ## Run the tests in their long forms: fuzzing and the race detector on top.
-	CGO_ENABLED=1 go test -race -timeout 20m ./allocator/... ./internal/dataplane/model/... ./internal/dataplane/policy/... ./internal/dataplane/ruleset/... ./internal/dataplane/agent/...
+	CGO_ENABLED=1 go test -race -timeout 20m ./allocator/... ./controllers/... ./webhooks/... ./internal/dataplane/model/... ./internal/dataplane/policy/... ./internal/dataplane/ruleset/... ./internal/dataplane/agent/...
 	hack/fuzz.sh $(FUZZTIME)
 
 .PHONY: bench
