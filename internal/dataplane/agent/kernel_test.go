@@ -34,7 +34,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/record"
-	"k8s.io/utils/ptr"
 
 	"switchyard.dev/switchyard/internal/dataplane/conntrack"
 	"switchyard.dev/switchyard/internal/dataplane/health"
@@ -60,7 +59,7 @@ func TestFromTheAPIServerToAPacket(t *testing.T) {
 		Spec: corev1.ServiceSpec{
 			ClusterIP:      "10.96.0.10",
 			ClusterIPs:     []string{"10.96.0.10", "fd00:10:96::10"},
-			IPFamilyPolicy: ptr.To(corev1.IPFamilyPolicyRequireDualStack),
+			IPFamilyPolicy: new(corev1.IPFamilyPolicyRequireDualStack),
 			Ports:          []corev1.ServicePort{{Name: "tcp", Port: 80}, {Name: "udp", Port: 80, Protocol: corev1.ProtocolUDP}},
 		},
 	}
@@ -125,8 +124,8 @@ func webSlice(name string, addressType discoveryv1.AddressType, address string) 
 		ObjectMeta:  metav1.ObjectMeta{Name: name, Labels: map[string]string{discoveryv1.LabelServiceName: "web"}},
 		AddressType: addressType,
 		Ports: []discoveryv1.EndpointPort{
-			{Name: ptr.To("tcp"), Port: ptr.To(int32(8080))},
-			{Name: ptr.To("udp"), Port: ptr.To(int32(8080)), Protocol: ptr.To(corev1.ProtocolUDP)},
+			{Name: new("tcp"), Port: new(int32(8080))},
+			{Name: new("udp"), Port: new(int32(8080)), Protocol: new(corev1.ProtocolUDP)},
 		},
 		Endpoints: []discoveryv1.Endpoint{{Addresses: []string{address}}},
 	}

@@ -150,7 +150,9 @@ func passes[V any](destinations map[Destination]V) map[pass]netip.Addr {
 	return all
 }
 
-func (c *Cleaner) delete(ctx context.Context, passes map[pass]netip.Addr, without func(model.Protocol) uint32, doomed func(entry) bool) (deleted int, err error) {
+func (c *Cleaner) delete(
+	ctx context.Context, passes map[pass]netip.Addr, without func(model.Protocol) uint32, doomed func(entry) bool,
+) (deleted int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for p, only := range passes {

@@ -85,7 +85,7 @@ func (x expressions) statement(s ruleset.Statement) {
 		x.setPriority(register(0))
 	case ruleset.Branch: // meta priority vmap @map
 		x.load(s.Key)
-		x.lookup(s.Map, ptr(unix.NFT_REG_VERDICT), false)
+		x.lookup(s.Map, new(uint32(unix.NFT_REG_VERDICT)), false)
 	case ruleset.Translate: // dnat ip to ... map @map
 		x.load(s.Key)
 		x.lookup(s.Map, reg(0), false)
@@ -109,8 +109,7 @@ func (x expressions) statement(s ruleset.Statement) {
 
 const verdictDrop = 0 // NF_DROP
 
-func reg(n int) *uint32      { return ptr(register(n)) }
-func ptr(n uint32) *uint32   { return &n }
+func reg(n int) *uint32      { return new(register(n)) }
 func host32(n uint32) []byte { return binary.NativeEndian.AppendUint32(nil, n) }
 
 func (x expressions) expression(name string, data func()) {

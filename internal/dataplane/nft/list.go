@@ -36,7 +36,10 @@ type lister struct {
 	schema *ruleset.Schema
 }
 
-func (l lister) dump(command uint16, about string, table uint16, more func(*nfnl.Messages), restart func(), each func(nfnl.Attributes)) error {
+// dump reads what our table has of one kind. Of every kind, the table's name
+// is attribute 1.
+func (l lister) dump(command uint16, about string, more func(*nfnl.Messages), restart func(), each func(nfnl.Attributes)) error {
+	const table = unix.NFTA_TABLE_NAME
 	var m nfnl.Messages
 	m.Begin(unix.NFNL_SUBSYS_NFTABLES<<8|command, 0, protocolFamily(l.schema.Family), about)
 	m.String(table, ruleset.TableName)
@@ -54,7 +57,7 @@ func (l lister) dump(command uint16, about string, table uint16, more func(*nfnl
 // declare it: with our comment, and without flags, of which one (dormant) puts
 // all its chains out of work.
 func (l lister) table() (exists, declared bool, err error) {
-	err = l.dump(unix.NFT_MSG_GETTABLE, "listing tables", unix.NFTA_TABLE_NAME, nil, func() { exists, declared = false, false },
+	err = l.dump(unix.NFT_MSG_GETTABLE, "listing tables", nil, func() { exists, declared = false, false },
 		func(a nfnl.Attributes) {
 			exists = true
 			declared = bytes.Equal(a.Get(tableUserdata), tableNotes(l.schema.Comment())) && a.Uint32(unix.NFTA_TABLE_FLAGS) == 0
@@ -75,7 +78,7 @@ func (l lister) matchesSchema() (bool, error) {
 
 func (l lister) setsMatch() (bool, error) {
 	sets := map[string][]byte{}
-	err := l.dump(unix.NFT_MSG_GETSET, "listing sets", unix.NFTA_SET_TABLE, nil, func() { clear(sets) },
+	err := l.dump(unix.NFT_MSG_GETSET, "listing sets", nil, func() { clear(sets) },
 		func(a nfnl.Attributes) { sets[a.String(unix.NFTA_SET_NAME)] = slices.Clone(a) })
 	if err != nil || len(sets) != len(l.schema.Sets) {
 		return false, err
@@ -99,7 +102,7 @@ func (l lister) setsMatch() (bool, error) {
 
 func (l lister) chainsMatch() (bool, error) {
 	chains := map[string][]byte{}
-	err := l.dump(unix.NFT_MSG_GETCHAIN, "listing chains", unix.NFTA_CHAIN_TABLE, nil, func() { clear(chains) },
+	err := l.dump(unix.NFT_MSG_GETCHAIN, "listing chains", nil, func() { clear(chains) },
 		func(a nfnl.Attributes) { chains[a.String(unix.NFTA_CHAIN_NAME)] = slices.Clone(a) })
 	if err != nil || len(chains) != len(l.schema.Chains) {
 		return false, err
@@ -111,7 +114,7 @@ func (l lister) chainsMatch() (bool, error) {
 
 func (l lister) rulesMatch() (bool, error) {
 	rules := map[string][][]byte{}
-	err := l.dump(unix.NFT_MSG_GETRULE, "listing rules", unix.NFTA_RULE_TABLE, nil, func() { clear(rules) },
+	err := l.dump(unix.NFT_MSG_GETRULE, "listing rules", nil, func() { clear(rules) },
 		func(a nfnl.Attributes) {
 			chain := a.String(unix.NFTA_RULE_CHAIN)
 			rules[chain] = append(rules[chain], slices.Clone(a))
@@ -156,7 +159,7 @@ func (l lister) elements() (ruleset.Elements, error) {
 func (l lister) elementsOf(set ruleset.Set) (map[string]string, error) {
 	found := map[string]string{}
 	var ends []string
-	err := l.dump(unix.NFT_MSG_GETSETELEM, "listing elements of "+set.Name, unix.NFTA_SET_ELEM_LIST_TABLE,
+	err := l.dump(unix.NFT_MSG_GETSETELEM, "listing elements of "+set.Name,
 		func(m *nfnl.Messages) { m.String(unix.NFTA_SET_ELEM_LIST_SET, set.Name) },
 		func() { clear(found); ends = nil },
 		func(a nfnl.Attributes) {

@@ -39,7 +39,8 @@ func probe(conn *nfnl.Conn, schema *ruleset.Schema) error {
 	err := conn.Rehearse(unix.NFNL_SUBSYS_NFTABLES, &w.Messages)
 	var refused *nfnl.MessageError
 	if errors.As(err, &refused) && refused.Errno != unix.EPERM {
-		return fmt.Errorf("this kernel can not do what the ruleset needs; Linux %s or newer is needed, with nf_tables, NAT, conntrack, reject, fib, numgen and masquerade (CONFIG_NF_TABLES, CONFIG_NFT_...): %w", minimumKernel, refused)
+		return fmt.Errorf("this kernel can not do what the ruleset needs; Linux %s or newer is needed, "+
+			"with nf_tables, NAT, conntrack, reject, fib, numgen and masquerade (CONFIG_NF_TABLES, CONFIG_NFT_...): %w", minimumKernel, refused)
 	}
 	return err
 }

@@ -38,9 +38,6 @@ type Datatype struct {
 	print func(value []byte) string
 }
 
-// verdictSize is the kernel's own size of a verdict.
-const verdictSize = 16
-
 var (
 	integerType  = Datatype{Number: 4, Size: 4, HostOrder: true, print: printInteger}
 	ipv4Type     = Datatype{Number: 7, Size: 4, print: printAddr}
@@ -48,7 +45,6 @@ var (
 	protocolType = Datatype{Number: 12, Size: 1, print: printProtocol}
 	portType     = Datatype{Number: 13, Size: 2, print: printPort}
 	priorityType = Datatype{Number: 23, Size: 4, HostOrder: true, print: printPriority}
-	verdictType  = Datatype{Number: 0xffffff00, Size: verdictSize}
 )
 
 func printInteger(v []byte) string {

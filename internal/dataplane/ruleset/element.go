@@ -67,7 +67,7 @@ func (es Elements) Sorted(set string) []Element {
 	return list
 }
 
-// Text is e in nft syntax.
+// ElementText is e in nft syntax.
 func (s *Schema) ElementText(e Element) string {
 	set, ok := s.Set(e.Set)
 	switch {

@@ -17,9 +17,6 @@ limitations under the License.
 package ruleset
 
 import (
-	"maps"
-	"slices"
-
 	"switchyard.dev/switchyard/internal/dataplane/model"
 	"switchyard.dev/switchyard/internal/dataplane/policy"
 )
@@ -108,11 +105,6 @@ func (p *Planner) Elements() Elements {
 		}
 	}
 	return es
-}
-
-// names are the ServicePorts held, sorted.
-func (p *Planner) names() []model.ServicePortName {
-	return slices.SortedFunc(maps.Keys(p.ports), model.ServicePortName.Compare)
 }
 
 func difference(held, wanted Elements) []Edit {

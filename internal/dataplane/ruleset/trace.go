@@ -138,10 +138,11 @@ func (w *walk) chain(name string) {
 // is true if all its conditions held.
 func (w *walk) rule(rule Rule) (next string, taken bool) {
 	for _, s := range rule {
-		holds := true
-		if holds, next = w.statement(s); !holds {
+		holds, to := w.statement(s)
+		if !holds {
 			return "", false
 		}
+		next = to
 	}
 	return next, true
 }
