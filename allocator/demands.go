@@ -18,6 +18,7 @@ package allocator
 
 import (
 	"net/netip"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -93,19 +94,7 @@ func keepsPreferDualStack(old, work *corev1.Service) bool {
 		return s.Spec.IPFamilyPolicy == nil || *s.Spec.IPFamilyPolicy == corev1.IPFamilyPolicyPreferDualStack
 	}
 	return work.Spec.IPFamilyPolicy != nil && prefer(work) && prefer(old) && old.Spec.Type == work.Spec.Type &&
-		equalSlices(old.Spec.ClusterIPs, work.Spec.ClusterIPs) && equalSlices(old.Spec.IPFamilies, work.Spec.IPFamilies)
-}
-
-func equalSlices[T comparable](a, b []T) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
+		slices.Equal(old.Spec.ClusterIPs, work.Spec.ClusterIPs) && slices.Equal(old.Spec.IPFamilies, work.Spec.IPFamilies)
 }
 
 // nodePortDemands: an explicit number is asked for once, however many protocols
