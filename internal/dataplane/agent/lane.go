@@ -73,7 +73,7 @@ func (l *lane) run(ctx context.Context) {
 	for l.queue.wait(ctx) {
 		if err := l.sync(ctx); err != nil && ctx.Err() == nil {
 			delay := backoff.Step()
-			log.Error(err, "Could not bring the kernel up to date, will compare everything and try again", "after", delay.String())
+			log.Error(err, "Could not bring the kernel up to date, will try again", "after", delay.String())
 			l.queue.again()
 			sleep(ctx, delay)
 			continue
