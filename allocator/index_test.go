@@ -348,3 +348,24 @@ func TestConcurrentPlansNeverShareANumber(t *testing.T) {
 		t.Errorf("%d numbers were given, want 800", len(given))
 	}
 }
+
+func TestServiceCIDRsThatAreAsBeforeAreNotBuiltAgain(t *testing.T) {
+	index := newIndex(t, "10.0.0.0/24", "10.1.0.0/24")
+	built := index.ranges.addrs[0].Addrs
+	set := func(ready bool, prefixes ...string) {
+		t.Helper()
+		var cidrs []ServiceCIDR
+		for _, prefix := range prefixes {
+			cidrs = append(cidrs, ServiceCIDR{Prefix: netip.MustParsePrefix(prefix), Ready: ready})
+		}
+		if err := index.SetServiceCIDRs([]corev1.IPFamily{corev1.IPv4Protocol}, cidrs); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if set(true, "10.1.0.0/24", "10.0.0.0/24"); index.ranges.addrs[0].Addrs != built {
+		t.Error("the same ones in another order were built again")
+	}
+	if set(false, "10.0.0.0/24", "10.1.0.0/24"); index.ranges.addrs[0].cidr.Ready {
+		t.Error("that they are being removed was overlooked")
+	}
+}

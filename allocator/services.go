@@ -80,7 +80,11 @@ func (s *Services) SetServiceCIDRs(families []corev1.IPFamily, cidrs []ServiceCI
 	if err != nil {
 		return err
 	}
-	s.ranges, s.families = next, slices.Clone(families)
+	s.families = slices.Clone(families)
+	if slices.EqualFunc(next.addrs, s.ranges.addrs, func(a, b addrRange) bool { return a.cidr == b.cidr }) {
+		return nil // a repeated event, or a look past the cache that found nothing new
+	}
+	s.ranges = next
 	for n := range s.holders {
 		s.ranges.mark(n, true)
 	}
