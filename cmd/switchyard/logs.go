@@ -30,7 +30,7 @@ func logsCommand() *cobra.Command {
 		Long: `Print the log of one of the local cluster's processes, as ` + "`switchyard status`" + `
 names them, or of its supervisor. Pods have theirs in kubectl logs.`,
 		Example: "  switchyard logs switchyard-node@node-1 -f",
-		Args:    cobra.ExactArgs(1),
+		Args:    exactly("COMPONENT"),
 	}
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "Go on as the log grows.")
 	c.ValidArgsFunction = func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {

@@ -83,7 +83,7 @@ plane and the real suite. Your machine's network stays as it is.`,
 		initCommand(), supervisorCommand(), enterCommand(),
 	)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return fmt.Errorf("%w: `%s --help` lists the flags", err, c.CommandPath())
+		return fmt.Errorf("%w: `%s --help` lists the flags", explainFlag(err), c.CommandPath())
 	})
 	return root
 }

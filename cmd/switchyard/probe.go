@@ -39,7 +39,7 @@ func probeCommand() *cobra.Command {
 answered each. To do so from a pod, a node or outside of the cluster:
 
   switchyard exec POD -- switchyard probe 10.96.0.1:443 --protocol tcp`,
-		Args: cobra.ExactArgs(1),
+		Args: exactly("ADDRESS:PORT"),
 		RunE: func(c *cobra.Command, args []string) error {
 			request.Address = args[0]
 			if output != "" && output != "json" {
