@@ -52,6 +52,15 @@ func FromEnvironment() (Dir, error) {
 	return dir, nil
 }
 
+// notOurs adds the remedy to an error about a state directory that may belong
+// to another user.
+func notOurs(err error) error {
+	if errors.Is(err, os.ErrPermission) {
+		return fmt.Errorf("%w: set %s to a directory of your own", err, EnvVar)
+	}
+	return err
+}
+
 func choose(getenv func(string) string, euid int) (string, error) {
 	if dir := getenv(EnvVar); dir != "" {
 		return dir, nil

@@ -48,7 +48,7 @@ func (d Dir) TryLock() (*Lock, error) {
 		}
 		file, err := os.OpenFile(d.lock(), os.O_CREATE|os.O_RDWR, 0o600)
 		if err != nil {
-			return nil, fmt.Errorf("opening the lock of the state directory: %w", err)
+			return nil, notOurs(fmt.Errorf("opening the lock of the state directory: %w", err))
 		}
 		if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 			_ = file.Close()
@@ -67,12 +67,8 @@ func (d Dir) TryLock() (*Lock, error) {
 }
 
 func (d Dir) make() error {
-	err := os.MkdirAll(string(d), 0o700)
-	if errors.Is(err, os.ErrPermission) {
-		return fmt.Errorf("making the state directory: %w: set %s to a directory of your own", err, EnvVar)
-	}
-	if err != nil {
-		return fmt.Errorf("making the state directory: %w", err)
+	if err := os.MkdirAll(string(d), 0o700); err != nil {
+		return notOurs(fmt.Errorf("making the state directory: %w", err))
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ func (d Dir) WriteRecord(r Record) error {
 func (d Dir) Record() (Record, error) {
 	data, err := os.ReadFile(d.record())
 	if err != nil {
-		return Record{}, fmt.Errorf("reading the cluster's record: %w", err)
+		return Record{}, notOurs(fmt.Errorf("reading the cluster's record: %w", err))
 	}
 	var r Record
 	if err := json.Unmarshal(data, &r); err != nil {

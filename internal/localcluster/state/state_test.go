@@ -19,6 +19,7 @@ package state
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,6 +51,29 @@ func TestWhereTheStateIs(t *testing.T) {
 	}
 	if _, err := choose(func(string) string { return "" }, 7); err == nil || !strings.Contains(err.Error(), EnvVar) {
 		t.Errorf("without any place the remedy is missing: %v", err)
+	}
+}
+
+func TestAnotherUsersDirectoryNamesTheRemedy(t *testing.T) {
+	dir := Dir(t.TempDir())
+	denied := notOurs(fmt.Errorf("opening the lock: %w", os.ErrPermission))
+	if !errors.Is(denied, os.ErrPermission) || !strings.Contains(denied.Error(), EnvVar) {
+		t.Errorf("got %v", denied)
+	}
+	if _, err := dir.Record(); !errors.Is(err, os.ErrNotExist) || strings.Contains(err.Error(), EnvVar) {
+		t.Errorf("a directory without a record: %v", err)
+	}
+	if os.Geteuid() == 0 {
+		return // root is refused nothing
+	}
+	if err := os.Chmod(string(dir), 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dir.TryLock(); err == nil || !strings.Contains(err.Error(), EnvVar) {
+		t.Errorf("the lock: %v", err)
+	}
+	if _, err := dir.Record(); err == nil || !strings.Contains(err.Error(), EnvVar) {
+		t.Errorf("the record: %v", err)
 	}
 }
 
