@@ -44,7 +44,7 @@ until ` + "`switchyard down`" + `. If one is running already, this says so; the 
 is 0 if that one has the nodes and zones asked for.
 
 The state directory is $SWITCHYARD_STATE, or else /run/switchyard for root and
-$XDG_RUNTIME_DIR/switchyard for others.`,
+$XDG_RUNTIME_DIR/switchyard for others (~/.local/state/switchyard without that).`,
 		Args: cobra.NoArgs,
 	}
 	flags := c.Flags()
@@ -107,8 +107,8 @@ func sayReady(out io.Writer, dir state.Dir, took time.Duration) {
 Three things to try:
 
   kubectl create deployment web --image=any --port=80 --replicas=2 && kubectl expose deployment web
-  %s exec --node 1 -- curl -s $(kubectl get service web -o jsonpath={.spec.clusterIP})/hostname
-  %s exec --node 2 -- nft list table ip switchyard
+  %s exec --node 1 -- %s probe --count 6 $(kubectl get service web -o jsonpath={.spec.clusterIP}):80
+  for s in one two; do kubectl create service nodeport $s --tcp=80 --node-port=31000; done
 
 `+"`%s down`"+` ends the cluster and removes everything it made.
 `, took.Seconds(), dir.Kubeconfig(), kubectlHint(), me, me, me)
