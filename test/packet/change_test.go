@@ -20,6 +20,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"os/exec"
 	"testing"
 
 	"switchyard.dev/switchyard/internal/dataplane/conntrack"
@@ -27,6 +28,7 @@ import (
 	"switchyard.dev/switchyard/internal/dataplane/nft"
 	"switchyard.dev/switchyard/internal/dataplane/policy"
 	"switchyard.dev/switchyard/internal/netns"
+	"switchyard.dev/switchyard/test/prereq"
 )
 
 func TestChangesOfEndpointsAreFollowedWithoutBreakingConnections(t *testing.T) {
@@ -167,6 +169,28 @@ func TestAFlowFromBeforeItsServiceIsTranslatedAlsoWhenTheChangeFailedHalfway(t *
 				return
 			}
 		}
+	})
+}
+
+func TestAFlowThatPassedAFrontendAForeignHandRemovedIsTranslatedAfterTheRepair(t *testing.T) {
+	eachFamily(t, func(w *world) {
+		tool := prereq.Tool(t, "nft", "nftables")
+		family := map[model.Family]string{model.IPv4: "ip", model.IPv6: "ip6"}[w.family]
+		service := w.service(model.UDP, w.serve(w.a, "a", w.podIP(podA)))
+		w.program(service)
+		w.in(w.node, exec.Command(tool, "flush", "map", family, "switchyard", "frontends").Run)
+		flow, err := dial(w.client, "udp", netip.AddrPortFrom(w.clusterIP(), 80))
+		if err != nil {
+			w.Fatal(err)
+		}
+		defer func() { _ = flow.Close() }()
+		if _, err := flow.Write([]byte("too early\n")); err != nil {
+			w.Fatal(err)
+		}
+		if result := w.program(service); result.Untranslated != 1 {
+			w.Errorf("%d entries deleted, want 1", result.Untranslated)
+		}
+		expect(w.T, flow, "a")
 	})
 }
 

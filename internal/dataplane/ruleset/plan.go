@@ -119,6 +119,25 @@ func appeared(edits []Edit) []Frontend {
 	return list
 }
 
+// restored are the frontends, beyond those that appeared, whose way to their
+// endpoints a foreign hand had removed: their packets went through meanwhile.
+func restored(edits []Edit, appeared []Frontend) []Frontend {
+	var list []Frontend
+	for _, e := range edits {
+		if e.Set != Frontends || e.Operation != Add {
+			continue
+		}
+		if f, ok := readFrontendKey(e.Key); ok {
+			list = append(list, f)
+		}
+	}
+	known := make(map[Frontend]bool, len(appeared))
+	for _, f := range appeared {
+		known[f] = true
+	}
+	return slices.DeleteFunc(list, func(f Frontend) bool { return known[f] })
+}
+
 // edit is the change of one key from held to wanted, if it is one.
 func edit(set, key string, held string, isHeld bool, wanted string, isWanted bool) (Edit, bool) {
 	e := Edit{Element: Element{set, key, wanted}}

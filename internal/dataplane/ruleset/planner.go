@@ -38,7 +38,9 @@ func (p *Planner) Sync(node policy.Node, desired []policy.Decision, held Element
 	p.node = node
 	p.claims = claims{}
 	p.adopt(desired, held)
-	return newPlan(difference(held, p.Elements()))
+	plan := newPlan(difference(held, p.Elements()))
+	plan.Appeared = append(plan.Appeared, restored(plan.Edits, plan.Appeared)...)
+	return plan
 }
 
 // Apply plans the change of the named ServicePorts only. A name in removed
