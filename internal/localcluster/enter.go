@@ -23,7 +23,10 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -46,6 +49,9 @@ func ResolvFlag() string { return resolvFlag }
 // is in that file as /etc/resolv.conf. It returns only if it can not, with the
 // exit code to end with.
 func Enter(command []string, resolvFD int) (int, error) {
+	if err := os.Setenv("PATH", withAdministratorsPrograms(os.Getenv("PATH"))); err != nil {
+		return 1, err
+	}
 	path, err := exec.LookPath(command[0])
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
 		return exitNotFound, fmt.Errorf("no program %q on this machine", command[0])
@@ -59,6 +65,18 @@ func Enter(command []string, resolvFD int) (int, error) {
 		}
 	}
 	return exitNotExecutable, fmt.Errorf("running %s: %w", path, unix.Exec(path, command, os.Environ()))
+}
+
+// withAdministratorsPrograms adds to a PATH where nft, sysctl and the like are:
+// the directories that Debian leaves out for ordinary users.
+func withAdministratorsPrograms(path string) string {
+	directories := filepath.SplitList(path)
+	for _, directory := range []string{"/usr/local/sbin", "/usr/sbin", "/sbin"} {
+		if !slices.Contains(directories, directory) {
+			directories = append(directories, directory)
+		}
+	}
+	return strings.Join(directories, string(filepath.ListSeparator))
 }
 
 // replaceResolvConf mounts the file over /etc/resolv.conf, for this thread and
