@@ -38,7 +38,7 @@ func probeCommand() *cobra.Command {
 		Long: `Make connections to a literal address, one after the other, and say what
 answered each. To do so from a pod, a node or outside of the cluster:
 
-  switchyard exec POD -- switchyard probe 10.96.0.1:443 --protocol tcp`,
+  switchyard exec POD -- switchyard probe 10.96.12.34:80 --count 5`,
 		Args: exactly("ADDRESS:PORT"),
 		RunE: func(c *cobra.Command, args []string) error {
 			request.Address = args[0]

@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"syscall"
@@ -84,6 +85,12 @@ func Run(ctx context.Context, r Request) ([]Answer, error) {
 	}
 	if r.Count < 1 || r.Count > 10_000 {
 		return nil, fmt.Errorf("count %d: want 1 to 10000", r.Count)
+	}
+	if _, err := netip.ParseAddrPort(r.Address); err != nil {
+		return nil, fmt.Errorf("address %q: want a literal ADDRESS:PORT, like 10.96.0.1:443 or [fd00:10:96::1]:443", r.Address)
+	}
+	if r.Timeout < 0 {
+		return nil, fmt.Errorf("timeout %v: the time must be positive", r.Timeout)
 	}
 	if r.Timeout == 0 {
 		r.Timeout = 2 * time.Second
