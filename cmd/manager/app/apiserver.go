@@ -24,6 +24,7 @@ import (
 	"strings"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
@@ -74,33 +75,46 @@ func waitForAPIServer(ctx context.Context, config *rest.Config, retry time.Durat
 	if err != nil {
 		return fmt.Errorf("reaching the API server at %s: %w", config.Host, err)
 	}
+	var tooOld error
 	err = wait.PollUntilContextCancel(ctx, retry, true, func(context.Context) (bool, error) {
-		server, err := client.ServerVersion()
+		version, served, err := ask(client)
 		if err != nil {
 			log.Info("Waiting for the API server", "server", config.Host, "retryAfter", retry.String(), "reason", err.Error())
 			return false, nil
 		}
-		log.Info("Reached the API server", "server", config.Host, "serverVersion", server.GitVersion)
+		log.Info("Reached the API server", "server", config.Host, "serverVersion", version)
+		tooOld = requireServiceCIDRs(served, config.Host)
 		return true, nil
 	})
 	if err != nil {
 		return fmt.Errorf("waiting for the API server at %s: %w", config.Host, err)
 	}
-	return requireServiceCIDRs(client, config.Host)
+	return tooOld
+}
+
+// networkingGroup has the ServiceCIDRs.
+const networkingGroup = "networking.k8s.io/v1"
+
+// ask reads the API server's version and what it serves of networkingGroup.
+func ask(client discovery.DiscoveryInterface) (version string, served *metav1.APIResourceList, err error) {
+	server, err := client.ServerVersion()
+	if err != nil {
+		return "", nil, err
+	}
+	served, err = client.ServerResourcesForGroupVersion(networkingGroup)
+	if err != nil {
+		return "", nil, fmt.Errorf("asking for %s: %w", networkingGroup, err)
+	}
+	return server.GitVersion, served, nil
 }
 
 // requireServiceCIDRs refuses API servers that are too old to say which ranges
 // their ClusterIPs come from (KEP-1880, general since 1.33).
-func requireServiceCIDRs(client discovery.DiscoveryInterface, host string) error {
-	const group = "networking.k8s.io/v1"
-	served, err := client.ServerResourcesForGroupVersion(group)
-	if err != nil {
-		return fmt.Errorf("asking the API server at %s for %s: %w", host, group, err)
-	}
+func requireServiceCIDRs(served *metav1.APIResourceList, host string) error {
 	for _, resource := range served.APIResources {
 		if resource.Name == "servicecidrs" {
 			return nil
 		}
 	}
-	return fmt.Errorf("the API server at %s serves no ServiceCIDRs in %s: Switchyard needs Kubernetes 1.33 or newer", host, group)
+	return fmt.Errorf("the API server at %s serves no ServiceCIDRs in %s: Switchyard needs Kubernetes 1.33 or newer", host, networkingGroup)
 }

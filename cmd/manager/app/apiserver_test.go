@@ -31,20 +31,33 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// apiServer answers the two questions that are asked at the start; the first
-// few with an error.
-func apiServer(t *testing.T, failures int32, resources string) (*rest.Config, *atomic.Int32) {
+const (
+	versionPath = "/version"
+	groupPath   = "/apis/networking.k8s.io/v1"
+)
+
+// apiServer answers the two questions that are asked at the start; those at
+// the path of failing, which it counts, first a few times with an error.
+func apiServer(t *testing.T, failing string, failures int32, resources string) (*rest.Config, *atomic.Int32) {
 	t.Helper()
 	asked := &atomic.Int32{}
+	starting := func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path != failing || asked.Add(1) > failures {
+			return false
+		}
+		http.Error(w, "starting", http.StatusServiceUnavailable)
+		return true
+	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("/version", func(w http.ResponseWriter, _ *http.Request) {
-		if asked.Add(1) <= failures {
-			http.Error(w, "starting", http.StatusServiceUnavailable)
+	mux.HandleFunc(versionPath, func(w http.ResponseWriter, r *http.Request) {
+		if !starting(w, r) {
+			_, _ = fmt.Fprint(w, `{"gitVersion":"v1.37.1"}`)
+		}
+	})
+	mux.HandleFunc(groupPath, func(w http.ResponseWriter, r *http.Request) {
+		if starting(w, r) {
 			return
 		}
-		_, _ = fmt.Fprint(w, `{"gitVersion":"v1.37.1"}`)
-	})
-	mux.HandleFunc("/apis/networking.k8s.io/v1", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = fmt.Fprintf(w, `{"kind":"APIResourceList","groupVersion":"networking.k8s.io/v1","resources":[{"name":%q}]}`, resources)
 	})
@@ -54,26 +67,28 @@ func apiServer(t *testing.T, failures int32, resources string) (*rest.Config, *a
 }
 
 func TestAnAPIServerThatIsStillStartingIsWaitedFor(t *testing.T) {
-	config, asked := apiServer(t, 3, "servicecidrs")
-	if err := waitForAPIServer(t.Context(), config, time.Millisecond); err != nil {
-		t.Fatal(err)
-	}
-	if asked.Load() != 4 {
-		t.Errorf("asked %d times, want 4", asked.Load())
+	for _, failing := range []string{versionPath, groupPath} {
+		config, asked := apiServer(t, failing, 3, "servicecidrs")
+		if err := waitForAPIServer(t.Context(), config, time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+		if asked.Load() != 4 {
+			t.Errorf("asked %s %d times, want 4", failing, asked.Load())
+		}
 	}
 }
 
 func TestWaitingEndsWithTheContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	config, _ := apiServer(t, 1000, "servicecidrs")
+	config, _ := apiServer(t, versionPath, 1000, "servicecidrs")
 	if err := waitForAPIServer(ctx, config, time.Millisecond); err == nil || !strings.Contains(err.Error(), config.Host) {
 		t.Errorf("got %v, want an error that names %s", err, config.Host)
 	}
 }
 
 func TestAnAPIServerWithoutServiceCIDRsIsTooOld(t *testing.T) {
-	config, _ := apiServer(t, 0, "ingresses")
+	config, _ := apiServer(t, versionPath, 0, "ingresses")
 	if err := waitForAPIServer(t.Context(), config, time.Millisecond); err == nil || !strings.Contains(err.Error(), "needs Kubernetes 1.33 or newer") {
 		t.Errorf("got %v", err)
 	}
