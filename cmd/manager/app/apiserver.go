@@ -48,7 +48,7 @@ func restConfig(kubeconfig string) (*rest.Config, error) {
 		return nil, fmt.Errorf("no API server to connect to in %s: name a kubeconfig with --kubeconfig or $KUBECONFIG, or run in a pod",
 			strings.Join(rules.GetLoadingPrecedence(), ", "))
 	case err != nil && kubeconfig != "":
-		return nil, fmt.Errorf("--kubeconfig: %w", err)
+		return nil, fmt.Errorf("--kubeconfig=%s: %w: give the path of a kubeconfig that this user can read", kubeconfig, err)
 	case err != nil:
 		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
 	}

@@ -32,7 +32,7 @@ func explain(err error, options Options) error {
 	flag := listenFlag(listen.Addr.String(), options)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("port of %s is already in use: stop what listens there, or choose another with %s", listen.Addr, flag)
+		return fmt.Errorf("%s is already in use: stop what listens there, or choose another with %s", listen.Addr, flag)
 	case errors.Is(err, syscall.EACCES):
 		return fmt.Errorf("may not listen at %s: choose a port above 1023 with %s", listen.Addr, flag)
 	}
