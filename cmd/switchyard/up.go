@@ -34,6 +34,7 @@ import (
 
 func upCommand() *cobra.Command {
 	var o localcluster.UpOptions
+	var hints bool
 	o.Defaults()
 	c := &cobra.Command{
 		Use:   "up",
@@ -53,20 +54,26 @@ $XDG_RUNTIME_DIR/switchyard for others (~/.local/state/switchyard without that).
 	flags.IntVar(&o.Port, "port", 0, "Port of the API server on 127.0.0.1; without it 6443, or the next free one.")
 	flags.BoolVar(&o.KeepRunning, "keep-running", false, "Return when the cluster is ready, and leave it running.")
 	flags.DurationVar(&o.Wait, "wait", o.Wait, "How long the cluster may take to become ready.")
+	// For the demo, whose cluster is not for typing.
+	flags.BoolVar(&hints, "hints", true, "Say what to type next.")
+	_ = flags.MarkHidden("hints")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		dir, err := stateDir()
 		if err != nil {
 			return err
 		}
 		o.Out, o.Terminal = c.OutOrStdout(), term.IsTerminal(int(os.Stdout.Fd()))
-		return up(c, dir, o)
+		return up(c, dir, o, hints)
 	}
 	return c
 }
 
-func up(c *cobra.Command, dir state.Dir, o localcluster.UpOptions) error {
+func up(c *cobra.Command, dir state.Dir, o localcluster.UpOptions, hints bool) error {
 	err := localcluster.Up(c.Context(), dir, o, func(took time.Duration) {
-		sayReady(o.Out, dir, took)
+		_, _ = fmt.Fprintf(o.Out, "Ready in %.1fs.\n", took.Seconds())
+		if hints {
+			sayHints(o.Out, dir)
+		}
 		if !o.KeepRunning {
 			_, _ = fmt.Fprintln(o.Out, "\nThe cluster ends with Ctrl-C.")
 		}
@@ -98,10 +105,9 @@ func sayRunning(c *cobra.Command, o localcluster.UpOptions, running *localcluste
 	return nil
 }
 
-func sayReady(out io.Writer, dir state.Dir, took time.Duration) {
+func sayHints(out io.Writer, dir state.Dir) {
 	me := program()
-	_, _ = fmt.Fprintf(out, `Ready in %.1fs.
-
+	_, _ = fmt.Fprintf(out, `
   export KUBECONFIG=%s
 %s
 Three things to try:
@@ -111,7 +117,7 @@ Three things to try:
   for s in one two; do kubectl create service nodeport $s --tcp=80 --node-port=31000; done
 
 `+"`%s down`"+` ends the cluster and removes everything it made.
-`, took.Seconds(), dir.Kubeconfig(), kubectlHint(), me, me, me)
+`, dir.Kubeconfig(), kubectlHint(), me, me, me)
 }
 
 // program is this program as the user calls it.

@@ -51,7 +51,7 @@ func StartCluster(ctx context.Context, switchyard string, out io.Writer, args ..
 		return nil, err
 	}
 	c := &Cluster{switchyard: switchyard, state: state}
-	up := c.cli(ctx, append([]string{"up", "--keep-running"}, args...)...)
+	up := c.cli(ctx, append([]string{"up", "--keep-running", "--hints=false"}, args...)...)
 	up.Stdout, up.Stderr = out, out
 	// Interrupted, `up` takes down what it has made so far; give it the time.
 	up.Cancel = func() error { return up.Process.Signal(os.Interrupt) }
