@@ -25,6 +25,7 @@ import (
 	. "github.com/onsi/gomega"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -53,6 +54,21 @@ func nodePortsOf(s *corev1.Service) []int32 {
 		ports = append(ports, port.NodePort)
 	}
 	return ports
+}
+
+// denial is how the write is denied once the message is the one wanted. Until
+// the index has seen the holder by its watch, the API server denies the same
+// write in its own words; that it succeeds is a failure at any time.
+func denial(write func() error, message string) metav1.Status {
+	GinkgoHelper()
+	var err error
+	Eventually(func() error {
+		if err = write(); err == nil {
+			StopTrying("the write was let through").Now()
+		}
+		return err
+	}).Should(MatchError(ContainSubstring(message)))
+	return err.(apierrors.APIStatus).Status()
 }
 
 // expectGiven checks that a Service has real, distinct numbers of its own.
