@@ -107,7 +107,7 @@ deps: ## Install (as root) or name what the tests need from the distribution.
 
 .PHONY: test
 test: deps build controlplane ## Run every test: unit, envtest, packets in namespaces, end to end.
-	go test -timeout 20m ./...
+	go test -count=1 -timeout 20m ./...
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need nothing but Go.
@@ -115,11 +115,11 @@ test-unit: ## Run the tests that need nothing but Go.
 
 .PHONY: test-netns
 test-netns: deps ## Run the packet tests in network namespaces.
-	go test -timeout 10m ./internal/dataplane/nft/... ./internal/dataplane/conntrack/... ./test/packet/...
+	go test -count=1 -timeout 10m ./internal/dataplane/nft/... ./internal/dataplane/conntrack/... ./test/packet/...
 
 .PHONY: test-e2e
 test-e2e: deps build controlplane ## Run the end-to-end tests on a local cluster of their own.
-	go test -timeout 20m ./test/e2e/... ./internal/localcluster/...
+	go test -count=1 -timeout 20m ./test/e2e/... ./internal/localcluster/...
 
 .PHONY: test-fuzz
 test-fuzz: ## Fuzz each fuzz target for FUZZTIME.
