@@ -39,7 +39,7 @@ func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM, unix.SIGHUP)
 	// The first Ctrl-C asks for an orderly end, the second one gets any end.
 	context.AfterFunc(ctx, stop)
-	err := rootCommand().ExecuteContext(ctx)
+	err := rootCommand().ExecuteContext(untilReaderGone(ctx))
 	var exit *exitError
 	switch {
 	case err == nil:
@@ -53,6 +53,20 @@ func run() int {
 		fmt.Fprintln(os.Stderr, "switchyard:", err)
 		return 1
 	}
+}
+
+// untilReaderGone ends when what reads our output is gone. The signal stays
+// caught: a second write into `switchyard demo | head` must not end the program
+// before it has taken down what it started.
+func untilReaderGone(ctx context.Context) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
+	gone := make(chan os.Signal, 1)
+	signal.Notify(gone, unix.SIGPIPE)
+	go func() {
+		<-gone
+		cancel()
+	}()
+	return ctx
 }
 
 // exitError ends the program with a code of its own.
