@@ -60,13 +60,13 @@ const nodePort = 30080
 // service is a ServicePort "default/web" with every way in.
 func (w *world) service(protocol model.Protocol, endpoints ...netip.AddrPort) policy.Decision {
 	return policy.Decision{
-		Name:         model.ServicePortName{Namespace: "default", Name: "web", Protocol: protocol},
-		Family:       w.family,
-		Port:         80,
-		ClusterIP:    w.clusterIP(),
-		ExternalVIPs: []netip.Addr{w.externalIP(), w.balancerIP()},
-		NodePort:     nodePort,
-		Endpoints:    endpoints,
-		Known:        endpoints,
+		Name:        model.ServicePortName{Namespace: "default", Name: "web", Protocol: protocol},
+		Family:      w.family,
+		Port:        80,
+		ClusterIP:   w.clusterIP(),
+		ExternalIPs: []netip.Addr{w.externalIP(), w.balancerIP()},
+		NodePort:    nodePort,
+		Cluster:     endpoints,
+		Known:       endpoints,
 	}
 }

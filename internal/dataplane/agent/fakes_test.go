@@ -101,7 +101,7 @@ func (f *fakeTable) lines() []string {
 	var lines []string
 	for _, name := range slices.SortedFunc(maps.Keys(f.held), model.ServicePortName.Compare) {
 		d := f.held[name]
-		lines = append(lines, fmt.Sprintf("%s %s:%d -> %v", name, d.ClusterIP, d.Port, d.Endpoints))
+		lines = append(lines, fmt.Sprintf("%s %s:%d -> %v", name, d.ClusterIP, d.Port, d.Cluster))
 	}
 	return lines
 }

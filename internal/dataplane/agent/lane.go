@@ -192,13 +192,13 @@ func (l *lane) hold(changed []policy.Decision, removed []model.ServicePortName) 
 	for _, after := range changed {
 		before := l.held[after.Name]
 		stale = append(stale, policy.StaleFlows(before, after)...)
-		l.endpoints += len(after.Endpoints) - len(before.Endpoints)
+		l.endpoints += len(after.Cluster) - len(before.Cluster)
 		l.held[after.Name] = after
 	}
 	for _, name := range removed {
 		before := l.held[name]
 		stale = append(stale, policy.StaleFlows(before, policy.Decision{})...)
-		l.endpoints -= len(before.Endpoints)
+		l.endpoints -= len(before.Cluster)
 		delete(l.held, name)
 	}
 	return stale

@@ -75,9 +75,9 @@ func BenchmarkApplyOneEndpoint(b *testing.B) {
 	b.ResetTimer()
 	for n := range b.N {
 		d := all[n/2%manyPorts]
-		d.Endpoints = append([]netip.AddrPort(nil), d.Endpoints...)
+		d.Cluster = append([]netip.AddrPort(nil), d.Cluster...)
 		if n%2 == 0 {
-			d.Endpoints[5] = other
+			d.Cluster[5] = other
 		}
 		if _, err := table.Apply(context.Background(), []policy.Decision{d}, nil); err != nil {
 			b.Fatal(err)

@@ -114,7 +114,7 @@ func decision(family model.Family, i, n int) policy.Decision {
 		ClusterIP: ip(family, 96, i+1),
 	}
 	for e := range n {
-		d.Endpoints = append(d.Endpoints, netip.AddrPortFrom(ip(family, 1+i%8, i/8*16+e), 8080))
+		d.Cluster = append(d.Cluster, netip.AddrPortFrom(ip(family, 1+i%8, i/8*16+e), 8080))
 	}
 	return d
 }
@@ -122,7 +122,7 @@ func decision(family model.Family, i, n int) policy.Decision {
 // mixture has every kind of ServicePort.
 func mixture(family model.Family) []policy.Decision {
 	web := decision(family, 1, 3)
-	web.ExternalVIPs = []netip.Addr{ip(family, 200, 1), ip(family, 200, 2)}
+	web.ExternalIPs = []netip.Addr{ip(family, 200, 1), ip(family, 200, 2)}
 	web.NodePort = 30080
 	dns := decision(family, 2, 5)
 	dns.Name.Protocol, dns.Port = model.UDP, 53

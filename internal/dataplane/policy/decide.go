@@ -31,14 +31,14 @@ func Decide(port model.ServicePort, endpoints []model.Endpoint, family model.Fam
 		return Decision{}, false
 	}
 	return Decision{
-		Name:         port.Name,
-		Family:       family,
-		Port:         port.Port,
-		ClusterIP:    clusterIP,
-		ExternalVIPs: port.ExternalVIPs(family),
-		NodePort:     port.NodePort,
-		Endpoints:    addresses(usable(endpoints)),
-		Known:        addresses(known(endpoints)),
+		Name:        port.Name,
+		Family:      family,
+		Port:        port.Port,
+		ClusterIP:   clusterIP,
+		ExternalIPs: port.ExternalVIPs(family),
+		NodePort:    port.NodePort,
+		Cluster:     addresses(usable(endpoints)),
+		Known:       addresses(known(endpoints)),
 	}, true
 }
 

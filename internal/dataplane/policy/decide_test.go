@@ -85,7 +85,7 @@ func TestEndpointsThatTakeNewConnections(t *testing.T) {
 			if !ok {
 				t.Fatal("no decision")
 			}
-			if diff := cmp.Diff(tc.want, got.Endpoints, comparable); diff != "" {
+			if diff := cmp.Diff(tc.want, got.Cluster, comparable); diff != "" {
 				t.Errorf("endpoints (-want +got):\n%s", diff)
 			}
 			if diff := cmp.Diff(tc.wantKnown, got.Known, comparable); diff != "" {
@@ -99,11 +99,11 @@ func TestEachFamilyHasItsOwnDecision(t *testing.T) {
 	port := servicePort(model.TCP)
 	v4 := Decision{
 		Name: port.Name, Family: model.IPv4, Port: 80, NodePort: 30080,
-		ClusterIP: netip.MustParseAddr("10.96.0.10"), ExternalVIPs: addrs("192.0.2.1", "198.51.100.1"),
+		ClusterIP: netip.MustParseAddr("10.96.0.10"), ExternalIPs: addrs("192.0.2.1", "198.51.100.1"),
 	}
 	v6 := Decision{
 		Name: port.Name, Family: model.IPv6, Port: 80, NodePort: 30080,
-		ClusterIP: netip.MustParseAddr("fd00::a"), ExternalVIPs: addrs("2001:db8::1"),
+		ClusterIP: netip.MustParseAddr("fd00::a"), ExternalIPs: addrs("2001:db8::1"),
 	}
 	for _, want := range []Decision{v4, v6} {
 		got, ok := Decide(port, nil, want.Family)

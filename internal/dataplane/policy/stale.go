@@ -76,7 +76,7 @@ func destinations(d Decision) []netip.AddrPort {
 		return nil
 	}
 	list := []netip.AddrPort{netip.AddrPortFrom(d.ClusterIP, d.Port)}
-	for _, vip := range d.ExternalVIPs {
+	for _, vip := range d.ExternalVIPs() {
 		list = append(list, netip.AddrPortFrom(vip, d.Port))
 	}
 	if d.NodePort != 0 {

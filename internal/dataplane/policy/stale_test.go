@@ -31,7 +31,7 @@ func udp(known ...string) Decision {
 	return Decision{
 		Name:   model.ServicePortName{Namespace: "default", Name: "dns", Protocol: model.UDP},
 		Family: model.IPv4, Port: 53, NodePort: 30053, ClusterIP: netip.MustParseAddr("10.96.0.10"),
-		ExternalVIPs: addrs("192.0.2.1"), Endpoints: addrPorts(known...), Known: addrPorts(known...),
+		ExternalIPs: addrs("192.0.2.1"), Cluster: addrPorts(known...), Known: addrPorts(known...),
 	}
 }
 
@@ -64,16 +64,16 @@ func TestWhichFlowsGoStale(t *testing.T) {
 		"the first programming finds flows that slipped through": {after: udp(a), want: everywhere(a)},
 		"the Service is deleted":                                 {before: udp(a), want: everywhere()},
 		"one that terminates but answers keeps its flows": {
-			before: udp(a, b), after: with(udp(a, b), func(d *Decision) { d.Endpoints = addrPorts(b) }),
+			before: udp(a, b), after: with(udp(a, b), func(d *Decision) { d.Cluster = addrPorts(b) }),
 		},
 		"a new VIP": {
-			before: with(udp(a), func(d *Decision) { d.ExternalVIPs = nil }), after: udp(a), want: one("192.0.2.1:53", a),
+			before: with(udp(a), func(d *Decision) { d.ExternalIPs = nil }), after: udp(a), want: one("192.0.2.1:53", a),
 		},
 		"a VIP taken away": {
-			before: udp(a), after: with(udp(a), func(d *Decision) { d.ExternalVIPs = nil }), want: one("192.0.2.1:53"),
+			before: udp(a), after: with(udp(a), func(d *Decision) { d.ExternalIPs = nil }), want: one("192.0.2.1:53"),
 		},
 		"the ClusterIP's port moves": {
-			before: udp(a), after: with(udp(a), func(d *Decision) { d.Port = 54; d.ExternalVIPs = nil }),
+			before: udp(a), after: with(udp(a), func(d *Decision) { d.Port = 54; d.ExternalIPs = nil }),
 			want: slices.Concat(one("10.96.0.10:54", a), one("10.96.0.10:53"), one("192.0.2.1:53")),
 		},
 		"TCP connections are never touched": {

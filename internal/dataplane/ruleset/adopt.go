@@ -39,7 +39,7 @@ func (p *Planner) adopt(desired []policy.Decision, held Elements) {
 	kept := make([]uint32, len(ordered))
 	taken := map[uint32]bool{}
 	for i, d := range ordered {
-		if id := heldID(d, held, func(id uint32) bool { return byID[id] != nil && !taken[id] }); id != 0 && len(d.Endpoints) > 0 {
+		if id := heldID(d, held, func(id uint32) bool { return byID[id] != nil && !taken[id] }); id != 0 && len(d.Cluster) > 0 {
 			kept[i], taken[id] = id, true
 		}
 	}
@@ -84,7 +84,7 @@ func heldID(d policy.Decision, held Elements, usable func(uint32) bool) uint32 {
 		}
 	}
 	vote(Frontends, frontendKey(d.ClusterIP, d.Name.Protocol, d.Port))
-	for _, vip := range d.ExternalVIPs {
+	for _, vip := range d.ExternalVIPs() {
 		vote(Frontends, frontendKey(vip, d.Name.Protocol, d.Port))
 	}
 	vote(NodePorts, nodePortKey(d.Name.Protocol, d.NodePort))

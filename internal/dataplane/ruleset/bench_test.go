@@ -36,7 +36,7 @@ func many(family model.Family) []policy.Decision {
 		all[i] = clusterIP(family, fmt.Sprintf("s%05d", i), i+1, model.TCP, nil)
 		for e := range manyEndpoints {
 			at := netip.AddrPortFrom(ip(family, podNet+i%50, i/50*manyEndpoints+e), 8080)
-			all[i].Endpoints = append(all[i].Endpoints, at)
+			all[i].Cluster = append(all[i].Cluster, at)
 		}
 	}
 	return all
@@ -53,9 +53,9 @@ func BenchmarkOneEndpointReplaced(b *testing.B) {
 	b.ResetTimer()
 	for n := range b.N {
 		d := all[n/2%manyPorts]
-		d.Endpoints = append([]netip.AddrPort(nil), d.Endpoints...)
+		d.Cluster = append([]netip.AddrPort(nil), d.Cluster...)
 		if n%2 == 0 {
-			d.Endpoints[5] = other
+			d.Cluster[5] = other
 		}
 		if edits := p.Apply([]policy.Decision{d}, nil).Edits; len(edits) == 0 {
 			b.Fatal("nothing to do")

@@ -49,7 +49,7 @@ type servicePort struct {
 // all but its slots.
 func (sp *servicePort) shared(node policy.Node) []Element {
 	d := &sp.decision
-	elements := make([]Element, 0, 3*(2+len(d.ExternalVIPs)+len(node.NodePortAddrs))+len(d.Endpoints))
+	elements := make([]Element, 0, 3*(2+len(d.ExternalVIPs())+len(node.NodePortAddrs))+len(d.Cluster))
 	add := func(set, key, data string) { elements = append(elements, Element{set, key, data}) }
 	reach := func(set string, addr netip.Addr, port uint16) {
 		k := frontendKey(addr, d.Name.Protocol, port)
@@ -65,7 +65,7 @@ func (sp *servicePort) shared(node policy.Node) []Element {
 		}
 	}
 	vip(ClusterFrontends, d.ClusterIP)
-	for _, addr := range d.ExternalVIPs {
+	for _, addr := range d.ExternalVIPs() {
 		vip(ExternalFrontends, addr)
 	}
 	if d.NodePort != 0 {
@@ -76,7 +76,7 @@ func (sp *servicePort) shared(node policy.Node) []Element {
 			add(NodePorts, nodePortKey(d.Name.Protocol, d.NodePort), number(route(sp.id, sp.class)))
 		}
 	}
-	for _, endpoint := range d.Endpoints {
+	for _, endpoint := range d.Cluster {
 		if mayHairpin(node, endpoint.Addr()) {
 			add(Hairpin, hairpinKey(endpoint.Addr()), "")
 		}

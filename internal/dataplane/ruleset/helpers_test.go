@@ -68,7 +68,7 @@ func clusterIP(family model.Family, name string, host int, protocol model.Protoc
 		Family:    family,
 		Port:      80,
 		ClusterIP: ip(family, serviceNet, host),
-		Endpoints: to,
+		Cluster:   to,
 		Known:     to,
 	}
 }
@@ -76,12 +76,12 @@ func clusterIP(family model.Family, name string, host int, protocol model.Protoc
 // everyKind has a ServicePort of every kind.
 func everyKind(family model.Family) []policy.Decision {
 	web := clusterIP(family, "web", 10, model.TCP, endpoints(family, podNet, 1, 2, 3))
-	web.ExternalVIPs = []netip.Addr{ip(family, publicNet, 1)}
+	web.ExternalIPs = []netip.Addr{ip(family, publicNet, 1)}
 	web.NodePort = 30080
 	dns := clusterIP(family, "dns", 11, model.UDP, append(endpoints(family, podNet, 1), endpoints(family, otherNet, 1)...))
 	sctp := clusterIP(family, "sctp", 12, model.SCTP, endpoints(family, otherNet, 2))
 	empty := clusterIP(family, "empty", 13, model.TCP, nil)
-	empty.ExternalVIPs = []netip.Addr{ip(family, publicNet, 2)}
+	empty.ExternalIPs = []netip.Addr{ip(family, publicNet, 2)}
 	empty.NodePort = 30081
 	return []policy.Decision{dns, empty, sctp, web}
 }

@@ -76,8 +76,8 @@ func compareWithColdStart(t *testing.T, family model.Family, p *Planner, k *kern
 	for _, d := range s {
 		to := Frontend{d.Name.Protocol, netip.AddrPortFrom(d.ClusterIP, d.Port)}
 		got := Tracer{schema, k.elements}.Trace(Packet{Source: ip(family, podNet, 999), To: to})
-		if got.Dropped || len(got.Targets) != len(d.Endpoints) || got.Refused != (len(d.Endpoints) == 0) {
-			t.Fatalf("%s with %d endpoints: %+v", d.Name, len(d.Endpoints), got)
+		if got.Dropped || len(got.Targets) != len(d.Cluster) || got.Refused != (len(d.Cluster) == 0) {
+			t.Fatalf("%s with %d endpoints: %+v", d.Name, len(d.Cluster), got)
 		}
 	}
 }
@@ -104,18 +104,18 @@ func randomChange(r *rand.Rand, family model.Family, s state) (changed []policy.
 		}
 		for host := range r.IntN(20) {
 			if r.IntN(2) == 0 {
-				d.Endpoints = append(d.Endpoints, endpoints(family, podNet+r.IntN(2), host)...)
+				d.Cluster = append(d.Cluster, endpoints(family, podNet+r.IntN(2), host)...)
 			}
 		}
-		slices.SortFunc(d.Endpoints, netip.AddrPort.Compare)
+		slices.SortFunc(d.Cluster, netip.AddrPort.Compare)
 		if r.IntN(2) == 0 {
 			d.NodePort = uint16(30000 + i)
 		}
 		for n := range r.IntN(3) {
-			d.ExternalVIPs = append(d.ExternalVIPs, ip(family, publicNet, n+r.IntN(2)*i))
+			d.ExternalIPs = append(d.ExternalIPs, ip(family, publicNet, n+r.IntN(2)*i))
 		}
-		slices.SortFunc(d.ExternalVIPs, netip.Addr.Compare)
-		d.ExternalVIPs = slices.Compact(d.ExternalVIPs)
+		slices.SortFunc(d.ExternalIPs, netip.Addr.Compare)
+		d.ExternalIPs = slices.Compact(d.ExternalIPs)
 		s[d.Name] = d
 		removed = slices.DeleteFunc(removed, func(n model.ServicePortName) bool { return n == d.Name })
 		changed = append(changed, d)

@@ -72,14 +72,14 @@ func (p *Planner) next(old *servicePort, d policy.Decision) *servicePort {
 		old = &servicePort{}
 	}
 	sp := &servicePort{decision: remembered(d)}
-	if len(sp.decision.Endpoints) == 0 {
+	if len(sp.decision.Cluster) == 0 {
 		return sp
 	}
 	sp.id = old.id
 	if sp.id == 0 {
 		sp.id = p.ids.take()
 	}
-	sp.slots = arrange(old.slots, sp.decision.Endpoints)
+	sp.slots = arrange(old.slots, sp.decision.Cluster)
 	sp.class = nextClass(old.class, len(sp.slots))
 	return sp
 }
@@ -87,7 +87,7 @@ func (p *Planner) next(old *servicePort, d policy.Decision) *servicePort {
 // remembered is d without what the ruleset has no use for.
 func remembered(d policy.Decision) policy.Decision {
 	d.Known = nil
-	d.Endpoints = d.Endpoints[:min(len(d.Endpoints), maxClass)]
+	d.Cluster = d.Cluster[:min(len(d.Cluster), maxClass)]
 	return d
 }
 

@@ -45,23 +45,23 @@ func TestAChangeIsAsSmallAsItCanBe(t *testing.T) {
 	}{
 		"nothing": {func(*policy.Decision) {}, ""},
 		"an endpoint replaced": {
-			func(web *policy.Decision) { web.Endpoints = endpoints(family, podNet, 1, 3, 4) },
+			func(web *policy.Decision) { web.Cluster = endpoints(family, podNet, 1, 3, 4) },
 			"replace endpoints { tcp . 0:3 . 1 : 10.1.0.4 . 8080 }\n" +
 				"add hairpin { 10.1.0.4 . 10.1.0.4 }\n" +
 				"delete hairpin { 10.1.0.2 . 10.1.0.2 }\n",
 		},
 		"an endpoint added": {
-			func(web *policy.Decision) { web.Endpoints = endpoints(family, podNet, 1, 2, 3, 4) },
+			func(web *policy.Decision) { web.Cluster = endpoints(family, podNet, 1, 2, 3, 4) },
 			"add endpoints { tcp . 0:3 . 3 : 10.1.0.4 . 8080 }\n" +
 				"add hairpin { 10.1.0.4 . 10.1.0.4 }\n",
 		},
 		"an endpoint that others share removed": {
-			func(web *policy.Decision) { web.Endpoints = endpoints(family, podNet, 2, 3) },
+			func(web *policy.Decision) { web.Cluster = endpoints(family, podNet, 2, 3) },
 			"replace endpoints { tcp . 0:3 . 0 : 10.1.0.3 . 8080 }\n" +
 				"delete endpoints { tcp . 0:3 . 2 : 10.1.0.3 . 8080 }\n",
 		},
 		"a VIP added": {
-			func(web *policy.Decision) { web.ExternalVIPs = append(web.ExternalVIPs, ip(family, publicNet, 9)) },
+			func(web *policy.Decision) { web.ExternalIPs = append(web.ExternalIPs, ip(family, publicNet, 9)) },
 			"add external-frontends { 10.200.0.9 . tcp . 80 }\n" +
 				"add frontends { 10.200.0.9 . tcp . 80 : 300:3 }\n",
 		},
@@ -75,7 +75,7 @@ func TestAChangeIsAsSmallAsItCanBe(t *testing.T) {
 				"delete external-frontends { 10.100.0.2 . tcp . 30080 }\n",
 		},
 		"no endpoints left": {
-			func(web *policy.Decision) { web.Endpoints = nil },
+			func(web *policy.Decision) { web.Cluster = nil },
 			"add no-endpoints { 10.96.0.10 . tcp . 80 }\n" +
 				"add no-endpoints { 10.100.0.1 . tcp . 30080 }\n" +
 				"add no-endpoints { 10.100.0.2 . tcp . 30080 }\n" +
@@ -135,7 +135,7 @@ func TestOnlyNewFrontendsAppear(t *testing.T) {
 		change func(web *policy.Decision)
 		want   int
 	}{
-		{"endpoints go", func(web *policy.Decision) { web.Endpoints = nil }, 0},
+		{"endpoints go", func(web *policy.Decision) { web.Cluster = nil }, 0},
 		{"endpoints come back", func(*policy.Decision) {}, 0},
 		{"another NodePort on two addresses", func(web *policy.Decision) { web.NodePort = 30099 }, 2},
 	} {
@@ -163,7 +163,7 @@ func TestTwoServicePortsWithOneVIP(t *testing.T) {
 	shared := ip(family, publicNet, 1)
 	first := clusterIP(family, "first", 1, model.TCP, endpoints(family, podNet, 1))
 	second := clusterIP(family, "second", 2, model.TCP, endpoints(family, podNet, 2))
-	first.ExternalVIPs, second.ExternalVIPs = append(first.ExternalVIPs, shared), append(second.ExternalVIPs, shared)
+	first.ExternalIPs, second.ExternalIPs = append(first.ExternalIPs, shared), append(second.ExternalIPs, shared)
 	var p Planner
 	k := newKernel(t)
 	k.carryOut(p.Sync(testNode(family), nil, nil))
@@ -171,8 +171,8 @@ func TestTwoServicePortsWithOneVIP(t *testing.T) {
 		t.Helper()
 		to := Frontend{model.TCP, netip.AddrPortFrom(shared, 80)}
 		got := Tracer{NewSchema(family), k.elements}.Trace(Packet{Source: ip(family, publicNet, 77), To: to})
-		if len(got.Targets) != 1 || got.Targets[0].Endpoint != want.Endpoints[0] {
-			t.Errorf("the VIP leads to %v, want %s", got.Targets, want.Endpoints)
+		if len(got.Targets) != 1 || got.Targets[0].Endpoint != want.Cluster[0] {
+			t.Errorf("the VIP leads to %v, want %s", got.Targets, want.Cluster)
 		}
 	}
 	k.carryOut(p.Apply([]policy.Decision{second}, nil))
