@@ -17,7 +17,7 @@ limitations under the License.
 package conntrack
 
 import (
-	"encoding/binary"
+	"bytes"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
@@ -87,37 +87,27 @@ func address(tuple nfnl.Attributes, v4, v6 uint16) netip.Addr {
 	return addr
 }
 
+// replied is true once anything came back.
+func (e entry) replied() bool { return e.status&statusSeenReply != 0 }
+
+// translated is true if the flow does not go where the client sent it.
+func (e entry) translated() bool { return e.status&statusTranslated != 0 }
+
 // identity is what a delete request needs to name one entry: the tuple, the
 // zone it is in, and the id, so that a successor with the same tuple stays.
-func identity(a nfnl.Attributes) map[uint16][]byte {
-	id := map[uint16][]byte{}
-	for _, kind := range []uint16{ctaOriginal, ctaID, ctaZone} {
-		if value := a.Get(kind); value != nil {
-			id[kind] = append([]byte(nil), value...)
-		}
-	}
-	return id
+// All are copies.
+type identity struct{ tuple, id, zone []byte }
+
+func identify(a nfnl.Attributes) identity {
+	return identity{bytes.Clone(a.Get(ctaOriginal)), bytes.Clone(a.Get(ctaID)), bytes.Clone(a.Get(ctaZone))}
 }
 
-// appendFilter has the kernel leave out other protocols, and if only is an
-// IPv4 address, other original destinations (Linux 5.8; older ones ignore it,
-// so whoever reads the answer compares again). For IPv6 addresses the kernel
-// has the comparison the wrong way round, seen as late as 6.18.
-//
-// Entries with any bit of without in their status are left out as well (5.15).
-func appendFilter(m *nfnl.Messages, protocol model.Protocol, only netip.Addr, without uint32) {
-	const byDestination, byProtocol = 1 << 1, 1 << 3
-	flags := uint32(byProtocol)
-	m.Nest(ctaOriginal, func() {
-		if only.Is4() {
-			flags |= byDestination
-			m.Nest(ctaTupleAddrs, func() { m.Bytes(ctaIPv4Destination, only.AsSlice()) })
-		}
-		m.Nest(ctaTuplePorts, func() { m.Uint8(ctaProtocol, uint8(protocol)) })
-	})
-	if without != 0 {
-		m.Uint32(ctaStatus, 0)
-		m.Uint32(ctaStatusMask, without)
+func (i identity) append(m *nfnl.Messages) {
+	m.Bytes(ctaOriginal|unix.NLA_F_NESTED, i.tuple)
+	if i.id != nil {
+		m.Bytes(ctaID, i.id)
 	}
-	m.Nest(ctaFilter, func() { m.Bytes(ctaOriginal, binary.NativeEndian.AppendUint32(nil, flags)) })
+	if i.zone != nil {
+		m.Bytes(ctaZone, i.zone)
+	}
 }

@@ -1,0 +1,142 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package conntrack
+
+import (
+	"net/netip"
+
+	"switchyard.dev/switchyard/internal/dataplane/model"
+)
+
+// Destination is where a client sends its packets: a VIP or a node address.
+type Destination struct {
+	Protocol model.Protocol
+	Addr     netip.AddrPort
+}
+
+// Stale says which flows to one ServicePort may stay.
+type Stale struct {
+	Protocol model.Protocol
+	// Addrs are the original destinations concerned: the ServicePort's VIPs
+	// when Port is its port, the node's NodePort addresses when Port is its
+	// NodePort.
+	Addrs []netip.Addr
+	Port  uint16
+	// Allowed are the endpoints whose flows stay; with none, all flows go.
+	Allowed []netip.AddrPort
+	// UnrepliedOnly spares flows that were ever answered. TCP and SCTP flows
+	// that were are spared in any case: their ends notice, and may still have
+	// something to say to each other.
+	UnrepliedOnly bool
+}
+
+// Sweep is what one walk through the entries looks for.
+type Sweep struct {
+	// Stale destinations lose the entries that do not lead where they may.
+	Stale []Stale
+	// Untranslated destinations lose the entries that were let through as they
+	// were before there was a rule for them; of TCP and SCTP only those that
+	// were never answered.
+	Untranslated []Destination
+}
+
+// rule is what of the entries to one destination has to go.
+type rule struct {
+	untranslated bool
+	// endpoint is true if entries go unless their endpoint is in allowed.
+	endpoint bool
+	allowed  map[netip.AddrPort]struct{}
+	// unreplied is true if answered ones stay.
+	unreplied bool
+}
+
+// selection has the rules of a Sweep by destination.
+type selection map[Destination]*rule
+
+func (s Sweep) selection() selection {
+	all := make(selection, len(s.Stale)+len(s.Untranslated))
+	for _, stale := range s.Stale {
+		for _, addr := range stale.Addrs {
+			all.addStale(Destination{stale.Protocol, netip.AddrPortFrom(addr.Unmap(), stale.Port)}, stale)
+		}
+	}
+	for _, to := range s.Untranslated {
+		all.rule(to).untranslated = true
+	}
+	return all
+}
+
+// addStale joins what several Stale say of one destination: what one of them
+// spares, stays.
+func (s selection) addStale(to Destination, stale Stale) {
+	r := s.rule(to)
+	r.unreplied = r.endpoint && r.unreplied || stale.UnrepliedOnly
+	r.endpoint = true
+	if r.allowed == nil {
+		r.allowed = make(map[netip.AddrPort]struct{}, len(stale.Allowed))
+	}
+	for _, endpoint := range stale.Allowed {
+		r.allowed[endpoint] = struct{}{}
+	}
+}
+
+func (s selection) rule(to Destination) *rule {
+	if s[to] == nil {
+		s[to] = &rule{}
+	}
+	return s[to]
+}
+
+// doomed says whether an entry has to go.
+func (s selection) doomed(e entry) bool {
+	r := s[e.sentTo]
+	if r == nil || e.replied() && spared(e.sentTo.Protocol) {
+		return false
+	}
+	if r.untranslated && !e.translated() {
+		return true
+	}
+	if !r.endpoint || r.unreplied && e.replied() {
+		return false
+	}
+	_, allowed := r.allowed[e.answering]
+	return !allowed
+}
+
+// spared says whether flows of a protocol stay once they were answered.
+func spared(protocol model.Protocol) bool { return protocol != model.UDP }
+
+// groups parts a selection into what is worth one walk each. A walk visits the
+// whole table whatever it is after, so there are at most two for each family:
+// UDP, of which answered entries count, and the rest, of which they do not.
+func (s selection) groups() map[group]selection {
+	parts := map[group]selection{}
+	for to, r := range s {
+		g := group{model.FamilyOf(to.Addr.Addr()), spared(to.Protocol)}
+		if parts[g] == nil {
+			parts[g] = selection{}
+		}
+		parts[g][to] = r
+	}
+	return parts
+}
+
+type group struct {
+	family model.Family
+	// unreplied is true if only entries that were never answered matter.
+	unreplied bool
+}
