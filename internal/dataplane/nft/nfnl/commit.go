@@ -46,9 +46,13 @@ func (e *MessageError) Error() string {
 // Unwrap is the error number.
 func (e *MessageError) Unwrap() error { return e.Errno }
 
+// ErrUnknownOutcome means that the kernel may have carried out a transaction
+// or not: its answer was lost.
+var ErrUnknownOutcome = errors.New("the outcome of a transaction is not known")
+
 // Commit carries out all messages of m or none, for subsystem (an
-// NFNL_SUBSYS number). After an error that is not a *MessageError the outcome
-// is unknown.
+// NFNL_SUBSYS number), and tries again when the kernel turns it down for a
+// reason that passes. After ErrUnknownOutcome only a new listing tells.
 func (c *Conn) Commit(subsystem uint8, m *Messages) error {
 	err := c.transact(subsystem, m, true)
 	for attempt := 1; attempt < commitAttempts && passing(err); attempt++ {
@@ -66,11 +70,18 @@ func (c *Conn) Rehearse(subsystem uint8, m *Messages) error {
 }
 
 // passing is true for what goes away by itself: a chain or module that is
-// still referenced by an earlier transaction's clean-up, a signal.
+// still referenced by an earlier transaction's clean-up, a signal, memory that
+// is short. With any of these nothing was changed.
 func passing(err error) bool {
-	var refused *MessageError
-	return errors.As(err, &refused) &&
-		(refused.Errno == unix.EBUSY || refused.Errno == unix.EINTR || refused.Errno == unix.EAGAIN)
+	var number unix.Errno
+	if errors.Is(err, ErrUnknownOutcome) || !errors.As(err, &number) {
+		return false
+	}
+	switch number {
+	case unix.EBUSY, unix.EINTR, unix.EAGAIN, unix.ENOBUFS, unix.ENOMEM:
+		return true
+	}
+	return false
 }
 
 func (c *Conn) transact(subsystem uint8, m *Messages, commit bool) error {
@@ -96,7 +107,7 @@ func (c *Conn) replies(batch *Messages, last uint32) error {
 	var refused []error
 	acknowledged := false
 	for {
-		err := c.receive(unix.MSG_DONTWAIT, func(header unix.NlMsghdr, body []byte) error {
+		err := c.receive(false, func(header unix.NlMsghdr, body []byte) error {
 			if header.Type != unix.NLMSG_ERROR {
 				return nil
 			}
@@ -112,7 +123,7 @@ func (c *Conn) replies(batch *Messages, last uint32) error {
 		case errors.Is(err, unix.EAGAIN) && (acknowledged || len(refused) > 0):
 			return errors.Join(refused...)
 		case err != nil:
-			return fmt.Errorf("reading the outcome of a transaction: %w", errors.Join(append(refused, err)...))
+			return fmt.Errorf("%w: %w", ErrUnknownOutcome, errors.Join(append(refused, err)...))
 		}
 	}
 }
@@ -125,10 +136,4 @@ func (m *Messages) refusal(seq uint32, err error) error {
 	var number unix.Errno
 	errors.As(err, &number)
 	return &MessageError{About: about, Errno: number}
-}
-
-// discard drops replies that an earlier, failed call left unread.
-func (c *Conn) discard() {
-	for c.receive(unix.MSG_DONTWAIT, func(unix.NlMsghdr, []byte) error { return nil }) == nil {
-	}
 }

@@ -25,88 +25,49 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	// sendBuffer takes a transaction of half a million elements. It is a limit,
-	// not an allocation.
-	sendBuffer = 64 << 20
-	// receiveBuffer takes the replies to one transaction.
-	receiveBuffer = 8 << 20
-	// dumpBuffer is how much of a dump is read at once; the kernel sends at
-	// most 32 KiB in one piece.
-	dumpBuffer = 64 << 10
-)
+// dumpBuffer is how much of a dump is read at once; the kernel sends at most
+// 32 KiB in one piece.
+const dumpBuffer = 64 << 10
 
-// Conn is an nfnetlink socket in the network namespace of the thread that
-// opened it. It is for one goroutine at a time.
+// Conn makes requests over a Socket. It is for one goroutine at a time.
 type Conn struct {
-	fd  int
-	buf []byte
+	socket Socket
+	buf    []byte
 }
 
-// Dial opens a socket. Without CAP_NET_ADMIN the kernel will answer nothing.
+// Dial opens a Conn to the kernel, like OpenSocket.
 func Dial() (*Conn, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+	socket, err := OpenSocket()
 	if err != nil {
-		return nil, fmt.Errorf("opening a netfilter netlink socket (is the kernel built with CONFIG_NETFILTER_NETLINK?): %w", os.NewSyscallError("socket", err))
-	}
-	c := &Conn{fd: fd, buf: make([]byte, dumpBuffer)}
-	if err := c.setUp(); err != nil {
-		_ = unix.Close(fd)
 		return nil, err
 	}
-	return c, nil
+	return NewConn(socket), nil
 }
 
-func (c *Conn) setUp() error {
-	if err := unix.Bind(c.fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return os.NewSyscallError("bind", err)
-	}
-	// Errors come without a copy of the message that caused them.
-	_ = unix.SetsockoptInt(c.fd, unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1)
-	c.enlarge(unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, sendBuffer)
-	c.enlarge(unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, receiveBuffer)
-	return nil
-}
-
-// enlarge exceeds the machine's limit where that is allowed (before Linux 6.0
-// only outside user namespaces), and stays within it elsewhere.
-func (c *Conn) enlarge(force, ask, size int) {
-	if unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, force, size) != nil {
-		_ = unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, ask, size)
-	}
-}
+// NewConn is a Conn over a Socket, which it closes in the end.
+func NewConn(socket Socket) *Conn { return &Conn{socket: socket, buf: make([]byte, dumpBuffer)} }
 
 // Close closes the socket.
-func (c *Conn) Close() error { return unix.Close(c.fd) }
+func (c *Conn) Close() error { return c.socket.Close() }
 
 // MaxTransaction is the largest transaction in bytes that Commit can send.
-func (c *Conn) MaxTransaction() int {
-	size, err := unix.GetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_SNDBUF)
-	if err != nil {
-		return 64 << 10
-	}
-	return size - 1024
-}
+func (c *Conn) MaxTransaction() int { return c.socket.SendLimit() }
+
+// Port identifies the socket as the sender of messages.
+func (c *Conn) Port() (uint32, error) { return c.socket.Port() }
 
 func (c *Conn) send(data []byte) error {
-	for {
-		err := unix.Sendto(c.fd, data, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
-		switch {
-		case errors.Is(err, unix.EINTR):
-			continue
-		case errors.Is(err, unix.EMSGSIZE):
-			return fmt.Errorf("sending %d bytes to the kernel at once (raise the sysctl net.core.wmem_max): %w", len(data), err)
-		case err != nil:
-			return os.NewSyscallError("sendto", err)
-		}
-		return nil
+	err := c.socket.Send(data)
+	if errors.Is(err, unix.EMSGSIZE) {
+		return fmt.Errorf("sending %d bytes to the kernel at once (raise the sysctl net.core.wmem_max): %w", len(data), err)
 	}
+	return os.NewSyscallError("sendto", err)
 }
 
-// receive waits for messages unless flags say otherwise, and hands each to
-// handle. The bytes are overwritten by the next call.
-func (c *Conn) receive(flags int, handle func(header unix.NlMsghdr, body []byte) error) error {
-	n, _, err := unix.Recvfrom(c.fd, c.buf, flags)
+// receive hands the messages of one packet to handle. The bytes are
+// overwritten by the next call.
+func (c *Conn) receive(wait bool, handle func(header unix.NlMsghdr, body []byte) error) error {
+	n, err := c.socket.Receive(c.buf, wait)
 	if err != nil {
 		return err
 	}
@@ -127,6 +88,20 @@ func (c *Conn) receive(flags int, handle func(header unix.NlMsghdr, body []byte)
 		data = data[min((size+3)&^3, len(data)):]
 	}
 	return nil
+}
+
+// discard drops replies that an earlier, failed call left unread, the rest of
+// a dump included: the kernel begins no other before.
+func (c *Conn) discard() {
+	for failures := 0; failures < 10; {
+		err := c.receive(false, func(unix.NlMsghdr, []byte) error { return nil })
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			return
+		case err != nil:
+			failures++
+		}
+	}
 }
 
 // errno reads the body of an NLMSG_ERROR or NLMSG_DONE; nil means success.

@@ -20,7 +20,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -29,21 +28,11 @@ import (
 // ErrOverrun means that notifications were lost because too many came at once.
 var ErrOverrun = errors.New("notifications were lost")
 
-// Port identifies the socket as the sender of messages.
-func (c *Conn) Port() (uint32, error) {
-	address, err := unix.Getsockname(c.fd)
-	if err != nil {
-		return 0, os.NewSyscallError("getsockname", err)
-	}
-	netlink, ok := address.(*unix.SockaddrNetlink)
-	if !ok {
-		return 0, fmt.Errorf("a netlink socket has the address %v", address)
-	}
-	return netlink.Pid, nil
-}
-
 // Listener receives the notifications of one multicast group.
-type Listener struct{ file *os.File }
+type Listener struct {
+	file *os.File
+	buf  []byte
+}
 
 // Listen joins group (NFNLGRP_...) in the network namespace of the calling
 // thread, deaf to what the sockets with the given ports cause.
@@ -52,7 +41,7 @@ func Listen(group int, deafTo []uint32) (*Listener, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
-	l := &Listener{os.NewFile(uintptr(fd), "nfnetlink")}
+	l := &Listener{os.NewFile(uintptr(fd), "nfnetlink"), make([]byte, dumpBuffer)}
 	if err := l.join(fd, group, deafTo); err != nil {
 		_ = l.file.Close()
 		return nil, err
@@ -97,8 +86,7 @@ func (l *Listener) Close() error { return l.file.Close() }
 func (l *Listener) Receive(ctx context.Context, handle func(kind uint16, family uint8, a Attributes)) error {
 	stop := context.AfterFunc(ctx, func() { _ = l.file.Close() })
 	defer stop()
-	buf := make([]byte, dumpBuffer)
-	n, err := l.file.Read(buf)
+	n, err := l.file.Read(l.buf)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -107,7 +95,7 @@ func (l *Listener) Receive(ctx context.Context, handle func(kind uint16, family 
 	case err != nil:
 		return err
 	}
-	for data := buf[:n]; len(data) >= headerSize; {
+	for data := l.buf[:n]; len(data) >= headerSize; {
 		size := int(binary.NativeEndian.Uint32(data))
 		if size < headerSize || size > len(data) {
 			return ErrOverrun // cut: as good as lost

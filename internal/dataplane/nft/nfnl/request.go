@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -46,15 +47,19 @@ func (c *Conn) Request(m *Messages) error {
 func (c *Conn) Dump(m *Messages, restart func(), each func(family uint8, entry Attributes)) error {
 	m.addFlags(0, unix.NLM_F_DUMP)
 	m.seal()
-	for range dumpAttempts {
+	var err error
+	for attempt := range dumpAttempts {
+		time.Sleep(time.Duration(attempt) * 5 * time.Millisecond)
 		restart()
-		err := c.dump(m, each)
-		if !errors.Is(err, unix.EINTR) && !errors.Is(err, unix.EAGAIN) {
+		if err = c.dump(m, each); !passing(err) {
 			return err
 		}
 	}
-	return fmt.Errorf("%s: it changed during each of %d readings", m.about[0], dumpAttempts)
+	return fmt.Errorf("%s, %d times in a row: %w", m.about[0], dumpAttempts, err)
 }
+
+// errInterrupted means that the list changed while it was read.
+var errInterrupted = fmt.Errorf("it changed while it was read: %w", unix.EINTR)
 
 func (c *Conn) dump(m *Messages, each func(uint8, Attributes)) error {
 	c.discard()
@@ -63,7 +68,7 @@ func (c *Conn) dump(m *Messages, each func(uint8, Attributes)) error {
 	}
 	done, interrupted := false, false
 	for !done {
-		err := c.receive(0, func(header unix.NlMsghdr, body []byte) error {
+		err := c.receive(true, func(header unix.NlMsghdr, body []byte) error {
 			interrupted = interrupted || header.Flags&unix.NLM_F_DUMP_INTR != 0
 			switch header.Type {
 			case unix.NLMSG_DONE, unix.NLMSG_ERROR:
@@ -88,7 +93,7 @@ func (c *Conn) dump(m *Messages, each func(uint8, Attributes)) error {
 		}
 	}
 	if interrupted {
-		return unix.EINTR
+		return errInterrupted
 	}
 	return nil
 }
@@ -124,7 +129,7 @@ func (c *Conn) RequestEach(n int, fill func(m *Messages, i int)) (done int, err 
 func (c *Conn) outcomes(m *Messages) (done int, err error) {
 	var refused []error
 	for answered := 0; answered < m.Len(); {
-		err := c.receive(unix.MSG_DONTWAIT, func(header unix.NlMsghdr, body []byte) error {
+		err := c.receive(false, func(header unix.NlMsghdr, body []byte) error {
 			if header.Type != unix.NLMSG_ERROR {
 				return nil
 			}
