@@ -29,7 +29,8 @@ import (
 )
 
 // Cleanup removes our table from each family, in the network namespace of the
-// calling thread. That it is not there is success.
+// calling thread. That it is not there is success; a table that a living
+// process protects is an *OwnedError.
 func Cleanup(ctx context.Context, families []model.Family) error {
 	conn, err := nfnl.Dial()
 	if err != nil {
@@ -44,6 +45,7 @@ func Cleanup(ctx context.Context, families []model.Family) error {
 		w := newWriter(ruleset.NewSchema(family))
 		w.removeTable()
 		if err := conn.Commit(unix.NFNL_SUBSYS_NFTABLES, &w.Messages); err != nil {
+			err = lister{conn, w.schema}.explain(err)
 			failed = append(failed, fmt.Errorf("nftables %s: removing the table: %w", family, err))
 		}
 	}

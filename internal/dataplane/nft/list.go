@@ -53,16 +53,29 @@ func (l lister) dump(command uint16, about string, more func(*nfnl.Messages), re
 	})
 }
 
-// table says whether there is a table of our name, and whether it is as we
-// declare it: with our comment, and without flags, of which one (dormant) puts
-// all its chains out of work.
-func (l lister) table() (exists, declared bool, err error) {
-	err = l.dump(unix.NFT_MSG_GETTABLE, "listing tables", nil, func() { exists, declared = false, false },
+// tableState is what the kernel says of the table itself.
+type tableState struct {
+	exists bool
+	// declared is true if the table has our comment.
+	declared bool
+	flags    uint32
+	// owner is the port of the socket that owns the table, 0 for none.
+	owner uint32
+}
+
+// table looks for a table of our name.
+func (l lister) table() (tableState, error) {
+	var found tableState
+	err := l.dump(unix.NFT_MSG_GETTABLE, "listing tables", nil, func() { found = tableState{} },
 		func(a nfnl.Attributes) {
-			exists = true
-			declared = bytes.Equal(a.Get(tableUserdata), tableNotes(l.schema.Comment())) && a.Uint32(unix.NFTA_TABLE_FLAGS) == 0
+			found = tableState{
+				exists:   true,
+				declared: bytes.Equal(a.Get(tableUserdata), tableNotes(l.schema.Comment())),
+				flags:    a.Uint32(unix.NFTA_TABLE_FLAGS),
+				owner:    a.Uint32(tableOwner),
+			}
 		})
-	return exists, declared, err
+	return found, err
 }
 
 // matchesSchema says whether the table in the kernel has exactly our sets,

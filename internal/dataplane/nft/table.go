@@ -40,6 +40,13 @@ type Options struct {
 	// one else change any table meanwhile. 0 means 8192. The replacement of a
 	// table of another version is always one transaction.
 	ElementsPerTransaction int
+	// Protect keeps everyone else from changing the table for as long as the
+	// Table is open, where the kernel can do that (Linux 6.9, flags owner and
+	// persist): `nft flush ruleset` passes it by, other changes are refused.
+	Protect bool
+	// Dial opens a connection to the kernel in the network namespace of the
+	// calling thread; nil means nfnl.Dial.
+	Dial func() (*nfnl.Conn, error)
 }
 
 // Result is what a FullSync or an Apply did.
@@ -70,6 +77,7 @@ type Table struct {
 	mu      sync.Mutex
 	schema  *ruleset.Schema
 	limit   int
+	flags   uint32
 	conn    *nfnl.Conn
 	cleaner *conntrack.Cleaner
 	planner ruleset.Planner
@@ -92,11 +100,14 @@ func Open(family model.Family, opts Options) (*Table, error) {
 		schema: ruleset.NewSchema(family), limit: opts.ElementsPerTransaction,
 		untranslated: map[conntrack.Destination]struct{}{},
 	}
+	if opts.Dial == nil {
+		opts.Dial = nfnl.Dial
+	}
 	var err error
-	if t.conn, err = nfnl.Dial(); err != nil {
+	if t.conn, err = opts.Dial(); err != nil {
 		return nil, fmt.Errorf("nftables: %w", err)
 	}
-	if err := probe(t.conn, t.schema); err != nil {
+	if err := t.probe(opts); err != nil {
 		_ = t.conn.Close()
 		return nil, fmt.Errorf("nftables: %w", err)
 	}
@@ -105,6 +116,19 @@ func Open(family model.Family, opts Options) (*Table, error) {
 		return nil, err
 	}
 	return t, nil
+}
+
+// probe makes sure that the kernel can do what is needed, and finds out whether
+// it can do what would be good.
+func (t *Table) probe(opts Options) error {
+	if err := probe(t.conn, t.schema); err != nil || !opts.Protect {
+		return err
+	}
+	protects, err := canProtect(t.conn, t.schema)
+	if protects {
+		t.flags = protection
+	}
+	return err
 }
 
 // Close leaves the table in the kernel, where it goes on forwarding.
@@ -131,10 +155,10 @@ func (t *Table) FullSync(ctx context.Context, node policy.Node, desired []policy
 	return result, t.named(err)
 }
 
-// overtaken is true for errors that say that the kernel held something else
-// than was listed a moment before.
+// overtaken is true for errors after which a new listing may do: the kernel held
+// something else than was listed a moment before, or did not say what it holds.
 func overtaken(err error) bool {
-	return errors.Is(err, unix.EEXIST) || errors.Is(err, unix.ENOENT)
+	return errors.Is(err, unix.EEXIST) || errors.Is(err, unix.ENOENT) || errors.Is(err, nfnl.ErrUnknownOutcome)
 }
 
 // Apply changes only the named ServicePorts; a name in removed that is not
@@ -155,7 +179,7 @@ func (t *Table) named(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("nftables %s: %w", t.schema.Family, err)
+	return fmt.Errorf("nftables %s: %w", t.schema.Family, lister{t.conn, t.schema}.explain(err))
 }
 
 func (t *Table) sync(ctx context.Context, node policy.Node, desired []policy.Decision) (Result, error) {
@@ -164,17 +188,26 @@ func (t *Table) sync(ctx context.Context, node policy.Node, desired []policy.Dec
 		return Result{}, err
 	}
 	l := lister{t.conn, t.schema}
-	exists, ours, err := l.table()
+	found, err := l.table()
 	if err != nil {
 		return Result{}, err
 	}
+	if err := l.checkOwner(found); err != nil {
+		return Result{}, err
+	}
+	ours := found.declared && t.usable(found.flags)
 	if ours {
 		if ours, err = l.matchesSchema(); err != nil {
 			return Result{}, err
 		}
 	}
 	if !ours {
-		return t.recreate(ctx, exists, node, desired)
+		return t.recreate(ctx, found.exists, node, desired)
+	}
+	if t.orphaned(found.flags) {
+		if err := t.takeOver(); err != nil {
+			return Result{}, err
+		}
 	}
 	held, err := l.elements()
 	if err != nil {
@@ -189,6 +222,7 @@ func (t *Table) recreate(ctx context.Context, exists bool, node policy.Node, des
 	plan := t.planner.Sync(node, desired, nil)
 	t.note(plan.Appeared)
 	w := newWriter(t.schema)
+	w.flags = t.flags
 	if exists {
 		w.removeTable()
 	}

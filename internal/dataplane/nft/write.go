@@ -37,6 +37,8 @@ type writer struct {
 	nfnl.Messages
 	schema *ruleset.Schema
 	table  string
+	// flags are the table's, if it is made.
+	flags uint32
 }
 
 func newWriter(schema *ruleset.Schema) *writer {
@@ -57,9 +59,7 @@ func (w *writer) removeTable() {
 
 // createTable writes the whole schema, without elements.
 func (w *writer) createTable() {
-	w.begin(unix.NFT_MSG_NEWTABLE, unix.NLM_F_CREATE|unix.NLM_F_EXCL, "adding table %s", w.table)
-	w.String(unix.NFTA_TABLE_NAME, w.table)
-	w.Bytes(tableUserdata, tableNotes(w.schema.Comment()))
+	w.newTable(unix.NLM_F_EXCL)
 	for i, set := range w.schema.Sets {
 		w.set(set, uint32(i+1))
 	}
@@ -70,6 +70,17 @@ func (w *writer) createTable() {
 		for _, r := range c.Rules {
 			w.rule(c.Name, r)
 		}
+	}
+}
+
+// newTable makes the table, or with no more flags for the message changes those
+// of the table that is there.
+func (w *writer) newTable(message uint16) {
+	w.begin(unix.NFT_MSG_NEWTABLE, unix.NLM_F_CREATE|message, "adding table %s", w.table)
+	w.String(unix.NFTA_TABLE_NAME, w.table)
+	w.Bytes(tableUserdata, tableNotes(w.schema.Comment()))
+	if w.flags != 0 {
+		w.Uint32(unix.NFTA_TABLE_FLAGS, w.flags)
 	}
 }
 

@@ -96,13 +96,16 @@ func (s *Schema) Comment() string {
 	return fmt.Sprintf("schema %x", sha256.Sum256([]byte(s.body(nil))))[:len("schema ")+16]
 }
 
+// Title is the table's family and name, as nft writes them.
+func (s *Schema) Title() string { return keyword(s.Family) + " " + TableName }
+
 // Text is the table without elements, exactly as `nft list table` prints it.
 func (s *Schema) Text() string { return s.TextWith(nil) }
 
 // TextWith is Text with the elements of each set; elements may be nil and
 // returns nothing for an empty set.
 func (s *Schema) TextWith(elements func(Set) []string) string {
-	return fmt.Sprintf("table %s %s {\n\tcomment %q\n%s}\n", keyword(s.Family), TableName, s.Comment(), s.body(elements))
+	return fmt.Sprintf("table %s {\n\tcomment %q\n%s}\n", s.Title(), s.Comment(), s.body(elements))
 }
 
 func (s *Schema) body(elements func(Set) []string) string {
