@@ -29,6 +29,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"switchyard.dev/switchyard/internal/localcluster/propagation"
 )
 
 // resolvFlag names the flag of EnterCommand with the file descriptor of the
@@ -101,7 +103,7 @@ func replaceResolvConf(fd int) error {
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("making mounts private: %w", err)
 	}
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
+	if err := propagation.Set(unix.MS_SLAVE); err != nil {
 		return fmt.Errorf("making mounts private: %w", err)
 	}
 	err = unix.Mount(file.Name(), "/etc/resolv.conf", "", unix.MS_BIND, "")

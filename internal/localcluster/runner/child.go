@@ -28,6 +28,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"switchyard.dev/switchyard/internal/localcluster/propagation"
 )
 
 // childName is argv[0] of this executable when it is to become a Pod's
@@ -116,7 +118,7 @@ func privateMounts(mounts []mount) error {
 	if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("making a mount namespace: %w", err)
 	}
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+	if err := propagation.Set(unix.MS_PRIVATE); err != nil {
 		return fmt.Errorf("making mounts private: %w", err)
 	}
 	sources := make([]*os.File, len(mounts))

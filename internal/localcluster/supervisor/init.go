@@ -24,6 +24,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"switchyard.dev/switchyard/internal/localcluster/propagation"
 )
 
 // RunCommand is the hidden command that Init runs itself as.
@@ -70,7 +72,7 @@ func Init(encoded string) (int, error) {
 // that are gone with it: /proc of its own PID namespace, and a tmpfs for keys,
 // etcd's data and the names of network namespaces.
 func mountPrivately(config Config) error {
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+	if err := propagation.Set(unix.MS_PRIVATE); err != nil {
 		return fmt.Errorf("making the cluster's mounts private: %w", err)
 	}
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
