@@ -70,7 +70,7 @@ type Agent struct {
 func New(config Config) *Agent {
 	a := &Agent{
 		Config: config, started: time.Now(), lanes: map[model.Family]*lane{},
-		localAddresses: localAddresses, store: model.NewStore(),
+		localAddresses: localAddresses, store: model.NewStore(model.Options{}),
 	}
 	for family, table := range config.Tables {
 		a.lanes[family] = &lane{
@@ -231,5 +231,5 @@ func (a *Agent) decideLocked(family model.Family, name model.ServicePortName) (p
 	if !ok {
 		return policy.Decision{}, false
 	}
-	return policy.Decide(port, a.store.Endpoints(name, family), family)
+	return policy.Decide(port, a.store.Endpoints(name, family), family, policy.Place{NodeName: a.NodeName})
 }

@@ -20,6 +20,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"switchyard.dev/switchyard/internal/dataplane/model"
 )
 
 // trim drops what the agent never reads before an object is kept in memory:
@@ -27,14 +29,14 @@ import (
 func trim(object any) (any, error) {
 	switch o := object.(type) {
 	case *corev1.Service:
-		o.ObjectMeta = trimMeta(o.ObjectMeta, corev1.AnnotationLoadBalancerSourceRangesKey)
+		o.ObjectMeta = trimMeta(o.ObjectMeta, model.Annotations()...)
 		o.Spec.Selector = nil
 		o.Status.Conditions = nil
 	case *discoveryv1.EndpointSlice:
-		o.ObjectMeta = trimMeta(o.ObjectMeta, corev1.EndpointsLastChangeTriggerTime)
+		o.ObjectMeta = trimMeta(o.ObjectMeta, corev1.EndpointsLastChangeTriggerTime, model.AnnotationWeights)
 		for i := range o.Endpoints {
 			e := &o.Endpoints[i]
-			e.TargetRef, e.DeprecatedTopology, e.Hostname = nil, nil, nil
+			e.TargetRef, e.DeprecatedTopology, e.Hostname = trimTarget(e.TargetRef), nil, nil
 		}
 	case *corev1.Node:
 		o.ObjectMeta = trimMeta(o.ObjectMeta)
@@ -43,7 +45,15 @@ func trim(object any) (any, error) {
 	return object, nil
 }
 
-// trimMeta keeps what identifies an object, its labels, and one annotation.
+// trimTarget keeps the name of a pod, by which users give it a weight.
+func trimTarget(target *corev1.ObjectReference) *corev1.ObjectReference {
+	if target == nil || target.Kind != "Pod" {
+		return nil
+	}
+	return &corev1.ObjectReference{Kind: target.Kind, Name: target.Name}
+}
+
+// trimMeta keeps what identifies an object, its labels, and some annotations.
 func trimMeta(meta metav1.ObjectMeta, annotations ...string) metav1.ObjectMeta {
 	kept := metav1.ObjectMeta{
 		Namespace: meta.Namespace, Name: meta.Name, UID: meta.UID, ResourceVersion: meta.ResourceVersion,
@@ -51,7 +61,7 @@ func trimMeta(meta metav1.ObjectMeta, annotations ...string) metav1.ObjectMeta {
 	}
 	for _, key := range annotations {
 		if value, ok := meta.Annotations[key]; ok {
-			kept.Annotations = map[string]string{key: value}
+			metav1.SetMetaDataAnnotation(&kept, key, value)
 		}
 	}
 	return kept

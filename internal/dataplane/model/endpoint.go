@@ -28,11 +28,35 @@ type Endpoint struct {
 	// Ready endpoints take new connections. Serving ones could answer, also
 	// while Terminating (KEP-1669).
 	Ready, Serving, Terminating bool
-	// NodeName and Zone are where it runs, empty when unknown.
-	NodeName, Zone string
-	// ForZones and ForNodes are the hints of whom to serve (KEP-2433,
-	// KEP-4444), empty for none.
-	ForZones, ForNodes []string
+	// Weight is the one of its slice, 0 for none. See Weights.Of.
+	Weight uint16
+	// NodeName and Zone are where it runs, Pod is what answers; empty when
+	// unknown.
+	NodeName, Zone, Pod string
+	// Hints say whom it is to serve, nil for none.
+	Hints *Hints
+}
+
+// Hints are the nodes and zones that an endpoint is meant for (KEP-2433,
+// KEP-4444).
+type Hints struct {
+	ForNodes, ForZones []string
+}
+
+// Nodes are the nodes to serve, empty for no hint.
+func (h *Hints) Nodes() []string {
+	if h == nil {
+		return nil
+	}
+	return h.ForNodes
+}
+
+// Zones are the zones to serve, empty for no hint.
+func (h *Hints) Zones() []string {
+	if h == nil {
+		return nil
+	}
+	return h.ForZones
 }
 
 // better orders two sightings of one address, most believable first. A pod

@@ -39,7 +39,7 @@ func FuzzObjects(f *testing.F) {
 		if json.Unmarshal(service, &svc) != nil || json.Unmarshal(endpoints, &eps) != nil {
 			return // not an object at all
 		}
-		s := NewStore()
+		s := NewStore(Options{})
 		s.SetService(&svc)
 		s.SetSlice(&eps)
 		for _, name := range s.Names() {
@@ -61,7 +61,7 @@ func checkFit(t *testing.T, s *Store, name ServicePortName) {
 		t.Errorf("%s can not be programmed: %+v", name, port)
 	}
 	for _, family := range []Family{IPv4, IPv6} {
-		for _, vip := range port.ExternalVIPs(family) {
+		for _, vip := range externalVIPs(port, family) {
 			if special(vip) != "" || FamilyOf(vip) != family {
 				t.Errorf("%s has the %s VIP %s", name, family, vip)
 			}

@@ -118,6 +118,11 @@ func endpoint(address, state string) sliceOption {
 	}
 }
 
+// externalVIPs are external and load balancer IPs of one family.
+func externalVIPs(port ServicePort, family Family) []netip.Addr {
+	return sortedSet(append(ofFamily(port.ExternalIPs, family), ofFamily(port.LoadBalancerIPs, family)...))
+}
+
 // describe prints what the store answers, one line per ServicePort and family.
 func describe(s *Store) []string {
 	var lines []string
@@ -129,7 +134,7 @@ func describe(s *Store) []string {
 				continue
 			}
 			line := fmt.Sprintf("%s %s", name, netip.AddrPortFrom(clusterIP, port.Port))
-			if vips := port.ExternalVIPs(family); len(vips) > 0 {
+			if vips := externalVIPs(port, family); len(vips) > 0 {
 				line += fmt.Sprintf(" vips=%v", vips)
 			}
 			if port.NodePort != 0 {
@@ -166,7 +171,7 @@ func describeProblems(s *Store) []string {
 }
 
 func storeOf(services []*corev1.Service, slices []*discoveryv1.EndpointSlice) *Store {
-	s := NewStore()
+	s := NewStore(Options{})
 	for _, svc := range services {
 		s.SetService(svc)
 	}

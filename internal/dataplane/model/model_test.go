@@ -167,6 +167,7 @@ func TestWhatIsProxied(t *testing.T) {
 func TestTrafficIsCarriedAlong(t *testing.T) {
 	local := corev1.ServiceInternalTrafficPolicyLocal
 	s := storeOf([]*corev1.Service{makeService("web", func(svc *corev1.Service) {
+		svc.Spec.Type = corev1.ServiceTypeLoadBalancer
 		svc.Spec.InternalTrafficPolicy = &local
 		svc.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
 		svc.Spec.SessionAffinity = corev1.ServiceAffinityClientIP

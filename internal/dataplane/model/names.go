@@ -22,6 +22,10 @@ import (
 	"strings"
 )
 
+// MaxEndpoints is how many endpoints of one ServicePort take connections in
+// one family; others beyond get none.
+const MaxEndpoints = 1 << 16
+
 // Family is an IP family.
 type Family uint8
 

@@ -150,7 +150,7 @@ func TestMalformedPartsAreSkippedAndNamed(t *testing.T) {
 }
 
 func TestAProblemIsReportedOnceUntilItComesBack(t *testing.T) {
-	s := NewStore()
+	s := NewStore(Options{})
 	bad := makeService("web", externalIPs("nonsense"))
 	s.SetService(bad)
 	if got := len(s.TakeProblems()); got != 1 {

@@ -25,7 +25,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// LabelServiceProxyName hands a Service to another proxy, whatever its value.
+// LabelServiceProxyName hands a Service to the proxy of that name.
 const LabelServiceProxyName = "service.kubernetes.io/service-proxy-name"
 
 // The API's default and limit for sessionAffinityConfig.
@@ -34,9 +34,11 @@ const (
 	maxAffinitySeconds = 86400
 )
 
-// Proxied says whether svc has virtual IPs that this proxy answers for.
-func Proxied(svc *corev1.Service) bool {
-	if _, other := svc.Labels[LabelServiceProxyName]; other {
+// Proxied says whether svc has virtual IPs that the proxy of the given name
+// answers for. The default proxy has no name, and nothing that has one is its.
+func Proxied(svc *corev1.Service, proxyName string) bool {
+	name, named := svc.Labels[LabelServiceProxyName]
+	if named != (proxyName != "") || name != proxyName {
 		return false
 	}
 	return svc.Spec.Type != corev1.ServiceTypeExternalName &&
@@ -53,9 +55,9 @@ type service struct {
 
 // readService takes from svc what can be used; a Service that is not proxied
 // has no ports.
-func readService(svc *corev1.Service) service {
+func readService(svc *corev1.Service, proxyName string) service {
 	read := service{object: serviceObject(svc), created: svc.CreationTimestamp.Time}
-	if !Proxied(svc) {
+	if !Proxied(svc, proxyName) {
 		return read
 	}
 	found := &problems{object: read.object}
@@ -144,10 +146,24 @@ func readTraffic(svc *corev1.Service, found *problems) Traffic {
 	if policy := svc.Spec.InternalTrafficPolicy; policy != nil {
 		traffic.InternalLocal = *policy == corev1.ServiceInternalTrafficPolicyLocal
 	}
-	if port, ok := parsePort(svc.Spec.HealthCheckNodePort); ok {
-		traffic.HealthCheckNodePort = port
-	}
+	traffic.HealthCheckNodePort = readHealthCheckNodePort(svc, found)
+	traffic.readScheduling(svc, found)
 	return traffic
+}
+
+// readHealthCheckNodePort reads the port that load balancers ask for local
+// endpoints. It has a meaning only where it matters where they are.
+func readHealthCheckNodePort(svc *corev1.Service, found *problems) uint16 {
+	number := svc.Spec.HealthCheckNodePort
+	if number == 0 || svc.Spec.Type != corev1.ServiceTypeLoadBalancer ||
+		svc.Spec.ExternalTrafficPolicy != corev1.ServiceExternalTrafficPolicyLocal {
+		return 0
+	}
+	port, ok := parsePort(number)
+	if !ok {
+		found.add("spec.healthCheckNodePort", "re-create the Service to have one allocated", "%d is not a port number", number)
+	}
+	return port
 }
 
 func readAffinity(svc *corev1.Service, found *problems) time.Duration {
@@ -170,7 +186,7 @@ func readAffinity(svc *corev1.Service, found *problems) time.Duration {
 func readSourceRanges(svc *corev1.Service, found *problems) []netip.Prefix {
 	field, texts := "spec.loadBalancerSourceRanges", svc.Spec.LoadBalancerSourceRanges
 	if old := strings.TrimSpace(svc.Annotations[corev1.AnnotationLoadBalancerSourceRangesKey]); len(texts) == 0 && old != "" {
-		field, texts = "metadata.annotations["+corev1.AnnotationLoadBalancerSourceRangesKey+"]", strings.Split(old, ",")
+		field, texts = annotationField(corev1.AnnotationLoadBalancerSourceRangesKey), strings.Split(old, ",")
 	}
 	if len(texts) == 0 {
 		return nil

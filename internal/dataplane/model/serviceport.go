@@ -47,6 +47,11 @@ type Traffic struct {
 	InternalLocal, ExternalLocal bool
 	// Affinity is how long a client stays with its endpoint, 0 for none.
 	Affinity time.Duration
+	// AffinityScope says whom that binds.
+	AffinityScope AffinityScope
+	Scheduler     Scheduler
+	// Weights are for the Weighted scheduler, nil when the Service has none.
+	Weights *Weights
 	// SourceRanges are the only clients of the load balancer's addresses; nil
 	// means that all are welcome, empty that none is.
 	SourceRanges []netip.Prefix
@@ -64,10 +69,4 @@ func (p ServicePort) ClusterIP(family Family) (addr netip.Addr, ok bool) {
 		}
 	}
 	return netip.Addr{}, false
-}
-
-// ExternalVIPs are externalIPs and load balancer addresses of the family,
-// sorted and free of duplicates.
-func (p ServicePort) ExternalVIPs(family Family) []netip.Addr {
-	return sortedSet(append(ofFamily(p.ExternalIPs, family), ofFamily(p.LoadBalancerIPs, family)...))
 }

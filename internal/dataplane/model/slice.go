@@ -54,11 +54,14 @@ func (s *slice) portNumbers(name string, protocol Protocol) []uint16 {
 }
 
 // readSlice takes from eps what can be used; ok is false for slices that are
-// none of our business: headless, FQDN, another proxy's, of no Service.
-func readSlice(eps *discoveryv1.EndpointSlice) (read slice, ok bool) {
+// none of our business: headless, FQDN, another proxy's, of no Service. Those
+// of a named proxy need not have its name: who writes slices by hand labels
+// the Service only.
+func readSlice(eps *discoveryv1.EndpointSlice, proxyName string) (read slice, ok bool) {
 	owner := eps.Labels[discoveryv1.LabelServiceName]
 	_, headless := eps.Labels[corev1.IsHeadlessService]
-	_, foreign := eps.Labels[LabelServiceProxyName]
+	name, named := eps.Labels[LabelServiceProxyName]
+	foreign := named && (proxyName == "" || name != proxyName)
 	if owner == "" || headless || foreign || eps.AddressType == discoveryv1.AddressTypeFQDN {
 		return slice{}, false
 	}
@@ -119,6 +122,7 @@ func readSlicePorts(eps *discoveryv1.EndpointSlice, found *problems) []slicePort
 
 func readEndpoints(eps *discoveryv1.EndpointSlice, family Family, found *problems) []Endpoint {
 	endpoints := make([]Endpoint, 0, len(eps.Endpoints))
+	weight := readSliceWeight(eps, found)
 	for i := range eps.Endpoints {
 		spec := &eps.Endpoints[i]
 		field := fmt.Sprintf("endpoints[%d].addresses", i)
@@ -136,7 +140,9 @@ func readEndpoints(eps *discoveryv1.EndpointSlice, family Family, found *problem
 			found.add(field+"[0]", "correct the address or remove the endpoint", "%v", err)
 			continue
 		}
-		endpoints = append(endpoints, readEndpoint(spec, addr))
+		endpoint := readEndpoint(spec, addr)
+		endpoint.Weight = weight
+		endpoints = append(endpoints, endpoint)
 	}
 	return endpoints
 }
@@ -150,15 +156,25 @@ func readEndpoint(spec *discoveryv1.Endpoint, addr netip.Addr) Endpoint {
 		NodeName:    or(spec.NodeName, ""),
 		Zone:        or(spec.Zone, ""),
 	}
-	if spec.Hints != nil {
-		for _, zone := range spec.Hints.ForZones {
-			endpoint.ForZones = append(endpoint.ForZones, zone.Name)
-		}
-		for _, node := range spec.Hints.ForNodes {
-			endpoint.ForNodes = append(endpoint.ForNodes, node.Name)
-		}
+	if target := spec.TargetRef; target != nil && target.Kind == "Pod" {
+		endpoint.Pod = target.Name
 	}
+	endpoint.Hints = readHints(spec.Hints)
 	return endpoint
+}
+
+func readHints(spec *discoveryv1.EndpointHints) *Hints {
+	if spec == nil || len(spec.ForNodes)+len(spec.ForZones) == 0 {
+		return nil
+	}
+	var hints Hints
+	for _, node := range spec.ForNodes {
+		hints.ForNodes = append(hints.ForNodes, node.Name)
+	}
+	for _, zone := range spec.ForZones {
+		hints.ForZones = append(hints.ForZones, zone.Name)
+	}
+	return &hints
 }
 
 func or[T any](value *T, otherwise T) T {

@@ -31,6 +31,7 @@ import (
 // others there are. What it answers is a function of the objects it holds, not
 // of the order in which they came. It is not safe for concurrent use.
 type Store struct {
+	options  Options
 	services map[serviceKey]*service
 	// slices holds the slices of each Service by name, whether or not the
 	// Service is there yet.
@@ -46,9 +47,17 @@ type (
 	sliceKey   struct{ namespace, name string }
 )
 
+// Options are what a Store has to know of its proxy.
+type Options struct {
+	// ProxyName is the value of the label service.kubernetes.io/service-proxy-name
+	// of Services that are ours; empty for those without the label.
+	ProxyName string
+}
+
 // NewStore is a Store that holds nothing.
-func NewStore() *Store {
+func NewStore(options Options) *Store {
 	return &Store{
+		options:  options,
 		services: map[serviceKey]*service{},
 		slices:   map[serviceKey]map[string]*slice{},
 		ownerOf:  map[sliceKey]serviceKey{},
@@ -60,7 +69,7 @@ func NewStore() *Store {
 
 // SetService takes svc as it is now, proxied or not.
 func (s *Store) SetService(svc *corev1.Service) {
-	read := readService(svc)
+	read := readService(svc, s.options.ProxyName)
 	s.replaceService(serviceKey{svc.Namespace, svc.Name}, &read)
 }
 
@@ -117,7 +126,7 @@ func (s *Store) disclaim(svc *service) {
 // SetSlice takes eps as it is now.
 func (s *Store) SetSlice(eps *discoveryv1.EndpointSlice) {
 	key := sliceKey{eps.Namespace, eps.Name}
-	read, ok := readSlice(eps)
+	read, ok := readSlice(eps, s.options.ProxyName)
 	if !ok {
 		s.replaceSlice(key, nil)
 		return

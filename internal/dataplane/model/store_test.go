@@ -137,7 +137,7 @@ func randomSlice(random *rand.Rand, i int) *discoveryv1.EndpointSlice {
 
 // wander visits other worlds before it arrives at the one given, in any order.
 func wander(random *rand.Rand, services []*corev1.Service, slices []*discoveryv1.EndpointSlice) *Store {
-	s := NewStore()
+	s := NewStore(Options{})
 	for range 30 {
 		i := random.IntN(4)
 		switch random.IntN(4) {

@@ -17,30 +17,72 @@ limitations under the License.
 package policy
 
 import (
-	"reflect"
+	"net/netip"
+	"slices"
 
 	"switchyard.dev/switchyard/internal/dataplane/model"
 )
 
-// Decide settles how one ServicePort is treated in one family, given its
-// endpoints of that family as package model merges them. ok is false when the
-// Service is not proxied in the family: it has no ClusterIP there.
-func Decide(port model.ServicePort, endpoints []model.Endpoint, family model.Family) (decision Decision, ok bool) {
+// Decide settles how one ServicePort is treated in one family at one place,
+// given its endpoints of that family as package model merges them. ok is false
+// when the Service is not proxied in the family: it has no ClusterIP there.
+func Decide(port model.ServicePort, endpoints []model.Endpoint, family model.Family, place Place) (decision Decision, ok bool) {
 	clusterIP, ok := port.ClusterIP(family)
 	if !ok {
 		return Decision{}, false
 	}
-	return Decision{
-		Name:        port.Name,
-		Family:      family,
-		Port:        port.Port,
-		ClusterIP:   clusterIP,
-		ExternalIPs: port.ExternalVIPs(family),
-		NodePort:    port.NodePort,
-		Cluster:     addresses(usable(endpoints)),
-		Known:       addresses(known(endpoints)),
-	}, true
+	d := Decision{
+		Name:      port.Name,
+		Family:    family,
+		Port:      port.Port,
+		ClusterIP: clusterIP,
+		NodePort:  port.NodePort,
+		Scheduler: port.Traffic.Scheduler,
+		Affinity:  port.Traffic.Affinity,
+	}
+	if d.Affinity != 0 {
+		d.AffinityScope = port.Traffic.AffinityScope
+	}
+	d.LoadBalancerIPs = ofFamily(port.LoadBalancerIPs, family)
+	d.ExternalIPs = without(ofFamily(port.ExternalIPs, family), d.LoadBalancerIPs)
+	d.SourceRanges = sourceRanges(port.Traffic.SourceRanges, d.LoadBalancerIPs, family, place)
+	d.scopes(port.Traffic)
+	d.lists(endpoints, place)
+	d.Weights = weights(port, endpoints, d)
+	return d, true
 }
 
-// Equal says whether two Decisions mean the same.
-func Equal(a, b Decision) bool { return reflect.DeepEqual(a, b) }
+// scopes applies the traffic policies. A policy for external destinations
+// means nothing to a ServicePort that has none.
+func (d *Decision) scopes(traffic model.Traffic) {
+	if traffic.InternalLocal {
+		d.Internal = LocalScope
+	}
+	if traffic.ExternalLocal && d.reachableFromOutside() {
+		d.External = LocalScope
+	}
+}
+
+func (d *Decision) reachableFromOutside() bool {
+	return d.NodePort != 0 || len(d.ExternalIPs) > 0 || len(d.LoadBalancerIPs) > 0
+}
+
+// ofFamily is the sorted addresses of one family, sorted.
+func ofFamily(addrs []netip.Addr, family model.Family) []netip.Addr {
+	return keepAddrs(addrs, func(addr netip.Addr) bool { return model.FamilyOf(addr) == family })
+}
+
+func without(addrs, unwanted []netip.Addr) []netip.Addr {
+	return keepAddrs(addrs, func(addr netip.Addr) bool { return !slices.Contains(unwanted, addr) })
+}
+
+// keepAddrs leaves addrs, which may be shared, as they are.
+func keepAddrs(addrs []netip.Addr, keep func(netip.Addr) bool) []netip.Addr {
+	var kept []netip.Addr
+	for _, addr := range addrs {
+		if keep(addr) {
+			kept = append(kept, addr)
+		}
+	}
+	return kept
+}

@@ -35,35 +35,46 @@ type Stale struct {
 	Dst netip.AddrPort
 	// Keep are the endpoints whose flows stay, sorted; none keeps nothing.
 	Keep []netip.AddrPort
+	// UnrepliedOnly leaves alone what has ever been answered.
+	UnrepliedOnly bool
 }
 
 // StaleFlows says which flows the step from one Decision for a ServicePort and
 // family to the next makes stale. The zero Decision stands for "not there".
 //
-// Only UDP is affected: a TCP or SCTP client learns from its peer, or by its
-// own timers, that a connection is over, and must not be cut off before.
+// A TCP or SCTP client learns from its peer, or by its own timers, that a
+// connection is over, and must not be cut off before. But one that was never
+// answered repeats its first packet for minutes, to the endpoint that it was
+// given at first, and would do better with another.
 func StaleFlows(before, after Decision) []Stale {
 	protocol := protocolOf(before, after)
-	if protocol != model.UDP {
+	lost := !subset(before.Known, after.Known)
+	if protocol != model.UDP && !lost {
 		return nil
 	}
 	family := max(before.Family, after.Family)
 	held, wanted := destinations(before), destinations(after)
 	var stale []Stale
+	add := func(dst netip.AddrPort, keep []netip.AddrPort) {
+		stale = append(stale, Stale{protocol, family, dst, keep, protocol != model.UDP})
+	}
 	for _, dst := range wanted {
-		// An entry made before the destination was ours, or while nothing was
-		// behind it, leads to the VIP itself and would stay for ever.
-		fresh := !slices.Contains(held, dst) || len(before.Known) == 0 && len(after.Known) > 0
-		if fresh || !subset(before.Known, after.Known) {
-			stale = append(stale, Stale{protocol, family, dst, after.Known})
+		if lost || protocol == model.UDP && fresh(before, after, held, dst) {
+			add(dst, after.Known)
 		}
 	}
 	for _, dst := range held {
 		if !slices.Contains(wanted, dst) {
-			stale = append(stale, Stale{Protocol: protocol, Family: family, Dst: dst})
+			add(dst, nil)
 		}
 	}
 	return stale
+}
+
+// fresh says whether dst was not ours before, or nothing was behind it: an
+// entry made then leads to the VIP itself and would stay for ever.
+func fresh(before, after Decision, held []netip.AddrPort, dst netip.AddrPort) bool {
+	return !slices.Contains(held, dst) || len(before.Known) == 0 && len(after.Known) > 0
 }
 
 func protocolOf(before, after Decision) model.Protocol {

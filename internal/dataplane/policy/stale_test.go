@@ -41,12 +41,19 @@ func TestWhichFlowsGoStale(t *testing.T) {
 		for _, dst := range []netip.AddrPort{
 			netip.MustParseAddrPort("10.96.0.10:53"), netip.MustParseAddrPort("192.0.2.1:53"), netip.AddrPortFrom(netip.Addr{}, 30053),
 		} {
-			list = append(list, Stale{model.UDP, model.IPv4, dst, addrPorts(keep...)})
+			list = append(list, Stale{Protocol: model.UDP, Family: model.IPv4, Dst: dst, Keep: addrPorts(keep...)})
 		}
 		return list
 	}
 	one := func(dst string, keep ...string) []Stale {
-		return []Stale{{model.UDP, model.IPv4, netip.MustParseAddrPort(dst), addrPorts(keep...)}}
+		return []Stale{{Protocol: model.UDP, Family: model.IPv4, Dst: netip.MustParseAddrPort(dst), Keep: addrPorts(keep...)}}
+	}
+	over := func(p model.Protocol) func(*Decision) { return func(d *Decision) { d.Name.Protocol = p } }
+	unreplied := func(p model.Protocol, list []Stale) []Stale {
+		for i := range list {
+			list[i].Protocol, list[i].UnrepliedOnly = p, true
+		}
+		return list
 	}
 	with := func(d Decision, change func(*Decision)) Decision { change(&d); return d }
 	const a, b = "10.0.0.1:53", "10.0.0.2:53"
@@ -76,9 +83,16 @@ func TestWhichFlowsGoStale(t *testing.T) {
 			before: udp(a), after: with(udp(a), func(d *Decision) { d.Port = 54; d.ExternalIPs = nil }),
 			want: slices.Concat(one("10.96.0.10:54", a), one("10.96.0.10:53"), one("192.0.2.1:53")),
 		},
-		"TCP connections are never touched": {
-			before: with(udp(a), func(d *Decision) { d.Name.Protocol = model.TCP }),
-			after:  with(udp(b), func(d *Decision) { d.Name.Protocol = model.TCP }),
+		"of TCP only what was never answered by an endpoint that is gone": {
+			before: with(udp(a, b), over(model.TCP)), after: with(udp(b), over(model.TCP)), want: unreplied(model.TCP, everywhere(b)),
+		},
+		"SCTP likewise": {
+			before: with(udp(a), over(model.SCTP)), after: with(udp(), over(model.SCTP)), want: unreplied(model.SCTP, everywhere()),
+		},
+		"a TCP Service is deleted": {before: with(udp(a), over(model.TCP)), want: unreplied(model.TCP, everywhere())},
+		"a TCP Service appears":    {after: with(udp(a), over(model.TCP))},
+		"a TCP VIP taken away while its endpoints stay": {
+			before: with(udp(a), over(model.TCP)), after: with(udp(a), func(d *Decision) { d.Name.Protocol = model.TCP; d.ExternalIPs = nil }),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
