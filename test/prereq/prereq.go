@@ -56,6 +56,15 @@ func Tool(tb testing.TB, program, debianPackage string) string {
 	return path
 }
 
+// Kernel needs something that the kernel has since a release, and that the test
+// found it to have or not.
+func Kernel(tb testing.TB, has bool, what, since string) {
+	tb.Helper()
+	if !has {
+		missing(tb, what, "run it on Linux "+since+" or newer")
+	}
+}
+
 func missing(tb testing.TB, what, remedy string) {
 	tb.Helper()
 	if os.Getenv("CI") == "true" {
