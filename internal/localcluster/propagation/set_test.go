@@ -58,11 +58,16 @@ func mountInChroot(t *testing.T, dir string) error {
 	if err != nil {
 		return err
 	}
-	first, err := unix.Open(root, unix.O_PATH|unix.O_CLOEXEC, 0) // leads to the mounts of the first, wherever we are
+	first, err := os.Open(root) // leads to the first namespace's mounts, wherever we are
 	if err != nil {
 		return err
 	}
-	defer func() { _ = unix.Close(first) }()
+	defer func() { _ = first.Close() }()
+	namespace, err := os.Open("/proc/thread-self/ns/mnt") // or it would end when we leave it
+	if err != nil {
+		return err
+	}
+	defer func() { _ = namespace.Close() }()
 	err = all(
 		func() error { return unix.Unshare(unix.CLONE_NEWNS) },
 		func() error { return unix.Chroot(root) },
@@ -82,7 +87,7 @@ func mountInChroot(t *testing.T, dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := unix.Faccessat(first, "run/inside", unix.F_OK, 0); !errors.Is(err, unix.ENOENT) {
+	if err := unix.Faccessat(int(first.Fd()), "run/inside", unix.F_OK, 0); !errors.Is(err, unix.ENOENT) {
 		t.Errorf("the mount is seen in the first namespace: %v", err)
 	}
 	return nil
