@@ -51,22 +51,32 @@ func (w *world) prefix(addr netip.Addr, bits4, bits6 int) netip.Prefix {
 	return netip.PrefixFrom(addr, bits6)
 }
 
+func (w *world) single(addr netip.Addr) netip.Prefix {
+	return netip.PrefixFrom(addr, addr.BitLen())
+}
+
 func prefixNet(p netip.Prefix) *net.IPNet {
 	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
 
 const nodePort = 30080
 
+// vips are all addresses of service.
+func (w *world) vips() []netip.Addr {
+	return []netip.Addr{w.clusterIP(), w.externalIP(), w.balancerIP()}
+}
+
 // service is a ServicePort "default/web" with every way in.
 func (w *world) service(protocol model.Protocol, endpoints ...netip.AddrPort) policy.Decision {
 	return policy.Decision{
-		Name:        model.ServicePortName{Namespace: "default", Name: "web", Protocol: protocol},
-		Family:      w.family,
-		Port:        80,
-		ClusterIP:   w.clusterIP(),
-		ExternalIPs: []netip.Addr{w.externalIP(), w.balancerIP()},
-		NodePort:    nodePort,
-		Cluster:     endpoints,
-		Known:       endpoints,
+		Name:            model.ServicePortName{Namespace: "default", Name: "web", Protocol: protocol},
+		Family:          w.family,
+		Port:            80,
+		ClusterIP:       w.clusterIP(),
+		ExternalIPs:     []netip.Addr{w.externalIP()},
+		LoadBalancerIPs: []netip.Addr{w.balancerIP()},
+		NodePort:        nodePort,
+		Cluster:         endpoints,
+		Known:           endpoints,
 	}
 }

@@ -40,15 +40,27 @@ const (
 type answer struct {
 	// server is the name of the one that answered.
 	server string
-	// source is where it saw the client.
+	// source and port are where it saw the client.
 	source netip.Addr
+	port   uint16
 }
 
-// serve answers TCP and UDP at addr:8080 in ns: each line or datagram with the
-// server's name and the client's address.
+func (a answer) String() string {
+	return fmt.Sprintf("an answer of %q to %s port %d", a.server, a.source, a.port)
+}
+
+// serve is serveAt on port 8080.
 func (w *world) serve(ns *netns.Namespace, name string, addr netip.Addr) netip.AddrPort {
 	w.Helper()
 	at := netip.AddrPortFrom(addr, 8080)
+	w.serveAt(ns, name, at)
+	return at
+}
+
+// serveAt answers TCP and UDP in ns: each line or datagram with the server's
+// name and the client's address.
+func (w *world) serveAt(ns *netns.Namespace, name string, at netip.AddrPort) {
+	w.Helper()
 	var listener net.Listener
 	var datagrams net.PacketConn
 	w.in(ns, func() (err error) {
@@ -61,7 +73,6 @@ func (w *world) serve(ns *netns.Namespace, name string, addr netip.Addr) netip.A
 	w.Cleanup(func() { _ = listener.Close(); _ = datagrams.Close() })
 	go serveTCP(listener, name)
 	go serveUDP(datagrams, name)
-	return at
 }
 
 func serveTCP(listener net.Listener, name string) {
@@ -97,12 +108,28 @@ func dial(ns *netns.Namespace, network string, to netip.AddrPort) (net.Conn, err
 	return dialWithin(patience, ns, network, to)
 }
 
-func dialWithin(limit time.Duration, ns *netns.Namespace, network string, to netip.AddrPort) (conn net.Conn, err error) {
+func dialWithin(limit time.Duration, ns *netns.Namespace, network string, to netip.AddrPort) (net.Conn, error) {
+	return dialAs(limit, ns, netip.Addr{}, network, to)
+}
+
+// dialAs is dialWithin from one of the addresses of ns, or the zero Addr.
+func dialAs(limit time.Duration, ns *netns.Namespace, source netip.Addr, network string, to netip.AddrPort) (conn net.Conn, err error) {
+	dialer := net.Dialer{Timeout: limit}
+	if source.IsValid() {
+		dialer.LocalAddr = localAddr(network, netip.AddrPortFrom(source, 0))
+	}
 	err = ns.Do(func() error {
-		conn, err = (&net.Dialer{Timeout: limit}).Dial(network, to.String())
+		conn, err = dialer.Dial(network, to.String())
 		return err
 	})
 	return conn, err
+}
+
+func localAddr(network string, source netip.AddrPort) net.Addr {
+	if network == "udp" {
+		return net.UDPAddrFromAddrPort(source)
+	}
+	return net.TCPAddrFromAddrPort(source)
 }
 
 // exchange asks once over an open connection.
@@ -120,7 +147,7 @@ func exchangeWithin(limit time.Duration, conn net.Conn) (answer, error) {
 	}
 	server, source, _ := strings.Cut(strings.TrimSpace(string(buf[:n])), " ")
 	from, err := netip.ParseAddrPort(source)
-	return answer{server, from.Addr()}, err
+	return answer{server, from.Addr(), from.Port()}, err
 }
 
 // ask connects, asks once and closes.
@@ -129,7 +156,11 @@ func ask(ns *netns.Namespace, network string, to netip.AddrPort) (answer, error)
 }
 
 func askWithin(limit time.Duration, ns *netns.Namespace, network string, to netip.AddrPort) (answer, error) {
-	conn, err := dialWithin(limit, ns, network, to)
+	return askAs(limit, ns, netip.Addr{}, network, to)
+}
+
+func askAs(limit time.Duration, ns *netns.Namespace, source netip.Addr, network string, to netip.AddrPort) (answer, error) {
+	conn, err := dialAs(limit, ns, source, network, to)
 	if err != nil {
 		return answer{}, err
 	}

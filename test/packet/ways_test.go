@@ -17,7 +17,9 @@ limitations under the License.
 package packet
 
 import (
+	"maps"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"switchyard.dev/switchyard/internal/dataplane/model"
@@ -48,6 +50,18 @@ func (w *world) ways() map[string]way {
 		"node to NodePort":            {w.node, onNode},
 		"outside to NodePort":         {w.outside, onNode},
 	}
+}
+
+// toClusterIP and the others below sort the names of ways.
+func toClusterIP(name string) bool { return strings.HasSuffix(name, "ClusterIP") }
+func fromOutside(name string) bool { return strings.HasPrefix(name, "outside") }
+func fromNode(name string) bool    { return strings.HasPrefix(name, "node") }
+
+// allWays are ways, and that of a client outside who knows the ClusterIP.
+func (w *world) allWays() map[string]way {
+	all := maps.Clone(w.ways())
+	all["outside to ClusterIP"] = way{w.outside, netip.AddrPortFrom(w.clusterIP(), 80)}
+	return all
 }
 
 var networks = map[string]model.Protocol{"tcp": model.TCP, "udp": model.UDP}

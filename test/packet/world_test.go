@@ -46,6 +46,7 @@ type world struct {
 	node, client, a, b, outside *netns.Namespace
 	table                       *nft.Table
 	config                      policy.Node
+	links                       byte // how many machines anotherMachine made
 }
 
 // eachFamily runs a test in a world of IPv4 and in one of IPv6.
@@ -67,9 +68,9 @@ func newWorld(t *testing.T, family model.Family) *world {
 		LocalPods:     []netip.Prefix{w.prefix(w.podIP(0), 24, 64)},
 	}
 	w.in(w.node, func() error { return forward() })
-	w.connect(w.client, "client", w.podIP(clientPod), w.podIP(gateway))
-	w.connect(w.a, "a", w.podIP(podA), w.podIP(gateway))
-	w.connect(w.b, "b", w.podIP(podB), w.podIP(gateway))
+	w.connect(w.client, "pod-client", w.podIP(clientPod), w.podIP(gateway))
+	w.connect(w.a, "pod-a", w.podIP(podA), w.podIP(gateway))
+	w.connect(w.b, "pod-b", w.podIP(podB), w.podIP(gateway))
 	w.connect(w.outside, "uplink", w.outsideIP(), w.nodeIP())
 	w.in(w.node, func() error { return w.route("uplink", w.everything(), w.outsideIP()) })
 	w.table = w.openTable()
@@ -141,6 +142,48 @@ func (w *world) apply(changed ...policy.Decision) nft.Result {
 		w.Fatal(err)
 	}
 	return result
+}
+
+// machine is a neighbour of the node, on a link of its own.
+type machine struct {
+	*netns.Namespace
+	// ip is its address, via the node's on the link.
+	ip, via netip.Addr
+	link    string
+}
+
+// anotherMachine stands where other nodes and their pods are.
+func (w *world) anotherMachine(name string) machine {
+	w.Helper()
+	w.links++
+	ip := w.either(fmt.Sprintf("192.168.%d.2", 100+w.links), fmt.Sprintf("fd50:%x::2", w.links))
+	m := machine{w.namespace(), ip, ip.Prev(), name}
+	w.connect(m.Namespace, name, m.ip, m.via)
+	return m
+}
+
+// wild is the machine that the node's default route leads to. Everything that
+// is sent to addrs and that the table does not stop is answered there, by
+// "wild", on ports.
+func (w *world) wild(addrs []netip.Addr, ports ...uint16) machine {
+	w.Helper()
+	m := w.anotherMachine("wild")
+	w.in(w.node, func() error { return w.route(m.link, w.everything(), m.ip) })
+	for _, addr := range addrs {
+		w.in(m.Namespace, func() error { return w.address("lo", addr) })
+		for _, port := range ports {
+			w.serveAt(m.Namespace, "wild", netip.AddrPortFrom(addr, port))
+		}
+	}
+	return m
+}
+
+// remove takes a ServicePort away.
+func (w *world) remove(name model.ServicePortName) {
+	w.Helper()
+	if _, err := w.table.Apply(context.Background(), nil, []model.ServicePortName{name}); err != nil {
+		w.Fatal(err)
+	}
 }
 
 // connect links ns to the node: eth0 with address there, the device named
