@@ -17,9 +17,9 @@ limitations under the License.
 package health
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 )
 
 // Mux serves what load balancers and the kubelet ask for.
@@ -53,18 +53,14 @@ func MetricsMux(metrics *Metrics) *http.ServeMux {
 
 // write prints r and returns the status code as text, for the metric.
 func write(w http.ResponseWriter, r report, healthy bool) (code string) {
-	status := http.StatusServiceUnavailable
 	if healthy {
-		status = http.StatusOK
 		// Readers of older kube-proxies take a recent lastUpdated for health:
 		// while healthy it is always recent.
 		r.LastUpdated = r.CurrentTime
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(r) // the client is gone: nobody to tell
-	return fmt.Sprint(status)
+	status := statusOf(healthy)
+	writeJSON(w, status, r)
+	return strconv.Itoa(status)
 }
 
 func writeReady(w http.ResponseWriter, state *State) {

@@ -42,11 +42,24 @@ func Listen(flag, address string) (net.Listener, error) {
 
 // Serve answers on listener until ctx ends.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	server := newServer(handler)
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving %s: %w", listener.Addr(), err)
 	}
 	return nil
+}
+
+// newServer is a server whose clients can hold a connection for some seconds
+// only while they do not ask, and can not send much. It sets no WriteTimeout:
+// a profile takes its time.
+func newServer(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		IdleTimeout:       30 * time.Second,
+		MaxHeaderBytes:    8 << 10,
+	}
 }

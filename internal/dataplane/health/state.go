@@ -91,6 +91,9 @@ func (s *State) Ready() bool {
 	return true
 }
 
+// Healthy says whether programming keeps up in every family.
+func (s *State) Healthy() bool { return s.report().Healthy }
+
 // report is the state as /healthz and /livez print it.
 func (s *State) report() report {
 	s.mu.Lock()
