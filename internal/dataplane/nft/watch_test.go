@@ -18,12 +18,16 @@ package nft_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"switchyard.dev/switchyard/internal/dataplane/model"
 	"switchyard.dev/switchyard/internal/dataplane/nft"
 	"switchyard.dev/switchyard/internal/dataplane/policy"
+	"switchyard.dev/switchyard/internal/netns"
 )
 
 func TestForeignChangesAreNoticed(t *testing.T) {
@@ -62,6 +66,65 @@ func TestForeignChangesAreNoticed(t *testing.T) {
 		}
 		drain(news)
 	}
+}
+
+func TestAForeignChangeIsRepairedExactlyAndOnce(t *testing.T) {
+	for _, family := range families {
+		other := model.IPv4 + model.IPv6 - family
+		table, vip := keyword(family)+" switchyard", ip(family, 96, 2).String()
+		for name, damage := range map[string]string{
+			"flush ruleset":  "flush ruleset; add table " + keyword(other) + " switchyard",
+			"delete table":   "delete table " + table,
+			"delete chain":   "flush chain " + table + " nat-output; delete chain " + table + " nat-output",
+			"delete rule":    "delete rule " + table + " find-service handle HANDLE",
+			"delete set":     "flush chain " + table + " translated; delete set " + table + " hairpin",
+			"delete element": "delete element " + table + " frontends { " + vip + " . tcp . 80 }",
+			"add element":    "add element " + table + " node-addresses { " + ip(family, 99, 1).String() + " }",
+			"bend element":   "delete element " + table + " frontends { " + vip + " . tcp . 80 }; add element " + table + " frontends { " + vip + " . tcp . 80 : 0:3 }",
+		} {
+			t.Run(family.String()+" "+name, func(t *testing.T) {
+				ns := newNamespace(t)
+				ours, theirs := open(t, ns, family, nft.Options{}), open(t, ns, other, nft.Options{})
+				fullSync(t, ours, node(family), mixture(family))
+				fullSync(t, theirs, node(other), nil)
+				want := sorted(list(t, ns, family))
+				news := watch(t, ns.Do, ours, theirs)
+				tool(t, ns, strings.ReplaceAll(damage, "HANDLE", ruleHandle(t, ns, family, "find-service")), "-f", "-")
+				// News comes in order: before that of this change to the other
+				// family comes all that there is of ours.
+				tool(t, ns, "add chain "+keyword(other)+" switchyard mine", "-f", "-")
+				last := 1 + strings.Count(damage, "add table")
+				syncs := 0
+				for others := 0; others < last; {
+					if <-news == other {
+						others++
+						continue
+					}
+					syncs++
+					fullSync(t, ours, node(family), mixture(family))
+				}
+				if syncs != 1 {
+					t.Errorf("%d full syncs", syncs)
+				}
+				if diff := cmp.Diff(want, sorted(list(t, ns, family))); diff != "" {
+					t.Errorf("-before +after the repair:\n%s", diff)
+				}
+			})
+		}
+	}
+}
+
+// ruleHandle is the kernel's number of the first rule of a chain.
+func ruleHandle(t *testing.T, ns *netns.Namespace, family model.Family, chain string) string {
+	t.Helper()
+	listed := tool(t, ns, "", "-a", "list", "chain", keyword(family), "switchyard", chain)
+	_, rules, _ := strings.Cut(listed, "{ # handle ") // the chain's own
+	_, handle, ok := strings.Cut(rules, "# handle ")
+	if !ok {
+		t.Fatalf("no rule in %s", listed)
+	}
+	handle, _, _ = strings.Cut(handle, "\n")
+	return handle
 }
 
 // watch delivers news until the test ends.
