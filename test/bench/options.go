@@ -1,0 +1,148 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package main
+
+import (
+	"flag"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"switchyard.dev/switchyard/test/testenv"
+)
+
+// size is how many Services there are, and how many endpoints each has.
+type size struct {
+	Services  int `json:"services"`
+	Endpoints int `json:"endpoints"`
+}
+
+func (s size) String() string { return fmt.Sprintf("%dx%d", s.Services, s.Endpoints) }
+
+// sizes is a flag: a list such as 1000x10,5000x10.
+type sizes []size
+
+func (s *sizes) String() string {
+	var words []string
+	for _, one := range *s {
+		words = append(words, one.String())
+	}
+	return strings.Join(words, ",")
+}
+
+func (s *sizes) Set(text string) error {
+	*s = nil
+	for word := range strings.SplitSeq(text, ",") {
+		if word == "" {
+			continue
+		}
+		services, endpoints, _ := strings.Cut(word, "x")
+		n, err := strconv.Atoi(services)
+		m, err2 := strconv.Atoi(endpoints)
+		if err != nil || err2 != nil || n < 1 || n > maxServices || m < 1 || m > maxEndpoints {
+			return fmt.Errorf("%q: give SERVICESxENDPOINTS, at most %dx%d", word, maxServices, maxEndpoints)
+		}
+		*s = append(*s, size{n, m})
+	}
+	return nil
+}
+
+// options are the flags.
+type options struct {
+	sizes, alone sizes
+	only         string
+	quick        bool
+	// switches and churn are for Switchyard; kube-proxy gets fewer switches, as
+	// each has to wait for its sync period.
+	switches, peerSwitches int
+	churn, burst, traffic  time.Duration
+	output                 string
+	markdown, goBench      string
+	profile, logs          string
+	node, peer             string
+}
+
+func parse(args []string) (options, error) {
+	o := options{sizes: sizes{{1000, 10}, {5000, 10}, {10000, 10}}, alone: sizes{{50000, 2}}}
+	bin := filepath.Join(testenv.Root(), "bin")
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.BoolVar(&o.quick, "quick", false, "1000x10 only and everything shorter: two minutes")
+	flags.Var(&o.sizes, "sizes", "`SERVICESxENDPOINTS,...` to measure both proxies with, in growing order")
+	flags.Var(&o.alone, "alone", "`SERVICESxENDPOINTS,...` to measure Switchyard alone with, after the others")
+	flags.StringVar(&o.only, "only", "", "measure this one only: switchyard or kube-proxy")
+	flags.IntVar(&o.switches, "switches", 300, "how often to measure slice write -> new endpoint with Switchyard")
+	flags.IntVar(&o.peerSwitches, "peer-switches", 40, "the same with kube-proxy, at most one a second")
+	flags.DurationVar(&o.churn, "churn", 20*time.Second, "how long to write 50 slices a second")
+	flags.DurationVar(&o.burst, "burst", 15*time.Second, "how long to write 500 slices a second")
+	flags.DurationVar(&o.traffic, "traffic", 6*time.Second, "how long to open connections of each kind")
+	flags.StringVar(&o.output, "o", "table", "what to print: table or json")
+	flags.StringVar(&o.markdown, "markdown", "", "also write the page of the documentation to this `file`")
+	flags.StringVar(&o.goBench, "go-bench", "", "`file` with the output of go test -bench, to include in that page")
+	flags.StringVar(&o.profile, "profile", "", "`directory` for CPU and heap profiles of both proxies (takes some of their CPU time)")
+	flags.StringVar(&o.logs, "logs", "", "`directory` for the logs of both proxies")
+	flags.StringVar(&o.node, "node", filepath.Join(bin, "switchyard-node"), "switchyard-node to measure")
+	flags.StringVar(&o.peer, "peer", filepath.Join(bin, "k8s", "kube-proxy"), "kube-proxy to measure")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	given := map[string]bool{}
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if o.quick {
+		o.shorten(given)
+	}
+	return o, o.validate(flags.Args())
+}
+
+// shorten keeps what was given on the command line.
+func (o *options) shorten(given map[string]bool) {
+	if !given["sizes"] {
+		o.sizes = sizes{{1000, 10}}
+	}
+	if !given["alone"] {
+		o.alone = nil
+	}
+	for name, set := range map[string]func(){
+		"switches":      func() { o.switches = 100 },
+		"peer-switches": func() { o.peerSwitches = 10 },
+		"churn":         func() { o.churn = 6 * time.Second },
+		"burst":         func() { o.burst = 6 * time.Second },
+		"traffic":       func() { o.traffic = 2 * time.Second },
+	} {
+		if !given[name] {
+			set()
+		}
+	}
+}
+
+func (o *options) validate(rest []string) error {
+	switch {
+	case len(rest) > 0:
+		return fmt.Errorf("unexpected argument %q: there are only flags", rest[0])
+	case o.output != "table" && o.output != "json":
+		return fmt.Errorf("-o=%s: give table or json", o.output)
+	case !slices.Contains([]string{"", switchyardName, kubeProxyName}, o.only):
+		return fmt.Errorf("-only=%s: give %s or %s", o.only, switchyardName, kubeProxyName)
+	case o.switches < 1 || o.peerSwitches < 1:
+		return fmt.Errorf("-switches and -peer-switches: give at least 1")
+	case o.churn < time.Second || o.burst < 3*time.Second || o.traffic < time.Second:
+		return fmt.Errorf("-churn, -burst, -traffic: give at least 1s, 3s, 1s")
+	}
+	return nil
+}

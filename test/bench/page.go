@@ -1,0 +1,74 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package main
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"text/template"
+)
+
+//go:embed page.md.tmpl
+var pageText string
+
+var pageTemplate = template.Must(template.New("page").Parse(pageText))
+
+// writePage writes the page of the documentation.
+func (r *report) writePage(o options) error {
+	goBench := ""
+	if o.goBench != "" {
+		text, err := os.ReadFile(o.goBench)
+		if err != nil {
+			return fmt.Errorf("-go-bench: %w", err)
+		}
+		goBench = benchmarkLines(string(text))
+	}
+	var page bytes.Buffer
+	if err := pageTemplate.Execute(&page, map[string]any{"Machine": r.Machine, "Table": r.markdownTable(), "GoBench": goBench}); err != nil {
+		return err
+	}
+	return os.WriteFile(o.markdown, page.Bytes(), 0o644)
+}
+
+func (r *report) markdownTable() string {
+	var out strings.Builder
+	line := func(cells []string) { fmt.Fprintf(&out, "| %s |\n", strings.Join(cells, " | ")) }
+	line(header)
+	line([]string{"---", "---", "---", "---:", "---:", "---:", "---", "---"})
+	for _, row := range r.Rows {
+		line(row.cells())
+	}
+	return out.String()
+}
+
+var benchmarkLine = regexp.MustCompile(`(?m)^(Benchmark\S+\s+\d+\s.*|pkg: .*)$`)
+
+// benchmarkLines leaves only packages that have benchmarks, and these.
+func benchmarkLines(text string) string {
+	var kept []string
+	for _, line := range benchmarkLine.FindAllString(text, -1) {
+		if n := len(kept); strings.HasPrefix(line, "pkg: ") && n > 0 && strings.HasPrefix(kept[n-1], "pkg: ") {
+			kept = kept[:n-1]
+		}
+		kept = append(kept, line)
+	}
+	return strings.Join(kept, "\n")
+}
