@@ -82,8 +82,60 @@ func TestHealthFollowsWhatIsProgrammed(t *testing.T) {
 	check("the node is about to go", bad, ok, ok)
 }
 
+func TestACommitThatHangsIsSeenThoughAnEarlierOneSucceeded(t *testing.T) {
+	state, clock := newState()
+	check := func(what string, want bool) {
+		t.Helper()
+		if got := state.Healthy(); got != want {
+			t.Errorf("%s: healthy is %v", what, got)
+		}
+	}
+	first := state.Queued(model.IPv4)
+	clock.pass(10 * time.Second)
+	second := state.Queued(model.IPv4) // while the first is being written
+	clock.pass(40 * time.Second)
+	state.Done(model.IPv4, first)
+	clock.pass(Patience - 40*time.Second - time.Second)
+	check("the second has waited for 59 seconds", true)
+	clock.pass(time.Second)
+	check("the second has waited for 60 seconds", false)
+	state.Done(model.IPv4, first)
+	check("the first is done once more", false)
+	state.Done(model.IPv4, second)
+	check("the second is done", true)
+	for range 24 * 60 { // the kernel hangs for a day, a change every minute
+		state.Queued(model.IPv4)
+		clock.pass(time.Minute)
+	}
+	if got := len(state.families[model.IPv4].pending); got != maxSpans {
+		t.Errorf("%d spans are remembered, want %d", got, maxSpans)
+	}
+	check("a day without success", false)
+	state.Done(model.IPv4, state.Queued(model.IPv4))
+	check("all of it is done at once", true)
+}
+
+func TestChangesOfOneMomentAreOneSpan(t *testing.T) {
+	state, clock := newState()
+	half := state.Queued(model.IPv4)
+	clock.pass(spanLength / 2)
+	state.Queued(model.IPv4)
+	if got := len(state.families[model.IPv4].pending); got != 1 {
+		t.Errorf("%d spans", got)
+	}
+	state.Done(model.IPv4, half)
+	clock.pass(Patience)
+	if state.Healthy() {
+		t.Error("a change was forgotten because its span began with one that is done")
+	}
+}
+
 func TestTheBodyIsKubeProxys(t *testing.T) {
 	state, clock := newState()
+	const starting = `{"lastUpdated":"2026-01-02T03:04:05Z","currentTime":"2026-01-02T03:04:05Z","nodeEligible":true,"healthy":true}`
+	if got := strings.TrimSpace(get(Mux(state, NewMetrics("test")), "/healthz").Body.String()); got != starting {
+		t.Errorf("body at the start\n%s\nwant\n%s", got, starting)
+	}
 	state.Updated(model.IPv4)
 	clock.pass(time.Minute)
 	state.Updated(model.IPv6)

@@ -17,6 +17,7 @@ limitations under the License.
 package health
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -39,11 +40,31 @@ type State struct {
 	eligible bool
 }
 
+// Generation numbers the changes of a family in the order of Queued; 0 is
+// before the first.
+type Generation uint64
+
 type familyState struct {
-	// updated is when the kernel last agreed with what is wanted, queued since
-	// when it has not; zero if never and not at all.
-	updated, queued time.Time
+	// updated is when the kernel last took a change; zero if never.
+	updated time.Time
+	// newest is the last change queued.
+	newest Generation
+	// pending are the changes that the kernel has not taken, oldest first.
+	pending []span
 }
+
+// span is a run of changes that were queued at nearly the same time.
+type span struct {
+	since time.Time
+	last  Generation
+}
+
+// A span of a second is exact enough for a patience of a minute, and maxSpans
+// of them reach beyond it: what comes later joins the last one.
+const (
+	spanLength = time.Second
+	maxSpans   = 100
+)
 
 // NewState is the state of a node that programs the given families, before its
 // first sync.
@@ -55,20 +76,47 @@ func NewState(patience time.Duration, families ...model.Family) *State {
 	return s
 }
 
-// Queued says that family has a change to program. Only the oldest one counts.
-func (s *State) Queued(family model.Family) {
+// Queued says that family has one more change to program, and numbers it.
+// Whoever queues the change does both under one lock, so that the order of
+// numbers is the order in the queue.
+func (s *State) Queued(family model.Family) Generation {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if f := s.families[family]; f.queued.IsZero() {
-		f.queued = s.now()
+	f := s.families[family]
+	f.newest++
+	now, n := s.now(), len(f.pending)
+	if n > 0 && (n == maxSpans || now.Sub(f.pending[n-1].since) < spanLength) {
+		f.pending[n-1].last = f.newest
+	} else {
+		f.pending = append(f.pending, span{since: now, last: f.newest})
 	}
+	return f.newest
 }
 
-// Updated says that all changes of family are programmed.
+// Done says that the kernel has taken all changes of family up to the given
+// one. Those that came later still wait, however long ago it was that they were
+// queued: a commit that hangs is seen although earlier ones succeeded.
+func (s *State) Done(family model.Family, upTo Generation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.families[family].done(s.now(), upTo)
+}
+
+// Updated says that all changes of family queued so far are programmed.
 func (s *State) Updated(family model.Family) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	*s.families[family] = familyState{updated: s.now()}
+	s.families[family].done(s.now(), s.families[family].newest)
+}
+
+func (f *familyState) done(now time.Time, upTo Generation) {
+	f.updated = now
+	f.pending = slices.DeleteFunc(f.pending, func(waiting span) bool { return waiting.last <= upTo })
+}
+
+// late says whether the oldest change has waited for too long.
+func (f *familyState) late(now time.Time, patience time.Duration) bool {
+	return len(f.pending) > 0 && now.Sub(f.pending[0].since) >= patience
 }
 
 // SetEligible says whether the Node object wants traffic from outside
@@ -93,41 +141,3 @@ func (s *State) Ready() bool {
 
 // Healthy says whether programming keeps up in every family.
 func (s *State) Healthy() bool { return s.report().Healthy }
-
-// report is the state as /healthz and /livez print it.
-func (s *State) report() report {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.now()
-	r := report{CurrentTime: now, Healthy: true, eligible: s.eligible, Status: map[string]familyReport{}}
-	for family, f := range s.families {
-		if f.updated.After(r.LastUpdated) {
-			r.LastUpdated = f.updated
-		}
-		late := !f.queued.IsZero() && now.Sub(f.queued) >= s.patience
-		if f.updated.IsZero() && !late {
-			// Starting up: rules of an earlier run still carry the traffic, so
-			// that load balancers have no reason to turn away. /readyz tells.
-			continue
-		}
-		r.Healthy = r.Healthy && !late
-		r.Status[family.String()] = familyReport{LastUpdated: f.updated, Healthy: !late}
-	}
-	return r
-}
-
-// report has the fields of kube-proxy 1.36 and later.
-type report struct {
-	LastUpdated  time.Time               `json:"lastUpdated"`
-	CurrentTime  time.Time               `json:"currentTime"`
-	NodeEligible *bool                   `json:"nodeEligible,omitempty"`
-	Healthy      bool                    `json:"healthy"`
-	Status       map[string]familyReport `json:"status"`
-
-	eligible bool
-}
-
-type familyReport struct {
-	LastUpdated time.Time `json:"lastUpdated"`
-	Healthy     bool      `json:"healthy"`
-}
