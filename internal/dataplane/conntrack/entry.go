@@ -32,14 +32,18 @@ const (
 	deleteEntry   = unix.NFNL_SUBSYS_CTNETLINK<<8 | 2
 	getStatistics = unix.NFNL_SUBSYS_CTNETLINK<<8 | 5
 
-	ctaOriginal = 1
-	ctaReply    = 2
-	ctaStatus   = 3
-	ctaID       = 12
-	ctaZone     = 18
-	ctaFilter   = 25
+	ctaOriginal         = 1
+	ctaReply            = 2
+	ctaStatus           = 3
+	ctaCountersOriginal = 9
+	ctaCountersReply    = 10
+	ctaID               = 12
+	ctaZone             = 18
+	ctaFilter           = 25
 
 	ctaStatusMask = 26
+
+	ctaCountersPackets, ctaCountersBytes = 1, 2
 
 	ctaTupleAddrs = 1
 	ctaTuplePorts = 2

@@ -17,6 +17,7 @@ limitations under the License.
 package conntrack
 
 import (
+	"iter"
 	"net/netip"
 
 	"switchyard.dev/switchyard/internal/dataplane/model"
@@ -42,6 +43,16 @@ type Stale struct {
 	// that were are spared in any case: their ends notice, and may still have
 	// something to say to each other.
 	UnrepliedOnly bool
+}
+
+func (s Stale) destinations() iter.Seq[Destination] {
+	return func(yield func(Destination) bool) {
+		for _, addr := range s.Addrs {
+			if !yield(Destination{s.Protocol, netip.AddrPortFrom(addr.Unmap(), s.Port)}) {
+				return
+			}
+		}
+	}
 }
 
 // Sweep is what one walk through the entries looks for.
@@ -70,8 +81,8 @@ type selection map[Destination]*rule
 func (s Sweep) selection() selection {
 	all := make(selection, len(s.Stale)+len(s.Untranslated))
 	for _, stale := range s.Stale {
-		for _, addr := range stale.Addrs {
-			all.addStale(Destination{stale.Protocol, netip.AddrPortFrom(addr.Unmap(), stale.Port)}, stale)
+		for to := range stale.destinations() {
+			all.addStale(to, stale)
 		}
 	}
 	for _, to := range s.Untranslated {

@@ -77,6 +77,14 @@ func (a Attributes) String(kind uint16) string {
 	return string(bytes.TrimSuffix(a.Get(kind), []byte{0}))
 }
 
+// Uint64 is Get of a number in network byte order, 0 without one.
+func (a Attributes) Uint64(kind uint16) uint64 {
+	if v := a.Get(kind); len(v) == 8 {
+		return binary.BigEndian.Uint64(v)
+	}
+	return 0
+}
+
 // Uint32 is Get of a number in network byte order, 0 without one.
 func (a Attributes) Uint32(kind uint16) uint32 {
 	if v := a.Get(kind); len(v) == 4 {
