@@ -1,0 +1,151 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package conntrack
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"switchyard.dev/switchyard/internal/dataplane/model"
+)
+
+// walks is a kernel whose table takes a while to walk through.
+type walks struct {
+	takes time.Duration
+	fail  int // that many of the next
+	seen  []Sweep
+	times []time.Time
+}
+
+func (w *walks) sweep(_ context.Context, what Sweep) (int, error) {
+	w.seen, w.times = append(w.seen, what), append(w.times, time.Now())
+	time.Sleep(w.takes)
+	if w.fail > 0 {
+		w.fail--
+		return 0, errors.New("no buffer space available")
+	}
+	return len(what.Stale), nil
+}
+
+func sweeping(t *testing.T, w *walks, test func(s *Sweeper)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		s := newSweeper(w.sweep, nil)
+		ended := make(chan struct{})
+		go func() { defer close(ended); s.Run(ctx) }()
+		test(s)
+		cancel()
+		<-ended
+	})
+}
+
+func staleAt(host byte, allowed ...netip.AddrPort) Sweep {
+	to := at(model.IPv4, 96, host, 53)
+	return Sweep{Stale: []Stale{{Protocol: model.UDP, Addrs: []netip.Addr{to.Addr()}, Port: to.Port(), Allowed: allowed}}}
+}
+
+func hosts(what Sweep) (list []int) {
+	for _, s := range what.Stale {
+		list = append(list, int(s.Addrs[0].As4()[3]))
+	}
+	slices.Sort(list)
+	return list
+}
+
+func TestWhatComesDuringAWalkSharesTheNext(t *testing.T) {
+	w := &walks{takes: 10 * time.Millisecond}
+	sweeping(t, w, func(s *Sweeper) {
+		begin := time.Now()
+		for host := range byte(100) {
+			s.Add(staleAt(host))
+			if host == 0 {
+				synctest.Wait() // it is served at once
+			}
+		}
+		time.Sleep(time.Minute)
+		if len(w.seen) != 2 || len(w.seen[0].Stale) != 1 || len(w.seen[1].Stale) != 99 {
+			t.Fatalf("%d walks", len(w.seen))
+		}
+		if first := w.times[0].Sub(begin); first != 0 {
+			t.Errorf("the first walk began after %s", first)
+		}
+		if pause := w.times[1].Sub(w.times[0]); pause != (rest+1)*w.takes {
+			t.Errorf("the second walk began after %s", pause)
+		}
+	})
+}
+
+func TestWalksTakeAFiftiethOfAProcessor(t *testing.T) {
+	w := &walks{takes: 10 * time.Millisecond}
+	sweeping(t, w, func(s *Sweeper) {
+		for i := range 10_000 { // ten seconds of churn
+			s.Add(staleAt(byte(i)))
+			time.Sleep(time.Millisecond)
+		}
+		if busy := time.Duration(len(w.seen)) * w.takes; busy > 210*time.Millisecond {
+			t.Errorf("%d walks took %s of 10 s", len(w.seen), busy)
+		}
+	})
+}
+
+func TestALongWalkDoesNotMakeOthersWaitForLong(t *testing.T) {
+	w := &walks{takes: 300 * time.Millisecond}
+	sweeping(t, w, func(s *Sweeper) {
+		s.Add(staleAt(1))
+		synctest.Wait()
+		s.Add(staleAt(2))
+		time.Sleep(w.takes + maxRest)
+		synctest.Wait()
+		if len(w.seen) != 2 {
+			t.Errorf("%d walks", len(w.seen))
+		}
+	})
+}
+
+func TestWhatFailedIsDoneAgain(t *testing.T) {
+	w := &walks{takes: time.Millisecond, fail: 2}
+	sweeping(t, w, func(s *Sweeper) {
+		old, renewed := at(model.IPv4, 2, 1, 53), at(model.IPv4, 2, 2, 53)
+		s.Add(staleAt(1, old))
+		s.Add(staleAt(2, old))
+		s.Add(Sweep{Untranslated: []Destination{{model.TCP, at(model.IPv4, 97, 1, 80)}}})
+		synctest.Wait()
+		s.Add(staleAt(2, renewed)) // while the walk that will fail is on
+		s.Add(staleAt(3, old))
+		time.Sleep(time.Minute)
+		if len(w.seen) != 3 {
+			t.Fatalf("%d walks, want two that fail and one more", len(w.seen))
+		}
+		last := w.seen[2]
+		if diff := cmp.Diff([]int{1, 2, 3}, hosts(last)); diff != "" || len(last.Untranslated) != 1 {
+			t.Errorf("looked for %s, untranslated %v", diff, last.Untranslated)
+		}
+		for _, stale := range last.Stale {
+			if stale.Addrs[0].As4()[3] == 2 && stale.Allowed[0] != renewed {
+				t.Errorf("an older request replaced a newer one: %v", stale)
+			}
+		}
+	})
+}
