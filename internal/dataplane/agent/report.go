@@ -36,7 +36,7 @@ const reasonNotProgrammed = "NotProgrammed"
 // limits the rate of Events about one object.
 func (a *Agent) report(ctx context.Context, problems []model.Problem) {
 	for _, problem := range problems {
-		a.Metrics.Problem(problem.Object.Kind)
+		a.Metrics.Problem(problem)
 		log.FromContext(ctx).Info("Part of an object is not programmed", "kind", problem.Object.Kind,
 			"object", klog.KRef(problem.Object.Namespace, problem.Object.Name), "problem", problem.Message())
 		a.Recorder.Event(reference(problem.Object), corev1.EventTypeWarning, reasonNotProgrammed, problem.Message())

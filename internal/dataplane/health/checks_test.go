@@ -217,7 +217,10 @@ func TestServiceChecksFollowServicesAndAddresses(t *testing.T) {
 	n.mustSync(model.IPv4, []ServiceCheck{{dns, 30000, 6}}, netip.IPv4Unspecified())
 	weight("192.0.2.1:30000", "6")
 	weight("127.0.0.1:30000", "6")
-	weight("[2001:db8::1]:30000", "3") // tcp4 and tcp6 share a number
+	weight("[2001:db8::1]:30000", "3")
+	n.mustSync(model.IPv6, []ServiceCheck{{web, 30000, 7}}, netip.IPv6Unspecified())
+	weight("[2001:db8::1]:30000", "7") // tcp4 and tcp6 share a number
+	weight("192.0.2.1:30000", "6")
 	n.checks.Close()
 	n.silent("192.0.2.1:30000", "[2001:db8::1]:30000")
 }

@@ -32,11 +32,11 @@ func Mux(state *State, metrics *Metrics) *http.ServeMux {
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
 		r := state.report()
 		r.NodeEligible = &r.eligible
-		metrics.healthz.WithLabelValues(write(w, r, r.Healthy && r.eligible)).Inc()
+		metrics.kubeproxy.healthz.WithLabelValues(write(w, r, r.Healthy && r.eligible)).Inc()
 	})
 	mux.HandleFunc("/livez", func(w http.ResponseWriter, _ *http.Request) {
 		r := state.report()
-		metrics.livez.WithLabelValues(write(w, r, r.Healthy)).Inc()
+		metrics.kubeproxy.livez.WithLabelValues(write(w, r, r.Healthy)).Inc()
 	})
 	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) { writeReady(w, state) })
 	return mux

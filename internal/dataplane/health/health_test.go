@@ -165,7 +165,7 @@ func TestMetricsAreServed(t *testing.T) {
 	metrics.Synced(Sync{Family: model.IPv4, Duration: time.Millisecond, ServicePorts: 3, Endpoints: 7, Triggers: []time.Time{time.Now()}})
 	metrics.Synced(Sync{Family: model.IPv6, Cause: "start", Err: errors.New("refused")})
 	metrics.Cleaned(model.IPv4, time.Millisecond, 5)
-	metrics.Problem("Service")
+	metrics.Problem(model.Problem{Object: model.Object{Kind: "Service"}, Field: "spec.ports[11].port"})
 	mux := MetricsMux(metrics)
 	text := get(mux, "/metrics").Body.String()
 	for _, want := range []string{
@@ -178,7 +178,7 @@ func TestMetricsAreServed(t *testing.T) {
 		`switchyard_node_service_ports{ip_family="IPv4"} 3`,
 		`switchyard_node_endpoints{ip_family="IPv4"} 7`,
 		`switchyard_node_full_syncs_total{cause="start",ip_family="IPv6"} 1`,
-		`switchyard_node_problems_total{kind="Service"} 1`,
+		`switchyard_node_problems_total{field="spec.ports[].port",kind="Service"} 1`,
 		`switchyard_node_build_info{version="v1"} 1`,
 	} {
 		if !strings.Contains(text, want+"\n") {

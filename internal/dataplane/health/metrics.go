@@ -19,7 +19,7 @@ package health
 import (
 	"net/http"
 	"slices"
-	"time"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -29,53 +29,119 @@ import (
 )
 
 // Metrics are the agent's: those named kubeproxy_ mean what they mean there,
-// those named switchyard_node_ are our own.
+// those named switchyard_node_ are our own. docs/metrics.md lists them.
 type Metrics struct {
-	registry *prometheus.Registry
-
-	syncAll, syncFull, syncPartial *prometheus.HistogramVec
-	lastSync, lastQueued           *prometheus.GaugeVec
-	syncFailures                   *prometheus.CounterVec
-	programming                    *prometheus.HistogramVec
-	conntrackDuration              *prometheus.HistogramVec
-	conntrackDeleted               *prometheus.CounterVec
-	healthz, livez                 *prometheus.CounterVec
+	registry   registrar
+	kubeproxy  kubeproxyMetrics
+	switchyard switchyardMetrics
 
 	// ServiceChanges and EndpointChanges count events of the API.
 	ServiceChanges, EndpointChanges prometheus.Counter
 
-	decisions, endpoints *prometheus.GaugeVec
-	problems             *prometheus.CounterVec
-	fullSyncs            *prometheus.CounterVec
+	mu      sync.Mutex
+	pending map[model.Family]Pending
 }
 
-const family = "ip_family"
+// kubeproxyMetrics are kube-proxy's in nftables mode, as of 1.37.
+type kubeproxyMetrics struct {
+	syncAll, syncFull, syncPartial    *prometheus.HistogramVec
+	lastSync, lastQueued              *prometheus.GaugeVec
+	syncFailures, cleanupFailures     *prometheus.CounterVec
+	programming                       *prometheus.HistogramVec
+	noLocalEndpoints                  *prometheus.GaugeVec
+	conntrackDuration                 *prometheus.HistogramVec
+	conntrackDeleted                  *prometheus.CounterVec
+	healthz, livez                    *prometheus.CounterVec
+	servicesPending, endpointsPending prometheus.Gauge
+}
+
+type switchyardMetrics struct {
+	servicePorts, endpoints, elements *prometheus.GaugeVec
+	written                           *prometheus.CounterVec
+	programming                       *prometheus.HistogramVec
+	fullSyncs, repairs                *prometheus.CounterVec
+	problems                          *prometheus.CounterVec
+	checkFailures                     *prometheus.CounterVec
+}
+
+// The labels that several metrics share, and their values.
+const (
+	familyLabel = "ip_family"
+	policyLabel = "traffic_policy"
+	internal    = "internal"
+	external    = "external"
+)
 
 // NewMetrics registers all metrics; version labels switchyard_node_build_info.
-func NewMetrics(version string) *Metrics {
-	r := registrar{prometheus.NewRegistry()}
+// Counters of the families exist at once, with 0, so that an alert on their
+// rate sees the first event.
+func NewMetrics(version string, families ...model.Family) *Metrics {
+	r := registrar{Registry: prometheus.NewRegistry(), listed: new([]listing)}
+	for _, family := range families {
+		r.families = append(r.families, family.String())
+	}
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	r.gauge("switchyard_node_build_info", "Always 1; the label is the version", "version").WithLabelValues(version).Set(1)
+	m := &Metrics{registry: r, pending: map[model.Family]Pending{}}
+	m.registerKubeproxy(r)
+	m.registerSwitchyard(r)
+	return m
+}
+
+func (m *Metrics) registerKubeproxy(r registrar) {
 	syncs := prometheus.ExponentialBuckets(0.001, 2, 15)
-	return &Metrics{
-		registry:          r.Registry,
-		syncAll:           r.histogram("kubeproxy_sync_proxy_rules_duration_seconds", "Latency of writing changes to the kernel", syncs),
-		syncFull:          r.histogram("kubeproxy_sync_full_proxy_rules_duration_seconds", "Latency of comparing everything with the kernel", syncs),
-		syncPartial:       r.histogram("kubeproxy_sync_partial_proxy_rules_duration_seconds", "Latency of writing only what changed", syncs),
-		lastSync:          r.gauge("kubeproxy_sync_proxy_rules_last_timestamp_seconds", "When the kernel was last brought up to date", family),
-		lastQueued:        r.gauge("kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds", "When a change was last queued", family),
-		syncFailures:      r.counter("kubeproxy_sync_proxy_rules_nftables_sync_failures_total", "Syncs that the kernel refused", family),
-		programming:       r.histogram("kubeproxy_network_programming_duration_seconds", "From a change to the rules of this node", programmingBuckets()),
-		conntrackDuration: r.histogram("kubeproxy_conntrack_reconciler_sync_duration_seconds", "Latency of deleting stale conntrack entries", syncs),
-		conntrackDeleted:  r.counter("kubeproxy_conntrack_reconciler_deleted_entries_total", "Stale conntrack entries deleted", family),
+	m.kubeproxy = kubeproxyMetrics{
+		syncAll:     r.perFamily("kubeproxy_sync_proxy_rules_duration_seconds", "Latency of writing changes to the kernel", syncs),
+		syncFull:    r.perFamily("kubeproxy_sync_full_proxy_rules_duration_seconds", "Latency of comparing everything with the kernel", syncs),
+		syncPartial: r.perFamily("kubeproxy_sync_partial_proxy_rules_duration_seconds", "Latency of writing only what changed", syncs),
+		// A time of 0 would look like a sync long ago: these two appear with
+		// their first value.
+		lastSync:   r.gauge("kubeproxy_sync_proxy_rules_last_timestamp_seconds", "When the kernel was last brought up to date", familyLabel),
+		lastQueued: r.gauge("kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds", "When a change was last queued", familyLabel),
+
+		syncFailures:      r.familyCounter("kubeproxy_sync_proxy_rules_nftables_sync_failures_total", "Syncs that the kernel refused"),
+		cleanupFailures:   r.familyCounter("kubeproxy_sync_proxy_rules_nftables_cleanup_failures_total", "Removals of what an earlier version left that the kernel refused"),
+		programming:       r.perFamily("kubeproxy_network_programming_duration_seconds", "From a change to the rules of this node", programmingBuckets()),
+		noLocalEndpoints:  r.gauge("kubeproxy_sync_proxy_rules_no_local_endpoints_total", "ServicePorts with policy Local and endpoints on other nodes only", policyLabel, familyLabel),
+		conntrackDuration: r.perFamily("kubeproxy_conntrack_reconciler_sync_duration_seconds", "Latency of deleting stale conntrack entries", syncs),
+		conntrackDeleted:  r.familyCounter("kubeproxy_conntrack_reconciler_deleted_entries_total", "Stale conntrack entries deleted"),
 		healthz:           r.counter("kubeproxy_proxy_healthz_total", "Answers of /healthz by status code", "code"),
 		livez:             r.counter("kubeproxy_proxy_livez_total", "Answers of /livez by status code", "code"),
-		ServiceChanges:    r.counter("kubeproxy_sync_proxy_rules_service_changes_total", "Service events").WithLabelValues(),
-		EndpointChanges:   r.counter("kubeproxy_sync_proxy_rules_endpoint_changes_total", "EndpointSlice events").WithLabelValues(),
-		decisions:         r.gauge("switchyard_node_service_ports", "ServicePorts programmed", family),
-		endpoints:         r.gauge("switchyard_node_endpoints", "Endpoints that take new connections, over all ServicePorts", family),
-		problems:          r.counter("switchyard_node_problems_total", "Parts of objects that could not be used", "kind"),
-		fullSyncs:         r.counter("switchyard_node_full_syncs_total", "Full syncs by what caused them", family, "cause"),
+
+		servicesPending:  r.gauge("kubeproxy_sync_proxy_rules_service_changes_pending", "Service events that are not programmed yet").WithLabelValues(),
+		endpointsPending: r.gauge("kubeproxy_sync_proxy_rules_endpoint_changes_pending", "EndpointSlice events that are not programmed yet").WithLabelValues(),
+	}
+	m.ServiceChanges = r.counter("kubeproxy_sync_proxy_rules_service_changes_total", "Service events").WithLabelValues()
+	m.EndpointChanges = r.counter("kubeproxy_sync_proxy_rules_endpoint_changes_total", "EndpointSlice events").WithLabelValues()
+	for _, code := range []string{"200", "503"} {
+		m.kubeproxy.healthz.WithLabelValues(code)
+		m.kubeproxy.livez.WithLabelValues(code)
+	}
+	for _, family := range r.families {
+		m.kubeproxy.noLocalEndpoints.WithLabelValues(internal, family)
+		m.kubeproxy.noLocalEndpoints.WithLabelValues(external, family)
+	}
+}
+
+func (m *Metrics) registerSwitchyard(r registrar) {
+	m.switchyard = switchyardMetrics{
+		servicePorts:  r.familyGauge("switchyard_node_service_ports", "ServicePorts programmed"),
+		endpoints:     r.familyGauge("switchyard_node_endpoints", "Endpoints that take new connections, over all ServicePorts"),
+		elements:      r.familyGauge("switchyard_node_elements", "Elements of maps and sets in the kernel"),
+		written:       r.counter("switchyard_node_elements_written_total", "Elements of maps and sets written to the kernel", familyLabel, "operation"),
+		programming:   r.perFamily("switchyard_node_programming_duration_seconds", "From the arrival of a change at this node to its rules", prometheus.ExponentialBuckets(0.0005, 2, 18)),
+		fullSyncs:     r.counter("switchyard_node_full_syncs_total", "Full syncs by what caused them", familyLabel, "cause"),
+		repairs:       r.counter("switchyard_node_repairs_total", "Foreign changes to our tables undone, by what they had changed", familyLabel, "cause"),
+		problems:      r.counter("switchyard_node_problems_total", "Parts of objects that could not be used", "kind", "field"),
+		checkFailures: r.familyCounter("switchyard_node_service_check_failures_total", "Attempts to open a healthCheckNodePort that failed"),
+	}
+	for _, family := range r.families {
+		for _, operation := range []string{opAdd, opDelete, opReplace} {
+			m.switchyard.written.WithLabelValues(family, operation)
+		}
+		for _, cause := range []string{lostTable, lostElements} {
+			m.switchyard.repairs.WithLabelValues(family, cause)
+		}
 	}
 }
 
@@ -93,73 +159,3 @@ func (m *Metrics) Handler() http.Handler {
 
 // Registry lets others add their metrics.
 func (m *Metrics) Registry() prometheus.Registerer { return m.registry }
-
-// Queued counts a change that waits.
-func (m *Metrics) Queued(f model.Family) { m.lastQueued.WithLabelValues(f.String()).SetToCurrentTime() }
-
-// Problem counts a Problem of an object of the kind.
-func (m *Metrics) Problem(kind string) { m.problems.WithLabelValues(kind).Inc() }
-
-// Sync is one attempt to bring a family's table up to date.
-type Sync struct {
-	Family   model.Family
-	Duration time.Duration
-	// Cause is why everything was compared with the kernel, empty when only
-	// changes were written.
-	Cause string
-	Err   error
-	// ServicePorts and Endpoints are how many are programmed now.
-	ServicePorts, Endpoints int
-	// Triggers are when the causes of the change happened in the cluster.
-	Triggers []time.Time
-}
-
-// Synced records one sync.
-func (m *Metrics) Synced(s Sync) {
-	label := s.Family.String()
-	kind := m.syncPartial
-	if s.Cause != "" {
-		kind = m.syncFull
-		m.fullSyncs.WithLabelValues(label, s.Cause).Inc()
-	}
-	for _, histogram := range []*prometheus.HistogramVec{m.syncAll, kind} {
-		histogram.WithLabelValues(label).Observe(s.Duration.Seconds())
-	}
-	if s.Err != nil {
-		m.syncFailures.WithLabelValues(label).Inc()
-		return
-	}
-	m.lastSync.WithLabelValues(label).SetToCurrentTime()
-	m.decisions.WithLabelValues(label).Set(float64(s.ServicePorts))
-	m.endpoints.WithLabelValues(label).Set(float64(s.Endpoints))
-	for _, trigger := range s.Triggers {
-		m.programming.WithLabelValues(label).Observe(time.Since(trigger).Seconds())
-	}
-}
-
-// Cleaned records one deletion of stale conntrack entries.
-func (m *Metrics) Cleaned(f model.Family, took time.Duration, deleted int) {
-	m.conntrackDuration.WithLabelValues(f.String()).Observe(took.Seconds())
-	m.conntrackDeleted.WithLabelValues(f.String()).Add(float64(deleted))
-}
-
-// registrar makes and registers collectors in one step.
-type registrar struct{ *prometheus.Registry }
-
-func (r registrar) histogram(name, help string, buckets []float64) *prometheus.HistogramVec {
-	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, []string{family})
-	r.MustRegister(h)
-	return h
-}
-
-func (r registrar) gauge(name, help string, labels ...string) *prometheus.GaugeVec {
-	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
-	r.MustRegister(g)
-	return g
-}
-
-func (r registrar) counter(name, help string, labels ...string) *prometheus.CounterVec {
-	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
-	r.MustRegister(c)
-	return c
-}
