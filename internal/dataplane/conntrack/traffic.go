@@ -50,6 +50,10 @@ func Traffic(ctx context.Context, to []Destination) (Usages, error) {
 		return Usages{}, fmt.Errorf("conntrack: %w", err)
 	}
 	defer func() { _ = conn.Close() }()
+	return traffic(ctx, conn, to)
+}
+
+func traffic(ctx context.Context, conn *nfnl.Conn, to []Destination) (Usages, error) {
 	t := newTally(to)
 	for family := range t.families {
 		if err := ctx.Err(); err != nil {

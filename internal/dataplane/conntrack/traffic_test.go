@@ -18,13 +18,18 @@ package conntrack
 
 import (
 	"context"
+	"net"
 	"net/netip"
+	"os"
+	"os/exec"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
 
 	"switchyard.dev/switchyard/internal/dataplane/model"
 	"switchyard.dev/switchyard/internal/dataplane/nft/nfnl"
+	"switchyard.dev/switchyard/test/prereq"
 )
 
 var addresses = cmp.Options{cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })}
@@ -93,6 +98,52 @@ func TestTrafficOfTheKernelsConnections(t *testing.T) {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want, got.ByDestination, addresses); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+	})
+}
+
+func TestPacketsAreCountedWhereTheKernelDoes(t *testing.T) {
+	nft := prereq.Tool(t, "nft", "nftables")
+	inNamespace(t, func(*Cleaner) {
+		// The files under /proc/sys/net are those of the thread's namespace.
+		if err := os.WriteFile("/proc/sys/net/netfilter/nf_conntrack_acct", []byte("1"), 0); err != nil {
+			t.Fatal(err)
+		}
+		rules := exec.Command(nft, `table ip t { chain c { type nat hook output priority -100; ip daddr 127.96.0.1 udp dport 53 dnat to 127.2.0.1:5353; }; }`)
+		if out, err := rules.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		lo, err := netlink.LinkByName("lo")
+		if err == nil {
+			err = netlink.LinkSetUp(lo)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		server, err := net.ListenPacket("udp", "127.2.0.1:5353")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = server.Close() }()
+		client, err := net.Dial("udp", "127.96.0.1:53")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = client.Close() }()
+		for range 3 {
+			if _, err := client.Write([]byte("ten octets")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		vip := Destination{model.UDP, netip.MustParseAddrPort("127.96.0.1:53")}
+		got, err := Traffic(context.Background(), []Destination{vip})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const headers = 20 + 8
+		want := Usages{map[Destination]Usage{vip: {1, 3, 3 * (headers + 10)}}, true}
+		if diff := cmp.Diff(want, got, addresses); diff != "" {
 			t.Errorf("-want +got:\n%s", diff)
 		}
 	})
