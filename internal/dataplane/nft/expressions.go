@@ -104,6 +104,14 @@ func (x expressions) statement(s ruleset.Statement) {
 		x.verdict(unix.NFT_GOTO, string(s))
 	case ruleset.Drop: // drop
 		x.verdict(verdictDrop, "")
+	case ruleset.Jump: // jump chain
+		x.verdict(unix.NFT_JUMP, string(s))
+	case ruleset.Return: // return
+		x.verdict(unix.NFT_RETURN, "")
+	case ruleset.Remember: // update @map { ... timeout 3h : meta priority }
+		x.dynamic(unix.NFT_DYNSET_OP_UPDATE, s.Key, s.Map, s.Timeout)
+	case ruleset.Forget: // delete @map { ... : meta priority }
+		x.dynamic(operationDelete, s.Key, s.Map, 0)
 	}
 }
 

@@ -81,12 +81,23 @@ func (l lister) table() (tableState, error) {
 // matchesSchema says whether the table in the kernel has exactly our sets,
 // chains and rules.
 func (l lister) matchesSchema() (bool, error) {
-	for _, compare := range []func() (bool, error){l.setsMatch, l.chainsMatch, l.rulesMatch} {
-		if same, err := compare(); err != nil || !same {
-			return false, err
+	if same, err := l.setsMatch(); err != nil || !same {
+		return false, err
+	}
+	held, err := l.chains()
+	if err != nil {
+		return false, err
+	}
+	wanted := l.schema.Chains
+	for name := range held {
+		if c := l.schema.Chain(name); c != nil && c.OnDemand {
+			wanted = append(slices.Clip(wanted), *c)
 		}
 	}
-	return true, nil
+	if !l.chainsMatch(held, wanted) {
+		return false, nil
+	}
+	return l.rulesMatch(wanted)
 }
 
 func (l lister) setsMatch() (bool, error) {
@@ -106,6 +117,7 @@ func (l lister) setsMatch() (bool, error) {
 			data = uint32(set.Data.Size(l.schema.Family))
 		}
 		if got == nil || got.Uint32(unix.NFTA_SET_FLAGS) != setFlags(set) || got.Uint32(unix.NFTA_SET_DATA_LEN) != data ||
+			got.Nested(unix.NFTA_SET_DESC).Uint32(unix.NFTA_SET_DESC_SIZE) != set.Size ||
 			got.Uint32(unix.NFTA_SET_KEY_LEN) != uint32(set.Key.Size(l.schema.Family)) {
 			return false, nil
 		}
@@ -113,19 +125,21 @@ func (l lister) setsMatch() (bool, error) {
 	return true, nil
 }
 
-func (l lister) chainsMatch() (bool, error) {
-	chains := map[string][]byte{}
+// chains are the attributes of every chain, by name.
+func (l lister) chains() (map[string]nfnl.Attributes, error) {
+	chains := map[string]nfnl.Attributes{}
 	err := l.dump(unix.NFT_MSG_GETCHAIN, "listing chains", nil, func() { clear(chains) },
 		func(a nfnl.Attributes) { chains[a.String(unix.NFTA_CHAIN_NAME)] = slices.Clone(a) })
-	if err != nil || len(chains) != len(l.schema.Chains) {
-		return false, err
-	}
-	return !slices.ContainsFunc(l.schema.Chains, func(want ruleset.Chain) bool {
-		return !l.within(func(w *writer) { w.chain(want) }, chains[want.Name])
-	}), nil
+	return chains, err
 }
 
-func (l lister) rulesMatch() (bool, error) {
+func (l lister) chainsMatch(held map[string]nfnl.Attributes, wanted []ruleset.Chain) bool {
+	return len(held) == len(wanted) && !slices.ContainsFunc(wanted, func(want ruleset.Chain) bool {
+		return !l.within(func(w *writer) { w.chain(want) }, held[want.Name])
+	})
+}
+
+func (l lister) rulesMatch(chains []ruleset.Chain) (bool, error) {
 	rules := map[string][][]byte{}
 	err := l.dump(unix.NFT_MSG_GETRULE, "listing rules", nil, func() { clear(rules) },
 		func(a nfnl.Attributes) {
@@ -135,7 +149,7 @@ func (l lister) rulesMatch() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	for _, c := range l.schema.Chains {
+	for _, c := range chains {
 		if len(rules[c.Name]) != len(c.Rules) {
 			return false, nil
 		}
@@ -156,10 +170,23 @@ func (l lister) within(write func(*writer), listed nfnl.Attributes) bool {
 	return listed.Contain(w.LastAttributes(), unix.NFTA_LIST_ELEM)
 }
 
-// elements reads all elements of all our sets.
+// elements reads all elements of all our sets, but those that packets make,
+// and the chains that are made when they are needed.
 func (l lister) elements() (ruleset.Elements, error) {
+	chains, err := l.chains()
+	if err != nil {
+		return nil, err
+	}
 	all := ruleset.Elements{}
+	for name := range chains {
+		if l.schema.Chain(name).OnDemand {
+			all.Add(ruleset.Element{Set: ruleset.StickyChains, Key: name})
+		}
+	}
 	for _, set := range l.schema.Sets {
+		if set.Size > 0 {
+			continue
+		}
 		list, err := l.elementsOf(set)
 		if err != nil {
 			return nil, err

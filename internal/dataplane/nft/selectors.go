@@ -54,6 +54,11 @@ func (x expressions) loadOne(s ruleset.Selector, to uint32) {
 		x.originalTuple(unix.NFT_CT_PROTO_DST, to)
 	case ruleset.DrawnSlot:
 		x.random(s.Modulus, to)
+	case ruleset.OnlyID:
+		x.meta(unix.NFT_META_PRIORITY, to)
+		x.mask(ruleset.IDMask, to)
+	case ruleset.ClientHash:
+		x.clientHash(s.Modulus, to)
 	}
 }
 

@@ -109,6 +109,9 @@ func (w *writer) set(set ruleset.Set, id uint32) {
 		w.Uint32(unix.NFTA_SET_DATA_TYPE, typeNumber(set.Data, w.schema.Family))
 		w.Uint32(unix.NFTA_SET_DATA_LEN, uint32(set.Data.Size(w.schema.Family)))
 	}
+	if set.Size > 0 {
+		w.Nest(unix.NFTA_SET_DESC, func() { w.Uint32(unix.NFTA_SET_DESC_SIZE, set.Size) })
+	}
 	w.Bytes(unix.NFTA_SET_USERDATA, setNotes(set, w.schema.Family))
 }
 
@@ -124,6 +127,9 @@ func setFlags(set ruleset.Set) uint32 {
 	}
 	if set.IsMap() {
 		flags |= unix.NFT_SET_MAP
+	}
+	if set.Size > 0 {
+		flags |= unix.NFT_SET_EVAL | unix.NFT_SET_TIMEOUT
 	}
 	return flags
 }
@@ -154,12 +160,33 @@ func (w *writer) rule(chain string, r ruleset.Rule) {
 
 // edits writes edits of one set and operation.
 func (w *writer) edits(edits []ruleset.Edit) {
+	if edits[0].Set == ruleset.StickyChains {
+		w.onDemand(edits)
+		return
+	}
 	set, _ := w.schema.Set(edits[0].Set)
 	if edits[0].Operation != ruleset.Add {
 		w.elements(unix.NFT_MSG_DELSETELEM, 0, "deleting", set, edits)
 	}
 	if edits[0].Operation != ruleset.Delete {
 		w.elements(unix.NFT_MSG_NEWSETELEM, unix.NLM_F_CREATE|unix.NLM_F_EXCL, "adding", set, edits)
+	}
+}
+
+// onDemand makes or deletes chains.
+func (w *writer) onDemand(edits []ruleset.Edit) {
+	for _, e := range edits {
+		if e.Operation == ruleset.Delete {
+			w.begin(unix.NFT_MSG_DELCHAIN, 0, "deleting chain %s", e.Key)
+			w.String(unix.NFTA_CHAIN_TABLE, w.table)
+			w.String(unix.NFTA_CHAIN_NAME, e.Key)
+			continue
+		}
+		c := w.schema.Chain(e.Key)
+		w.chain(*c)
+		for _, r := range c.Rules {
+			w.rule(c.Name, r)
+		}
 	}
 }
 

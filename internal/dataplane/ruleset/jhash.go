@@ -14,7 +14,6 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-
 package ruleset
 
 import (
@@ -23,14 +22,14 @@ import (
 	"net/netip"
 )
 
-// hashSeed is the seed of every jhash expression of ours. It is the same on
+// HashSeed is the seed of every jhash expression of ours. It is the same on
 // all nodes, so that Maglev chooses alike everywhere.
-const hashSeed uint32 = 0x5eed
+const HashSeed uint32 = 0x5eed
 
 // clientHash is what the kernel's `jhash saddr mod modulus seed 0x5eed` yields
 // for a client, 0 to modulus-1.
 func clientHash(client netip.Addr, modulus uint32) uint32 {
-	scaled, _ := bits.Mul32(jhash(client.AsSlice(), hashSeed), modulus)
+	scaled, _ := bits.Mul32(jhash(client.AsSlice(), HashSeed), modulus)
 	return scaled
 }
 

@@ -37,6 +37,9 @@ type Set struct {
 	Verdicts bool
 	// Interval is true for a set of address ranges.
 	Interval bool
+	// Size bounds a map whose elements packets make, each with a timeout. What
+	// it holds is no one's to plan. It is 0 for all others.
+	Size uint32
 }
 
 // IsMap is true if the elements of s carry data.
@@ -56,9 +59,11 @@ type Hook struct {
 
 // Chain is a list of rules; a base chain if it has a Hook.
 type Chain struct {
-	Name  string
-	Hook  *Hook
-	Rules []Rule
+	Name string
+	Hook *Hook
+	// OnDemand is true for a chain that is not part of every table.
+	OnDemand bool
+	Rules    []Rule
 }
 
 // Schema is the fixed part of the table of one family.
@@ -80,8 +85,12 @@ func (s *Schema) Set(name string) (set Set, ok bool) {
 	return Set{}, false
 }
 
-// Chain finds a chain by name, or nil.
+// Chain finds a chain by name, also one that is made when it is needed, or
+// nil.
 func (s *Schema) Chain(name string) *Chain {
+	if c := stickyChainNamed(name); c != nil {
+		return c
+	}
 	for i := range s.Chains {
 		if s.Chains[i].Name == name {
 			return &s.Chains[i]
@@ -102,7 +111,8 @@ func (s *Schema) Title() string { return keyword(s.Family) + " " + TableName }
 // Text is the table without elements, exactly as `nft list table` prints it.
 func (s *Schema) Text() string { return s.TextWith(nil) }
 
-// TextWith is Text with the elements of each set; elements may be nil and
+// TextWith is Text with the elements of each set and, as if they were those of
+// a set StickyChains, with the chains of these names. elements may be nil and
 // returns nothing for an empty set.
 func (s *Schema) TextWith(elements func(Set) []string) string {
 	return fmt.Sprintf("table %s {\n\tcomment %q\n%s}\n", s.Title(), s.Comment(), s.body(elements))
@@ -120,6 +130,11 @@ func (s *Schema) body(elements func(Set) []string) string {
 	for _, chain := range s.Chains {
 		blocks = append(blocks, chain.text(s.Family))
 	}
+	if elements != nil {
+		for _, name := range elements(Set{Name: StickyChains}) {
+			blocks = append(blocks, stickyChainNamed(name).text(s.Family))
+		}
+	}
 	return strings.Join(blocks, "\n")
 }
 
@@ -128,8 +143,11 @@ func (s Set) text(family model.Family, elements []string) string {
 	if s.IsMap() {
 		kind, data = "map", " : "+s.dataText(family)
 	}
-	if s.Interval {
+	switch {
+	case s.Interval:
 		flags = "\t\tflags interval\n"
+	case s.Size > 0:
+		flags = fmt.Sprintf("\t\tsize %d\n\t\tflags dynamic,timeout\n", s.Size)
 	}
 	list := ""
 	if len(elements) > 0 {

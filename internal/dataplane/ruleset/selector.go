@@ -43,12 +43,16 @@ const (
 	OriginalPort
 	// DrawnSlot is a random number below Selector.Modulus.
 	DrawnSlot
+	// OnlyID is ServicePortID without the bits above the id.
+	OnlyID
+	// ClientHash is a hash of the source address below Selector.Modulus.
+	ClientHash
 )
 
 // Selector is a Field, or a draw with its modulus, as part of a key.
 type Selector struct {
 	Field Field
-	// Modulus is of DrawnSlot only: 1 or more.
+	// Modulus is of DrawnSlot and ClientHash only: 1 or more.
 	Modulus uint32
 }
 
@@ -56,6 +60,9 @@ func is(f Field) Selector { return Selector{Field: f} }
 
 // draw is a slot drawn uniformly from [0, modulus).
 func draw(modulus uint32) Selector { return Selector{Field: DrawnSlot, Modulus: modulus} }
+
+// hash is a number in [0, modulus) that depends on the client alone.
+func hash(modulus uint32) Selector { return Selector{Field: ClientHash, Modulus: modulus} }
 
 // Type is the datatype of what s selects.
 func (s Selector) Type(family model.Family) Datatype {
@@ -69,7 +76,7 @@ func (s Selector) Type(family model.Family) Datatype {
 		return protocolType
 	case DestinationPort, OriginalPort:
 		return portType
-	case ServicePortID, ServicePortClass:
+	case ServicePortID, ServicePortClass, OnlyID:
 		return priorityType
 	default:
 		return integerType
@@ -90,6 +97,10 @@ func (s Selector) nft(family model.Family) string {
 		return "meta priority"
 	case ServicePortClass:
 		return fmt.Sprintf("meta priority & %s", priorityText(ClassMask))
+	case OnlyID:
+		return fmt.Sprintf("meta priority & %s", priorityText(IDMask))
+	case ClientHash:
+		return fmt.Sprintf("jhash %s saddr mod %d seed 0x%x", keyword(family), s.Modulus, HashSeed)
 	case OriginalAddress:
 		return "ct original " + keyword(family) + " daddr"
 	case OriginalPort:

@@ -18,6 +18,7 @@ package ruleset
 
 import (
 	"strings"
+	"time"
 
 	"switchyard.dev/switchyard/internal/dataplane/model"
 )
@@ -77,6 +78,23 @@ type (
 	Unreachable struct{}
 	// Goto continues in another chain for good.
 	Goto string
+	// Jump continues in another chain until that returns.
+	Jump string
+	// Return ends the chain, and goes on behind the last Jump.
+	Return struct{}
+	// Remember makes an element that leads from the key to the packet's
+	// priority. If there is one already, it starts its timeout anew and leaves
+	// its data as they are. If the map is full the rule ends.
+	Remember struct {
+		Key     Key
+		Map     string
+		Timeout time.Duration
+	}
+	// Forget deletes the element of the key.
+	Forget struct {
+		Key Key
+		Map string
+	}
 	// Drop ends the packet.
 	Drop struct{}
 )
@@ -110,6 +128,16 @@ func (Reset) nft(model.Family) string       { return "reject with tcp reset" }
 func (Unreachable) nft(model.Family) string { return "reject" }
 func (s Goto) nft(model.Family) string      { return "goto " + string(s) }
 func (Drop) nft(model.Family) string        { return "drop" }
+func (s Jump) nft(model.Family) string      { return "jump " + string(s) }
+func (Return) nft(model.Family) string      { return "return" }
+func (s Remember) nft(f model.Family) string {
+	return "update @" + s.Map + " { " + s.Key.nft(f) + " timeout " + timeoutText(s.Timeout) + " : meta priority }"
+}
+
+// Forget names data, too: nft wants them of a map.
+func (s Forget) nft(f model.Family) string {
+	return "delete @" + s.Map + " { " + s.Key.nft(f) + " : meta priority }"
+}
 
 // Rule is a list of statements, taken in order until one does not hold.
 type Rule []Statement

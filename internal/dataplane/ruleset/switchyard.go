@@ -18,6 +18,7 @@ package ruleset
 
 import (
 	"fmt"
+	"slices"
 
 	"switchyard.dev/switchyard/internal/dataplane/model"
 )
@@ -65,7 +66,7 @@ func NewSchema(family model.Family) *Schema {
 
 func sets() []Set {
 	frontend := key(DestinationAddress, Protocol, DestinationPort)
-	return []Set{
+	return append(affinitySets(), []Set{
 		{
 			Name: Endpoints,
 			// The modulus only names the type: typeof knows no bare number.
@@ -81,7 +82,7 @@ func sets() []Set {
 		{Name: Frontends, Key: frontend, Data: key(ServicePortID)},
 		{Name: NodePorts, Key: key(Protocol, DestinationPort), Data: key(ServicePortID)},
 		{Name: NodeAddresses, Key: key(DestinationAddress)},
-	}
+	}...)
 }
 
 func chains() []Chain {
@@ -89,6 +90,7 @@ func chains() []Chain {
 	for class := uint32(1); class <= maxClass; class *= 2 {
 		all = append(all, pickChain(class))
 	}
+	all = append(all, drawChains()...)
 	all = append(all, translationChains()...)
 	all = append(all, masqueradeChains()...)
 	return append(all, refusalChains()...)
@@ -104,22 +106,25 @@ func pickName(class uint32) string { return fmt.Sprintf("pick-%d", class) }
 // so in conntrack, hence the drop.
 func pickChain(class uint32) Chain {
 	c := Chain{Name: pickName(class), Rules: []Rule{{KeepID{}}}}
-	pick := func(modulus uint32) {
+	for _, modulus := range drawModuli(class) {
 		c.Rules = append(c.Rules, Rule{Translate{Key: Key{is(Protocol), is(ServicePortID), draw(modulus)}, Map: Endpoints}})
-	}
-	for n := 0; n < draws && class > 1; n++ {
-		pick(class)
-	}
-	for _, fallback := range []uint32{class / 2, class / 4} {
-		if fallback > 0 {
-			pick(fallback)
-		}
-	}
-	if class == 1 {
-		pick(1)
 	}
 	c.Rules = append(c.Rules, Rule{Drop{}})
 	return c
+}
+
+// drawModuli are the numbers of slots to draw from, one after the other.
+func drawModuli(class uint32) []uint32 {
+	if class == 1 {
+		return []uint32{1}
+	}
+	moduli := slices.Repeat([]uint32{class}, draws)
+	for _, fallback := range []uint32{class / 2, class / 4} {
+		if fallback > 0 {
+			moduli = append(moduli, fallback)
+		}
+	}
+	return moduli
 }
 
 // Before the source NAT of other software and after its filters at -150, as

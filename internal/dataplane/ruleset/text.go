@@ -43,6 +43,8 @@ func (p *Planner) Text(s *Schema) string {
 
 func namedText(s *Schema, e Element, byID map[uint32]*servicePort) string {
 	switch e.Set {
+	case StickyChains:
+		return e.Key
 	case Endpoints:
 		protocol, id, _, _ := readEndpointKey(e.Key)
 		endpoint, _ := readEndpointData(e.Data)

@@ -1,0 +1,61 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package nft
+
+import (
+	"encoding/binary"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"switchyard.dev/switchyard/internal/dataplane/ruleset"
+)
+
+// operationDelete is NFT_DYNSET_OP_DELETE, since Linux 5.7.
+const operationDelete = 2
+
+// dynamic adds, prolongs or deletes the element of a map whose key is key and
+// whose data is the packet's priority.
+func (x expressions) dynamic(operation uint32, key ruleset.Key, set string, timeout time.Duration) {
+	data := register(key.Size(x.family) / 4)
+	x.load(key)
+	x.meta(unix.NFT_META_PRIORITY, data)
+	x.expression("dynset", func() {
+		x.String(unix.NFTA_DYNSET_SET_NAME, set)
+		x.Uint32(unix.NFTA_DYNSET_OP, operation)
+		x.Uint32(unix.NFTA_DYNSET_SREG_KEY, register(0))
+		x.Uint32(unix.NFTA_DYNSET_SREG_DATA, data)
+		if timeout > 0 {
+			x.Bytes(unix.NFTA_DYNSET_TIMEOUT, binary.BigEndian.AppendUint64(nil, uint64(timeout.Milliseconds())))
+		}
+	})
+}
+
+// clientHash is jhash of the source address, which passes through the register
+// that the result goes to.
+func (x expressions) clientHash(modulus, to uint32) {
+	header := headers[x.family]
+	x.payload(unix.NFT_PAYLOAD_NETWORK_HEADER, header.source, header.size, to)
+	x.expression("hash", func() {
+		x.Uint32(unix.NFTA_HASH_SREG, to)
+		x.Uint32(unix.NFTA_HASH_DREG, to)
+		x.Uint32(unix.NFTA_HASH_LEN, header.size)
+		x.Uint32(unix.NFTA_HASH_MODULUS, modulus)
+		x.Uint32(unix.NFTA_HASH_SEED, ruleset.HashSeed)
+		x.Uint32(unix.NFTA_HASH_TYPE, unix.NFT_HASH_JENKINS)
+	})
+}
