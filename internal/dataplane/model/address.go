@@ -79,9 +79,13 @@ func PlainPrefix(p netip.Prefix) netip.Prefix {
 	return p
 }
 
-// parsePort reads a port number of the API; ok is false outside 1-65535.
+// parsePort reads a port number of the API; ok is false, and port 0, outside
+// 1-65535.
 func parsePort(number int32) (port uint16, ok bool) {
-	return uint16(number), number >= 1 && number <= 65535
+	if number < 1 || number > 65535 {
+		return 0, false
+	}
+	return uint16(number), true
 }
 
 // sortedSet sorts addrs and drops duplicates.

@@ -21,14 +21,13 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"time"
 )
 
-// claim is a destination that packets can have. Only one ServicePort can own
-// it; the API server prevents that for ClusterIPs and NodePorts, but not for
+// claim is a destination that packets can have. Only one Service can own it;
+// the API server prevents that for ClusterIPs and NodePorts, but not for
 // other addresses, and not in a restored or repaired cluster.
 type claim struct {
-	// addr is not valid for a NodePort.
+	// addr is not valid for a port of the node.
 	addr     netip.Addr
 	protocol Protocol
 	port     uint16
@@ -42,101 +41,121 @@ func (c claim) String() string {
 	return fmt.Sprintf("%s %s", c.protocol, netip.AddrPortFrom(c.addr, c.port))
 }
 
+func (c claim) compare(o claim) int {
+	return cmp.Or(c.addr.Compare(o.addr), cmp.Compare(c.protocol, o.protocol), cmp.Compare(c.port, o.port))
+}
+
 // claims is who wants each destination, who gets it first: the oldest Service,
 // so that a newcomer never takes traffic away from whoever has it. Most have
-// exactly one claimant.
-type claims map[claim][]claimant
+// exactly one claimant. Within one Service nothing is claimed twice.
+type claims map[claim][]*service
 
-type claimant struct {
-	created time.Time
-	name    ServicePortName
+// before orders Services by who gets a destination that both want.
+func (s *service) before(o *service) int {
+	return cmp.Or(s.created.Compare(o.created), cmp.Compare(s.object.Namespace, o.object.Namespace), cmp.Compare(s.object.Name, o.object.Name))
 }
 
-func (c claimant) compare(o claimant) int {
-	return cmp.Or(c.created.Compare(o.created), c.name.Compare(o.name))
-}
-
-// claimsOf lists all destinations of port.
-func claimsOf(port ServicePort) []claim {
-	var list []claim
-	for _, addrs := range [][]netip.Addr{port.ClusterIPs, port.ExternalIPs, port.LoadBalancerIPs} {
-		for _, addr := range addrs {
-			list = append(list, claim{addr, port.Name.Protocol, port.Port})
+// claims lists all destinations of svc, sorted.
+func (s *service) claims() []claim {
+	list := make([]claim, 0, 2*len(s.ports))
+	for i := range s.ports {
+		port := &s.ports[i]
+		for _, addrs := range [][]netip.Addr{port.ClusterIPs, port.ExternalIPs, port.LoadBalancerIPs} {
+			for _, addr := range addrs {
+				list = append(list, claim{addr, port.Name.Protocol, port.Port})
+			}
 		}
-	}
-	if port.NodePort != 0 {
-		list = append(list, claim{protocol: port.Name.Protocol, port: port.NodePort})
+		if port.NodePort != 0 {
+			list = append(list, claim{protocol: port.Name.Protocol, port: port.NodePort})
+		}
+		if port.Traffic.HealthCheckNodePort != 0 {
+			list = append(list, claim{protocol: TCP, port: port.Traffic.HealthCheckNodePort})
+		}
 	}
 	slices.SortFunc(list, claim.compare) // one address may be both external and a load balancer's
 	return slices.Compact(list)
 }
 
-func (c claim) compare(o claim) int {
-	if order := c.addr.Compare(o.addr); order != 0 {
-		return order
-	}
-	return int(c.port) - int(o.port) // the protocol is the same within one ServicePort
-}
-
-// add lets who claim key.
-func (c claims) add(key claim, who claimant) {
-	at, _ := slices.BinarySearchFunc(c[key], who, claimant.compare)
+func (c claims) add(key claim, who *service) {
+	at, _ := slices.BinarySearchFunc(c[key], who, (*service).before)
 	c[key] = slices.Insert(c[key], at, who)
 }
 
-// remove takes the claim back.
-func (c claims) remove(key claim, who claimant) {
-	at, held := slices.BinarySearchFunc(c[key], who, claimant.compare)
-	if !held {
-		return
-	}
-	if c[key] = slices.Delete(c[key], at, at+1); len(c[key]) == 0 {
+func (c claims) remove(key claim, who *service) {
+	c[key] = slices.DeleteFunc(c[key], func(s *service) bool { return s == who })
+	if len(c[key]) == 0 {
 		delete(c, key)
 	}
 }
 
 // owner is the claimant that gets the destination, of which there is one.
-func (c claims) owner(key claim) ServicePortName { return c[key][0].name }
+func (c claims) owner(key claim) *service { return c[key][0] }
+
+// claim enters svc, which is new, and everything that is its own.
+func (s *Store) claim(svc *service) {
+	svc.touch(s.dirty)
+	for _, key := range svc.claims() {
+		s.contend(key, func() { s.claims.add(key, svc) })
+	}
+}
+
+// disclaim undoes claim; nil has claimed nothing.
+func (s *Store) disclaim(svc *service) {
+	if svc == nil {
+		return
+	}
+	svc.touch(s.dirty)
+	for _, key := range svc.claims() {
+		s.contend(key, func() { s.claims.remove(key, svc) })
+	}
+}
 
 // contend applies change to the claims of key and makes whoever owned it and
 // whoever owns it now look at it again. The others lost it before and after,
 // so that a crowd on one address costs no more than a look at each.
 func (s *Store) contend(key claim, change func()) {
 	crowd := len(s.claims[key])
-	var concerned []ServicePortName
+	var concerned [2]*service
 	if crowd > 0 {
-		concerned = append(concerned, s.claims.owner(key))
+		concerned[0] = s.claims.owner(key)
 	}
 	change()
 	if crowd = max(crowd, len(s.claims[key])); crowd < 2 {
 		return
 	}
 	if len(s.claims[key]) > 0 {
-		concerned = append(concerned, s.claims.owner(key))
+		concerned[1] = s.claims.owner(key)
 	}
-	for _, name := range concerned {
-		s.dirty[name] = struct{}{}
-		s.reports.touch(Object{Kind: "Service", Namespace: name.Namespace, Name: name.Name})
+	for _, svc := range concerned {
+		if svc != nil {
+			svc.touch(s.dirty)
+			s.reports.touch(kindService, svc.object.Namespace, svc.object.Name)
+		}
 	}
 }
 
-// resolve takes away from port the destinations that another one owns.
-func (s *Store) resolve(port ServicePort) ServicePort {
-	lost := func(addr netip.Addr, number uint16) bool {
-		key := claim{addr, port.Name.Protocol, number}
-		return len(s.claims[key]) > 1 && s.claims.owner(key) != port.Name
+// resolve is a port of svc without the destinations that another one owns.
+func (s *Store) resolve(svc *service, index int) ServicePort {
+	port := svc.ports[index]
+	lost := func(addr netip.Addr, protocol Protocol, number uint16) bool {
+		list := s.claims[claim{addr, protocol, number}]
+		return len(list) > 1 && list[0] != svc
 	}
 	without := func(addrs []netip.Addr) []netip.Addr {
-		if !slices.ContainsFunc(addrs, func(addr netip.Addr) bool { return lost(addr, port.Port) }) {
+		lostAddr := func(addr netip.Addr) bool { return lost(addr, port.Name.Protocol, port.Port) }
+		if !slices.ContainsFunc(addrs, lostAddr) {
 			return addrs // shared with the Service's other ports
 		}
-		return slices.DeleteFunc(slices.Clone(addrs), func(addr netip.Addr) bool { return lost(addr, port.Port) })
+		return slices.DeleteFunc(slices.Clone(addrs), lostAddr)
 	}
 	port.ClusterIPs = without(port.ClusterIPs)
 	port.ExternalIPs = without(port.ExternalIPs)
 	port.LoadBalancerIPs = without(port.LoadBalancerIPs)
-	if port.NodePort != 0 && lost(netip.Addr{}, port.NodePort) {
+	if lost(netip.Addr{}, port.Name.Protocol, port.NodePort) {
 		port.NodePort = 0
+	}
+	if lost(netip.Addr{}, TCP, port.Traffic.HealthCheckNodePort) {
+		port.Traffic.HealthCheckNodePort = 0
 	}
 	return port
 }
@@ -144,24 +163,22 @@ func (s *Store) resolve(port ServicePort) ServicePort {
 // contests tells the owner of svc about every destination it shares.
 func (s *Store) contests(svc *service) []Problem {
 	found := &problems{object: svc.object}
-	for _, port := range svc.ports {
-		for _, key := range claimsOf(port) {
-			s.contest(key, port.Name, found)
-		}
+	for _, key := range svc.claims() {
+		s.contest(key, svc, found)
 	}
-	return found.list
+	return found.all()
 }
 
-func (s *Store) contest(key claim, name ServicePortName, found *problems) {
+func (s *Store) contest(key claim, svc *service, found *problems) {
 	if len(s.claims[key]) < 2 {
 		return
 	}
 	const remedy = "change or delete one of the two"
-	if owner := s.claims.owner(key); owner != name {
-		found.add("spec", remedy, "%s belongs to the older Service %s/%s and leads there", key, owner.Namespace, owner.Name)
+	if owner := s.claims.owner(key); owner != svc {
+		found.add("spec", remedy, "%s belongs to the older Service %s/%s and leads there", key, owner.object.Namespace, owner.object.Name)
 		return
 	}
 	// The next in line stands for all: a list would grow with their number.
-	other := s.claims[key][1].name
+	other := s.claims[key][1].object
 	found.add("spec", remedy, "%s is also claimed by the newer Service %s/%s, which gets nothing of it", key, other.Namespace, other.Name)
 }

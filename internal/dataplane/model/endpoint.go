@@ -80,24 +80,16 @@ func falseFirst(a, b bool) int {
 	return 1
 }
 
-// merge joins the endpoints that a Service's slices list for one of its ports
-// in one family, sorted, one for each address and port. The order of slices
-// decides between sightings that are equally good.
-func merge(sorted []*slice, name string, protocol Protocol, family Family) []Endpoint {
-	var all []Endpoint
-	for _, s := range sorted {
-		if s.family != family {
-			continue
-		}
-		for _, number := range s.portNumbers(name, protocol) {
-			for _, endpoint := range s.endpoints {
-				endpoint.Addr = netip.AddrPortFrom(endpoint.Addr.Addr(), number)
-				all = append(all, endpoint)
-			}
-		}
+// compare orders endpoints for merging; of one address, the best comes first.
+func (e *Endpoint) compare(o *Endpoint) int {
+	if order := e.Addr.Compare(o.Addr); order != 0 {
+		return order
 	}
-	slices.SortStableFunc(all, func(a, b Endpoint) int {
-		return cmp.Or(a.Addr.Compare(b.Addr), a.better(b))
-	})
-	return slices.CompactFunc(all, func(a, b Endpoint) bool { return a.Addr == b.Addr })
+	return e.better(*o)
+}
+
+func (e *Endpoint) equal(o *Endpoint) bool {
+	return e.Addr == o.Addr && e.Ready == o.Ready && e.Serving == o.Serving && e.Terminating == o.Terminating &&
+		e.Weight == o.Weight && e.NodeName == o.NodeName && e.Zone == o.Zone && e.Pod == o.Pod &&
+		slices.Equal(e.Hints.Nodes(), o.Hints.Nodes()) && slices.Equal(e.Hints.Zones(), o.Hints.Zones())
 }

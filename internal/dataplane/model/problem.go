@@ -18,6 +18,12 @@ package model
 
 import "fmt"
 
+// The kinds of objects that a Store reads.
+const (
+	kindService = "Service"
+	kindSlice   = "EndpointSlice"
+)
+
 // Object names the API object something was read from.
 type Object struct {
 	// Kind is "Service" or "EndpointSlice".
@@ -48,13 +54,33 @@ func (p Problem) Message() string {
 	return fmt.Sprintf("%s: %s; %s", p.Field, p.Reason, p.Remedy)
 }
 
+// maxProblems is how many Problems of one kind an object is told: a broken
+// controller may write a thousand bad endpoints, and each becomes an Event.
+const maxProblems = 16
+
 // problems collects what is wrong with one object.
 type problems struct {
-	object Object
-	list   []Problem
+	object  Object
+	list    []Problem
+	omitted int
+}
+
+// all is what was found, with a word about what is left out.
+func (p *problems) all() []Problem {
+	if p.omitted == 0 {
+		return p.list
+	}
+	return append(p.list, Problem{
+		Object: p.object, Field: p.list[len(p.list)-1].Field, Remedy: "correct those named first",
+		Reason: fmt.Sprintf("%d more problems are not listed", p.omitted),
+	})
 }
 
 func (p *problems) add(field, remedy, reason string, args ...any) {
+	if len(p.list) == maxProblems {
+		p.omitted++
+		return
+	}
 	p.list = append(p.list, Problem{
 		Object: p.object, Field: field, Remedy: remedy, Reason: fmt.Sprintf(reason, args...),
 	})

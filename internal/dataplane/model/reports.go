@@ -34,8 +34,8 @@ func newReports() reports {
 	return reports{touched: map[reportKey]struct{}{}, reported: map[reportKey][]Problem{}}
 }
 
-func (r *reports) touch(o Object) {
-	r.touched[reportKey{o.Kind, o.Namespace, o.Name}] = struct{}{}
+func (r *reports) touch(kind, namespace, name string) {
+	r.touched[reportKey{kind, namespace, name}] = struct{}{}
 }
 
 // TakeProblems returns, in order, the Problems that appeared since the last
@@ -55,23 +55,57 @@ func (s *Store) TakeProblems() []Problem {
 			s.reports.reported[key] = now
 		}
 	}
-	clear(s.reports.touched)
+	s.reports.touched = emptied(s.reports.touched)
 	slices.SortFunc(fresh, func(a, b Problem) int { return strings.Compare(a.String(), b.String()) })
 	return fresh
 }
 
 // problems is everything that is wrong with one object now.
 func (s *Store) problems(key reportKey) []Problem {
-	if key.kind == "Service" {
+	if key.kind == kindService {
 		svc := s.services[serviceKey{key.namespace, key.name}]
 		if svc == nil {
 			return nil
 		}
-		return append(slices.Clone(svc.problems), s.contests(svc)...)
+		return slices.Concat(svc.problems, s.contests(svc), s.crowds(svc))
 	}
-	held := s.slices[s.ownerOf[sliceKey{key.namespace, key.name}]][key.name]
+	held := s.slices.get(key.namespace, key.name)
 	if held == nil {
 		return nil
 	}
-	return held.problems
+	return slices.Concat(held.problems, s.strays(held))
+}
+
+// crowds tells of ports that have more endpoints than can be used.
+func (s *Store) crowds(svc *service) []Problem {
+	if s.slices.size(serviceKey{svc.object.Namespace, svc.object.Name}) <= MaxEndpoints {
+		return nil
+	}
+	found := &problems{object: svc.object}
+	for i := range svc.ports {
+		port := &svc.ports[i]
+		for _, family := range []Family{IPv4, IPv6} {
+			if n := len(s.Endpoints(port.Name, family)); n > MaxEndpoints {
+				found.add("spec.ports", "spread them over several Services",
+					"%s port %d has %d %s endpoints, no more than %d of them take connections", port.Name.Protocol, port.Port, n, family, MaxEndpoints)
+			}
+		}
+	}
+	return found.all()
+}
+
+// strays tells of endpoints that are in the range of Services.
+func (s *Store) strays(held *slice) []Problem {
+	found := &problems{object: held.object}
+	for _, e := range held.endpoints {
+		addr := e.Addr.Addr()
+		for _, cidr := range s.serviceCIDRs {
+			if cidr.Contains(addr) {
+				found.add("endpoints", "list the endpoints of that Service in its place",
+					"%s is in the cluster's service CIDR %s: a Service can not be the endpoint of another", addr, cidr)
+				break
+			}
+		}
+	}
+	return found.all()
 }

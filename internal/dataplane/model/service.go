@@ -19,6 +19,7 @@ package model
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,10 +54,25 @@ type service struct {
 	problems []Problem
 }
 
+// equal is true for nil and nil.
+func (s *service) equal(o *service) bool {
+	if s == nil || o == nil {
+		return s == o
+	}
+	return s.object == o.object && s.created.Equal(o.created) && slices.Equal(s.problems, o.problems) &&
+		slices.EqualFunc(s.ports, o.ports, func(a, b ServicePort) bool { return a.equal(&b) })
+}
+
+func (s *service) touch(dirty map[ServicePortName]struct{}) {
+	for i := range s.ports {
+		dirty[s.ports[i].Name] = struct{}{}
+	}
+}
+
 // readService takes from svc what can be used; a Service that is not proxied
 // has no ports.
-func readService(svc *corev1.Service, proxyName string) service {
-	read := service{object: serviceObject(svc), created: svc.CreationTimestamp.Time}
+func readService(svc *corev1.Service, proxyName string) *service {
+	read := &service{object: serviceObject(svc), created: svc.CreationTimestamp.Time}
 	if !Proxied(svc, proxyName) {
 		return read
 	}
@@ -66,12 +82,12 @@ func readService(svc *corev1.Service, proxyName string) service {
 	shared.LoadBalancerIPs = readLoadBalancerIPs(svc, shared, found)
 	shared.Traffic = readTraffic(svc, found)
 	read.ports = readPorts(svc, shared, found)
-	read.problems = found.list
+	read.problems = found.all()
 	return read
 }
 
 func serviceObject(svc *corev1.Service) Object {
-	return Object{Kind: "Service", Namespace: svc.Namespace, Name: svc.Name, UID: string(svc.UID)}
+	return Object{Kind: kindService, Namespace: svc.Namespace, Name: svc.Name, UID: string(svc.UID)}
 }
 
 func readClusterIPs(svc *corev1.Service, found *problems) []netip.Addr {
@@ -132,6 +148,10 @@ func readVIP(field, text string, shared ServicePort, found *problems) (netip.Add
 	if _, ok := shared.ClusterIP(FamilyOf(addr)); !ok {
 		found.add(field, "remove it, or set spec.ipFamilyPolicy to PreferDualStack",
 			"%s is %s but the Service has no %[2]s ClusterIP", addr, FamilyOf(addr))
+		return addr, false
+	}
+	if slices.Contains(shared.ClusterIPs, addr) {
+		found.add(field, "remove it", "%s is the Service's own ClusterIP", addr)
 		return addr, false
 	}
 	return addr, true

@@ -18,6 +18,7 @@ package model
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -58,6 +59,20 @@ type Traffic struct {
 	// HealthCheckNodePort answers load balancers that ask for local endpoints,
 	// 0 for none.
 	HealthCheckNodePort uint16
+}
+
+func (p *ServicePort) equal(o *ServicePort) bool {
+	return p.Name == o.Name && p.Port == o.Port && p.NodePort == o.NodePort &&
+		slices.Equal(p.ClusterIPs, o.ClusterIPs) && slices.Equal(p.ExternalIPs, o.ExternalIPs) &&
+		slices.Equal(p.LoadBalancerIPs, o.LoadBalancerIPs) && p.Traffic.equal(&o.Traffic)
+}
+
+func (t *Traffic) equal(o *Traffic) bool {
+	return t.InternalLocal == o.InternalLocal && t.ExternalLocal == o.ExternalLocal &&
+		t.Affinity == o.Affinity && t.AffinityScope == o.AffinityScope &&
+		t.Scheduler == o.Scheduler && t.Weights.equal(o.Weights) &&
+		(t.SourceRanges == nil) == (o.SourceRanges == nil) && slices.Equal(t.SourceRanges, o.SourceRanges) &&
+		t.HealthCheckNodePort == o.HealthCheckNodePort
 }
 
 // ClusterIP is the Service's address of the family; ok is false when it has

@@ -26,9 +26,10 @@ import (
 // a number that appears twice could lead to only one of them.
 type portReader struct {
 	*problems
-	names     map[ServicePortName]bool
-	ports     map[portKey]bool
-	nodePorts map[portKey]bool
+	names map[ServicePortName]bool
+	ports map[portKey]bool
+	// nodePorts says what each is used by.
+	nodePorts map[portKey]string
 }
 
 type portKey struct {
@@ -38,7 +39,10 @@ type portKey struct {
 
 // readPorts completes shared with what each port of svc adds to it.
 func readPorts(svc *corev1.Service, shared ServicePort, found *problems) []ServicePort {
-	reader := portReader{found, map[ServicePortName]bool{}, map[portKey]bool{}, map[portKey]bool{}}
+	reader := portReader{found, map[ServicePortName]bool{}, map[portKey]bool{}, map[portKey]string{}}
+	if number := shared.Traffic.HealthCheckNodePort; number != 0 {
+		reader.nodePorts[portKey{TCP, number}] = "spec.healthCheckNodePort" // which must never be translated
+	}
 	var ports []ServicePort
 	for i := range svc.Spec.Ports {
 		if port, ok := reader.read(svc, i, shared); ok && len(shared.ClusterIPs) > 0 {
@@ -85,11 +89,11 @@ func (r *portReader) readNodePort(field string, protocol Protocol, number int32)
 		r.add(field, "choose a free port of the cluster's range (30000-32767 by default)", "%d is not a port number", number)
 		return 0
 	}
-	if r.nodePorts[portKey{protocol, port}] {
-		r.add(field, "remove one of them", "%s port %d is used by an earlier port", protocol, port)
+	if user, used := r.nodePorts[portKey{protocol, port}]; used {
+		r.add(field, "remove one of them", "%s port %d is used by %s", protocol, port, user)
 		return 0
 	}
-	r.nodePorts[portKey{protocol, port}] = true
+	r.nodePorts[portKey{protocol, port}] = "an earlier port"
 	return port
 }
 

@@ -19,13 +19,16 @@ package model
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 )
 
-// slice is what one EndpointSlice object says. Its endpoints have no port
-// number yet; each of ports lends them one.
+// slice is what one EndpointSlice object says. Its endpoints, which are sorted,
+// have no port number yet. Each of ports lends them one: names and protocols
+// match those of a ServicePort, numbers need not, since a named targetPort may
+// differ from pod to pod.
 type slice struct {
 	object    Object
 	service   serviceKey
@@ -41,31 +44,31 @@ type slicePort struct {
 	number   uint16
 }
 
-// portNumbers are the numbers behind a ServicePort: names and protocols match,
-// numbers need not, since a named targetPort may differ from pod to pod.
-func (s *slice) portNumbers(name string, protocol Protocol) []uint16 {
-	var numbers []uint16
-	for _, port := range s.ports {
-		if port.name == name && port.protocol == protocol {
-			numbers = append(numbers, port.number)
-		}
-	}
-	return numbers
+// equal is false for nil.
+func (s *slice) equal(o *slice) bool {
+	return s != nil && o != nil && s.object == o.object && s.service == o.service && s.family == o.family &&
+		slices.Equal(s.ports, o.ports) && slices.Equal(s.problems, o.problems) &&
+		slices.EqualFunc(s.endpoints, o.endpoints, func(a, b Endpoint) bool { return a.equal(&b) })
+}
+
+// touches says whether an endpoint is in one of ranges.
+func (s *slice) touches(ranges []netip.Prefix) bool {
+	return slices.ContainsFunc(s.endpoints, func(e Endpoint) bool { return anyContains(ranges, e.Addr.Addr()) })
 }
 
 // readSlice takes from eps what can be used; ok is false for slices that are
 // none of our business: headless, FQDN, another proxy's, of no Service. Those
 // of a named proxy need not have its name: who writes slices by hand labels
 // the Service only.
-func readSlice(eps *discoveryv1.EndpointSlice, proxyName string) (read slice, ok bool) {
+func readSlice(eps *discoveryv1.EndpointSlice, proxyName string, names interner) (read *slice, ok bool) {
 	owner := eps.Labels[discoveryv1.LabelServiceName]
 	_, headless := eps.Labels[corev1.IsHeadlessService]
 	name, named := eps.Labels[LabelServiceProxyName]
 	foreign := named && (proxyName == "" || name != proxyName)
 	if owner == "" || headless || foreign || eps.AddressType == discoveryv1.AddressTypeFQDN {
-		return slice{}, false
+		return nil, false
 	}
-	read = slice{object: sliceObject(eps), service: serviceKey{eps.Namespace, owner}}
+	read = &slice{object: sliceObject(eps, names), service: serviceKey{names.intern(eps.Namespace), owner}}
 	found := &problems{object: read.object}
 	switch eps.AddressType {
 	case discoveryv1.AddressTypeIPv4:
@@ -77,14 +80,14 @@ func readSlice(eps *discoveryv1.EndpointSlice, proxyName string) (read slice, ok
 	}
 	if read.family != 0 {
 		read.ports = readSlicePorts(eps, found)
-		read.endpoints = readEndpoints(eps, read.family, found)
+		read.endpoints = readEndpoints(eps, read.family, names, found)
 	}
-	read.problems = found.list
+	read.problems = found.all()
 	return read, true
 }
 
-func sliceObject(eps *discoveryv1.EndpointSlice) Object {
-	return Object{Kind: "EndpointSlice", Namespace: eps.Namespace, Name: eps.Name, UID: string(eps.UID)}
+func sliceObject(eps *discoveryv1.EndpointSlice, names interner) Object {
+	return Object{Kind: kindSlice, Namespace: names.intern(eps.Namespace), Name: eps.Name, UID: string(eps.UID)}
 }
 
 func readSlicePorts(eps *discoveryv1.EndpointSlice, found *problems) []slicePort {
@@ -120,7 +123,7 @@ func readSlicePorts(eps *discoveryv1.EndpointSlice, found *problems) []slicePort
 	return ports
 }
 
-func readEndpoints(eps *discoveryv1.EndpointSlice, family Family, found *problems) []Endpoint {
+func readEndpoints(eps *discoveryv1.EndpointSlice, family Family, names interner, found *problems) []Endpoint {
 	endpoints := make([]Endpoint, 0, len(eps.Endpoints))
 	weight := readSliceWeight(eps, found)
 	for i := range eps.Endpoints {
@@ -140,39 +143,40 @@ func readEndpoints(eps *discoveryv1.EndpointSlice, family Family, found *problem
 			found.add(field+"[0]", "correct the address or remove the endpoint", "%v", err)
 			continue
 		}
-		endpoint := readEndpoint(spec, addr)
+		endpoint := readEndpoint(spec, addr, names)
 		endpoint.Weight = weight
 		endpoints = append(endpoints, endpoint)
 	}
+	slices.SortStableFunc(endpoints, func(a, b Endpoint) int { return a.compare(&b) })
 	return endpoints
 }
 
-func readEndpoint(spec *discoveryv1.Endpoint, addr netip.Addr) Endpoint {
+func readEndpoint(spec *discoveryv1.Endpoint, addr netip.Addr, names interner) Endpoint {
 	endpoint := Endpoint{
 		Addr:        netip.AddrPortFrom(addr, 0),
 		Ready:       or(spec.Conditions.Ready, true),
 		Serving:     or(spec.Conditions.Serving, true),
 		Terminating: or(spec.Conditions.Terminating, false),
-		NodeName:    or(spec.NodeName, ""),
-		Zone:        or(spec.Zone, ""),
+		NodeName:    names.intern(or(spec.NodeName, "")),
+		Zone:        names.intern(or(spec.Zone, "")),
 	}
 	if target := spec.TargetRef; target != nil && target.Kind == "Pod" {
 		endpoint.Pod = target.Name
 	}
-	endpoint.Hints = readHints(spec.Hints)
+	endpoint.Hints = readHints(spec.Hints, names)
 	return endpoint
 }
 
-func readHints(spec *discoveryv1.EndpointHints) *Hints {
+func readHints(spec *discoveryv1.EndpointHints, names interner) *Hints {
 	if spec == nil || len(spec.ForNodes)+len(spec.ForZones) == 0 {
 		return nil
 	}
 	var hints Hints
 	for _, node := range spec.ForNodes {
-		hints.ForNodes = append(hints.ForNodes, node.Name)
+		hints.ForNodes = append(hints.ForNodes, names.intern(node.Name))
 	}
 	for _, zone := range spec.ForZones {
-		hints.ForZones = append(hints.ForZones, zone.Name)
+		hints.ForZones = append(hints.ForZones, names.intern(zone.Name))
 	}
 	return &hints
 }

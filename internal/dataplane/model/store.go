@@ -18,9 +18,8 @@ package model
 
 import (
 	"maps"
-	"reflect"
+	"net/netip"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -33,19 +32,15 @@ import (
 type Store struct {
 	options  Options
 	services map[serviceKey]*service
-	// slices holds the slices of each Service by name, whether or not the
-	// Service is there yet.
-	slices  map[serviceKey]map[string]*slice
-	ownerOf map[sliceKey]serviceKey
-	claims  claims
-	dirty   map[ServicePortName]struct{}
-	reports reports
+	slices   sliceIndex
+	claims   claims
+	// serviceCIDRs hold no endpoints: what is sent there is for Services.
+	serviceCIDRs []netip.Prefix
+	dirty        map[ServicePortName]struct{}
+	reports      reports
+	names        interner
+	merger       merger
 }
-
-type (
-	serviceKey struct{ namespace, name string }
-	sliceKey   struct{ namespace, name string }
-)
 
 // Options are what a Store has to know of its proxy.
 type Options struct {
@@ -54,23 +49,25 @@ type Options struct {
 	ProxyName string
 }
 
+type serviceKey struct{ namespace, name string }
+
 // NewStore is a Store that holds nothing.
 func NewStore(options Options) *Store {
 	return &Store{
 		options:  options,
 		services: map[serviceKey]*service{},
-		slices:   map[serviceKey]map[string]*slice{},
-		ownerOf:  map[sliceKey]serviceKey{},
+		slices:   newSliceIndex(),
 		claims:   claims{},
 		dirty:    map[ServicePortName]struct{}{},
 		reports:  newReports(),
+		names:    interner{},
 	}
 }
 
 // SetService takes svc as it is now, proxied or not.
 func (s *Store) SetService(svc *corev1.Service) {
 	read := readService(svc, s.options.ProxyName)
-	s.replaceService(serviceKey{svc.Namespace, svc.Name}, &read)
+	s.replaceService(serviceKey{svc.Namespace, svc.Name}, read)
 }
 
 // DeleteService forgets a Service; one that is not held is no error.
@@ -78,15 +75,16 @@ func (s *Store) DeleteService(namespace, name string) {
 	s.replaceService(serviceKey{namespace, name}, nil)
 }
 
+// replaceService takes nil for a Service that is gone.
 func (s *Store) replaceService(key serviceKey, next *service) {
 	if next != nil && len(next.ports) == 0 && len(next.problems) == 0 {
 		next = nil
 	}
 	previous := s.services[key]
-	if reflect.DeepEqual(previous, next) {
+	if previous.equal(next) {
 		return
 	}
-	s.reports.touch(previous.objectOr(next))
+	s.reports.touch(kindService, key.namespace, key.name)
 	s.disclaim(previous)
 	delete(s.services, key)
 	if next != nil {
@@ -95,81 +93,59 @@ func (s *Store) replaceService(key serviceKey, next *service) {
 	}
 }
 
-func (s *service) objectOr(other *service) Object {
-	if s == nil {
-		return other.object
-	}
-	return s.object
-}
-
-func (s *Store) claim(svc *service) {
-	for _, port := range svc.ports {
-		s.dirty[port.Name] = struct{}{}
-		for _, key := range claimsOf(port) {
-			s.contend(key, func() { s.claims.add(key, claimant{svc.created, port.Name}) })
-		}
-	}
-}
-
-func (s *Store) disclaim(svc *service) {
-	if svc == nil {
-		return
-	}
-	for _, port := range svc.ports {
-		s.dirty[port.Name] = struct{}{}
-		for _, key := range claimsOf(port) {
-			s.contend(key, func() { s.claims.remove(key, claimant{svc.created, port.Name}) })
-		}
-	}
-}
-
 // SetSlice takes eps as it is now.
 func (s *Store) SetSlice(eps *discoveryv1.EndpointSlice) {
-	key := sliceKey{eps.Namespace, eps.Name}
-	read, ok := readSlice(eps, s.options.ProxyName)
+	read, ok := readSlice(eps, s.options.ProxyName, s.names)
 	if !ok {
-		s.replaceSlice(key, nil)
+		s.DeleteSlice(eps.Namespace, eps.Name)
 		return
 	}
-	s.replaceSlice(key, &read)
+	previous := s.slices.get(eps.Namespace, eps.Name)
+	if previous.equal(read) {
+		return
+	}
+	s.removeSlice(previous)
+	s.slices.add(read)
+	s.touchSlice(read)
 }
 
 // DeleteSlice forgets a slice; one that is not held is no error.
 func (s *Store) DeleteSlice(namespace, name string) {
-	s.replaceSlice(sliceKey{namespace, name}, nil)
+	s.removeSlice(s.slices.get(namespace, name))
 }
 
-func (s *Store) replaceSlice(key sliceKey, next *slice) {
-	owner, held := s.ownerOf[key]
-	if held {
-		previous := s.slices[owner][key.name]
-		if next != nil && reflect.DeepEqual(previous, next) {
-			return
-		}
-		s.reports.touch(previous.object)
-		delete(s.slices[owner], key.name)
-		if len(s.slices[owner]) == 0 {
-			delete(s.slices, owner)
-		}
-		delete(s.ownerOf, key)
-		s.touchPorts(owner)
+func (s *Store) removeSlice(held *slice) {
+	if held != nil {
+		s.touchSlice(held) // before, too: a crowd that shrinks
+		s.slices.remove(held)
+		s.touchSlice(held)
 	}
-	if next == nil {
+}
+
+// touchSlice marks all that the slice bears upon.
+func (s *Store) touchSlice(read *slice) {
+	s.reports.touch(kindSlice, read.object.Namespace, read.object.Name)
+	svc := s.services[read.service]
+	if svc == nil {
 		return
 	}
-	if s.slices[next.service] == nil {
-		s.slices[next.service] = map[string]*slice{}
+	svc.touch(s.dirty)
+	if s.slices.size(read.service) > MaxEndpoints {
+		s.reports.touch(kindService, read.service.namespace, read.service.name)
 	}
-	s.slices[next.service][key.name] = next
-	s.ownerOf[key] = next.service
-	s.reports.touch(next.object)
-	s.touchPorts(next.service)
 }
 
-func (s *Store) touchPorts(key serviceKey) {
-	if svc := s.services[key]; svc != nil {
-		for _, port := range svc.ports {
-			s.dirty[port.Name] = struct{}{}
+// SetServiceCIDRs takes the ranges of ClusterIPs as they are now. Endpoints in
+// them are not used: their packets would be looked up as those of a Service.
+func (s *Store) SetServiceCIDRs(cidrs []netip.Prefix) {
+	before := s.serviceCIDRs
+	if slices.Equal(before, cidrs) {
+		return
+	}
+	s.serviceCIDRs = slices.Clone(cidrs)
+	for held := range s.slices.all() {
+		if held.touches(before) || held.touches(cidrs) {
+			s.touchSlice(held)
 		}
 	}
 }
@@ -178,43 +154,16 @@ func (s *Store) touchPorts(key serviceKey) {
 // last call, those that are gone included.
 func (s *Store) TakeDirty() []ServicePortName {
 	names := slices.SortedFunc(maps.Keys(s.dirty), ServicePortName.Compare)
-	clear(s.dirty)
+	s.dirty = emptied(s.dirty)
 	return names
 }
 
-// Names are all ServicePorts there are, in order.
-func (s *Store) Names() []ServicePortName {
-	var names []ServicePortName
-	for _, svc := range s.services {
-		for _, port := range svc.ports {
-			names = append(names, port.Name)
-		}
+// emptied is m without its elements. Go never shrinks a map, and the first list
+// of a cluster marks everything.
+func emptied[K comparable, V any](m map[K]V) map[K]V {
+	if len(m) > 1024 {
+		return map[K]V{}
 	}
-	slices.SortFunc(names, ServicePortName.Compare)
-	return names
-}
-
-// ServicePort is the named port with the destinations it owns; ok is false
-// when it does not exist.
-func (s *Store) ServicePort(name ServicePortName) (port ServicePort, ok bool) {
-	svc := s.services[serviceKey{name.Namespace, name.Name}]
-	if svc == nil {
-		return ServicePort{}, false
-	}
-	for _, port := range svc.ports {
-		if port.Name == name {
-			return s.resolve(port), true
-		}
-	}
-	return ServicePort{}, false
-}
-
-// Endpoints are the endpoints of the named port in one family, of all its
-// slices, sorted and without duplicates.
-func (s *Store) Endpoints(name ServicePortName, family Family) []Endpoint {
-	bySliceName := s.slices[serviceKey{name.Namespace, name.Name}]
-	sorted := slices.SortedFunc(maps.Values(bySliceName), func(a, b *slice) int {
-		return strings.Compare(a.object.Name, b.object.Name)
-	})
-	return merge(sorted, name.Port, name.Protocol, family)
+	clear(m)
+	return m
 }

@@ -86,7 +86,7 @@ func TestAnEmptyStoreRemembersNothing(t *testing.T) {
 	s.DeleteSlice("default", "a-1")
 	s.TakeProblems()
 	s.TakeDirty()
-	left := len(s.services) + len(s.slices) + len(s.ownerOf) + len(s.claims) + len(s.dirty) + len(s.reports.reported)
+	left := len(s.services) + len(s.slices.byName) + len(s.slices.byService) + len(s.claims) + len(s.dirty) + len(s.reports.reported)
 	if left != 0 {
 		t.Errorf("%d entries are left in %+v", left, s)
 	}

@@ -1,0 +1,98 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package model
+
+import (
+	"iter"
+	"slices"
+)
+
+// Names are all ServicePorts there are, in order.
+func (s *Store) Names() []ServicePortName {
+	names := make([]ServicePortName, 0, len(s.services))
+	for _, svc := range s.services {
+		for i := range svc.ports {
+			names = append(names, svc.ports[i].Name)
+		}
+	}
+	slices.SortFunc(names, ServicePortName.Compare)
+	return names
+}
+
+// Services are the namespaces and names of all Services that have
+// ServicePorts, in no order.
+func (s *Store) Services() iter.Seq2[string, string] {
+	return func(yield func(namespace, name string) bool) {
+		for key, svc := range s.services {
+			if len(svc.ports) > 0 && !yield(key.namespace, key.name) {
+				return
+			}
+		}
+	}
+}
+
+// ServicePort is the named port with the destinations it owns; ok is false
+// when it does not exist.
+func (s *Store) ServicePort(name ServicePortName) (port ServicePort, ok bool) {
+	svc := s.services[serviceKey{name.Namespace, name.Name}]
+	if svc == nil {
+		return ServicePort{}, false
+	}
+	for i := range svc.ports {
+		if svc.ports[i].Name == name {
+			return s.resolve(svc, i), true
+		}
+	}
+	return ServicePort{}, false
+}
+
+// ServicePorts are all ports of one Service with the destinations they own,
+// in the order of its spec; none when it does not exist or is not proxied.
+func (s *Store) ServicePorts(namespace, name string) []ServicePort {
+	svc := s.services[serviceKey{namespace, name}]
+	if svc == nil {
+		return nil
+	}
+	ports := make([]ServicePort, len(svc.ports))
+	for i := range svc.ports {
+		ports[i] = s.resolve(svc, i)
+	}
+	return ports
+}
+
+// Endpoints are the endpoints of the named port in one family, of all its
+// slices, sorted and without duplicates.
+func (s *Store) Endpoints(name ServicePortName, family Family) []Endpoint {
+	return s.AppendEndpoints(nil, name, family)
+}
+
+// AppendEndpoints is Endpoints for those who have a buffer: it appends to list.
+func (s *Store) AppendEndpoints(list []Endpoint, name ServicePortName, family Family) []Endpoint {
+	m := &s.merger
+	m.begin(list)
+	for _, held := range s.slices.of(serviceKey{name.Namespace, name.Name}) {
+		if held.family != family {
+			continue
+		}
+		for _, port := range held.ports {
+			if port.name == name.Port && port.protocol == name.Protocol {
+				m.add(held.endpoints, port.number, s.serviceCIDRs)
+			}
+		}
+	}
+	return m.finish()
+}
