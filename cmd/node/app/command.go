@@ -21,10 +21,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	proxyconfig "k8s.io/kube-proxy/config/v1alpha1"
+	"sigs.k8s.io/yaml"
 
 	"switchyard.dev/switchyard/internal/version"
 )
@@ -43,9 +46,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	command := newCommand(stdout, stderr)
-	command.SetArgs(args)
-	err := command.ExecuteContext(ctx)
+	err := newCommand(args, stdout, stderr).ExecuteContext(ctx)
 	if err == nil {
 		return 0
 	}
@@ -57,16 +58,16 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	return exitFailed
 }
 
-func newCommand(stdout, stderr io.Writer) *cobra.Command {
-	options := &Options{}
-	options.Defaults()
+func newCommand(args []string, stdout, stderr io.Writer) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "switchyard-node",
 		Short: "Program this node's Services into nftables",
 		Long: `switchyard-node watches Services and EndpointSlices and programs this node's
 nftables, in place of kube-proxy. Its rules are the tables "ip switchyard" and
 "ip6 switchyard". They stay when it exits and keep forwarding; the next run
-takes them over, --cleanup removes them.`,
+takes them over, --cleanup removes them.
+
+It takes kube-proxy's flags and its configuration file.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -75,34 +76,47 @@ takes them over, --cleanup removes them.`,
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return execute(cmd, options, stdout) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return execute(cmd.Context(), args, stdout) },
 	}
 	command.SetOut(stdout)
 	command.SetErr(stderr)
 	command.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	command.CompletionOptions.DisableDefaultCmd = true
-	options.AddFlags(command.Flags())
+	command.SetArgs(args)
+	command.Flags().AddFlagSet(newOptions(proxyconfig.KubeProxyConfiguration{}).flags())
 	return command
 }
 
-func execute(cmd *cobra.Command, options *Options, stdout io.Writer) error {
-	if options.Version {
-		_, err := fmt.Fprintln(stdout, "switchyard-node", version.String())
+// execute does what args ask for. cobra has checked them already; they are read
+// again together with the file that they may name.
+func execute(ctx context.Context, args []string, stdout io.Writer) error {
+	r, err := resolve(args)
+	if err != nil {
 		return err
 	}
-	if options.Config != "" {
-		config, ignored, err := readConfig(options.Config)
-		if err != nil {
-			return err
-		}
-		options.ignored = ignored
-		options.applyConfig(config, cmd.Flags())
+	o := r.options
+	switch {
+	case o.Version:
+		_, err = fmt.Fprintln(stdout, "switchyard-node", version.String())
+		return err
+	case o.WriteConfigTo != "":
+		return o.writeConfig()
+	case o.Cleanup:
+		return cleanup(ctx)
+	case o.InitOnly:
+		return initOnly(ctx, r)
 	}
-	if err := options.Validate(); err != nil {
-		return usageError{err}
+	return run(ctx, args, r)
+}
+
+// writeConfig writes the configuration in effect as kube-proxy reads it.
+func (o *Options) writeConfig() error {
+	text, err := yaml.Marshal(o.Proxy)
+	if err == nil {
+		err = os.WriteFile(o.WriteConfigTo, text, 0o644)
 	}
-	if options.Cleanup {
-		return cleanup(cmd.Context())
+	if err != nil {
+		return fmt.Errorf("--write-config-to: %w: choose a file that this user can write", err)
 	}
-	return run(cmd.Context(), options)
+	return nil
 }

@@ -17,126 +17,127 @@ limitations under the License.
 package app
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"os"
-	"slices"
+	"strconv"
 	"strings"
+	"time"
 
-	"github.com/spf13/pflag"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	logsapi "k8s.io/component-base/logs/api/v1"
 	proxyconfig "k8s.io/kube-proxy/config/v1alpha1"
 	"sigs.k8s.io/yaml"
 )
 
-// readConfig reads a KubeProxyConfiguration. It names in ignored what the file
-// sets without any meaning here; a key that kube-proxy does not know either is
-// an error.
-func readConfig(path string) (config proxyconfig.KubeProxyConfiguration, ignored []string, err error) {
+const (
+	healthzPort = 10256
+	metricsPort = 10249
+	protobuf    = "application/vnd.kubernetes.protobuf"
+	// oomScore makes the kernel end almost anything else first, as kubelet's
+	// and kube-proxy's own scores do.
+	oomScore = -999
+	// proxyMode is what we answer to who asks how this node proxies.
+	proxyMode = "nftables"
+)
+
+// The values of detectLocalMode.
+const (
+	modeClusterCIDR         = "ClusterCIDR"
+	modeNodeCIDR            = "NodeCIDR"
+	modeBridgeInterface     = "BridgeInterface"
+	modeInterfaceNamePrefix = "InterfaceNamePrefix"
+)
+
+// readConfig reads a KubeProxyConfiguration as it is. A key that kube-proxy
+// does not know is an error.
+func readConfig(path string) (config proxyconfig.KubeProxyConfiguration, err error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return config, nil, fmt.Errorf("--config: %w: give the path of a KubeProxyConfiguration that this user can read", err)
+		return config, fmt.Errorf("--config: %w: give the path of a KubeProxyConfiguration that this user can read", err)
 	}
 	if err := yaml.UnmarshalStrict(text, &config); err != nil {
-		return config, nil, fmt.Errorf("--config=%s: %w: correct or remove the key", path, err)
+		return config, fmt.Errorf("--config=%s: %w: correct or remove the key", path, err)
 	}
 	if config.Kind != "KubeProxyConfiguration" || config.APIVersion != proxyconfig.SchemeGroupVersion.String() {
-		return config, nil, fmt.Errorf("--config=%s: this is %q of %q: give a KubeProxyConfiguration of %q",
+		return config, fmt.Errorf("--config=%s: this is %q of %q: give a KubeProxyConfiguration of %q",
 			path, config.Kind, config.APIVersion, proxyconfig.SchemeGroupVersion)
 	}
-	var keys map[string]any
-	if err := yaml.Unmarshal(text, &keys); err != nil {
-		return config, nil, fmt.Errorf("--config=%s: %w", path, err)
-	}
-	ignored = slices.DeleteFunc(setKeys("", keys), understood)
-	slices.Sort(ignored)
-	return config, ignored, nil
+	return config, nil
 }
 
-// setKeys are the paths of all keys with a value that is not empty.
-func setKeys(prefix string, value any) []string {
-	switch v := value.(type) {
-	case map[string]any:
-		var paths []string
-		for key, inner := range v {
-			paths = append(paths, setKeys(strings.TrimPrefix(prefix+"."+key, "."), inner)...)
-		}
-		return paths
-	case nil:
-		return nil
-	case []any:
-		if len(v) == 0 {
-			return nil
-		}
-	case string, bool, float64:
-		if v == "" || v == false || v == 0.0 || v == "0s" || v == "0" {
-			return nil
-		}
+// setDefaults gives what is empty kube-proxy's defaults, but for those that
+// differ between its modes: here they are always the ones of nftables.
+func setDefaults(c *proxyconfig.KubeProxyConfiguration) {
+	c.SetGroupVersionKind(proxyconfig.SchemeGroupVersion.WithKind("KubeProxyConfiguration"))
+	setServerDefaults(c)
+	if len(c.NodePortAddresses) == 0 {
+		c.NodePortAddresses = []string{"primary"}
 	}
-	return []string{prefix}
+	c.Mode = cmp.Or(c.Mode, proxyMode)
+	c.DetectLocalMode = cmp.Or(c.DetectLocalMode, modeClusterCIDR)
+	c.OOMScoreAdj = cmp.Or(c.OOMScoreAdj, new(int32(oomScore)))
+	c.ConfigSyncPeriod.Duration = cmp.Or(c.ConfigSyncPeriod.Duration, 15*time.Minute)
+
+	c.Conntrack.MaxPerCore = cmp.Or(c.Conntrack.MaxPerCore, new(int32(32*1024)))
+	c.Conntrack.Min = cmp.Or(c.Conntrack.Min, new(int32(128*1024)))
+	c.Conntrack.TCPEstablishedTimeout = cmp.Or(c.Conntrack.TCPEstablishedTimeout, &metav1.Duration{Duration: 24 * time.Hour})
+	c.Conntrack.TCPCloseWaitTimeout = cmp.Or(c.Conntrack.TCPCloseWaitTimeout, &metav1.Duration{Duration: time.Hour})
+
+	c.ClientConnection.ContentType = cmp.Or(c.ClientConnection.ContentType, protobuf)
+	c.ClientConnection.QPS = cmp.Or(c.ClientConnection.QPS, 5)
+	c.ClientConnection.Burst = cmp.Or(c.ClientConnection.Burst, 10)
+	setModeDefaults(c)
+	logsapi.SetRecommendedLoggingConfiguration(&c.Logging)
 }
 
-// understood is true for keys that mean here what they mean to kube-proxy.
-// mode is among them: whichever it was, nftables takes its place.
-func understood(path string) bool {
-	return strings.HasPrefix(path, "conntrack.") || slices.Contains([]string{
-		"apiVersion", "kind", "mode", "clientConnection.kubeconfig", "clientConnection.qps", "clientConnection.burst",
-		"hostnameOverride", "clusterCIDR", "detectLocalMode", "nodePortAddresses", "healthzBindAddress",
-		"metricsBindAddress", "nftables.masqueradeAll", "iptables.masqueradeAll",
-	}, path)
+// setServerDefaults lets the servers listen in the family of bindAddress, the
+// only other use that it has.
+func setServerDefaults(c *proxyconfig.KubeProxyConfiguration) {
+	c.BindAddress = cmp.Or(c.BindAddress, "0.0.0.0")
+	everywhere, loopback := "0.0.0.0", "127.0.0.1"
+	if strings.Contains(c.BindAddress, ":") {
+		everywhere, loopback = "::", "::1"
+	}
+	c.HealthzBindAddress = cmp.Or(c.HealthzBindAddress, net.JoinHostPort(everywhere, strconv.Itoa(healthzPort)))
+	c.MetricsBindAddress = cmp.Or(c.MetricsBindAddress, net.JoinHostPort(loopback, strconv.Itoa(metricsPort)))
 }
 
-// applyConfig takes over what config sets, but for flags given on the command
-// line, which win. Empty values mean the default, as kubeadm writes them.
-func (o *Options) applyConfig(config proxyconfig.KubeProxyConfiguration, flags *pflag.FlagSet) {
-	take(flags, "kubeconfig", &o.Kubeconfig, config.ClientConnection.Kubeconfig)
-	take(flags, "kube-api-qps", &o.APIQPS, config.ClientConnection.QPS)
-	take(flags, "kube-api-burst", &o.APIBurst, int(config.ClientConnection.Burst))
-	take(flags, "hostname-override", &o.HostnameOverride, config.HostnameOverride)
-	take(flags, "cluster-cidr", &o.ClusterCIDR, config.ClusterCIDR)
-	take(flags, "detect-local-mode", &o.DetectLocalMode, string(config.DetectLocalMode))
-	take(flags, "masquerade-all", &o.MasqueradeAll, config.NFTables.MasqueradeAll || config.IPTables.MasqueradeAll)
-	take(flags, "healthz-bind-address", &o.HealthzBindAddress, withPort(config.HealthzBindAddress, "10256"))
-	take(flags, "metrics-bind-address", &o.MetricsBindAddress, withPort(config.MetricsBindAddress, "10249"))
-	if len(config.NodePortAddresses) > 0 && !flags.Changed("nodeport-addresses") {
-		o.NodePortAddresses = config.NodePortAddresses
+// setModeDefaults fills in what only says something about kube-proxy's modes,
+// so that what somebody has set can be told from it.
+func setModeDefaults(c *proxyconfig.KubeProxyConfiguration) {
+	c.IPTables.MasqueradeBit = cmp.Or(c.IPTables.MasqueradeBit, new(int32(14)))
+	c.NFTables.MasqueradeBit = cmp.Or(c.NFTables.MasqueradeBit, new(int32(14)))
+	c.IPTables.LocalhostNodePorts = cmp.Or(c.IPTables.LocalhostNodePorts, new(true))
+	for _, period := range []*metav1.Duration{&c.IPTables.SyncPeriod, &c.IPVS.SyncPeriod, &c.NFTables.SyncPeriod} {
+		period.Duration = cmp.Or(period.Duration, 30*time.Second)
 	}
-	o.Conntrack.applyConfig(config.Conntrack, flags)
-}
-
-func (o *ConntrackOptions) applyConfig(config proxyconfig.KubeProxyConntrackConfiguration, flags *pflag.FlagSet) {
-	// Here zero has a meaning of its own, so that unset is nil.
-	if config.MaxPerCore != nil && !flags.Changed("conntrack-max-per-core") {
-		o.MaxPerCore = int(*config.MaxPerCore)
-	}
-	if config.Min != nil && !flags.Changed("conntrack-min") {
-		o.Min = int(*config.Min)
-	}
-	if config.TCPEstablishedTimeout != nil && !flags.Changed("conntrack-tcp-timeout-established") {
-		o.TCPTimeoutEstablished = config.TCPEstablishedTimeout.Duration
-	}
-	if config.TCPCloseWaitTimeout != nil && !flags.Changed("conntrack-tcp-timeout-close-wait") {
-		o.TCPTimeoutCloseWait = config.TCPCloseWaitTimeout.Duration
-	}
-	take(flags, "conntrack-tcp-be-liberal", &o.TCPBeLiberal, config.TCPBeLiberal)
-	take(flags, "conntrack-udp-timeout", &o.UDPTimeout, config.UDPTimeout.Duration)
-	take(flags, "conntrack-udp-timeout-stream", &o.UDPTimeoutStream, config.UDPStreamTimeout.Duration)
-}
-
-// take sets option to a value that is not empty, unless its flag was given.
-func take[T comparable](flags *pflag.FlagSet, flag string, option *T, value T) {
-	var empty T
-	if value != empty && !flags.Changed(flag) {
-		*option = value
+	for _, period := range []*metav1.Duration{&c.IPTables.MinSyncPeriod, &c.IPVS.MinSyncPeriod, &c.NFTables.MinSyncPeriod} {
+		period.Duration = cmp.Or(period.Duration, time.Second)
 	}
 }
 
-// withPort completes an address that the file may give without port.
-func withPort(address, port string) string {
-	if address == "" {
+// masqueradeAll is the field of the mode that the file is meant for; without a
+// mode, either.
+func masqueradeAll(c proxyconfig.KubeProxyConfiguration) bool {
+	switch c.Mode {
+	case "iptables", "ipvs":
+		return c.IPTables.MasqueradeAll
+	case proxyMode:
+		return c.NFTables.MasqueradeAll
+	}
+	return c.IPTables.MasqueradeAll || c.NFTables.MasqueradeAll
+}
+
+// serverAddress completes an address that may come without port; portFlag is 0
+// when the server is turned off.
+func serverAddress(address string, portFlag int32, port int) string {
+	if address == "" || portFlag == 0 {
 		return ""
 	}
 	if _, _, err := net.SplitHostPort(address); err == nil {
 		return address
 	}
-	return net.JoinHostPort(strings.Trim(address, "[]"), port)
+	return net.JoinHostPort(strings.Trim(address, "[]"), strconv.Itoa(port))
 }

@@ -24,9 +24,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
-	"github.com/spf13/pflag"
-	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	proxyconfig "k8s.io/kube-proxy/config/v1alpha1"
 )
 
 func writeConfig(t *testing.T, text string) string {
@@ -53,7 +51,7 @@ detectLocalMode: ""
 enableProfiling: false
 healthzBindAddress: ""
 hostnameOverride: ""
-iptables: {localhostNodePorts: null, masqueradeAll: true, masqueradeBit: null, minSyncPeriod: 0s, syncPeriod: 30s}
+iptables: {localhostNodePorts: null, masqueradeAll: true, masqueradeBit: null, minSyncPeriod: 0s, syncPeriod: 40s}
 ipvs: {excludeCIDRs: null, minSyncPeriod: 0s, scheduler: "", strictARP: false, syncPeriod: 0s, tcpFinTimeout: 0s, tcpTimeout: 0s, udpTimeout: 0s}
 logging: {flushFrequency: 0, options: {json: {infoBufferSize: "0"}, text: {infoBufferSize: "0"}}, verbosity: 0}
 metricsBindAddress: 0.0.0.0
@@ -65,33 +63,66 @@ portRange: ""
 showHiddenMetricsForVersion: ""
 `
 
-func TestKubeProxysConfigurationIsTakenAsItIs(t *testing.T) {
-	config, ignored, err := readConfig(writeConfig(t, kubeadm))
+func resolveFile(t *testing.T, text string, args ...string) resolved {
+	t.Helper()
+	r, err := resolve(append(args, "--config="+writeConfig(t, text)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantIgnored := []string{"bindAddress", "iptables.syncPeriod"}
-	if diff := cmp.Diff(wantIgnored, ignored); diff != "" {
+	return r
+}
+
+func TestKubeProxysConfigurationIsTakenAsItIs(t *testing.T) {
+	r := resolveFile(t, kubeadm, "--hostname-override=N1 ", "--cluster-cidr=10.0.0.0/8", "--ipvs-strict-arp", "--docker-only", "--feature-gates=A=true")
+	wantIgnored := []string{"--docker-only=true", "--ipvs-strict-arp=true", "featureGates.A: true", "iptables.syncPeriod: 40s", "mode: iptables"}
+	if diff := cmp.Diff(wantIgnored, r.ignored); diff != "" {
 		t.Errorf("ignored (-want +got):\n%s", diff)
 	}
-	var got, want Options
-	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
-	got.Defaults()
-	got.AddFlags(flags)
-	if err := flags.Parse([]string{"--hostname-override=n1", "--cluster-cidr=10.0.0.0/8"}); err != nil {
-		t.Fatal(err)
-	}
-	got.applyConfig(config, flags)
-	want.Defaults()
-	want.Kubeconfig = "/var/lib/kube-proxy/kubeconfig.conf"
+	got := r.options.Proxy
+	want := newOptions(proxyconfig.KubeProxyConfiguration{}).Proxy
+	want.ClientConnection.Kubeconfig = "/var/lib/kube-proxy/kubeconfig.conf"
 	want.HostnameOverride = "n1"
 	want.ClusterCIDR = "10.0.0.0/8" // the flag wins
 	want.NodePortAddresses = []string{"172.18.0.0/16"}
-	want.MasqueradeAll = true
+	want.IPTables.MasqueradeAll, want.NFTables.MasqueradeAll = true, true
+	want.IPTables.SyncPeriod.Duration = 40 * time.Second
+	want.IPVS.StrictARP = true
+	want.FeatureGates = map[string]bool{"A": true}
+	want.Mode = "iptables"
 	want.MetricsBindAddress = "0.0.0.0:10249"
-	want.Conntrack.TCPTimeoutEstablished = 10 * time.Minute
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreTypes(zap.Options{}), cmpopts.IgnoreUnexported(Options{})); diff != "" {
-		t.Errorf("options (-want +got):\n%s", diff)
+	want.Conntrack.TCPEstablishedTimeout.Duration = 10 * time.Minute
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("configuration (-want +got):\n%s", diff)
+	}
+	if !r.options.MasqueradeAll {
+		t.Error("masqueradeAll of the file's mode was not taken")
+	}
+}
+
+func TestMasqueradeAllIsThatOfTheFilesMode(t *testing.T) {
+	for text, want := range map[string]bool{
+		"mode: iptables\nnftables: {masqueradeAll: true}": false,
+		"mode: nftables\nnftables: {masqueradeAll: true}": true,
+		"mode: nftables\niptables: {masqueradeAll: true}": false,
+		"iptables: {masqueradeAll: true}":                 true,
+	} {
+		if got := resolveFile(t, header+text).options.MasqueradeAll; got != want {
+			t.Errorf("%q: masquerade all is %v", text, got)
+		}
+	}
+}
+
+func TestTheServersListenInTheFamilyOfTheBindAddress(t *testing.T) {
+	p := resolveFile(t, header+"bindAddress: fd00::1\n").options.Proxy
+	if p.HealthzBindAddress != "[::]:10256" || p.MetricsBindAddress != "[::1]:10249" {
+		t.Errorf("they listen on %s and %s", p.HealthzBindAddress, p.MetricsBindAddress)
+	}
+}
+
+func TestPortsOfZeroTurnServersOff(t *testing.T) {
+	r, err := resolve([]string{"--healthz-port=0", "--metrics-port=0"})
+	if err != nil || r.options.Proxy.HealthzBindAddress+r.options.Proxy.MetricsBindAddress != "" {
+		t.Errorf("%v, they listen on %q and %q", err, r.options.Proxy.HealthzBindAddress, r.options.Proxy.MetricsBindAddress)
 	}
 }
 
@@ -103,13 +134,13 @@ func TestAConfigurationThatCanNotBeMeant(t *testing.T) {
 		"no YAML":        {"}", "--config="},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, _, err := readConfig(writeConfig(t, tc.text))
+			_, err := readConfig(writeConfig(t, tc.text))
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("error %v, want one with %q", err, tc.want)
 			}
 		})
 	}
-	if _, _, err := readConfig("/nonexistent"); err == nil || !strings.Contains(err.Error(), "--config: open /nonexistent") {
+	if _, err := readConfig("/nonexistent"); err == nil || !strings.Contains(err.Error(), "--config: open /nonexistent") {
 		t.Errorf("a missing file: %v", err)
 	}
 }

@@ -20,164 +20,173 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net"
-	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
+	proxyconfig "k8s.io/kube-proxy/config/v1alpha1"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
-
-	"switchyard.dev/switchyard/internal/dataplane/agent"
-	"switchyard.dev/switchyard/internal/dataplane/model"
 )
 
-// The values of --detect-local-mode. The last two are kube-proxy's and not
-// offered yet.
-const (
-	modeClusterCIDR         = "ClusterCIDR"
-	modeNodeCIDR            = "NodeCIDR"
-	modeBridgeInterface     = "BridgeInterface"
-	modeInterfaceNamePrefix = "InterfaceNamePrefix"
-)
-
-// Options is the command line.
+// Options is everything that can be set: by a KubeProxyConfiguration, by flags,
+// which win over it, and by flags of our own.
 type Options struct {
-	Config           string
-	Kubeconfig       string
-	APIQPS           float32
-	APIBurst         int
-	HostnameOverride string
+	// Proxy is the configuration in effect, with kube-proxy's names.
+	Proxy proxyconfig.KubeProxyConfiguration
+	// MasqueradeAll stands for the fields of that name of all modes.
+	MasqueradeAll bool
+	Own           OwnOptions
 
-	ClusterCIDR       string
-	DetectLocalMode   string
-	NodePortAddresses []string
-	MasqueradeAll     bool
+	Config        string
+	WriteConfigTo string
+	Master        string
+	// HealthzPort and MetricsPort turn a server off when they are 0; they have
+	// no other use, in kube-proxy neither.
+	HealthzPort, MetricsPort int32
 
-	HealthzBindAddress string
-	MetricsBindAddress string
-
-	Conntrack ConntrackOptions
-
-	Cleanup bool
-	Version bool
+	Cleanup, InitOnly, Version bool
 
 	Zap zap.Options
-
-	// ignored are the keys of the configuration file that mean nothing here.
-	ignored []string
 }
 
-// Defaults sets what kube-proxy's nftables mode defaults to.
-func (o *Options) Defaults() {
-	o.APIQPS, o.APIBurst = 5, 10
-	o.DetectLocalMode = modeClusterCIDR
-	o.HealthzBindAddress = "0.0.0.0:10256"
-	o.MetricsBindAddress = "127.0.0.1:10249"
-	o.Conntrack.Defaults()
+// OwnOptions are what kube-proxy does not have. Their zero values change
+// nothing, but for ProtectTable.
+type OwnOptions struct {
+	// ProtectTable is on, off or auto: on where the kernel can.
+	ProtectTable string
+	// LocalhostNodePorts answers NodePorts on 127.0.0.1.
+	LocalhostNodePorts bool
+	// AnswerEcho answers ping to the addresses of Services.
+	AnswerEcho bool
+	// RejectWithoutLocal refuses what a Local traffic policy would drop.
+	RejectWithoutLocal bool
+	// RestrictNodePorts makes loadBalancerSourceRanges hold for NodePorts.
+	RestrictNodePorts bool
+	// CountConnections counts the connections of each Service.
+	CountConnections bool
+	// ServiceProxyName is the value of the label
+	// service.kubernetes.io/service-proxy-name of the Services to proxy; empty
+	// for those without the label.
+	ServiceProxyName string
 }
 
-// AddFlags offers the options as flags.
-func (o *Options) AddFlags(fs *pflag.FlagSet) {
-	fs.StringVar(&o.Config, "config", o.Config, "file with a KubeProxyConfiguration; flags given as well win over it")
-	fs.StringVar(&o.Kubeconfig, "kubeconfig", o.Kubeconfig, "kubeconfig of the API server; without it the pod's service account is used")
-	fs.Float32Var(&o.APIQPS, "kube-api-qps", o.APIQPS, "requests per second to the API server")
-	fs.IntVar(&o.APIBurst, "kube-api-burst", o.APIBurst, "requests to the API server at once")
-	fs.StringVar(&o.HostnameOverride, "hostname-override", o.HostnameOverride, "name of this node's Node object; the host name otherwise")
-	fs.StringVar(&o.ClusterCIDR, "cluster-cidr", o.ClusterCIDR,
-		"address ranges of all pods, at most one of each IP family, comma separated; traffic to ClusterIPs from elsewhere is masqueraded")
-	fs.StringVar(&o.DetectLocalMode, "detect-local-mode", o.DetectLocalMode,
-		"how pod traffic is recognised: ClusterCIDR (by --cluster-cidr) or NodeCIDR (by the Node's spec.podCIDRs)")
-	fs.StringSliceVar(&o.NodePortAddresses, "nodeport-addresses", o.NodePortAddresses,
-		"CIDRs of the node addresses that NodePorts answer on (a family without CIDRs answers on all), "+
-			"or \"primary\" for the Node's first InternalIP of each family, the default")
-	fs.BoolVar(&o.MasqueradeAll, "masquerade-all", o.MasqueradeAll, "masquerade all traffic to ClusterIPs")
-	fs.StringVar(&o.HealthzBindAddress, "healthz-bind-address", o.HealthzBindAddress, "address of /healthz, /livez and /readyz; empty for none")
-	fs.StringVar(&o.MetricsBindAddress, "metrics-bind-address", o.MetricsBindAddress, "address of /metrics; empty for none")
-	o.Conntrack.AddFlags(fs)
-	fs.BoolVar(&o.Cleanup, "cleanup", o.Cleanup, "remove all rules that this program ever made and exit")
+// The values of --protect-table.
+const (
+	protectAuto = "auto"
+	protectOn   = "on"
+	protectOff  = "off"
+)
+
+// newOptions are the defaults, on top of a configuration file if there is one.
+func newOptions(config proxyconfig.KubeProxyConfiguration) *Options {
+	masquerade := masqueradeAll(config) // before the mode has a default
+	setDefaults(&config)
+	return &Options{
+		Proxy: config, MasqueradeAll: masquerade, Own: OwnOptions{ProtectTable: protectAuto},
+		HealthzPort: healthzPort, MetricsPort: metricsPort,
+	}
+}
+
+// flags offers the options, with their present values as defaults.
+func (o *Options) flags() *pflag.FlagSet {
+	fs := pflag.NewFlagSet("switchyard-node", pflag.ContinueOnError)
+	fs.SortFlags = true
+	o.addProxyFlags(fs)
+	o.Own.addFlags(fs)
 	fs.BoolVar(&o.Version, "version", o.Version, "print the version and exit")
 	logging := flag.NewFlagSet("logging", flag.ContinueOnError)
 	o.Zap.BindFlags(logging)
 	fs.AddGoFlagSet(logging)
+	return fs
 }
 
-// Validate names every option that can not be used.
-func (o *Options) Validate() error {
-	_, nodeErr := o.node()
-	return errors.Join(
-		nodeErr,
-		o.Conntrack.Validate(),
-		validateAddress("healthz-bind-address", o.HealthzBindAddress),
-		validateAddress("metrics-bind-address", o.MetricsBindAddress),
-		validateName(o.HostnameOverride),
-	)
+func (o *OwnOptions) addFlags(fs *pflag.FlagSet) {
+	fs.StringVar(&o.ProtectTable, "protect-table", o.ProtectTable,
+		"keep others from flushing our tables: on, off, or auto for on where the kernel can (Linux 6.9)")
+	fs.BoolVar(&o.LocalhostNodePorts, "nodeports-on-localhost", o.LocalhostNodePorts,
+		"answer NodePorts on 127.0.0.1, too; sets net.ipv4.conf.all.route_localnet")
+	fs.BoolVar(&o.AnswerEcho, "answer-echo", o.AnswerEcho, "answer ping to the addresses of Services")
+	fs.BoolVar(&o.RejectWithoutLocal, "reject-without-local-endpoints", o.RejectWithoutLocal,
+		"refuse connections that a Local traffic policy leaves without endpoint, in place of dropping them")
+	fs.BoolVar(&o.RestrictNodePorts, "source-ranges-cover-nodeports", o.RestrictNodePorts,
+		"make spec.loadBalancerSourceRanges hold for the NodePort of the Service, too")
+	fs.BoolVar(&o.CountConnections, "count-connections", o.CountConnections, "count the connections of each Service")
+	fs.StringVar(&o.ServiceProxyName, "service-proxy-name", o.ServiceProxyName,
+		"proxy the Services whose label service.kubernetes.io/service-proxy-name has this value, in place of those without the label")
 }
 
-func validateAddress(name, address string) error {
-	if address == "" {
-		return nil
-	}
-	if _, _, err := net.SplitHostPort(address); err != nil {
-		return fmt.Errorf("--%s=%s is not an address: give IP:PORT, as in 127.0.0.1:10249", name, address)
-	}
-	return nil
+// resolved is a command line together with the file that it names.
+type resolved struct {
+	options *Options
+	flags   *pflag.FlagSet
+	// ignored names what was set without any meaning here.
+	ignored []string
 }
 
-func validateName(override string) error {
-	if override != "" && strings.TrimSpace(override) == "" {
-		return errors.New("--hostname-override is blank: give the name of the Node object or leave it out")
+// resolve reads the flags in args, then the file that --config names, and takes
+// the flags once more, which win over the file.
+func resolve(args []string) (resolved, error) {
+	r := resolved{options: newOptions(proxyconfig.KubeProxyConfiguration{})}
+	r.flags = r.options.flags()
+	if err := r.flags.Parse(args); err != nil {
+		return r, usageError{err}
 	}
-	return nil
-}
-
-// node is the part of the options that shapes the ruleset.
-func (o *Options) node() (agent.NodeOptions, error) {
-	nodePorts, err := agent.ParseNodePortAddresses(o.NodePortAddresses)
-	if err != nil {
-		return agent.NodeOptions{}, fmt.Errorf("--nodeport-addresses: %w", err)
-	}
-	local, err := o.detectLocal()
-	return agent.NodeOptions{NodePorts: nodePorts, DetectLocal: local, MasqueradeAll: o.MasqueradeAll}, err
-}
-
-func (o *Options) detectLocal() (agent.DetectLocal, error) {
-	switch o.DetectLocalMode {
-	case modeNodeCIDR:
-		return agent.DetectLocal{FromNode: true}, nil
-	case modeClusterCIDR, "":
-		cidrs, err := parseClusterCIDR(o.ClusterCIDR)
-		return agent.DetectLocal{ClusterCIDRs: cidrs}, err
-	case modeBridgeInterface, modeInterfaceNamePrefix:
-		return agent.DetectLocal{}, fmt.Errorf("--detect-local-mode=%s is not supported yet: use ClusterCIDR or NodeCIDR", o.DetectLocalMode)
-	}
-	return agent.DetectLocal{}, fmt.Errorf("--detect-local-mode=%s does not exist: use ClusterCIDR or NodeCIDR", o.DetectLocalMode)
-}
-
-func parseClusterCIDR(text string) ([]netip.Prefix, error) {
-	if text == "" {
-		return nil, nil
-	}
-	var cidrs []netip.Prefix
-	for part := range strings.SplitSeq(text, ",") {
-		cidr, err := netip.ParsePrefix(strings.TrimSpace(part))
+	if r.options.Config != "" {
+		config, err := readConfig(r.options.Config)
 		if err != nil {
-			return nil, fmt.Errorf("--cluster-cidr: %q is not a CIDR: give one of each IP family, as in 10.244.0.0/16,fd00:10:244::/56", part)
+			return r, err
 		}
-		cidrs = append(cidrs, model.PlainPrefix(cidr))
+		r.options = newOptions(config)
+		r.flags = r.options.flags()
+		if err := r.flags.Parse(args); err != nil {
+			return r, usageError{err}
+		}
 	}
-	return cidrs, nil
+	if err := r.options.complete(); err != nil {
+		return r, usageError{err}
+	}
+	if err := r.options.Validate(); err != nil {
+		return r, usageError{err}
+	}
+	r.ignored = r.options.ignored(r.flags)
+	return r, nil
+}
+
+// complete settles what follows from other options.
+func (o *Options) complete() error {
+	p := &o.Proxy
+	p.NFTables.MasqueradeAll = o.MasqueradeAll
+	p.HealthzBindAddress = serverAddress(p.HealthzBindAddress, o.HealthzPort, healthzPort)
+	p.MetricsBindAddress = serverAddress(p.MetricsBindAddress, o.MetricsPort, metricsPort)
+	if p.HostnameOverride != "" {
+		if p.HostnameOverride = strings.ToLower(strings.TrimSpace(p.HostnameOverride)); p.HostnameOverride == "" {
+			return errors.New("--hostname-override is blank: give the name of the Node object or leave it out")
+		}
+	}
+	return nil
 }
 
 // nodeName is the name of the Node object, as kubelet derives it.
 func (o *Options) nodeName() (string, error) {
-	name := o.HostnameOverride
-	if name == "" {
-		host, err := os.Hostname()
-		if err != nil {
-			return "", fmt.Errorf("the host has no name (%w): give --hostname-override", err)
-		}
-		name = host
+	if o.Proxy.HostnameOverride != "" {
+		return o.Proxy.HostnameOverride, nil
 	}
-	return strings.ToLower(strings.TrimSpace(name)), nil
+	host, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("the host has no name (%w): give --hostname-override", err)
+	}
+	return strings.ToLower(strings.TrimSpace(host)), nil
+}
+
+// differences are the flags whose values are not the same in both.
+func differences(a, b *pflag.FlagSet) []string {
+	var names []string
+	a.VisitAll(func(f *pflag.Flag) {
+		if f.Value.String() != b.Lookup(f.Name).Value.String() {
+			names = append(names, f.Name)
+		}
+	})
+	slices.Sort(names)
+	return names
 }

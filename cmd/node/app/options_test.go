@@ -24,9 +24,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
 	"switchyard.dev/switchyard/internal/netns"
@@ -53,26 +51,41 @@ func TestMistakesAreOneClearSentence(t *testing.T) {
 	}{
 		"an unknown flag": {[]string{"--bogus"}, false, exitUsage, "unknown flag: --bogus"},
 		"an argument":     {[]string{"start"}, false, exitUsage, `unexpected argument "start": there are only flags`},
-		"an address without port": {[]string{"--healthz-bind-address=10.0.0.1"}, false, exitUsage,
-			"--healthz-bind-address=10.0.0.1 is not an address: give IP:PORT, as in 127.0.0.1:10249"},
+		"a name for an address": {[]string{"--healthz-bind-address=localhost:1"}, false, exitUsage,
+			"--healthz-bind-address=localhost:1 is not an address: give IP:PORT, as in 127.0.0.1:10249"},
+		"a port that does not exist": {[]string{"--metrics-bind-address=127.0.0.1:65536"}, false, exitUsage,
+			"--metrics-bind-address=127.0.0.1:65536 is not an address: give IP:PORT, as in 127.0.0.1:10249"},
+		"no node address": {[]string{"--bind-address=node-1"}, false, exitUsage,
+			"--bind-address=node-1 is not an IP address: give the node's primary one or leave it out"},
+		"two cluster CIDRs of one family": {[]string{"--cluster-cidr=10.0.0.0/8,10.1.0.0/16"}, false, exitUsage,
+			"--cluster-cidr=10.0.0.0/8,10.1.0.0/16: give at most one CIDR of each IP family, as in 10.244.0.0/16,fd00:10:244::/56"},
 		"a bad cluster CIDR": {[]string{"--cluster-cidr=10.0.0.0/8,x"}, false, exitUsage,
 			`--cluster-cidr: "x" is not a CIDR: give one of each IP family, as in 10.244.0.0/16,fd00:10:244::/56`},
-		"a mode of kube-proxy that we do not have": {[]string{"--detect-local-mode=InterfaceNamePrefix"}, false, exitUsage,
-			"--detect-local-mode=InterfaceNamePrefix is not supported yet: use ClusterCIDR or NodeCIDR"},
+		"a prefix that begins no name": {[]string{"--detect-local-mode=InterfaceNamePrefix"}, false, exitUsage,
+			`--pod-interface-name-prefix="" can not begin the name of an interface: give 1 to 15 characters of one`},
+		"a bridge that can not be": {[]string{"--detect-local-mode=BridgeInterface", "--pod-bridge-interface=sixteen-letters-"}, false, exitUsage,
+			`--pod-bridge-interface="sixteen-letters-" can not begin the name of an interface: give 1 to 15 characters of one`},
+		"a score that does not exist": {[]string{"--oom-score-adj=1001"}, false, exitUsage,
+			"--oom-score-adj=1001 is out of range: give a number from -1000 to 1000"},
+		"a mistake in what is ignored": {[]string{"--ipvs-sync-period=soon"}, false, exitUsage,
+			`invalid argument "soon" for "--ipvs-sync-period"`},
+		"a period of zero": {[]string{"--iptables-sync-period=0"}, false, exitUsage,
+			"--iptables-sync-period=0s is too short: give a duration above zero, as in 30s"},
+		"a mode of Windows": {[]string{"--proxy-mode=kernelspace"}, false, exitUsage,
+			"--proxy-mode=kernelspace does not exist: use iptables or ipvs or nftables"},
+		"half a protection": {[]string{"--protect-table=maybe"}, false, exitUsage,
+			"--protect-table=maybe does not exist: use auto or on or off"},
 		"a mode that nobody has": {[]string{"--detect-local-mode=x"}, false, exitUsage,
-			"--detect-local-mode=x does not exist: use ClusterCIDR or NodeCIDR"},
-		"primary among CIDRs": {[]string{"--nodeport-addresses=primary,10.0.0.0/8"}, false, exitUsage,
-			`--nodeport-addresses: "primary" is neither a CIDR, as in 192.0.2.0/24, nor the single word primary`},
-		"loopback NodePorts as mapped addresses": {[]string{"--nodeport-addresses=::ffff:127.0.0.0/104"}, false, exitUsage,
-			"--nodeport-addresses: ::ffff:127.0.0.0/104: NodePorts do not answer on loopback addresses, leave it out"},
-		"loopback NodePorts": {[]string{"--nodeport-addresses=127.0.0.0/8"}, false, exitUsage,
-			"--nodeport-addresses: 127.0.0.0/8: NodePorts do not answer on loopback addresses, leave it out"},
+			"--detect-local-mode=x does not exist: use ClusterCIDR, NodeCIDR, BridgeInterface or InterfaceNamePrefix"},
+		"a word that is none": {[]string{"--nodeport-addresses=first,10.0.0.0/8"}, false, exitUsage,
+			`--nodeport-addresses: "first" is neither a CIDR, as in 192.0.2.0/24, nor one of the words primary, localhost and all`},
+		"a word twice": {[]string{"--nodeport-addresses=all,all"}, false, exitUsage, `--nodeport-addresses: all is there twice: leave one out`},
 		"a negative number": {[]string{"--conntrack-min=-1"}, false, exitUsage,
 			"--conntrack-min is negative: give 0 to leave the kernel's value"},
 		"no kubeconfig outside of a cluster": {nil, false, exitFailed, "this is not a pod of a cluster"},
 		"an unreadable kubeconfig": {[]string{"--kubeconfig=/nonexistent"}, false, exitFailed,
 			"--kubeconfig=/nonexistent: stat /nonexistent: no such file or directory: give the path of a kubeconfig that this user can read"},
-		"a port in use": {[]string{"--kubeconfig=" + kubeconfig, "--healthz-bind-address=" + taken.Addr().String()}, true, exitFailed,
+		"a port in use": {[]string{"--kubeconfig=" + kubeconfig, "--bind-address-hard-fail", "--healthz-bind-address=" + taken.Addr().String()}, true, exitFailed,
 			"--healthz-bind-address=" + taken.Addr().String() + ": the address is in use by another program, perhaps kube-proxy or another switchyard-node: stop it or choose another address"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -124,48 +137,5 @@ func TestVersionIsPrinted(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	if code := Main([]string{"--version"}, &stdout, &stderr); code != 0 || !strings.HasPrefix(stdout.String(), "switchyard-node ") {
 		t.Errorf("exit code %d, printed %q and %q", code, stdout.String(), stderr.String())
-	}
-}
-
-func TestConntrackSettings(t *testing.T) {
-	var o ConntrackOptions
-	o.Defaults()
-	for cpus, want := range map[int]int{1: 131072, 8: 262144, 256: 1048576} {
-		if got := o.sysctls(cpus)[0]; got != (sysctl{"nf_conntrack_max", want}) {
-			t.Errorf("%d CPUs: %v, want %d", cpus, got, want)
-		}
-	}
-	o = ConntrackOptions{TCPBeLiberal: true, UDPTimeout: 90 * time.Second}
-	want := []sysctl{{"nf_conntrack_udp_timeout", 90}, {"nf_conntrack_tcp_be_liberal", 1}}
-	if diff := cmp.Diff(want, o.sysctls(4), cmp.AllowUnexported(sysctl{})); diff != "" {
-		t.Errorf("sysctls (-want +got):\n%s", diff)
-	}
-}
-
-func TestTheTableOfConnectionsIsNeverMadeSmaller(t *testing.T) {
-	dir := t.TempDir()
-	for _, step := range []struct {
-		name string
-		held string
-		set  int
-		want string
-	}{
-		{"nf_conntrack_max", "1000\n", 2000, "2000"},
-		{"nf_conntrack_max", "3000\n", 2000, "3000\n"},
-		{"nf_conntrack_udp_timeout", "180\n", 60, "60"},
-	} {
-		path := filepath.Join(dir, step.name)
-		if err := os.WriteFile(path, []byte(step.held), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := (sysctl{step.name, step.set}).set(dir); err != nil {
-			t.Fatal(err)
-		}
-		if got, _ := os.ReadFile(path); string(got) != step.want {
-			t.Errorf("%s was %q, asked for %d: %q, want %q", step.name, step.held, step.set, got, step.want)
-		}
-	}
-	if err := (sysctl{"missing", 1}).set(dir); err == nil {
-		t.Error("a setting that the kernel does not have was set")
 	}
 }

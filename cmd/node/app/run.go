@@ -19,27 +19,21 @@ package app
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
-	"os"
+	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/record"
-	"k8s.io/klog/v2"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
-	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"switchyard.dev/switchyard/internal/dataplane/agent"
-	"switchyard.dev/switchyard/internal/dataplane/conntrack"
 	"switchyard.dev/switchyard/internal/dataplane/health"
-	"switchyard.dev/switchyard/internal/dataplane/model"
-	"switchyard.dev/switchyard/internal/dataplane/nft"
 	"switchyard.dev/switchyard/internal/version"
 )
 
@@ -48,152 +42,121 @@ const component = "switchyard-node"
 
 // run programs the node until ctx ends. Everything that can be found wrong
 // before the first packet is, before it.
-func run(ctx context.Context, options *Options) error {
-	log := zap.New(zap.UseFlagOptions(&options.Zap))
-	ctrllog.SetLogger(log)
-	klog.SetLogger(log.WithName("client-go"))
-	ctx = ctrllog.IntoContext(ctx, log)
-
-	if len(options.ignored) > 0 {
-		log.Info("Some keys of the configuration file mean nothing to this program and are ignored",
-			"config", options.Config, "keys", options.ignored)
-	}
-	nodeName, err := options.nodeName()
+func run(ctx context.Context, args []string, r resolved) error {
+	o := r.options
+	log := newLogging(o)
+	ctx = ctrllog.IntoContext(ctx, log.Logger)
+	r.warn(log)
+	nodeName, err := o.nodeName()
 	if err != nil {
 		return err
 	}
-	client, err := newClient(options)
+	client, err := newClient(o)
 	if err != nil {
 		return err
 	}
-	kernel, err := openKernel(ctx)
+	kernel, err := openKernel(ctx, o)
 	if err != nil {
 		return err
 	}
-	metrics := health.NewMetrics(version.String())
-	state := health.NewState(health.Patience, kernel.families...)
-	servers, err := listen(options, state, metrics)
-	if err != nil {
-		return err
-	}
-	options.Conntrack.apply(log)
-	nodeOptions, err := options.node()
+	o.setUp(log.Logger, "/")
+	boundMemory()
+	nodeOptions, err := o.node()
 	if err != nil {
 		return err
 	}
 	recorder, stopEvents := newRecorder(client, nodeName)
 	defer stopEvents()
-	log.Info("Starting", "version", version.String(), "node", nodeName, "families", fmt.Sprint(kernel.families))
+	metrics := health.NewMetrics(version.String())
+	state := health.NewState(health.Patience, kernel.families...)
+	announcer := agent.NewOnceForAll(client, component)
+	checks := health.NewServiceChecks(state)
+	defer checks.Close()
 	programmer := agent.New(agent.Config{
-		NodeName: nodeName, Client: client, Recorder: recorder, Tables: kernel.tables, Cleaner: kernel.cleaner, Watcher: kernel.watcher,
-		Node: nodeOptions, State: state, Metrics: metrics,
+		NodeName: nodeName, Client: client, Recorder: recorder, Announcer: announcer,
+		Tables: kernel.tables, Cleaner: kernel.cleaner, Watcher: kernel.watcher, Checks: checks,
+		Node: nodeOptions, Store: o.store(), WithoutExternalIPs: o.withoutExternalIPs(), State: state, Metrics: metrics,
 	})
+	shown := &pages{started: time.Now(), log: log}
+	shown.current.Store(&r)
+	log.Info("Starting", "version", version.String(), "node", nodeName, "families", fmt.Sprint(kernel.families))
+	node := nodeReference(nodeName)
+	// As kube-proxy says it, for who waits for a node to be served.
+	recorder.Event(node, corev1.EventTypeNormal, "Starting", "")
+
 	group, ctx := errgroup.WithContext(ctx)
-	for _, s := range servers {
-		group.Go(func() error { return health.Serve(ctx, s.listener, s.handler) })
+	for _, s := range servers(o, state, metrics, shown) {
+		group.Go(func() error { return s.serve(ctx, o.Proxy.BindAddressHardFail, recorder, node) })
 	}
+	if o.Config != "" {
+		reload := &reloader{args: args, current: r, use: func(next resolved) error {
+			shown.current.Store(&next)
+			return use(ctx, next.options, log, programmer)
+		}}
+		group.Go(func() error { return reload.run(ctx) })
+	}
+	group.Go(func() error { announcer.Run(ctx); return nil })
 	group.Go(func() error { return programmer.Run(ctx) })
 	err = group.Wait()
 	log.Info("Stopped; the rules stay and keep forwarding")
 	return err
 }
 
-func newClient(options *Options) (kubernetes.Interface, error) {
-	config, err := restConfig(options.Kubeconfig)
+// use takes over what may change while the program runs.
+func use(ctx context.Context, o *Options, log logging, programmer *agent.Agent) error {
+	nodeOptions, err := o.node()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	config.QPS, config.Burst = options.APIQPS, options.APIBurst
-	config.UserAgent = component + "/" + version.String()
-	// Slices are most of what a node reads; protobuf takes a fraction of the
-	// time to decode.
-	config.ContentType = "application/vnd.kubernetes.protobuf"
-	config.AcceptContentTypes = config.ContentType + ",application/json"
-	client, err := kubernetes.NewForConfig(config)
+	log.setVerbosity(int(o.Proxy.Logging.Verbosity))
+	o.setUp(log.Logger, "/")
+	programmer.SetNodeOptions(ctx, nodeOptions)
+	return nil
+}
+
+// warn says once what was given without any effect.
+func (r resolved) warn(log logging) {
+	if len(r.ignored) > 0 {
+		log.Info("Warning: these settings of kube-proxy mean nothing to this program and are ignored, see docs/node-agent.md",
+			"settings", strings.Join(r.ignored, ", "))
+	}
+	if o := r.options; o.namesLoopback() && !o.features().LocalhostNodePorts {
+		log.Info("Warning: NodePorts do not answer on loopback addresses without --nodeports-on-localhost",
+			"nodePortAddresses", o.Proxy.NodePortAddresses)
+	}
+}
+
+// initOnly does what takes more than NET_ADMIN: the kernel's settings, and the
+// loading of modules, which trying the rules brings about.
+func initOnly(ctx context.Context, r resolved) error {
+	log := newLogging(r.options)
+	r.warn(log)
+	kernel, err := openKernel(ctrllog.IntoContext(ctx, log.Logger), r.options)
 	if err != nil {
-		return nil, fmt.Errorf("using the kubeconfig: %w", err)
+		return err
 	}
-	return client, nil
+	defer kernel.close()
+	if err := apply(r.options.kernelSettings(nodeCPUs()), "/"); err != nil {
+		return fmt.Errorf("--init-only: %w", err)
+	}
+	log.Info("The node is set up; switchyard-node needs only the capability NET_ADMIN from now on")
+	return nil
 }
 
-func restConfig(path string) (*rest.Config, error) {
-	if path == "" {
-		config, err := rest.InClusterConfig()
-		if err != nil {
-			return nil, fmt.Errorf("this is not a pod of a cluster (%w): give --kubeconfig", err)
-		}
-		return config, nil
+func servers(o *Options, state *health.State, metrics *health.Metrics, shown *pages) []server {
+	measured := http.NewServeMux()
+	measured.Handle("/", health.MetricsMux(metrics))
+	shown.add(measured, o.Proxy.EnableProfiling)
+	return []server{
+		{"healthz-bind-address", o.Proxy.HealthzBindAddress, health.Mux(state, metrics), "FailedToStartProxierHealthcheck"},
+		{"metrics-bind-address", o.Proxy.MetricsBindAddress, measured, "FailedToStartMetricServer"},
 	}
-	config, err := clientcmd.BuildConfigFromFlags("", path)
-	if err != nil {
-		return nil, fmt.Errorf("--kubeconfig=%s: %w: give the path of a kubeconfig that this user can read", path, err)
-	}
-	return config, nil
 }
 
-// kernel is what we hold of the kernel.
-type kernel struct {
-	families []model.Family
-	tables   map[model.Family]agent.Table
-	cleaner  *conntrack.Cleaner
-	watcher  *nft.Watcher
-}
-
-// openKernel finds out whether the kernel and our privileges are enough.
-func openKernel(ctx context.Context) (kernel, error) {
-	k := kernel{families: families(), tables: map[model.Family]agent.Table{}}
-	if len(k.families) == 1 {
-		ctrllog.FromContext(ctx).Info("This kernel has no IPv6, only IPv4 is programmed")
-	}
-	var tables []*nft.Table
-	for _, family := range k.families {
-		table, err := nft.Open(family, nft.Options{})
-		if err != nil {
-			return k, err
-		}
-		k.tables[family] = table
-		tables = append(tables, table)
-	}
-	var err error
-	if k.watcher, err = nft.Watch(tables...); err != nil {
-		return k, err
-	}
-	k.cleaner, err = conntrack.NewCleaner()
-	return k, err
-}
-
-// families are those of the kernel: without IPv6 there is no such file.
-func families() []model.Family {
-	if _, err := os.Stat("/proc/net/if_inet6"); err != nil {
-		return []model.Family{model.IPv4}
-	}
-	return []model.Family{model.IPv4, model.IPv6}
-}
-
-type server struct {
-	listener net.Listener
-	handler  http.Handler
-}
-
-func listen(options *Options, state *health.State, metrics *health.Metrics) ([]server, error) {
-	var servers []server
-	for _, s := range []struct {
-		flag, address string
-		handler       http.Handler
-	}{
-		{"healthz-bind-address", options.HealthzBindAddress, health.Mux(state, metrics)},
-		{"metrics-bind-address", options.MetricsBindAddress, health.MetricsMux(metrics)},
-	} {
-		if s.address == "" {
-			continue
-		}
-		listener, err := health.Listen(s.flag, s.address)
-		if err != nil {
-			return nil, err
-		}
-		servers = append(servers, server{listener, s.handler})
-	}
-	return servers, nil
+// nodeReference names the Node in Events. Its UID is its name, as kubelet and
+// kube-proxy do it, so that `kubectl describe node` finds them.
+func nodeReference(name string) *corev1.ObjectReference {
+	return &corev1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: name, UID: types.UID(name)}
 }
 
 // newRecorder limits the Events about one object to a burst of 25, then one

@@ -34,26 +34,35 @@ import (
 	"switchyard.dev/switchyard/internal/dataplane/policy"
 )
 
-// Config is what an Agent works with. All of it is required.
+// Config is what an Agent works with. All of it is required but for Store and
+// WithoutExternalIPs.
 type Config struct {
 	// NodeName is the name of this node's Node object.
 	NodeName string
 	Client   kubernetes.Interface
+	// Recorder makes Events about this node and what happens on it.
 	Recorder record.EventRecorder
+	// Announcer makes Events that are the same on every node.
+	Announcer Announcer
 	// Tables are the families to program.
 	Tables  map[model.Family]Table
 	Cleaner Cleaner
 	Watcher Watcher
+	Checks  Checks
 	Node    NodeOptions
 	State   *health.State
 	Metrics *health.Metrics
+	// Store says which Services are ours.
+	Store model.Options
+	// WithoutExternalIPs leaves spec.externalIPs out (KEP-5707).
+	WithoutExternalIPs bool
 }
 
 // Agent programs a node.
 type Agent struct {
 	Config
-	started time.Time
-	lanes   map[model.Family]*lane
+	lanes    map[model.Family]*lane
+	triggers *triggers
 
 	// localAddresses is the kernel's answer, replaced in tests.
 	localAddresses func() ([]netip.Addr, error)
@@ -61,6 +70,8 @@ type Agent struct {
 	mu    sync.Mutex
 	store *model.Store
 	facts nodeFacts
+	// place follows from facts.
+	place policy.Place
 	// synced says that store is complete, so that what it says is a conflict is
 	// one.
 	synced bool
@@ -69,14 +80,14 @@ type Agent struct {
 // New is an Agent that has not begun.
 func New(config Config) *Agent {
 	a := &Agent{
-		Config: config, started: time.Now(), lanes: map[model.Family]*lane{},
-		localAddresses: localAddresses, store: model.NewStore(model.Options{}),
+		Config: config, lanes: map[model.Family]*lane{}, triggers: newTriggers(time.Now()),
+		localAddresses: localAddresses, store: model.NewStore(config.Store), place: policy.Place{NodeName: config.NodeName},
 	}
 	for family, table := range config.Tables {
 		a.lanes[family] = &lane{
 			family: family, decider: a, table: table, cleaner: config.Cleaner,
-			state: config.State, metrics: config.Metrics,
-			queue: newQueue(policy.Node{Family: family}),
+			metrics: config.Metrics, checks: newLaneChecks(family, config),
+			queue: newQueue(family, config.State, config.Metrics),
 			held:  map[model.ServicePortName]policy.Decision{},
 		}
 	}
@@ -98,18 +109,9 @@ func (a *Agent) Run(ctx context.Context) error {
 		running.Go(func() { lane.run(ctx) })
 	}
 	running.Go(func() { watchAddresses(ctx, func() { a.refreshAddresses(ctx) }) })
-	running.Go(func() { a.repairForeignChanges(ctx) })
+	running.Go(func() { _ = a.Watcher.Run(ctx, a.repair) }) // ends with ctx only
 	running.Wait()
 	return nil
-}
-
-// repairForeignChanges undoes what others do to our tables, as soon as it is
-// noticed. Should the kernel stop telling, the next failed change still brings
-// everything in order.
-func (a *Agent) repairForeignChanges(ctx context.Context) {
-	if err := a.Watcher.Run(ctx, a.repair); err != nil && ctx.Err() == nil {
-		log.FromContext(ctx).Error(err, "Changes that others make to our tables will not be noticed any more; restart the agent")
-	}
 }
 
 // begin queues the first full sync, now that everything there is has been read.
@@ -119,9 +121,10 @@ func (a *Agent) begin(ctx context.Context) {
 	a.synced = true
 	a.store.TakeDirty()
 	a.report(ctx, a.store.TakeProblems())
-	a.State.SetEligible(eligible(a.facts.object))
+	if a.facts.object == nil {
+		a.State.SetEligible(false) // not registered yet
+	}
 	for family, lane := range a.lanes {
-		a.State.Queued(family)
 		lane.queue.setNode(nodeOf(family, a.Node, a.facts), false)
 		lane.queue.addFull("start")
 	}
@@ -131,14 +134,12 @@ func (a *Agent) begin(ctx context.Context) {
 // changed the family's table.
 func (a *Agent) repair(family model.Family) {
 	if lane := a.lanes[family]; lane != nil {
-		a.State.Queued(family)
 		lane.queue.addFull("repair")
 	}
 }
 
-// change applies fn to the store and queues what it makes dirty, with the time
-// of its cause for the family that it concerns.
-func (a *Agent) change(ctx context.Context, fn func(*model.Store), trigger time.Time, concerned model.Family) {
+// change applies fn to the store and queues what it makes dirty.
+func (a *Agent) change(ctx context.Context, fn func(*model.Store), e event) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	fn(a.store)
@@ -150,26 +151,26 @@ func (a *Agent) change(ctx context.Context, fn func(*model.Store), trigger time.
 	if len(names) == 0 {
 		return
 	}
-	for family, lane := range a.lanes {
-		a.State.Queued(family)
-		a.Metrics.Queued(family)
-		if family == concerned && !trigger.IsZero() {
-			lane.queue.add(names, trigger)
-		} else {
-			lane.queue.add(names)
-		}
+	for _, lane := range a.lanes {
+		lane.queue.add(names, e)
 	}
 }
 
 // setNode takes the Node object as it is now.
 func (a *Agent) setNode(ctx context.Context, node *corev1.Node) {
 	a.State.SetEligible(eligible(node))
+	node = trimNode(node)
 	a.changeFacts(ctx, func(facts *nodeFacts) { facts.object = node })
 }
 
 // deleteNode takes the node out of the load balancers. Its addresses stay known:
 // without a Node object it still is the machine that it was.
 func (a *Agent) deleteNode() { a.State.SetEligible(false) }
+
+// SetNodeOptions takes other settings, at once.
+func (a *Agent) SetNodeOptions(ctx context.Context, options NodeOptions) {
+	a.changeFacts(ctx, func(*nodeFacts) { a.Node = options })
+}
 
 func (a *Agent) refreshAddresses(ctx context.Context) {
 	if err := a.readAddresses(); err != nil {
@@ -186,25 +187,35 @@ func (a *Agent) readAddresses() error {
 	return nil
 }
 
-// changeFacts applies fn to what is known of the node and queues a full sync
-// for each family to which that makes a difference.
+// changeFacts applies fn, under the lock, to what is known of the node, and
+// queues what that makes a difference to: everything for a family whose own
+// elements change, else the decisions. Those are all taken again, which costs
+// no look at the kernel; only the ones that come out different are written.
 func (a *Agent) changeFacts(ctx context.Context, fn func(*nodeFacts)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	before := a.facts
+	before := map[model.Family]policy.Node{}
+	for family := range a.lanes {
+		before[family] = nodeOf(family, a.Node, a.facts)
+	}
 	fn(&a.facts)
+	place := placeOf(a.NodeName, a.Node, a.facts)
+	moved := !a.place.Equal(place)
+	a.place = place
 	if !a.synced {
 		return
 	}
 	for family, lane := range a.lanes {
 		node := nodeOf(family, a.Node, a.facts)
-		if reflect.DeepEqual(nodeOf(family, a.Node, before), node) {
-			continue
+		switch {
+		case !reflect.DeepEqual(before[family], node):
+			log.FromContext(ctx).Info("The node has changed", "family", family.String(), "nodePortAddresses", fmt.Sprint(node.NodePortAddrs),
+				"localPods", fmt.Sprint(node.LocalPods), "serviceCIDRs", fmt.Sprint(node.ServiceCIDRs))
+			lane.queue.setNode(node, true)
+		case moved:
+			log.FromContext(ctx).V(2).Info("The node's zone or addresses have changed, deciding anew", "family", family.String(), "zone", place.Zone)
+			lane.queue.add(a.store.Names(), event{})
 		}
-		log.FromContext(ctx).Info("The node has changed", "family", family.String(),
-			"nodePortAddresses", fmt.Sprint(node.NodePortAddrs), "localPods", fmt.Sprint(node.LocalPods))
-		a.State.Queued(family)
-		lane.queue.setNode(node, true)
 	}
 }
 
@@ -231,5 +242,11 @@ func (a *Agent) decideLocked(family model.Family, name model.ServicePortName) (p
 	if !ok {
 		return policy.Decision{}, false
 	}
-	return policy.Decide(port, a.store.Endpoints(name, family), family, policy.Place{NodeName: a.NodeName})
+	return policy.Decide(port, a.store.Endpoints(name, family), family, a.place)
+}
+
+func (a *Agent) localHealth(family model.Family, namespace, name string) (policy.HealthCheck, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return policy.LocalHealth(a.store, namespace, name, family, a.place)
 }

@@ -33,7 +33,6 @@ import (
 	"switchyard.dev/switchyard/internal/dataplane/conntrack"
 	"switchyard.dev/switchyard/internal/dataplane/health"
 	"switchyard.dev/switchyard/internal/dataplane/model"
-	"switchyard.dev/switchyard/internal/dataplane/policy"
 )
 
 const tcp, udp = corev1.ProtocolTCP, corev1.ProtocolUDP
@@ -48,7 +47,7 @@ func expect(t *testing.T, what string, got, want []string) {
 func TestNothingIsProgrammedBeforeEverythingIsRead(t *testing.T) {
 	inWorld(t, func(ctx context.Context, w world) {
 		w.setService(ctx, makeService("web", "10.96.0.1", 80, tcp))
-		w.setSlice(ctx, nil, makeSlice("web", 8080, tcp, "10.0.0.1"))
+		w.setSlice(ctx, makeSlice("web", 8080, tcp, "10.0.0.1"))
 		time.Sleep(time.Hour)
 		expect(t, "calls while the caches fill", w.v4.takeCalls(), nil)
 		if w.State.Ready() {
@@ -83,14 +82,14 @@ func TestAChangeIsOneTransactionOfItsFamilyAtOnce(t *testing.T) {
 			t.Errorf("%d ServicePorts are programmed, want 100", held)
 		}
 		w.v4.takeCalls()
-		w.setSlice(ctx, nil, makeSlice("s07", 8080, tcp, "10.0.0.1"))
+		w.setSlice(ctx, makeSlice("s07", 8080, tcp, "10.0.0.1"))
 		synctest.Wait()
 		expect(t, "calls for one slice", w.v4.takeCalls(), []string{"apply +1 -0"})
-		w.setSlice(ctx, nil, makeSlice("s07", 8080, tcp, "10.0.0.1"))
-		w.setSlice(ctx, nil, makeSlice("nobody", 8080, tcp, "10.0.0.1"))
+		w.setSlice(ctx, makeSlice("s07", 8080, tcp, "10.0.0.1"))
+		w.setSlice(ctx, makeSlice("nobody", 8080, tcp, "10.0.0.1"))
 		synctest.Wait()
 		expect(t, "calls for what makes no difference", w.v4.takeCalls(), nil)
-		w.deleteService(ctx, makeService("s07", "", 0, tcp))
+		w.deleteService(ctx, "default", "s07")
 		synctest.Wait()
 		expect(t, "calls for a deletion", w.v4.takeCalls(), []string{"apply +0 -1"})
 		expect(t, "calls of the other family", w.v6.takeCalls(), nil)
@@ -104,7 +103,7 @@ func TestARefusedChangeIsNotLost(t *testing.T) {
 		synctest.Wait()
 		w.v4.takeCalls()
 		w.v4.refuse = 3
-		w.setSlice(ctx, nil, makeSlice("web", 8080, tcp, "10.0.0.1"))
+		w.setSlice(ctx, makeSlice("web", 8080, tcp, "10.0.0.1"))
 		synctest.Wait()
 		expect(t, "calls", w.v4.takeCalls(), []string{"apply +1 -0"})
 		// What happens meanwhile neither hurries the retry nor is forgotten.
@@ -144,13 +143,13 @@ func TestAKernelThatRefusesForLongMakesTheNodeUnhealthy(t *testing.T) {
 }
 
 func TestWhatWaitsForAKernelThatRefusesIsBounded(t *testing.T) {
-	q := newQueue(policy.Node{})
+	q := newQueue(model.IPv4, health.NewState(health.Patience, model.IPv4), health.NewMetrics("test"))
 	for range 3 {
 		for i := range maxTriggers {
-			q.add(nil, time.Unix(int64(i), 0))
+			q.add(nil, event{family: model.IPv4, cause: time.Unix(int64(i), 0)})
 		}
 		failed := q.take()
-		q.add(nil, time.Unix(0, 0)) // what comes meanwhile
+		q.add(nil, event{family: model.IPv4, cause: time.Unix(0, 0)}) // what comes meanwhile
 		q.giveBack(failed)
 	}
 	if n := len(q.take().triggers); n != maxTriggers {
@@ -177,12 +176,12 @@ func TestARepairComparesEverything(t *testing.T) {
 func TestStaleFlowsAreDeletedAfterTheRulesAreWritten(t *testing.T) {
 	inWorld(t, func(ctx context.Context, w world) {
 		w.setService(ctx, makeService("dns", "10.96.0.1", 53, udp))
-		w.setSlice(ctx, nil, makeSlice("dns", 5353, udp, "10.0.0.1", "10.0.0.2"))
+		w.setSlice(ctx, makeSlice("dns", 5353, udp, "10.0.0.1", "10.0.0.2"))
 		w.begin(ctx)
 		synctest.Wait()
 		w.cleaner.take()
 		w.cleaner.refuse = 1
-		w.setSlice(ctx, nil, makeSlice("dns", 5353, udp, "10.0.0.2"))
+		w.setSlice(ctx, makeSlice("dns", 5353, udp, "10.0.0.2"))
 		time.Sleep(time.Second) // over the pause after the refusal
 		keep := []netip.AddrPort{netip.MustParseAddrPort("10.0.0.2:5353")}
 		want := []conntrack.Stale{
@@ -199,14 +198,14 @@ func TestStaleFlowsAreDeletedAfterTheRulesAreWritten(t *testing.T) {
 func TestFlowsThatCouldNotBeDeletedAreJudgedByTheEndpointsOfNow(t *testing.T) {
 	inWorld(t, func(ctx context.Context, w world) {
 		w.setService(ctx, makeService("dns", "10.96.0.1", 53, udp))
-		w.setSlice(ctx, nil, makeSlice("dns", 5353, udp, "10.0.0.1", "10.0.0.2", "10.0.0.3"))
+		w.setSlice(ctx, makeSlice("dns", 5353, udp, "10.0.0.1", "10.0.0.2", "10.0.0.3"))
 		w.begin(ctx)
 		synctest.Wait()
 		w.cleaner.take()
 		w.cleaner.refuse = 2
-		w.setSlice(ctx, nil, makeSlice("dns", 5353, udp, "10.0.0.2", "10.0.0.3"))
+		w.setSlice(ctx, makeSlice("dns", 5353, udp, "10.0.0.2", "10.0.0.3"))
 		synctest.Wait()
-		w.setSlice(ctx, nil, makeSlice("dns", 5353, udp, "10.0.0.3"))
+		w.setSlice(ctx, makeSlice("dns", 5353, udp, "10.0.0.3"))
 		time.Sleep(time.Second) // over the pauses after the refusals
 		stale := w.cleaner.take()
 		if len(stale) != 2 {

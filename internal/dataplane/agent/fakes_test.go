@@ -144,13 +144,54 @@ type world struct {
 	*Agent
 	v4, v6  *fakeTable
 	cleaner *fakeCleaner
+	checks  *fakeChecks
 	events  *record.FakeRecorder
 }
 
+// announcer makes ordinary Events.
+type announcer struct{ record.EventRecorder }
+
+func (a announcer) Announce(object *corev1.ObjectReference, reason, message string) {
+	a.Event(object, corev1.EventTypeWarning, reason, message)
+}
+
+// fakeChecks remembers what it was to serve; one port may be taken.
+type fakeChecks struct {
+	mu    sync.Mutex
+	lines []string
+	calls int
+	taken uint16
+}
+
+func (f *fakeChecks) Sync(family model.Family, wanted []health.ServiceCheck, addresses []netip.Addr) (errs []*health.CheckError) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls++
+	if family != model.IPv4 {
+		return nil
+	}
+	f.lines = nil
+	for _, c := range wanted {
+		if c.Port == f.taken {
+			errs = append(errs, &health.CheckError{Service: c.Service, Address: netip.AddrPortFrom(addresses[0], c.Port), Err: errRefused})
+			continue
+		}
+		f.lines = append(f.lines, fmt.Sprintf("%s :%d %v %d", c.Service, c.Port, addresses, c.LocalEndpoints))
+	}
+	slices.Sort(f.lines)
+	return errs
+}
+
+func (f *fakeChecks) serving() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.lines)
+}
+
 func newWorld() world {
-	w := world{v4: &fakeTable{}, v6: &fakeTable{}, cleaner: &fakeCleaner{}, events: record.NewFakeRecorder(100)}
+	w := world{v4: &fakeTable{}, v6: &fakeTable{}, cleaner: &fakeCleaner{}, checks: &fakeChecks{}, events: record.NewFakeRecorder(100)}
 	w.Agent = New(Config{
-		NodeName: "n1", Recorder: w.events, Cleaner: w.cleaner,
+		NodeName: "n1", Recorder: w.events, Announcer: announcer{w.events}, Cleaner: w.cleaner, Checks: w.checks,
 		Tables:  map[model.Family]Table{model.IPv4: w.v4, model.IPv6: w.v6},
 		State:   health.NewState(health.Patience, model.IPv4, model.IPv6),
 		Metrics: health.NewMetrics("test"),

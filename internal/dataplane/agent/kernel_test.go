@@ -237,7 +237,7 @@ func (w wire) serve(t *testing.T, address string) {
 func (w wire) startAgent(t *testing.T, client kubernetes.Interface) (stop func()) {
 	t.Helper()
 	config := Config{
-		NodeName: "n1", Client: client, Recorder: record.NewFakeRecorder(100),
+		NodeName: "n1", Client: client, Recorder: record.NewFakeRecorder(100), Announcer: announcer{record.NewFakeRecorder(100)},
 		Tables:  map[model.Family]Table{},
 		Node:    NodeOptions{NodePorts: NodePortAddresses{Primary: true}},
 		State:   health.NewState(health.Patience, model.IPv4, model.IPv6),
@@ -262,6 +262,7 @@ func (w wire) startAgent(t *testing.T, client kubernetes.Interface) (stop func()
 		config.Cleaner = cleaner
 		return err
 	})
+	config.Checks = health.NewServiceChecks(config.State)
 	agent := New(config)
 	agent.localAddresses = func() ([]netip.Addr, error) { return nil, nil } // this process is not in the namespace
 	ctx, cancel := context.WithCancel(t.Context())

@@ -30,6 +30,7 @@ import (
 
 	"switchyard.dev/switchyard/internal/dataplane/health"
 	"switchyard.dev/switchyard/internal/dataplane/model"
+	"switchyard.dev/switchyard/internal/dataplane/nft"
 	"switchyard.dev/switchyard/internal/dataplane/policy"
 )
 
@@ -37,6 +38,8 @@ import (
 type decider interface {
 	decide(family model.Family, name model.ServicePortName) (policy.Decision, bool)
 	decideAll(family model.Family) []policy.Decision
+	// localHealth is what load balancers are told of a Service.
+	localHealth(family model.Family, namespace, name string) (policy.HealthCheck, bool)
 }
 
 // lane brings one family's table up to date. Families do not wait for each
@@ -46,18 +49,17 @@ type lane struct {
 	decider decider
 	table   Table
 	cleaner Cleaner
-	state   *health.State
 	metrics *health.Metrics
-
-	queue queue
+	checks  *laneChecks
+	queue   queue
 
 	// The rest belongs to the goroutine in run.
 
 	// node and held are what the table was last told with success.
 	node policy.Node
 	held map[model.ServicePortName]policy.Decision
-	// endpoints counts those in held.
-	endpoints int
+	// tally counts what is in held.
+	tally tally
 	// uncleaned are stale flows that could not be deleted yet, at most one entry
 	// for each destination. A flow that finds its endpoint again meanwhile is
 	// deleted all the same and starts anew.
@@ -97,22 +99,37 @@ func sleep(ctx context.Context, d time.Duration) {
 func (l *lane) sync(ctx context.Context) error {
 	work := l.queue.take()
 	if work.empty() {
+		l.recheck(ctx)
 		return l.clean(ctx)
 	}
 	begin := time.Now()
-	change, err := l.write(ctx, work)
-	l.metrics.Synced(health.Sync{
-		Family: l.family, Duration: time.Since(begin), Cause: work.cause, Err: err,
-		ServicePorts: len(l.held), Endpoints: l.endpoints, Triggers: work.triggers,
-	})
+	done, err := l.write(ctx, work)
+	l.record(work, done, time.Since(begin), err)
 	if err != nil {
 		l.queue.giveBack(work)
-		l.state.Queued(l.family)
 		return err
 	}
-	l.state.Updated(l.family)
-	l.uncleaned = supersede(l.uncleaned, change)
+	l.queue.done(work)
+	l.check(ctx, work)
+	l.uncleaned = supersede(l.uncleaned, done.stale)
 	return l.clean(ctx)
+}
+
+// written is what one sync did.
+type written struct {
+	result nft.Result
+	// stale are the flows that have nowhere to go since.
+	stale []policy.Stale
+}
+
+func (l *lane) record(work work, done written, took time.Duration, err error) {
+	l.metrics.Synced(health.Sync{
+		Family: l.family, Duration: took, Cause: work.cause, Err: err,
+		ServicePorts: len(l.held), Endpoints: l.tally.endpoints,
+		NoLocalInternal: l.tally.noLocalInternal, NoLocalExternal: l.tally.noLocalExternal,
+		Added: done.result.Added, Deleted: done.result.Deleted, Replaced: done.result.Replaced, Recreated: done.result.Recreated,
+		Queued: work.since, Triggers: work.triggers,
+	})
 }
 
 // supersede drops from pending what is about a destination of newer, too: of
@@ -130,45 +147,44 @@ func supersede(pending, newer []policy.Stale) []policy.Stale {
 	return append(pending, newer...)
 }
 
-// write brings the table to what is wanted and says which flows that makes
-// stale.
-func (l *lane) write(ctx context.Context, work work) ([]policy.Stale, error) {
+// write brings the table to what is wanted.
+func (l *lane) write(ctx context.Context, work work) (written, error) {
 	if work.cause != "" {
 		return l.full(ctx, work)
 	}
 	return l.partial(ctx, work)
 }
 
-func (l *lane) full(ctx context.Context, work work) ([]policy.Stale, error) {
+func (l *lane) full(ctx context.Context, work work) (written, error) {
 	desired := l.decider.decideAll(l.family)
 	result, err := l.table.FullSync(ctx, work.node, desired)
 	if err != nil {
-		return nil, fmt.Errorf("programming all %d ServicePorts (%s): %w", len(desired), work.cause, err)
+		return written{result: result}, fmt.Errorf("programming all %d ServicePorts (%s): %w", len(desired), work.cause, err)
 	}
 	log.FromContext(ctx).Info("Compared everything with the kernel", "cause", work.cause, "servicePorts", len(desired), "result", result)
 	l.node = work.node
-	wanted := make(map[model.ServicePortName]policy.Decision, len(desired))
+	wanted := make(map[model.ServicePortName]struct{}, len(desired))
 	for _, decision := range desired {
-		wanted[decision.Name] = decision
+		wanted[decision.Name] = struct{}{}
 	}
 	gone := slices.DeleteFunc(slices.Collect(maps.Keys(l.held)), func(name model.ServicePortName) bool {
 		_, stays := wanted[name]
 		return stays
 	})
-	return l.hold(desired, gone), nil
+	return written{result, l.hold(desired, gone)}, nil
 }
 
-func (l *lane) partial(ctx context.Context, work work) ([]policy.Stale, error) {
+func (l *lane) partial(ctx context.Context, work work) (written, error) {
 	changed, removed := l.compare(work.names)
 	if len(changed)+len(removed) == 0 {
-		return nil, nil
+		return written{}, nil
 	}
 	result, err := l.table.Apply(ctx, changed, removed)
 	if err != nil {
-		return nil, fmt.Errorf("programming %d changed and %d removed ServicePorts: %w", len(changed), len(removed), err)
+		return written{result: result}, fmt.Errorf("programming %d changed and %d removed ServicePorts: %w", len(changed), len(removed), err)
 	}
 	log.FromContext(ctx).V(2).Info("Programmed", "changed", len(changed), "removed", len(removed), "result", result)
-	return l.hold(changed, removed), nil
+	return written{result, l.hold(changed, removed)}, nil
 }
 
 // compare finds what is really different from what the table holds.
@@ -186,22 +202,38 @@ func (l *lane) compare(names map[model.ServicePortName]struct{}) (changed []poli
 	return changed, removed
 }
 
-// hold takes note of what the table has agreed to.
+// hold takes note of what the table has agreed to and finds the flows that
+// makes stale.
 func (l *lane) hold(changed []policy.Decision, removed []model.ServicePortName) []policy.Stale {
 	var stale []policy.Stale
 	for _, after := range changed {
 		before := l.held[after.Name]
 		stale = append(stale, policy.StaleFlows(before, after)...)
-		l.endpoints += len(after.Cluster) - len(before.Cluster)
+		l.tally.count(&before, -1)
+		l.tally.count(&after, 1)
 		l.held[after.Name] = after
 	}
 	for _, name := range removed {
 		before := l.held[name]
 		stale = append(stale, policy.StaleFlows(before, policy.Decision{})...)
-		l.endpoints -= len(before.Cluster)
+		l.tally.count(&before, -1)
 		delete(l.held, name)
 	}
 	return stale
+}
+
+// tally counts Decisions, for metrics.
+type tally struct{ endpoints, noLocalInternal, noLocalExternal int }
+
+func (t *tally) count(d *policy.Decision, by int) {
+	t.endpoints += by * len(d.Cluster)
+	internal, external := d.WithoutLocal()
+	if internal {
+		t.noLocalInternal += by
+	}
+	if external {
+		t.noLocalExternal += by
+	}
 }
 
 func (l *lane) clean(ctx context.Context) error {

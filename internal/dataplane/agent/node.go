@@ -22,6 +22,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"switchyard.dev/switchyard/internal/dataplane/model"
 	"switchyard.dev/switchyard/internal/dataplane/policy"
@@ -33,27 +34,47 @@ type NodePortAddresses struct {
 	// Primary is the node's primary address of each family: the first
 	// InternalIP of the Node object, or else the first ExternalIP.
 	Primary bool
-	// CIDRs select among all local addresses; a family without CIDRs answers
-	// on all of them.
+	// CIDRs select among all local addresses. A family without CIDRs answers on
+	// all of them, unless Primary is set.
 	CIDRs []netip.Prefix
 }
 
-// ParseNodePortAddresses reads the values of --nodeport-addresses: CIDRs, or
-// the single word "primary", which is also what no value means.
+// The words that --nodeport-addresses takes beside CIDRs.
+const (
+	wordPrimary   = "primary"
+	wordLocalhost = "localhost"
+	wordAll       = "all"
+)
+
+var (
+	loopbacks = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	anything  = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
+)
+
+// ParseNodePortAddresses reads the values of --nodeport-addresses: CIDRs and
+// the words primary, localhost and all, each at most once. No value means
+// primary. Loopback ranges select nothing: whether NodePorts answer there is a
+// matter of policy.Features.
 func ParseNodePortAddresses(values []string) (NodePortAddresses, error) {
-	if len(values) == 0 || slices.Equal(values, []string{"primary"}) {
-		return NodePortAddresses{Primary: true}, nil
-	}
-	var parsed NodePortAddresses
-	for _, value := range values {
+	parsed := NodePortAddresses{Primary: len(values) == 0}
+	for i, value := range values {
 		prefix, err := netip.ParsePrefix(value)
-		if err != nil {
-			return parsed, fmt.Errorf("%q is neither a CIDR, as in 192.0.2.0/24, nor the single word primary", value)
+		switch {
+		case value == wordPrimary:
+			parsed.Primary = true
+		case value == wordLocalhost:
+			parsed.CIDRs = append(parsed.CIDRs, loopbacks...)
+		case value == wordAll:
+			parsed.CIDRs = append(parsed.CIDRs, anything...)
+		case err != nil:
+			return parsed, fmt.Errorf("%q is neither a CIDR, as in 192.0.2.0/24, nor one of the words primary, localhost and all", value)
+		default:
+			parsed.CIDRs = append(parsed.CIDRs, model.PlainPrefix(prefix))
+			continue // ranges may overlap
 		}
-		if prefix.Addr().Unmap().IsLoopback() {
-			return parsed, fmt.Errorf("%s: NodePorts do not answer on loopback addresses, leave it out", prefix)
+		if slices.Contains(values[:i], value) {
+			return parsed, fmt.Errorf("%s is there twice: leave one out", value)
 		}
-		parsed.CIDRs = append(parsed.CIDRs, model.PlainPrefix(prefix))
 	}
 	return parsed, nil
 }
@@ -69,44 +90,80 @@ type DetectLocal struct {
 
 // NodeOptions are the node's settings.
 type NodeOptions struct {
-	NodePorts     NodePortAddresses
+	NodePorts NodePortAddresses
+	// Primary, when valid, is the primary address of its family, whatever the
+	// Node object says.
+	Primary       netip.Addr
 	DetectLocal   DetectLocal
 	MasqueradeAll bool
+	// RejectWithoutLocal and RestrictNodePorts are those of policy.Node.
+	RejectWithoutLocal, RestrictNodePorts bool
 }
 
 // nodeFacts is what is known of the node: its object, nil before it is
-// registered, and its own usable addresses.
+// registered, its own usable addresses, and the cluster's ranges.
 type nodeFacts struct {
-	object *corev1.Node
-	local  []netip.Addr
+	object       *corev1.Node
+	local        []netip.Addr
+	serviceCIDRs []netip.Prefix
+}
+
+// trimNode keeps what is read here.
+func trimNode(node *corev1.Node) *corev1.Node {
+	return &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: node.Name, Labels: node.Labels},
+		Spec:       corev1.NodeSpec{PodCIDR: node.Spec.PodCIDR, PodCIDRs: node.Spec.PodCIDRs},
+		Status:     corev1.NodeStatus{Addresses: node.Status.Addresses},
+	}
 }
 
 // nodeOf is the node as the ruleset needs it.
 func nodeOf(family model.Family, options NodeOptions, facts nodeFacts) policy.Node {
 	return policy.Node{
-		Family:        family,
-		NodePortAddrs: options.NodePorts.choose(family, facts),
-		LocalPods:     options.DetectLocal.pods(family, facts.object),
-		MasqueradeAll: options.MasqueradeAll,
+		Family:             family,
+		NodePortAddrs:      options.nodePortAddrs(family, facts),
+		LocalPods:          options.DetectLocal.pods(family, facts.object),
+		MasqueradeAll:      options.MasqueradeAll,
+		ServiceCIDRs:       ofFamily(family, facts.serviceCIDRs),
+		RejectWithoutLocal: options.RejectWithoutLocal,
+		RestrictNodePorts:  options.RestrictNodePorts,
 	}
 }
 
-func (n NodePortAddresses) choose(family model.Family, facts nodeFacts) []netip.Addr {
-	own := nodeAddresses(facts.object)
-	if n.Primary && len(own) > 0 {
-		return first(own, family)
+// placeOf is the node as decisions need it.
+func placeOf(name string, options NodeOptions, facts nodeFacts) policy.Place {
+	place := policy.Place{NodeName: name}
+	if facts.object != nil {
+		place.Zone = facts.object.Labels[corev1.LabelTopologyZone]
 	}
-	// An unregistered node has no primary address yet: better all than none.
-	cidrs := slices.DeleteFunc(slices.Clone(n.CIDRs), func(p netip.Prefix) bool { return model.FamilyOf(p.Addr()) != family })
+	place.Addrs = slices.Concat(facts.local, options.ownAddresses(facts.object))
+	slices.SortFunc(place.Addrs, netip.Addr.Compare)
+	place.Addrs = slices.Compact(place.Addrs)
+	return place
+}
+
+func (o NodeOptions) nodePortAddrs(family model.Family, facts nodeFacts) []netip.Addr {
+	own := o.ownAddresses(facts.object)
+	cidrs := ofFamily(family, o.NodePorts.CIDRs)
 	var chosen []netip.Addr
+	if o.NodePorts.Primary && len(own) > 0 {
+		chosen = first(own, family)
+	} else if len(cidrs) == 0 {
+		// An unregistered node has no primary address yet: better all than none.
+		cidrs = anything
+	}
 	for _, addr := range facts.local {
 		inside := func(p netip.Prefix) bool { return p.Contains(addr) }
-		if model.FamilyOf(addr) == family && (len(cidrs) == 0 || slices.ContainsFunc(cidrs, inside)) {
+		if model.FamilyOf(addr) == family && slices.ContainsFunc(cidrs, inside) {
 			chosen = append(chosen, addr)
 		}
 	}
 	slices.SortFunc(chosen, netip.Addr.Compare)
 	return slices.Compact(chosen)
+}
+
+func ofFamily(family model.Family, prefixes []netip.Prefix) []netip.Prefix {
+	return slices.DeleteFunc(slices.Clone(prefixes), func(p netip.Prefix) bool { return model.FamilyOf(p.Addr()) != family })
 }
 
 func first(addrs []netip.Addr, family model.Family) []netip.Addr {
@@ -118,12 +175,16 @@ func first(addrs []netip.Addr, family model.Family) []netip.Addr {
 	return nil
 }
 
-// nodeAddresses are the Node's addresses, internal ones first.
-func nodeAddresses(node *corev1.Node) []netip.Addr {
-	if node == nil {
-		return nil
-	}
+// ownAddresses are the node's addresses as the cluster knows them, primary ones
+// first: internal before external.
+func (o NodeOptions) ownAddresses(node *corev1.Node) []netip.Addr {
 	var addrs []netip.Addr
+	if o.Primary.IsValid() {
+		addrs = append(addrs, o.Primary)
+	}
+	if node == nil {
+		return addrs
+	}
 	for _, kind := range []corev1.NodeAddressType{corev1.NodeInternalIP, corev1.NodeExternalIP} {
 		for _, address := range node.Status.Addresses {
 			if addr, err := netip.ParseAddr(address.Address); err == nil && address.Type == kind {
@@ -153,13 +214,7 @@ func podCIDRs(node *corev1.Node) []netip.Prefix {
 	if node == nil {
 		return nil
 	}
-	var cidrs []netip.Prefix
-	for _, text := range append(slices.Clone(node.Spec.PodCIDRs), node.Spec.PodCIDR) {
-		if cidr, err := netip.ParsePrefix(text); err == nil {
-			cidrs = append(cidrs, model.PlainPrefix(cidr))
-		}
-	}
-	return cidrs
+	return parsePrefixes(append(slices.Clone(node.Spec.PodCIDRs), node.Spec.PodCIDR))
 }
 
 // toBeDeleted is the cluster autoscaler's taint on nodes that go away.

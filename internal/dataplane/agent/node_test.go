@@ -40,10 +40,11 @@ func TestTheNodeAsTheRulesetNeedsIt(t *testing.T) {
 		netip.MustParseAddr("172.18.0.3"), netip.MustParseAddr("172.18.0.2"), netip.MustParseAddr("192.168.1.1"), netip.MustParseAddr("fd01::2"),
 	}
 	for name, tc := range map[string]struct {
-		flags  []string
-		detect DetectLocal
-		node   *corev1.Node
-		v4, v6 string
+		flags   []string
+		detect  DetectLocal
+		primary string
+		node    *corev1.Node
+		v4, v6  string
 	}{
 		"primary is the first internal address, or an external one": {
 			node: registered, v4: "[172.18.0.2] []", v6: "[2001:db8::1] []",
@@ -54,6 +55,20 @@ func TestTheNodeAsTheRulesetNeedsIt(t *testing.T) {
 		"CIDRs select, and a family without any answers on all": {
 			flags: []string{"172.18.0.0/24"}, node: registered,
 			v4: "[172.18.0.2 172.18.0.3] []", v6: "[fd01::2] []",
+		},
+		"words and CIDRs add up": {
+			flags: []string{"primary", "192.168.0.0/16", "localhost"}, node: registered,
+			v4: "[172.18.0.2 192.168.1.1] []", v6: "[2001:db8::1] []",
+		},
+		"all is all": {
+			flags: []string{"all", "primary"}, node: registered,
+			v4: "[172.18.0.2 172.18.0.3 192.168.1.1] []", v6: "[2001:db8::1 fd01::2] []",
+		},
+		"localhost alone leaves no other address": {
+			flags: []string{"localhost"}, node: registered, v4: "[] []", v6: "[] []",
+		},
+		"another primary address than the Node's": {
+			primary: "172.18.0.9", node: registered, v4: "[172.18.0.9] []", v6: "[2001:db8::1] []",
 		},
 		"NodeCIDR takes the Node's pod ranges": {
 			flags: []string{"primary"}, detect: DetectLocal{FromNode: true}, node: registered,
@@ -76,7 +91,11 @@ func TestTheNodeAsTheRulesetNeedsIt(t *testing.T) {
 				t.Fatal(err)
 			}
 			for family, want := range map[model.Family]string{model.IPv4: tc.v4, model.IPv6: tc.v6} {
-				node := nodeOf(family, NodeOptions{NodePorts: nodePorts, DetectLocal: tc.detect}, nodeFacts{tc.node, local})
+				options := NodeOptions{NodePorts: nodePorts, DetectLocal: tc.detect}
+				if tc.primary != "" {
+					options.Primary = netip.MustParseAddr(tc.primary)
+				}
+				node := nodeOf(family, options, nodeFacts{object: tc.node, local: local})
 				if got := fmt.Sprint(node.NodePortAddrs, " ", node.LocalPods); got != want {
 					t.Errorf("%s: NodePorts and pods are %s, want %s", family, got, want)
 				}

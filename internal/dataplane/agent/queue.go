@@ -21,6 +21,7 @@ import (
 	"sync"
 	"time"
 
+	"switchyard.dev/switchyard/internal/dataplane/health"
 	"switchyard.dev/switchyard/internal/dataplane/model"
 	"switchyard.dev/switchyard/internal/dataplane/policy"
 )
@@ -36,6 +37,12 @@ type work struct {
 	cause string
 	// node is the node as it is now.
 	node policy.Node
+	// number is what health calls the last change in it.
+	number health.Generation
+	// since is when the oldest change arrived.
+	since time.Time
+	// pending counts the events of the API behind the changes.
+	pending health.Pending
 }
 
 // maxTriggers bounds what waits for a latency metric while the kernel refuses.
@@ -43,24 +50,78 @@ const maxTriggers = 10_000
 
 func (w work) empty() bool { return len(w.names) == 0 && w.cause == "" }
 
-// queue collects work. It never blocks who adds to it.
+// queue collects work. It never blocks who adds to it. Under its own lock it
+// tells health what waits: what arrives while a sync ends must not be taken for
+// part of it.
 type queue struct {
+	family  model.Family
+	state   *health.State
+	metrics *health.Metrics
+
 	mu   sync.Mutex
 	work work
-	wake chan struct{}
+	// pending is what is in work and in what was taken and is not done.
+	pending health.Pending
+	wake    chan struct{}
 }
 
-func newQueue(node policy.Node) queue {
-	return queue{work: work{node: node}, wake: make(chan struct{}, 1)}
+func newQueue(family model.Family, state *health.State, metrics *health.Metrics) queue {
+	return queue{family: family, state: state, metrics: metrics, work: work{node: policy.Node{Family: family}}, wake: make(chan struct{}, 1)}
 }
 
-// add queues names, with the times of their causes.
-func (q *queue) add(names []model.ServicePortName, triggers ...time.Time) {
+// event is one change of the API's.
+type event struct {
+	// of counts it.
+	of health.Pending
+	// family is the one that it concerns, 0 for both.
+	family model.Family
+	// cause is when what brought it about happened, zero if that is not known.
+	cause time.Time
+}
+
+var (
+	serviceEvent = event{of: health.Pending{Services: 1}}
+	sliceEvent   = health.Pending{EndpointSlices: 1}
+)
+
+// add queues names that an event may have changed.
+func (q *queue) add(names []model.ServicePortName, e event) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.work.addNames(names)
-	q.work.addTriggers(triggers)
+	q.work.pending = plus(q.work.pending, e.of, 1)
+	q.expect(e.of, 1)
+	q.metrics.Queued(q.family)
+	if !e.cause.IsZero() && e.family == q.family {
+		q.work.addTriggers([]time.Time{e.cause})
+	}
+	q.added()
+}
+
+// added lets health and who waits know of work.
+func (q *queue) added() {
+	q.work.number = q.state.Queued(q.family)
+	if q.work.since.IsZero() {
+		q.work.since = time.Now()
+	}
 	q.again()
+}
+
+// done says that what was taken is in the kernel.
+func (q *queue) done(taken work) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.state.Done(q.family, taken.number)
+	q.expect(taken.pending, -1)
+}
+
+func (q *queue) expect(events health.Pending, sign int) {
+	q.pending = plus(q.pending, events, sign)
+	q.metrics.SetPending(q.family, q.pending)
+}
+
+func plus(a, b health.Pending, sign int) health.Pending {
+	return health.Pending{Services: a.Services + sign*b.Services, EndpointSlices: a.EndpointSlices + sign*b.EndpointSlices}
 }
 
 // addTriggers keeps the oldest, which tell how long the kernel has refused.
@@ -83,7 +144,7 @@ func (q *queue) addFull(cause string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.work.cause = cause
-	q.again()
+	q.added()
 }
 
 // setNode asks for the same if node has changed.
@@ -93,7 +154,7 @@ func (q *queue) setNode(node policy.Node, changed bool) {
 	q.work.node = node
 	if changed {
 		q.work.cause = "node"
-		q.again()
+		q.added()
 	}
 }
 
@@ -135,4 +196,7 @@ func (q *queue) giveBack(failed work) {
 	if q.work.cause == "" {
 		q.work.cause = "failure"
 	}
+	q.work.number = max(q.work.number, failed.number)
+	q.work.since = failed.since
+	q.work.pending = plus(q.work.pending, failed.pending, 1)
 }

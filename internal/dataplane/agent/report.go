@@ -32,14 +32,13 @@ import (
 // not be used.
 const reasonNotProgrammed = "NotProgrammed"
 
-// report tells the owners of objects what of them is not used. The recorder
-// limits the rate of Events about one object.
+// report tells the owners of objects what of them is not used.
 func (a *Agent) report(ctx context.Context, problems []model.Problem) {
 	for _, problem := range problems {
 		a.Metrics.Problem(problem)
 		log.FromContext(ctx).Info("Part of an object is not programmed", "kind", problem.Object.Kind,
 			"object", klog.KRef(problem.Object.Namespace, problem.Object.Name), "problem", problem.Message())
-		a.Recorder.Event(reference(problem.Object), corev1.EventTypeWarning, reasonNotProgrammed, problem.Message())
+		a.Announcer.Announce(reference(problem.Object), reasonNotProgrammed, problem.Message())
 	}
 }
 

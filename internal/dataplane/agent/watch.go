@@ -23,8 +23,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	coreinformers "k8s.io/client-go/informers/core/v1"
-	discoveryinformers "k8s.io/client-go/informers/discovery/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -34,6 +35,7 @@ import (
 // +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch
 // +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=nodes,verbs=get;list;watch
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=servicecidrs,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=events,verbs=create;patch
 
 // Objects that are of no use here are left out by the server. The filters
@@ -41,22 +43,30 @@ import (
 // headless Services most slices are not worth decoding on every node.
 const (
 	servicesWithVIPs = "spec.clusterIP!=" + corev1.ClusterIPNone
-	notForeign       = "!" + model.LabelServiceProxyName
-	notHeadless      = "!" + corev1.IsHeadlessService + "," + notForeign
+	withoutProxyName = "!" + model.LabelServiceProxyName
+	notHeadless      = "!" + corev1.IsHeadlessService
 )
+
+// source is one resource that we follow.
+type source struct {
+	name string
+	run  func(ctx context.Context)
+	// full is true when everything of the first list has reached the store.
+	full func() bool
+}
 
 // watch follows the API until ctx ends; it returns true when everything that
 // exists has reached the store, false if ctx ended before.
 func (a *Agent) watch(ctx context.Context) bool {
 	sources := a.sources(ctx)
 	for _, source := range sources {
-		go source.informer.RunWithContext(ctx)
+		go source.run(ctx)
 	}
 	log := log.FromContext(ctx)
 	waiting := time.NewTicker(10 * time.Second)
 	defer waiting.Stop()
 	for _, source := range sources {
-		for !source.handled() {
+		for !source.full() {
 			select {
 			case <-ctx.Done():
 				return false
@@ -69,105 +79,81 @@ func (a *Agent) watch(ctx context.Context) bool {
 	return true
 }
 
-// source is one resource we follow.
-type source struct {
-	name     string
-	informer cache.SharedIndexInformer
-	// handled is true when all objects of the first list have been handled.
-	handled func() bool
-}
-
 func (a *Agent) sources(ctx context.Context) []source {
-	everywhere, none := metav1.NamespaceAll, cache.Indexers{}
-	services := coreinformers.NewFilteredServiceInformer(a.Client, everywhere, 0, none, func(o *metav1.ListOptions) {
-		o.FieldSelector, o.LabelSelector = servicesWithVIPs, notForeign
-	})
-	slices := discoveryinformers.NewFilteredEndpointSliceInformer(a.Client, everywhere, 0, none, func(o *metav1.ListOptions) {
-		o.LabelSelector = notHeadless
-	})
-	node := coreinformers.NewFilteredNodeInformer(a.Client, 0, none, func(o *metav1.ListOptions) {
-		o.FieldSelector = "metadata.name=" + a.NodeName
-	})
+	core, discovery := a.Client.CoreV1(), a.Client.DiscoveryV1()
+	// Slices have the labels of their Service, unless somebody wrote them by
+	// hand: those of a named proxy may lack its label.
+	ours, theirs := withoutProxyName, notHeadless+","+withoutProxyName
+	if name := a.Store.ProxyName; name != "" {
+		ours, theirs = model.LabelServiceProxyName+"="+name, notHeadless
+	}
 	return []source{
-		a.follow(ctx, "Services", services, handlers(
-			func(_, svc *corev1.Service) { a.setService(ctx, svc) },
-			func(svc *corev1.Service) { a.deleteService(ctx, svc) },
-		)),
-		a.follow(ctx, "EndpointSlices", slices, handlers(
-			func(before, eps *discoveryv1.EndpointSlice) { a.setSlice(ctx, before, eps) },
-			func(eps *discoveryv1.EndpointSlice) { a.deleteSlice(ctx, eps) },
-		)),
-		a.follow(ctx, "Node "+a.NodeName, node, handlers(
-			func(_, node *corev1.Node) { a.setNode(ctx, node) },
-			func(*corev1.Node) { a.deleteNode() },
-		)),
+		follow(a, "Services", core.Services(metav1.NamespaceAll), metav1.ListOptions{FieldSelector: servicesWithVIPs, LabelSelector: ours},
+			newSink(func(svc *corev1.Service) { a.setService(ctx, svc) },
+				func(namespace, name string) { a.deleteService(ctx, namespace, name) })),
+		follow(a, "EndpointSlices", discovery.EndpointSlices(metav1.NamespaceAll), metav1.ListOptions{LabelSelector: theirs},
+			newSink(func(eps *discoveryv1.EndpointSlice) { a.setSlice(ctx, eps) },
+				func(namespace, name string) { a.deleteSlice(ctx, namespace, name) })),
+		follow(a, "Node "+a.NodeName, core.Nodes(), metav1.ListOptions{FieldSelector: "metadata.name=" + a.NodeName},
+			newSink(func(node *corev1.Node) { a.setNode(ctx, node) },
+				func(_, _ string) { a.deleteNode() })),
+		a.serviceCIDRs(ctx),
 	}
 }
 
-// follow prepares an informer that has not started; none of this can fail
-// then.
-func (a *Agent) follow(ctx context.Context, name string, informer cache.SharedIndexInformer, handler cache.ResourceEventHandler) source {
-	log := log.FromContext(ctx).WithValues("resource", name)
-	_ = informer.SetTransform(trim)
-	_ = informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, r *cache.Reflector, err error) {
-		cache.DefaultWatchErrorHandler(ctx, r, err)
-		if ctx.Err() == nil {
-			log.V(2).Info("The watch has ended and is begun again, the rules stay as they are", "reason", err.Error())
-		}
-	})
-	registration, _ := informer.AddEventHandler(handler)
-	return source{name: name, informer: informer, handled: registration.HasSynced}
+// lister is a client's part for one resource.
+type lister[L runtime.Object] interface {
+	List(ctx context.Context, options metav1.ListOptions) (L, error)
+	Watch(ctx context.Context, options metav1.ListOptions) (watch.Interface, error)
 }
 
-// handlers makes an event handler of set, which gets what was there before or
-// nil, and remove.
-func handlers[T any](set func(before, now *T), remove func(*T)) cache.ResourceEventHandler {
-	return cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(now any) { set(nil, now.(*T)) },
-		UpdateFunc: func(before, now any) { set(before.(*T), now.(*T)) },
-		DeleteFunc: func(last any) {
-			if missed, ok := last.(cache.DeletedFinalStateUnknown); ok {
-				last = missed.Obj // it went while the watch was broken
-			}
-			if object, ok := last.(*T); ok {
-				remove(object)
-			}
+// watchPause is how long the Reflector waits after a watch or list has failed;
+// the jitter keeps the nodes of a cluster from coming back all at once.
+var watchPause = wait.Backoff{Duration: 500 * time.Millisecond, Factor: 2, Jitter: 1, Steps: 5, Cap: 10 * time.Second}
+
+// follow makes a source of the objects that match filter.
+func follow[T any, L runtime.Object](a *Agent, name string, client lister[L], filter metav1.ListOptions, to *sink[T]) source {
+	filtered := func(o metav1.ListOptions) metav1.ListOptions {
+		o.FieldSelector, o.LabelSelector = filter.FieldSelector, filter.LabelSelector
+		return o
+	}
+	listWatch := cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			return client.List(ctx, filtered(o))
 		},
-	}
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			return client.Watch(ctx, filtered(o))
+		},
+	}, a.Client)
+	return source{name: name, full: to.full.Load, run: func(ctx context.Context) {
+		pause := watchPause
+		options := cache.ReflectorOptions{Name: name, Backoff: &pause}
+		cache.NewReflectorWithOptions(listWatch, new(T), to, options).RunWithContext(ctx)
+	}}
 }
 
 func (a *Agent) setService(ctx context.Context, svc *corev1.Service) {
 	a.Metrics.ServiceChanges.Inc()
-	a.change(ctx, func(s *model.Store) { s.SetService(svc) }, time.Time{}, 0)
+	if a.WithoutExternalIPs {
+		svc.Spec.ExternalIPs = nil
+	}
+	a.change(ctx, func(s *model.Store) { s.SetService(svc) }, serviceEvent)
 }
 
-func (a *Agent) deleteService(ctx context.Context, svc *corev1.Service) {
+func (a *Agent) deleteService(ctx context.Context, namespace, name string) {
 	a.Metrics.ServiceChanges.Inc()
-	a.change(ctx, func(s *model.Store) { s.DeleteService(svc.Namespace, svc.Name) }, time.Time{}, 0)
+	a.change(ctx, func(s *model.Store) { s.DeleteService(namespace, name) }, serviceEvent)
 }
 
-func (a *Agent) setSlice(ctx context.Context, before, eps *discoveryv1.EndpointSlice) {
+func (a *Agent) setSlice(ctx context.Context, eps *discoveryv1.EndpointSlice) {
 	a.Metrics.EndpointChanges.Inc()
-	a.change(ctx, func(s *model.Store) { s.SetSlice(eps) }, a.trigger(before, eps), familyOf(eps))
+	a.change(ctx, func(s *model.Store) { s.SetSlice(eps) }, event{sliceEvent, familyOf(eps), a.triggers.of(eps)})
 }
 
-func (a *Agent) deleteSlice(ctx context.Context, eps *discoveryv1.EndpointSlice) {
+func (a *Agent) deleteSlice(ctx context.Context, namespace, name string) {
 	a.Metrics.EndpointChanges.Inc()
-	a.change(ctx, func(s *model.Store) { s.DeleteSlice(eps.Namespace, eps.Name) }, time.Time{}, 0)
-}
-
-// trigger is when what caused the change of a slice happened, zero if nothing
-// new did or it was before our time.
-func (a *Agent) trigger(before, eps *discoveryv1.EndpointSlice) time.Time {
-	text := eps.Annotations[corev1.EndpointsLastChangeTriggerTime]
-	if before != nil && before.Annotations[corev1.EndpointsLastChangeTriggerTime] == text {
-		return time.Time{}
-	}
-	at, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil || at.Before(a.started) {
-		return time.Time{}
-	}
-	return at
+	a.triggers.forget(namespace, name)
+	a.change(ctx, func(s *model.Store) { s.DeleteSlice(namespace, name) }, event{of: sliceEvent})
 }
 
 func familyOf(eps *discoveryv1.EndpointSlice) model.Family {

@@ -1,0 +1,103 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package app
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+)
+
+// configPeriod is how often the configuration file is looked at. It is read
+// rather than watched, as a ConfigMap's file is replaced through two symbolic
+// links, of which a watch on the file sees nothing.
+const configPeriod = 2 * time.Second
+
+// live are the flags of file keys that take effect without a restart.
+var live = []string{
+	"bind-address", "cluster-cidr", "detect-local-mode", "masquerade-all", "nodeport-addresses", "v",
+	"conntrack-max-per-core", "conntrack-min", "conntrack-tcp-be-liberal", "conntrack-tcp-timeout-close-wait",
+	"conntrack-tcp-timeout-established", "conntrack-udp-timeout", "conntrack-udp-timeout-stream", "oom-score-adj",
+}
+
+// reloader follows the configuration file.
+type reloader struct {
+	args    []string
+	current resolved
+	// use takes a configuration that differs in live flags only.
+	use func(resolved) error
+}
+
+// run applies what changes in the file and can be applied; when something else
+// has changed it returns an error that names it, which ends the program so that
+// it is begun again with the new file. A file that can not be used is only
+// reported: the node goes on as it is.
+func (r *reloader) run(ctx context.Context) error {
+	path := r.current.options.Config
+	known, _ := os.ReadFile(path)
+	ticker := time.NewTicker(configPeriod)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		text, err := os.ReadFile(path)
+		if err != nil || bytes.Equal(text, known) {
+			continue // while it is replaced, there may be none
+		}
+		known = text
+		if err := r.reload(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func (r *reloader) reload(ctx context.Context) error {
+	log := ctrllog.FromContext(ctx)
+	next, err := resolve(r.args)
+	if err != nil {
+		log.Error(err, "The configuration file has changed and can not be used, going on with the configuration so far")
+		return nil
+	}
+	changed := differences(r.current.flags, next.flags)
+	fixed := slices.DeleteFunc(slices.Clone(changed), func(flag string) bool { return slices.Contains(live, flag) || meansNothing(flag) })
+	if r.current.options.features() != next.options.features() && len(fixed) == 0 {
+		fixed = changed
+	}
+	if len(fixed) > 0 {
+		return fmt.Errorf("--config=%s has changed in what can not change while the program runs (--%s): ending, to be started again with it",
+			r.current.options.Config, strings.Join(fixed, ", --"))
+	}
+	if len(changed) == 0 {
+		return nil
+	}
+	log.Info("The configuration file has changed", "flags", changed)
+	r.current = next
+	return r.use(next)
+}
+
+func meansNothing(flag string) bool {
+	return slices.ContainsFunc(settings, func(s setting) bool { return s.flag == flag && s.meaning == ignored })
+}
