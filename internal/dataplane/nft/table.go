@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -44,6 +45,9 @@ type Options struct {
 	// Table is open, where the kernel can do that (Linux 6.9, flags owner and
 	// persist): `nft flush ruleset` passes it by, other changes are refused.
 	Protect bool
+	// Sweeper deletes conntrack entries in the background; nil means that
+	// FullSync and Apply do so before they return.
+	Sweeper *conntrack.Sweeper
 	// Dial opens a connection to the kernel in the network namespace of the
 	// calling thread; nil means nfnl.Dial.
 	Dial func() (*nfnl.Conn, error)
@@ -58,7 +62,8 @@ type Result struct {
 	// version makes it, and so was written anew.
 	Recreated bool
 	// Untranslated counts conntrack entries deleted because they began before
-	// their frontend was programmed.
+	// their frontend was programmed, or lead to one that went while no agent
+	// ran; 0 with a Sweeper.
 	Untranslated int
 	Duration     time.Duration
 }
@@ -80,11 +85,12 @@ type Table struct {
 	flags   uint32
 	conn    *nfnl.Conn
 	cleaner *conntrack.Cleaner
+	sweeper *conntrack.Sweeper
 	planner ruleset.Planner
 	synced  bool
 	// untranslated are frontends that appeared and whose earlier conntrack
-	// entries are not known to be deleted yet.
-	untranslated map[conntrack.Destination]struct{}
+	// entries are not known to be deleted yet, gone those that disappeared.
+	untranslated, gone map[conntrack.Destination]struct{}
 }
 
 // Open connects to the kernel and makes sure that it can do what the ruleset
@@ -98,7 +104,8 @@ func Open(family model.Family, opts Options) (*Table, error) {
 	}
 	t := &Table{
 		schema: ruleset.NewSchema(family), limit: opts.ElementsPerTransaction,
-		untranslated: map[conntrack.Destination]struct{}{},
+		untranslated: map[conntrack.Destination]struct{}{}, gone: map[conntrack.Destination]struct{}{},
+		sweeper: opts.Sweeper,
 	}
 	if opts.Dial == nil {
 		opts.Dial = nfnl.Dial
@@ -220,7 +227,7 @@ func (t *Table) sync(ctx context.Context, node policy.Node, desired []policy.Dec
 // transaction, so that no packet sees the table half full.
 func (t *Table) recreate(ctx context.Context, exists bool, node policy.Node, desired []policy.Decision) (Result, error) {
 	plan := t.planner.Sync(node, desired, nil)
-	t.note(plan.Appeared)
+	t.note(plan)
 	w := newWriter(t.schema)
 	w.flags = t.flags
 	if exists {
@@ -243,16 +250,36 @@ func (t *Table) recreate(ctx context.Context, exists bool, node policy.Node, des
 
 // note remembers frontends before they are committed: should the commit or what
 // follows fail half-way, the next full sync finds nothing that appears.
-func (t *Table) note(appeared []ruleset.Frontend) {
-	for _, f := range appeared {
+func (t *Table) note(plan ruleset.Plan) {
+	for _, f := range plan.Appeared {
 		t.untranslated[conntrack.Destination(f)] = struct{}{}
+		delete(t.gone, conntrack.Destination(f))
 	}
+	for _, f := range plan.Disappeared {
+		t.gone[conntrack.Destination(f)] = struct{}{}
+	}
+}
+
+// clean deletes the conntrack entries of what was noted, or has it done.
+func (t *Table) clean(ctx context.Context) (deleted int, err error) {
+	what := conntrack.Sweep{Untranslated: slices.Collect(maps.Keys(t.untranslated))}
+	for d := range t.gone {
+		what.Stale = append(what.Stale, conntrack.Stale{Protocol: d.Protocol, Addrs: []netip.Addr{d.Addr.Addr()}, Port: d.Addr.Port()})
+	}
+	if t.sweeper != nil {
+		t.sweeper.Add(what)
+	} else if deleted, err = t.cleaner.Sweep(ctx, what); err != nil {
+		return deleted, err
+	}
+	clear(t.untranslated)
+	clear(t.gone)
+	return deleted, nil
 }
 
 // carryOut commits a plan in as many transactions as it takes.
 func (t *Table) carryOut(ctx context.Context, plan ruleset.Plan) (Result, error) {
 	t.synced = false
-	t.note(plan.Appeared)
+	t.note(plan)
 	var result Result
 	for edits := plan.Edits; len(edits) > 0; {
 		if err := ctx.Err(); err != nil {
@@ -268,10 +295,7 @@ func (t *Table) carryOut(ctx context.Context, plan ruleset.Plan) (Result, error)
 	}
 	t.synced = true
 	var err error
-	result.Untranslated, err = t.cleaner.CleanUntranslated(ctx, slices.Collect(maps.Keys(t.untranslated)))
-	if err == nil {
-		clear(t.untranslated)
-	}
+	result.Untranslated, err = t.clean(ctx)
 	return result, err
 }
 

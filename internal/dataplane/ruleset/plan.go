@@ -53,6 +53,10 @@ type Plan struct {
 	// Appeared are the frontends that packets may have passed through
 	// untranslated until now; conntrack remembers those as they were.
 	Appeared []Frontend
+	// Disappeared are frontends that were held and that nobody wants any more.
+	// Sync alone finds them, as a Service may have gone while no one looked; who
+	// plans with Apply knows what he removes.
+	Disappeared []Frontend
 }
 
 // Text is the plan in words, one edit a line.
@@ -117,6 +121,21 @@ func appeared(edits []Edit) []Frontend {
 		}
 	}
 	return list
+}
+
+// disappeared is the reverse of appeared.
+func disappeared(edits []Edit) []Frontend {
+	reversed := make([]Edit, 0, len(edits))
+	for _, e := range edits {
+		switch e.Operation {
+		case Add:
+			e.Operation = Delete
+		case Delete:
+			e.Operation = Add
+		}
+		reversed = append(reversed, e)
+	}
+	return appeared(reversed)
 }
 
 // restored are the frontends, beyond those that appeared, whose way to their

@@ -40,6 +40,7 @@ func (p *Planner) Sync(node policy.Node, desired []policy.Decision, held Element
 	p.adopt(desired, held)
 	plan := newPlan(difference(held, p.Elements()))
 	plan.Appeared = append(plan.Appeared, restored(plan.Edits, plan.Appeared)...)
+	plan.Disappeared = disappeared(plan.Edits)
 	return plan
 }
 
