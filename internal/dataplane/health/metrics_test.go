@@ -205,7 +205,7 @@ func TestThePageListsEveryMetric(t *testing.T) {
 		}
 		of[name] = strings.ToLower(family.GetType().String())
 	}
-	for _, name := range []string{"rest_client_requests_total", "rest_client_request_duration_seconds", "switchyard_node_service_bytes_total"} {
+	for _, name := range []string{"rest_client_requests_total", "rest_client_request_duration_seconds", "switchyard_node_service_tracked_bytes"} {
 		if of[name] != registered[name].kind {
 			t.Errorf("%s is served as %q and listed as %q", name, of[name], registered[name].kind)
 		}

@@ -30,21 +30,21 @@ import (
 	"switchyard.dev/switchyard/internal/dataplane/model"
 )
 
-// Volume is what a Service has carried in one direction.
-type Volume struct{ Packets, Bytes uint64 }
+// Tracked is what the connections that are tracked at a moment have carried so
+// far, in both directions.
+type Tracked struct{ Connections, Packets, Bytes uint64 }
 
-// ServiceTraffic is what a Service has carried on this node in one family. The
-// numbers may begin anew at any time, as those of elements do when the kernel is
-// given them again.
+// ServiceTraffic is what a Service carries on this node in one family.
 type ServiceTraffic struct {
 	Service types.NamespacedName
 	Family  model.Family
-	// Connections were begun through the Service.
-	Connections uint64
-	// Counted says that the volumes are known: conntrack accounting is on.
+	// Begun are the connections begun through the Service since some moment;
+	// they may begin anew at 0 at any time, as the counters of elements do when
+	// the kernel is given them again.
+	Begun   uint64
+	Tracked Tracked
+	// Counted says that the kernel counts packets and bytes.
 	Counted bool
-	// Original are packets of clients, Reply those of endpoints.
-	Original, Reply Volume
 }
 
 // TrafficReader reads the kernel's counters, a Service and family at most once.
@@ -63,23 +63,23 @@ var otherServices = types.NamespacedName{Name: "other"}
 // maxServices that are seen have series of their own for as long as they exist;
 // the others share one with namespace "" and service "other".
 func (m *Metrics) ServeTraffic(reader TrafficReader, maxServices int) {
-	r := m.registry
-	byService := []string{"namespace", "service", familyLabel}
-	byDirection := append(slices.Clone(byService), "direction")
+	labels := []string{"namespace", "service", familyLabel}
+	describe := func(kind, name, help string) *prometheus.Desc {
+		*m.registry.listed = append(*m.registry.listed, listing{name, kind, labels})
+		return prometheus.NewDesc(name, help, labels, nil)
+	}
 	t := &traffic{
 		reader: reader, room: maxServices,
-		own: map[types.NamespacedName]bool{}, last: map[trafficKey]ServiceTraffic{}, totals: map[trafficKey]ServiceTraffic{},
-		connections: prometheus.NewDesc("switchyard_node_service_connections_total", "Connections begun through the Service", byService, nil),
-		packets:     prometheus.NewDesc("switchyard_node_service_packets_total", "Packets of the Service's connections", byDirection, nil),
-		bytes:       prometheus.NewDesc("switchyard_node_service_bytes_total", "Bytes of the Service's connections", byDirection, nil),
+		own: map[types.NamespacedName]bool{}, begun: map[trafficKey]uint64{}, served: map[trafficKey]ServiceTraffic{},
+		connections: describe("counter", "switchyard_node_service_connections_total", "Connections begun through the Service"),
+		tracked:     describe("gauge", "switchyard_node_service_tracked_connections", "Connections of the Service that are tracked now"),
+		packets:     describe("gauge", "switchyard_node_service_tracked_packets", "Packets that those have carried so far"),
+		bytes:       describe("gauge", "switchyard_node_service_tracked_bytes", "Bytes that those have carried so far"),
 		failures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "switchyard_node_service_traffic_failures_total", Help: "Scrapes that could not read the kernel's counters",
 		}),
 	}
-	r.list("counter", "switchyard_node_service_traffic_failures_total", nil, t)
-	*r.listed = append(*r.listed, listing{"switchyard_node_service_connections_total", "counter", byService},
-		listing{"switchyard_node_service_packets_total", "counter", byDirection},
-		listing{"switchyard_node_service_bytes_total", "counter", byDirection})
+	m.registry.list("counter", "switchyard_node_service_traffic_failures_total", nil, t)
 }
 
 type trafficKey struct {
@@ -89,75 +89,74 @@ type trafficKey struct {
 
 // traffic makes counters that only grow of numbers that may begin anew.
 type traffic struct {
-	reader                      TrafficReader
-	connections, packets, bytes *prometheus.Desc
-	failures                    prometheus.Counter
+	reader                               TrafficReader
+	connections, tracked, packets, bytes *prometheus.Desc
+	failures                             prometheus.Counter
 
 	mu sync.Mutex
 	// own have series of their own, room is for how many more.
 	own  map[types.NamespacedName]bool
 	room int
-	// last is what was read last, totals what is served.
-	last, totals map[trafficKey]ServiceTraffic
+	// begun is what was read last, served what is shown.
+	begun  map[trafficKey]uint64
+	served map[trafficKey]ServiceTraffic
 }
 
 // Describe is part of prometheus.Collector.
 func (t *traffic) Describe(to chan<- *prometheus.Desc) {
-	to <- t.connections
-	to <- t.packets
-	to <- t.bytes
-	t.failures.Describe(to)
+	for _, desc := range []*prometheus.Desc{t.connections, t.tracked, t.packets, t.bytes, t.failures.Desc()} {
+		to <- desc
+	}
 }
 
-// Collect is part of prometheus.Collector. When the kernel can not be read, the
-// numbers are those of the last time.
+// Collect is part of prometheus.Collector. When the kernel can not be read,
+// counters stay as they are and gauges are left out.
 func (t *traffic) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), trafficPatience)
 	defer cancel()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if read, err := t.reader.ReadTraffic(ctx); err != nil {
-		t.failures.Inc()
-	} else {
+	read, err := t.reader.ReadTraffic(ctx)
+	if err == nil {
 		t.take(read)
+	} else {
+		t.failures.Inc()
 	}
-	t.failures.Collect(to)
-	for key, total := range t.totals {
-		t.send(to, key, total)
-	}
-}
-
-func (t *traffic) send(to chan<- prometheus.Metric, key trafficKey, total ServiceTraffic) {
-	send := func(desc *prometheus.Desc, value uint64, more ...string) {
-		labels := append([]string{key.service.Namespace, key.service.Name, key.family.String()}, more...)
-		to <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(value), labels...)
-	}
-	send(t.connections, total.Connections)
-	if !total.Counted {
-		return
-	}
-	for direction, volume := range map[string]Volume{"original": total.Original, "reply": total.Reply} {
-		send(t.packets, volume.Packets, direction)
-		send(t.bytes, volume.Bytes, direction)
+	to <- t.failures
+	for key, served := range t.served {
+		send := func(desc *prometheus.Desc, kind prometheus.ValueType, value uint64) {
+			to <- prometheus.MustNewConstMetric(desc, kind, float64(value), key.service.Namespace, key.service.Name, key.family.String())
+		}
+		send(t.connections, prometheus.CounterValue, served.Begun)
+		if err == nil {
+			send(t.tracked, prometheus.GaugeValue, served.Tracked.Connections)
+		}
+		if err == nil && served.Counted {
+			send(t.packets, prometheus.GaugeValue, served.Tracked.Packets)
+			send(t.bytes, prometheus.GaugeValue, served.Tracked.Bytes)
+		}
 	}
 }
 
-// take adds what has come since the last time. Those who are gone make room for
-// others first.
+// take adds what has begun since the last time and replaces the rest. Those who
+// are gone make room for others first.
 func (t *traffic) take(read []ServiceTraffic) {
 	read = slices.SortedFunc(slices.Values(read), func(a, b ServiceTraffic) int {
 		return cmp.Or(strings.Compare(a.Service.Namespace, b.Service.Namespace), strings.Compare(a.Service.Name, b.Service.Name),
 			cmp.Compare(a.Family, b.Family))
 	})
 	t.forget(read)
+	for key, served := range t.served {
+		t.served[key] = ServiceTraffic{Begun: served.Begun}
+	}
 	for _, now := range read {
 		key := trafficKey{now.Service, now.Family}
-		served := key
+		shown := key
 		if !t.hasOwn(now.Service) {
-			served.service = otherServices
+			shown.service = otherServices
 		}
-		t.totals[served] = t.totals[served].plus(now, t.last[key])
-		t.last[key] = now
+		t.served[shown] = t.served[shown].plus(now, t.begun[key])
+		t.begun[key] = now.Begun
 	}
 }
 
@@ -174,10 +173,10 @@ func (t *traffic) forget(read []ServiceTraffic) {
 	for _, now := range read {
 		keys[trafficKey{now.Service, now.Family}], services[now.Service] = true, true
 	}
-	for key := range t.last {
+	for key := range t.begun {
 		if !keys[key] {
-			delete(t.last, key)
-			delete(t.totals, key)
+			delete(t.begun, key)
+			delete(t.served, key)
 		}
 	}
 	for service := range t.own {
@@ -188,23 +187,16 @@ func (t *traffic) forget(read []ServiceTraffic) {
 	}
 }
 
-// plus adds the growth between two readings.
-func (s ServiceTraffic) plus(now, before ServiceTraffic) ServiceTraffic {
-	s.Counted = s.Counted || now.Counted
-	s.Connections += grown(now.Connections, before.Connections)
-	s.Original = s.Original.plus(now.Original, before.Original)
-	s.Reply = s.Reply.plus(now.Reply, before.Reply)
-	return s
-}
-
-func (v Volume) plus(now, before Volume) Volume {
-	return Volume{v.Packets + grown(now.Packets, before.Packets), v.Bytes + grown(now.Bytes, before.Bytes)}
-}
-
-// grown takes a number that is smaller than before for one that began at 0.
-func grown(now, before uint64) uint64 {
-	if now < before {
-		return now
+// plus adds what now carries, of which begunBefore is known already. A number
+// that is smaller than before has begun at 0 again.
+func (s ServiceTraffic) plus(now ServiceTraffic, begunBefore uint64) ServiceTraffic {
+	if now.Begun < begunBefore {
+		begunBefore = 0
 	}
-	return now - before
+	s.Begun += now.Begun - begunBefore
+	s.Tracked.Connections += now.Tracked.Connections
+	s.Tracked.Packets += now.Tracked.Packets
+	s.Tracked.Bytes += now.Tracked.Bytes
+	s.Counted = s.Counted || now.Counted
+	return s
 }

@@ -27,7 +27,7 @@ import (
 )
 
 func TestTrafficOfServicesOnlyGrows(t *testing.T) {
-	const names = "switchyard_node_service_(connections_total|bytes_total|traffic_failures_total)"
+	const names = "switchyard_node_service_(connections_total|tracked_bytes|traffic_failures_total)"
 	var (
 		metrics = NewMetrics("test")
 		read    []ServiceTraffic
@@ -35,7 +35,7 @@ func TestTrafficOfServicesOnlyGrows(t *testing.T) {
 	)
 	metrics.ServeTraffic(readerFunc(func() ([]ServiceTraffic, error) { return read, failure }), 1)
 	begun := func(name string, n uint64) ServiceTraffic {
-		return ServiceTraffic{Service: types.NamespacedName{Namespace: "default", Name: name}, Family: model.IPv4, Connections: n}
+		return ServiceTraffic{Service: types.NamespacedName{Namespace: "default", Name: name}, Family: model.IPv4, Begun: n}
 	}
 	connections := func(namespace, service, n string) string {
 		return `switchyard_node_service_connections_total{ip_family="IPv4",namespace="` + namespace + `",service="` + service + `"} ` + n
@@ -57,11 +57,21 @@ func TestTrafficOfServicesOnlyGrows(t *testing.T) {
 	read = []ServiceTraffic{begun("c", 1), begun("d", 6)}
 	check("c takes the place of b, and others do not shrink", connections("", "other", "107"), connections("default", "c", "0"), failed)
 
-	counted := begun("c", 1)
-	counted.Counted, counted.Original, counted.Reply = true, Volume{Packets: 3, Bytes: 300}, Volume{Packets: 2, Bytes: 900}
-	read = []ServiceTraffic{counted}
-	check("conntrack counts",
-		`switchyard_node_service_bytes_total{direction="original",ip_family="IPv4",namespace="default",service="c"} 300`,
-		`switchyard_node_service_bytes_total{direction="reply",ip_family="IPv4",namespace="default",service="c"} 900`,
-		connections("", "other", "107"), connections("default", "c", "0"), failed)
+	trackedBytes := func(namespace, service, n string) string {
+		return `switchyard_node_service_tracked_bytes{ip_family="IPv4",namespace="` + namespace + `",service="` + service + `"} ` + n
+	}
+	tracked := func(name string, begins, bytes uint64) ServiceTraffic {
+		one := begun(name, begins)
+		one.Counted, one.Tracked = true, Tracked{Connections: 1, Packets: 3, Bytes: bytes}
+		return one
+	}
+	read = []ServiceTraffic{tracked("c", 1, 300), tracked("d", 6, 10), tracked("e", 0, 20)}
+	check("conntrack counts", connections("", "other", "107"), connections("default", "c", "0"),
+		trackedBytes("", "other", "30"), trackedBytes("default", "c", "300"), failed)
+	read = []ServiceTraffic{tracked("c", 1, 200), tracked("d", 6, 5)}
+	check("connections have ended", connections("", "other", "107"), connections("default", "c", "0"),
+		trackedBytes("", "other", "5"), trackedBytes("default", "c", "200"), failed)
+	failure = errors.New("the kernel is busy again")
+	check("what is tracked is not known", connections("", "other", "107"), connections("default", "c", "0"),
+		"switchyard_node_service_traffic_failures_total 2")
 }
