@@ -46,7 +46,11 @@ type Problem struct {
 
 // String is one sentence that reads as a path.
 func (p Problem) String() string {
-	return fmt.Sprintf("%s %s/%s: %s", p.Object.Kind, p.Object.Namespace, p.Object.Name, p.Message())
+	name := p.Object.Name
+	if p.Object.Namespace != "" {
+		name = p.Object.Namespace + "/" + name
+	}
+	return fmt.Sprintf("%s %s: %s", p.Object.Kind, name, p.Message())
 }
 
 // Message is String without the object, for places that name it themselves.

@@ -1,0 +1,103 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package render
+
+import (
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"switchyard.dev/switchyard/internal/dataplane/model"
+	"switchyard.dev/switchyard/internal/dataplane/policy"
+	"switchyard.dev/switchyard/internal/dataplane/ruleset"
+)
+
+// Input is what the text depends on.
+type Input struct {
+	Objects Objects
+	Options model.Options
+	Place   policy.Place
+	// Nodes are the families to render, one after the other.
+	Nodes []policy.Node
+}
+
+// Text is the table of each family as `nft -f` loads it, and what of the
+// objects is not in it.
+func Text(in Input) (text string, problems []model.Problem) {
+	store, problems := in.Objects.Store(in.Options)
+	var tables []string
+	for _, node := range in.Nodes {
+		tables = append(tables, table(node, decisions(store, node.Family, in.Place)))
+	}
+	return strings.Join(tables, "\n"), problems
+}
+
+func decisions(store *model.Store, family model.Family, place policy.Place) []policy.Decision {
+	var list []policy.Decision
+	for _, name := range store.Names() {
+		port, _ := store.ServicePort(name)
+		if decision, ok := policy.Decide(port, store.Endpoints(name, family), family, place); ok {
+			list = append(list, decision)
+		}
+	}
+	return list
+}
+
+func table(node policy.Node, desired []policy.Decision) string {
+	var planner ruleset.Planner
+	planner.Sync(node, desired, nil)
+	elements := planner.Elements()
+	schema := ruleset.NewSchema(node.Family)
+	return schema.TextWith(func(set ruleset.Set) []string {
+		var lines []string
+		for _, element := range elements.Sorted(set.Name) {
+			if set.Name == ruleset.StickyChains {
+				lines = append(lines, element.Key)
+			} else {
+				lines = append(lines, schema.ElementText(element))
+			}
+		}
+		return lines
+	})
+}
+
+// Store holds the objects, and problems are what of them can not be used.
+func (o Objects) Store(options model.Options) (store *model.Store, problems []model.Problem) {
+	store = model.NewStore(options)
+	cidrs, problems := o.serviceCIDRs()
+	store.SetServiceCIDRs(cidrs)
+	for _, svc := range o.Services {
+		store.SetService(svc)
+		if svc.Spec.ClusterIP == "" && len(svc.Spec.ClusterIPs) == 0 && svc.Spec.Type != corev1.ServiceTypeExternalName {
+			problems = append(problems, noClusterIP(svc))
+		}
+	}
+	for _, eps := range o.EndpointSlices {
+		store.SetSlice(eps)
+	}
+	return store, slices.Concat(problems, store.TakeProblems())
+}
+
+// noClusterIP tells of a manifest that no API server has seen yet.
+func noClusterIP(svc *corev1.Service) model.Problem {
+	return model.Problem{
+		Object: model.Object{Kind: "Service", Namespace: svc.Namespace, Name: svc.Name},
+		Field:  "spec.clusterIP", Reason: "it has none, so nothing leads to it",
+		Remedy: "set one, or read the Service back from an API server, which allocates one",
+	}
+}
