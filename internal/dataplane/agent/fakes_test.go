@@ -21,11 +21,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -243,4 +246,20 @@ func makeSlice(service string, number int32, protocol corev1.Protocol, addresses
 		eps.Endpoints = append(eps.Endpoints, discoveryv1.Endpoint{Addresses: []string{address}})
 	}
 	return eps
+}
+
+// wantsTraffic asks as a load balancer does.
+func wantsTraffic(w world) bool {
+	answer := httptest.NewRecorder()
+	health.Mux(w.State, w.Metrics).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/healthz", nil))
+	return answer.Code == http.StatusOK
+}
+
+func mustTime(t *testing.T, text string) time.Time {
+	t.Helper()
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
 }
