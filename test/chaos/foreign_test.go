@@ -1,0 +1,91 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package chaos
+
+import (
+	"math/rand/v2"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"switchyard.dev/switchyard/test/prereq"
+)
+
+// foreign are what firewalls and administrators do, to the table of any family.
+var foreign = []string{
+	"flush ruleset",
+	"delete table ip switchyard; delete table ip6 switchyard",
+	"flush table ip switchyard; flush table ip6 switchyard",
+	"flush map ip switchyard frontends; flush map ip6 switchyard frontends",
+	"flush map ip switchyard endpoints; flush map ip6 switchyard endpoints",
+	"flush chain ip switchyard nat-prerouting; flush chain ip6 switchyard nat-prerouting",
+	"flush chain ip switchyard services",
+}
+
+// tamper runs nft in the node's namespace, and tells whether it was let.
+func (b *bed) tamper(script string) bool {
+	b.Helper()
+	tool := prereq.Tool(b.T, "nft", "nftables")
+	return b.node.Do(func() error {
+		cmd := exec.Command(tool, "-f", "-")
+		cmd.Stdin = strings.NewReader(strings.ReplaceAll(script, "; ", "\n") + "\n")
+		return cmd.Run()
+	}) == nil
+}
+
+// Without protection there is a gap until the repair. What is sent to a
+// ClusterIP in it gets lost on the way out and is answered when it is sent
+// again; the node itself refuses what is sent to its NodePorts.
+func TestAForeignFlushIsOverBeforeClientsGiveUp(t *testing.T) {
+	b := newBed(t)
+	b.startAgent(unprotected)
+	b.awaitSync()
+	done := map[string]int{}
+	toll := b.under(func() {
+		script := foreign[rand.IntN(len(foreign))]
+		if b.tamper(script) {
+			done[script]++
+		}
+		pause(time.Second)
+		pause(time.Second)
+	})
+	b.Logf("carried out: %v", done)
+	if len(done) == 0 {
+		b.Error("nothing was carried out")
+	}
+	if toll.failed.Load() > 0 {
+		b.Errorf("attempts failed: %q", toll.first)
+	}
+	b.settled(unprotected)
+}
+
+func TestAForeignFlushOfAProtectedTableLosesNothing(t *testing.T) {
+	b := newBed(t)
+	b.startAgent("--protect-table=on")
+	b.awaitSync()
+	refused := 0
+	toll := b.under(func() {
+		if !b.tamper(foreign[rand.IntN(len(foreign))]) {
+			refused++
+		}
+		pause(200 * time.Millisecond)
+	})
+	b.Logf("%d refused by the kernel", refused)
+	b.nothingLost(toll)
+	b.settled("--protect-table=on")
+}
