@@ -22,6 +22,7 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -129,6 +130,18 @@ func (n *Namespace) Do(fn func() error) error {
 		}
 		return fn()
 	})
+}
+
+// LoopbackUp sets the loopback device of the calling thread's namespace up.
+func LoopbackUp() error {
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		return fmt.Errorf("finding the loopback device: %w", err)
+	}
+	if err := netlink.LinkSetUp(lo); err != nil {
+		return fmt.Errorf("setting the loopback device up: %w", err)
+	}
+	return nil
 }
 
 // onOwnThread runs fn on a thread that ends with it: the goroutine exits while

@@ -25,6 +25,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"switchyard.dev/switchyard/internal/netns"
 )
 
 // Root needs the privileges to make namespaces and change their networks.
@@ -44,6 +46,22 @@ func Root(tb testing.TB) {
 			missing(tb, name, "run it as root with that capability")
 		}
 	}
+}
+
+// Namespace needs Root and is an empty network namespace, its loopback device
+// up, until the test ends.
+func Namespace(tb testing.TB) *netns.Namespace {
+	tb.Helper()
+	Root(tb)
+	ns, err := netns.New()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = ns.Close() })
+	if err := ns.Do(netns.LoopbackUp); err != nil {
+		tb.Fatal(err)
+	}
+	return ns
 }
 
 // Tool needs a program of the distribution, found on the PATH.

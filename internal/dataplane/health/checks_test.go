@@ -59,22 +59,9 @@ type checkNode struct {
 
 func newCheckNode(t *testing.T) checkNode {
 	t.Helper()
-	prereq.Root(t)
-	ns, err := netns.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ns.Close() })
 	state, clock := newState()
-	n := checkNode{t, ns, state, clock, NewServiceChecks(state)}
+	n := checkNode{t, prereq.Namespace(t), state, clock, NewServiceChecks(state)}
 	t.Cleanup(n.checks.Close)
-	n.in(func() error {
-		lo, err := netlink.LinkByName("lo")
-		if err != nil {
-			return err
-		}
-		return netlink.LinkSetUp(lo)
-	})
 	n.addAddress(nodeV4)
 	n.addAddress(nodeV4b)
 	return n

@@ -31,7 +31,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/vishvananda/netlink"
 
 	"switchyard.dev/switchyard/internal/localcluster/echo"
 	"switchyard.dev/switchyard/internal/localcluster/echo/sctp"
@@ -71,23 +70,9 @@ func (b *syncBuffer) String() string {
 
 func start(t *testing.T, ports ...echo.Port) *fixture {
 	t.Helper()
-	prereq.Root(t)
-	ns, err := netns.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ns.Close() })
-	err = ns.Do(func() error {
-		lo, err := netlink.LinkByName("lo")
-		if err != nil {
-			return err
-		}
-		return netlink.LinkSetUp(lo)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ns := prereq.Namespace(t)
 	f := &fixture{t: t, ns: ns, log: &syncBuffer{}}
+	var err error
 	if f.server, err = echo.Start(echo.Config{Identity: identity, Ports: ports, Namespace: ns, Log: f.log, ReadinessPath: "/probe"}); err != nil {
 		t.Fatal(err)
 	}

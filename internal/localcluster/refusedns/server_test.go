@@ -25,36 +25,14 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
-	"github.com/vishvananda/netlink"
 
 	"switchyard.dev/switchyard/internal/localcluster/refusedns"
 	"switchyard.dev/switchyard/internal/netns"
 	"switchyard.dev/switchyard/test/prereq"
 )
 
-func namespace(t *testing.T) *netns.Namespace {
-	t.Helper()
-	prereq.Root(t)
-	ns, err := netns.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ns.Close() })
-	err = ns.Do(func() error {
-		lo, err := netlink.LinkByName("lo")
-		if err != nil {
-			return err
-		}
-		return netlink.LinkSetUp(lo)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ns
-}
-
 func TestEveryQueryIsRefusedAtOnce(t *testing.T) {
-	ns := namespace(t)
+	ns := prereq.Namespace(t)
 	addrs := []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:53"), netip.MustParseAddrPort("[::1]:53")}
 	ctx, cancel := context.WithCancel(t.Context())
 	ready, ended := make(chan struct{}), make(chan error, 1)
@@ -100,7 +78,7 @@ func ask(ns *netns.Namespace, network, addr string, query *dns.Msg) (*dns.Msg, e
 }
 
 func TestAnAddressThatIsNotThereIsNamed(t *testing.T) {
-	err := refusedns.Serve(t.Context(), namespace(t), []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:53")}, nil)
+	err := refusedns.Serve(t.Context(), prereq.Namespace(t), []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:53")}, nil)
 	if err == nil || !strings.Contains(err.Error(), "answering DNS on 192.0.2.1:53") {
 		t.Errorf("error %v", err)
 	}

@@ -26,12 +26,12 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/vishvananda/netlink"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"switchyard.dev/switchyard/internal/localcluster/pki"
 	"switchyard.dev/switchyard/internal/localcluster/runner"
+	"switchyard.dev/switchyard/internal/netns"
 	"switchyard.dev/switchyard/test/testenv"
 )
 
@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 		os.Exit(runInside())
 	}
 	if os.Getenv(inside) != "" {
-		if err := raiseLoopback(); err != nil {
+		if err := netns.LoopbackUp(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -74,14 +74,6 @@ func runInside() int {
 		return 1
 	}
 	return 0
-}
-
-func raiseLoopback() error {
-	link, err := netlink.LinkByName("lo")
-	if err != nil {
-		return err
-	}
-	return netlink.LinkSetUp(link)
 }
 
 // shared is the API server that all integration tests of the package use,

@@ -25,17 +25,11 @@ import (
 
 	"github.com/go-logr/logr"
 
-	"switchyard.dev/switchyard/internal/netns"
 	"switchyard.dev/switchyard/test/prereq"
 )
 
 func TestAComponentThatEndsIsStartedAgainAndLogged(t *testing.T) {
-	prereq.Root(t)
-	namespace, err := netns.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = namespace.Close() })
+	namespace := prereq.Namespace(t)
 	ctx, stop := context.WithCancel(context.Background())
 	t.Cleanup(stop)
 	second := make(chan string, 1)
@@ -63,12 +57,7 @@ func TestAComponentThatEndsIsStartedAgainAndLogged(t *testing.T) {
 }
 
 func TestAProgramThatCanNotBeStartedSaysWhy(t *testing.T) {
-	prereq.Root(t)
-	namespace, err := netns.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = namespace.Close() })
+	namespace := prereq.Namespace(t)
 	c := &component{namespace: namespace, path: "/nonexistent", logPath: filepath.Join(t.TempDir(), "log")}
 	if got := c.runOnce(context.Background()); !strings.Contains(got, "no such file") {
 		t.Errorf("it ended with %q", got)

@@ -22,10 +22,10 @@ import (
 	"os"
 	"os/signal"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"switchyard.dev/switchyard/internal/localcluster/propagation"
+	"switchyard.dev/switchyard/internal/netns"
 )
 
 // RunCommand is the hidden command that Init runs itself as.
@@ -51,7 +51,7 @@ func Init(encoded string) (int, error) {
 	if err := mountPrivately(config); err != nil {
 		return 1, err
 	}
-	if err := loopbackUp(); err != nil {
+	if err := netns.LoopbackUp(); err != nil {
 		return 1, err
 	}
 	self, err := os.Executable()
@@ -82,17 +82,6 @@ func mountPrivately(config Config) error {
 		return fmt.Errorf("mounting a tmpfs at %s: %w", config.State.Run(), err)
 	}
 	return os.Mkdir(config.State.Namespaces(), 0o755)
-}
-
-func loopbackUp() error {
-	lo, err := netlink.LinkByName("lo")
-	if err != nil {
-		return fmt.Errorf("finding the loopback device: %w", err)
-	}
-	if err := netlink.LinkSetUp(lo); err != nil {
-		return fmt.Errorf("setting the loopback device up: %w", err)
-	}
-	return nil
 }
 
 // forward passes on the signals that ask a process to end.

@@ -89,7 +89,7 @@ func plugNode(outside *netlink.Handle, bridge netlink.Link, namespace *netns.Nam
 		if err := setSysctls(nodeSysctls); err != nil {
 			return err
 		}
-		return loopbackUp()
+		return netns.LoopbackUp()
 	})
 	if err != nil {
 		return err

@@ -40,8 +40,7 @@ type network struct{ client, router, server *netns.Namespace }
 
 func newNetwork(t *testing.T) network {
 	t.Helper()
-	prereq.Root(t)
-	n := network{client: namespace(t), router: namespace(t), server: namespace(t)}
+	n := network{client: prereq.Namespace(t), router: prereq.Namespace(t), server: prereq.Namespace(t)}
 	do(t, n.router, func() error {
 		for _, setting := range []string{"ipv4/ip_forward=1", "ipv6/conf/all/forwarding=1"} {
 			if err := exec.Command("sysctl", "-qw", "net/"+setting).Run(); err != nil {
@@ -53,16 +52,6 @@ func newNetwork(t *testing.T) network {
 	join(t, n.router, n.client, "client", 1)
 	join(t, n.router, n.server, "server", 2)
 	return n
-}
-
-func namespace(t *testing.T) *netns.Namespace {
-	t.Helper()
-	ns, err := netns.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ns.Close() })
-	return ns
 }
 
 func do(t *testing.T, ns *netns.Namespace, f func() error) {
