@@ -224,21 +224,22 @@ func (t *Table) sync(ctx context.Context, node policy.Node, desired []policy.Dec
 }
 
 // recreate writes the table anew. In place of another one it takes a single
-// transaction, so that no packet sees the table half full.
+// transaction, so that no packet sees the table half full. Only where so much
+// can not be sent at once it takes several after all: that needs a socket
+// buffer beyond net.core.wmem_max, which Linux before 6.0 gives nobody in a user
+// namespace.
 func (t *Table) recreate(ctx context.Context, exists bool, node policy.Node, desired []policy.Decision) (Result, error) {
 	plan := t.planner.Sync(node, desired, nil)
 	t.note(plan)
-	w := newWriter(t.schema)
-	w.flags = t.flags
-	if exists {
-		w.removeTable()
-	}
-	w.createTable()
+	w := t.emptyTable(exists)
 	result := Result{Recreated: true, Transactions: 1}
-	if exists {
-		result.count(plan.Edits)
-		w.all(plan.Edits)
-		plan.Edits = nil
+	if full := t.emptyTable(exists); exists {
+		full.all(plan.Edits)
+		if full.Size() < t.conn.MaxTransaction() {
+			w = full
+			result.count(plan.Edits)
+			plan.Edits = nil
+		}
 	}
 	if err := t.conn.Commit(unix.NFNL_SUBSYS_NFTABLES, &w.Messages); err != nil {
 		return Result{}, err
@@ -246,6 +247,17 @@ func (t *Table) recreate(ctx context.Context, exists bool, node policy.Node, des
 	rest, err := t.carryOut(ctx, plan)
 	result.add(rest)
 	return result, err
+}
+
+// emptyTable writes a new table, after the removal of the one that is there.
+func (t *Table) emptyTable(replace bool) *writer {
+	w := newWriter(t.schema)
+	w.flags = t.flags
+	if replace {
+		w.removeTable()
+	}
+	w.createTable()
+	return w
 }
 
 // note remembers frontends before they are committed: should the commit or what

@@ -50,8 +50,11 @@ func NewConn(socket Socket) *Conn { return &Conn{socket: socket, buf: make([]byt
 // Close closes the socket.
 func (c *Conn) Close() error { return c.socket.Close() }
 
-// MaxTransaction is the largest transaction in bytes that Commit can send.
-func (c *Conn) MaxTransaction() int { return c.socket.SendLimit() }
+// MaxTransaction is the largest Messages in bytes that Commit can send.
+func (c *Conn) MaxTransaction() int { return c.socket.SendLimit() - batchOverhead }
+
+// batchOverhead is what begins and ends a transaction.
+const batchOverhead = 2 * headerSize
 
 // Port identifies the socket as the sender of messages.
 func (c *Conn) Port() (uint32, error) { return c.socket.Port() }

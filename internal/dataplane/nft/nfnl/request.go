@@ -27,7 +27,7 @@ import (
 
 // dumpAttempts bounds how often a dump is begun again because the table
 // changed under it.
-const dumpAttempts = 20
+const dumpAttempts = 10
 
 // Request sends one message and waits for its outcome.
 func (c *Conn) Request(m *Messages) error {
@@ -49,7 +49,7 @@ func (c *Conn) Dump(m *Messages, restart func(), each func(family uint8, entry A
 	m.seal()
 	var err error
 	for attempt := range dumpAttempts {
-		time.Sleep(time.Duration(attempt) * 5 * time.Millisecond)
+		time.Sleep(time.Duration(attempt) * 10 * time.Millisecond)
 		restart()
 		if err = c.dump(m, each); !passing(err) {
 			return err

@@ -65,6 +65,13 @@ func (f *Faults) Add(at Point, errno unix.Errno, times int) {
 	}
 }
 
+// Clear takes back all failures that have not happened yet.
+func (f *Faults) Clear() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.fails)
+}
+
 // Left counts the failures that have not happened yet.
 func (f *Faults) Left() int {
 	f.mu.Lock()
