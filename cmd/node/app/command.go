@@ -72,7 +72,7 @@ It takes kube-proxy's flags and its configuration file.`,
 		SilenceErrors: true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usageError{fmt.Errorf("unexpected argument %q: there are only flags", args[0])}
+				return usageError{fmt.Errorf("unexpected argument %q: there are only flags, and the command render", args[0])}
 			}
 			return nil
 		},
@@ -83,6 +83,7 @@ It takes kube-proxy's flags and its configuration file.`,
 	command.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	command.CompletionOptions.DisableDefaultCmd = true
 	command.SetArgs(args)
+	command.AddCommand(newRender(os.Stdin, stdout, stderr))
 	command.Flags().AddFlagSet(newOptions(proxyconfig.KubeProxyConfiguration{}).flags())
 	return command
 }

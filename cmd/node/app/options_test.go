@@ -50,7 +50,7 @@ func TestMistakesAreOneClearSentence(t *testing.T) {
 		want     string
 	}{
 		"an unknown flag": {[]string{"--bogus"}, false, exitUsage, "unknown flag: --bogus"},
-		"an argument":     {[]string{"start"}, false, exitUsage, `unexpected argument "start": there are only flags`},
+		"an argument":     {[]string{"start"}, false, exitUsage, `unexpected argument "start": there are only flags, and the command render`},
 		"a name for an address": {[]string{"--healthz-bind-address=localhost:1"}, false, exitUsage,
 			"--healthz-bind-address=localhost:1 is not an address: give IP:PORT, as in 127.0.0.1:10249"},
 		"a port that does not exist": {[]string{"--metrics-bind-address=127.0.0.1:65536"}, false, exitUsage,

@@ -69,7 +69,7 @@ type Agent struct {
 
 	mu    sync.Mutex
 	store *model.Store
-	facts nodeFacts
+	facts Facts
 	// place follows from facts.
 	place policy.Place
 	// synced says that store is complete, so that what it says is a conflict is
@@ -121,11 +121,11 @@ func (a *Agent) begin(ctx context.Context) {
 	a.synced = true
 	a.store.TakeDirty()
 	a.report(ctx, a.store.TakeProblems())
-	if a.facts.object == nil {
+	if a.facts.Node == nil {
 		a.State.SetEligible(false) // not registered yet
 	}
 	for family, lane := range a.lanes {
-		lane.queue.setNode(nodeOf(family, a.Node, a.facts), false)
+		lane.queue.setNode(a.facts.Shape(family, a.Node), false)
 		lane.queue.addFull("start")
 	}
 }
@@ -160,7 +160,7 @@ func (a *Agent) change(ctx context.Context, fn func(*model.Store), e event) {
 func (a *Agent) setNode(ctx context.Context, node *corev1.Node) {
 	a.State.SetEligible(eligible(node))
 	node = trimNode(node)
-	a.changeFacts(ctx, func(facts *nodeFacts) { facts.object = node })
+	a.changeFacts(ctx, func(facts *Facts) { facts.Node = node })
 }
 
 // deleteNode takes the node out of the load balancers. Its addresses stay known:
@@ -169,7 +169,7 @@ func (a *Agent) deleteNode() { a.State.SetEligible(false) }
 
 // SetNodeOptions takes other settings, at once.
 func (a *Agent) SetNodeOptions(ctx context.Context, options NodeOptions) {
-	a.changeFacts(ctx, func(*nodeFacts) { a.Node = options })
+	a.changeFacts(ctx, func(*Facts) { a.Node = options })
 }
 
 func (a *Agent) refreshAddresses(ctx context.Context) {
@@ -183,7 +183,7 @@ func (a *Agent) readAddresses() error {
 	if err != nil {
 		return err
 	}
-	a.changeFacts(context.Background(), func(facts *nodeFacts) { facts.local = local })
+	a.changeFacts(context.Background(), func(facts *Facts) { facts.Local = local })
 	return nil
 }
 
@@ -191,22 +191,22 @@ func (a *Agent) readAddresses() error {
 // queues what that makes a difference to: everything for a family whose own
 // elements change, else the decisions. Those are all taken again, which costs
 // no look at the kernel; only the ones that come out different are written.
-func (a *Agent) changeFacts(ctx context.Context, fn func(*nodeFacts)) {
+func (a *Agent) changeFacts(ctx context.Context, fn func(*Facts)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	before := map[model.Family]policy.Node{}
 	for family := range a.lanes {
-		before[family] = nodeOf(family, a.Node, a.facts)
+		before[family] = a.facts.Shape(family, a.Node)
 	}
 	fn(&a.facts)
-	place := placeOf(a.NodeName, a.Node, a.facts)
+	place := a.facts.Place(a.NodeName, a.Node)
 	moved := !a.place.Equal(place)
 	a.place = place
 	if !a.synced {
 		return
 	}
 	for family, lane := range a.lanes {
-		node := nodeOf(family, a.Node, a.facts)
+		node := a.facts.Shape(family, a.Node)
 		switch {
 		case !reflect.DeepEqual(before[family], node):
 			log.FromContext(ctx).Info("The node has changed", "family", family.String(), "nodePortAddresses", fmt.Sprint(node.NodePortAddrs),

@@ -100,12 +100,14 @@ type NodeOptions struct {
 	RejectWithoutLocal, RestrictNodePorts bool
 }
 
-// nodeFacts is what is known of the node: its object, nil before it is
-// registered, its own usable addresses, and the cluster's ranges.
-type nodeFacts struct {
-	object       *corev1.Node
-	local        []netip.Addr
-	serviceCIDRs []netip.Prefix
+// Facts are what is known of the node.
+type Facts struct {
+	// Node is its object, nil before it is registered.
+	Node *corev1.Node
+	// Local are its own usable addresses, as the kernel has them.
+	Local []netip.Addr
+	// ServiceCIDRs are the cluster's ranges of ClusterIPs.
+	ServiceCIDRs []netip.Prefix
 }
 
 // trimNode keeps what is read here.
@@ -117,33 +119,33 @@ func trimNode(node *corev1.Node) *corev1.Node {
 	}
 }
 
-// nodeOf is the node as the ruleset needs it.
-func nodeOf(family model.Family, options NodeOptions, facts nodeFacts) policy.Node {
+// Shape is the node as the ruleset needs it.
+func (f Facts) Shape(family model.Family, options NodeOptions) policy.Node {
 	return policy.Node{
 		Family:             family,
-		NodePortAddrs:      options.nodePortAddrs(family, facts),
-		LocalPods:          options.DetectLocal.pods(family, facts.object),
+		NodePortAddrs:      options.nodePortAddrs(family, f),
+		LocalPods:          options.DetectLocal.pods(family, f.Node),
 		MasqueradeAll:      options.MasqueradeAll,
-		ServiceCIDRs:       ofFamily(family, facts.serviceCIDRs),
+		ServiceCIDRs:       ofFamily(family, f.ServiceCIDRs),
 		RejectWithoutLocal: options.RejectWithoutLocal,
 		RestrictNodePorts:  options.RestrictNodePorts,
 	}
 }
 
-// placeOf is the node as decisions need it.
-func placeOf(name string, options NodeOptions, facts nodeFacts) policy.Place {
+// Place is the node as decisions need it.
+func (f Facts) Place(name string, options NodeOptions) policy.Place {
 	place := policy.Place{NodeName: name}
-	if facts.object != nil {
-		place.Zone = facts.object.Labels[corev1.LabelTopologyZone]
+	if f.Node != nil {
+		place.Zone = f.Node.Labels[corev1.LabelTopologyZone]
 	}
-	place.Addrs = slices.Concat(facts.local, options.ownAddresses(facts.object))
+	place.Addrs = slices.Concat(f.Local, options.ownAddresses(f.Node))
 	slices.SortFunc(place.Addrs, netip.Addr.Compare)
 	place.Addrs = slices.Compact(place.Addrs)
 	return place
 }
 
-func (o NodeOptions) nodePortAddrs(family model.Family, facts nodeFacts) []netip.Addr {
-	own := o.ownAddresses(facts.object)
+func (o NodeOptions) nodePortAddrs(family model.Family, facts Facts) []netip.Addr {
+	own := o.ownAddresses(facts.Node)
 	cidrs := ofFamily(family, o.NodePorts.CIDRs)
 	var chosen []netip.Addr
 	if o.NodePorts.Primary && len(own) > 0 {
@@ -152,7 +154,7 @@ func (o NodeOptions) nodePortAddrs(family model.Family, facts nodeFacts) []netip
 		// An unregistered node has no primary address yet: better all than none.
 		cidrs = anything
 	}
-	for _, addr := range facts.local {
+	for _, addr := range facts.Local {
 		inside := func(p netip.Prefix) bool { return p.Contains(addr) }
 		if model.FamilyOf(addr) == family && slices.ContainsFunc(cidrs, inside) {
 			chosen = append(chosen, addr)

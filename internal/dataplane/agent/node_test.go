@@ -95,7 +95,7 @@ func TestTheNodeAsTheRulesetNeedsIt(t *testing.T) {
 				if tc.primary != "" {
 					options.Primary = netip.MustParseAddr(tc.primary)
 				}
-				node := nodeOf(family, options, nodeFacts{object: tc.node, local: local})
+				node := Facts{Node: tc.node, Local: local}.Shape(family, options)
 				if got := fmt.Sprint(node.NodePortAddrs, " ", node.LocalPods); got != want {
 					t.Errorf("%s: NodePorts and pods are %s, want %s", family, got, want)
 				}

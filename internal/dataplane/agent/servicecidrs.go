@@ -76,7 +76,7 @@ func (a *Agent) setServiceCIDRs(ctx context.Context, ranges map[string][]netip.P
 	slices.SortFunc(all, comparePrefixes)
 	all = slices.Compact(all)
 	a.change(ctx, func(s *model.Store) { s.SetServiceCIDRs(all) }, event{})
-	a.changeFacts(ctx, func(facts *nodeFacts) { facts.serviceCIDRs = all })
+	a.changeFacts(ctx, func(facts *Facts) { facts.ServiceCIDRs = all })
 }
 
 func comparePrefixes(a, b netip.Prefix) int {
