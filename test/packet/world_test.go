@@ -87,21 +87,10 @@ const (
 
 func (w *world) namespace() *netns.Namespace {
 	w.Helper()
-	ns, err := netns.New()
-	if err != nil {
-		w.Fatal(err)
-	}
-	w.Cleanup(func() { _ = ns.Close() })
+	ns := prereq.Namespace(w)
 	w.in(ns, func() error {
 		// No wait for duplicate addresses: there are none.
-		if err := os.WriteFile("/proc/sys/net/ipv6/conf/default/accept_dad", []byte("0"), 0); err != nil {
-			return err
-		}
-		lo, err := netlink.LinkByName("lo")
-		if err != nil {
-			return err
-		}
-		return netlink.LinkSetUp(lo)
+		return os.WriteFile("/proc/sys/net/ipv6/conf/default/accept_dad", []byte("0"), 0)
 	})
 	return ns
 }

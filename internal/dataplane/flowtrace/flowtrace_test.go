@@ -46,22 +46,13 @@ type node struct {
 
 func newNode(t *testing.T, family string) node {
 	t.Helper()
-	prereq.Root(t)
-	ns, err := netns.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ns.Close() })
-	n := node{ns, family, netip.MustParseAddrPort("10.96.0.10:80"), netip.MustParseAddrPort("127.0.0.1:8080")}
+	n := node{prereq.Namespace(t), family, netip.MustParseAddrPort("10.96.0.10:80"), netip.MustParseAddrPort("127.0.0.1:8080")}
 	if family == "ip6" {
 		n.vip, n.server = netip.MustParseAddrPort("[fd00::10]:80"), netip.MustParseAddrPort("[::1]:8080")
 	}
 	n.must(t, func() error {
 		lo, err := netlink.LinkByName("lo")
 		if err != nil {
-			return err
-		}
-		if err := netlink.LinkSetUp(lo); err != nil {
 			return err
 		}
 		_, everywhere, _ := net.ParseCIDR(map[string]string{"ip": "0.0.0.0/0", "ip6": "::/0"}[family])
