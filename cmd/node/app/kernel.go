@@ -19,7 +19,9 @@ package app
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
+	"slices"
 	"strings"
 
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
@@ -34,44 +36,67 @@ import (
 type kernel struct {
 	families []model.Family
 	tables   map[model.Family]agent.Table
-	cleaner  *conntrack.Cleaner
+	sweepers map[model.Family]agent.Sweeper
 	watcher  *nft.Watcher
-	close    func()
+	// background is what has to run beside the agent.
+	background []func(context.Context)
+	closers    []io.Closer
 }
 
 // openKernel finds out whether the kernel and our privileges are enough.
-func openKernel(ctx context.Context, o *Options) (kernel, error) {
-	k := kernel{families: families(), tables: map[model.Family]agent.Table{}}
+// swept is told of each walk through a family's connections.
+func openKernel(ctx context.Context, o *Options, swept func(model.Family, conntrack.Swept)) (k kernel, err error) {
+	defer func() {
+		if err != nil {
+			k.close()
+		}
+	}()
+	k = kernel{families: families(), tables: map[model.Family]agent.Table{}, sweepers: map[model.Family]agent.Sweeper{}}
 	log := ctrllog.FromContext(ctx)
 	if len(k.families) == 1 {
 		log.Info("This kernel has no IPv6, or it is switched off; only IPv4 is programmed")
 	}
 	var tables []*nft.Table
 	for _, family := range k.families {
-		table, err := nft.Open(family, nft.Options{Protect: o.Own.ProtectTable != protectOff})
+		table, err := k.openTable(family, o, swept)
 		if err != nil {
 			return k, err
 		}
-		if o.Own.ProtectTable == protectOn && !table.Protected() {
-			return k, errors.New("--protect-table=on: this kernel can not protect a table, which takes Linux 6.9: use auto or off")
-		}
-		k.tables[family] = table
 		tables = append(tables, table)
 	}
 	log.V(2).Info("Opened the tables", "protected", tables[0].Protected())
-	var err error
 	if k.watcher, err = nft.Watch(tables...); err != nil {
 		return k, err
 	}
-	k.cleaner, err = conntrack.NewCleaner()
-	k.close = func() {
-		_ = k.cleaner.Close()
-		_ = k.watcher.Close()
-		for _, table := range tables {
-			_ = table.Close()
-		}
+	k.closers = append(k.closers, k.watcher)
+	return k, nil
+}
+
+func (k *kernel) openTable(family model.Family, o *Options, swept func(model.Family, conntrack.Swept)) (*nft.Table, error) {
+	cleaner, err := conntrack.NewCleaner()
+	if err != nil {
+		return nil, err
 	}
-	return k, err
+	k.closers = append(k.closers, cleaner)
+	sweeper := conntrack.NewSweeper(cleaner, func(walk conntrack.Swept) { swept(family, walk) })
+	table, err := nft.Open(family, nft.Options{Protect: o.Own.ProtectTable != protectOff, Sweeper: sweeper})
+	if err != nil {
+		return nil, err
+	}
+	k.closers = append(k.closers, table)
+	if o.Own.ProtectTable == protectOn && !table.Protected() {
+		return nil, errors.New("--protect-table=on: this kernel can not protect a table, which takes Linux 6.9: use auto or off")
+	}
+	k.tables[family], k.sweepers[family] = table, sweeper
+	k.background = append(k.background, sweeper.Run)
+	return table, nil
+}
+
+// close leaves the tables in the kernel.
+func (k *kernel) close() {
+	for _, c := range slices.Backward(k.closers) {
+		_ = c.Close()
+	}
 }
 
 // families are those of the kernel. Without IPv6 there is no such file; with

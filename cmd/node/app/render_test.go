@@ -159,7 +159,7 @@ func program(t *testing.T, ns *netns.Namespace) {
 	}
 	var k kernel
 	if err := ns.Do(func() error {
-		k, err = openKernel(t.Context(), r.options)
+		k, err = openKernel(t.Context(), r.options, nil)
 		return err
 	}); err != nil {
 		t.Fatal(err)
@@ -169,7 +169,7 @@ func program(t *testing.T, ns *netns.Namespace) {
 	client := fake.NewClientset(objects(t)...)
 	programmer := agent.New(agent.Config{
 		NodeName: "node-1", Client: client, Recorder: record.NewFakeRecorder(10), Announcer: agent.NewOnceForAll(client, component),
-		Tables: k.tables, Cleaner: k.cleaner, Watcher: k.watcher, Checks: noChecks{},
+		Tables: k.tables, Sweepers: k.sweepers, Watcher: k.watcher, Checks: noChecks{},
 		Node: options, State: state, Metrics: health.NewMetrics("test"),
 	})
 	ctx, cancel := context.WithCancel(t.Context())

@@ -33,7 +33,9 @@ import (
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"switchyard.dev/switchyard/internal/dataplane/agent"
+	"switchyard.dev/switchyard/internal/dataplane/conntrack"
 	"switchyard.dev/switchyard/internal/dataplane/health"
+	"switchyard.dev/switchyard/internal/dataplane/model"
 	"switchyard.dev/switchyard/internal/version"
 )
 
@@ -51,14 +53,17 @@ func run(ctx context.Context, args []string, r resolved) error {
 	if err != nil {
 		return err
 	}
+	metrics := health.NewMetrics(version.String(), families()...)
+	metrics.CountRequests()
 	client, err := newClient(o)
 	if err != nil {
 		return err
 	}
-	kernel, err := openKernel(ctx, o)
+	kernel, err := openKernel(ctx, o, func(family model.Family, walk conntrack.Swept) { tellWalk(log, metrics, family, walk) })
 	if err != nil {
 		return err
 	}
+	defer kernel.close()
 	o.setUp(log.Logger, "/")
 	boundMemory()
 	nodeOptions, err := o.node()
@@ -67,14 +72,13 @@ func run(ctx context.Context, args []string, r resolved) error {
 	}
 	recorder, stopEvents := newRecorder(client, nodeName)
 	defer stopEvents()
-	metrics := health.NewMetrics(version.String())
 	state := health.NewState(health.Patience, kernel.families...)
 	announcer := agent.NewOnceForAll(client, component)
 	checks := health.NewServiceChecks(state)
 	defer checks.Close()
 	programmer := agent.New(agent.Config{
 		NodeName: nodeName, Client: client, Recorder: recorder, Announcer: announcer,
-		Tables: kernel.tables, Cleaner: kernel.cleaner, Watcher: kernel.watcher, Checks: checks,
+		Tables: kernel.tables, Sweepers: kernel.sweepers, Watcher: kernel.watcher, Checks: checks,
 		Node: nodeOptions, Store: o.store(), WithoutExternalIPs: o.withoutExternalIPs(), State: state, Metrics: metrics,
 	})
 	shown := &pages{started: time.Now(), log: log}
@@ -95,11 +99,24 @@ func run(ctx context.Context, args []string, r resolved) error {
 		}}
 		group.Go(func() error { return reload.run(ctx) })
 	}
-	group.Go(func() error { announcer.Run(ctx); return nil })
+	for _, background := range append(kernel.background, announcer.Run) {
+		group.Go(func() error { background(ctx); return nil })
+	}
 	group.Go(func() error { return programmer.Run(ctx) })
 	err = group.Wait()
 	log.Info("Stopped; the rules stay and keep forwarding")
 	return err
+}
+
+// tellWalk tells of a walk through the connections.
+func tellWalk(log logging, metrics *health.Metrics, family model.Family, walk conntrack.Swept) {
+	metrics.Cleaned(family, walk.Duration, walk.Deleted)
+	switch {
+	case walk.Err != nil:
+		log.Error(walk.Err, "Could not delete stale connections, will try again", "family", family.String())
+	case walk.Deleted > 0:
+		log.V(2).Info("Deleted stale connections", "family", family.String(), "entries", walk.Deleted, "took", walk.Duration.String())
+	}
 }
 
 // use takes over what may change while the program runs.
@@ -131,7 +148,7 @@ func (r resolved) warn(log logging) {
 func initOnly(ctx context.Context, r resolved) error {
 	log := newLogging(r.options)
 	r.warn(log)
-	kernel, err := openKernel(ctrllog.IntoContext(ctx, log.Logger), r.options)
+	kernel, err := openKernel(ctrllog.IntoContext(ctx, log.Logger), r.options, nil)
 	if err != nil {
 		return err
 	}

@@ -45,13 +45,14 @@ type Config struct {
 	// Announcer makes Events that are the same on every node.
 	Announcer Announcer
 	// Tables are the families to program.
-	Tables  map[model.Family]Table
-	Cleaner Cleaner
-	Watcher Watcher
-	Checks  Checks
-	Node    NodeOptions
-	State   *health.State
-	Metrics *health.Metrics
+	Tables map[model.Family]Table
+	// Sweepers clean up after the families.
+	Sweepers map[model.Family]Sweeper
+	Watcher  Watcher
+	Checks   Checks
+	Node     NodeOptions
+	State    *health.State
+	Metrics  *health.Metrics
 	// Store says which Services are ours.
 	Store model.Options
 	// WithoutExternalIPs leaves spec.externalIPs out (KEP-5707).
@@ -85,7 +86,7 @@ func New(config Config) *Agent {
 	}
 	for family, table := range config.Tables {
 		a.lanes[family] = &lane{
-			family: family, decider: a, table: table, cleaner: config.Cleaner,
+			family: family, decider: a, table: table, sweeper: config.Sweepers[family],
 			metrics: config.Metrics, checks: newLaneChecks(family, config),
 			queue: newQueue(family, config.State, config.Metrics),
 			held:  map[model.ServicePortName]policy.Decision{},

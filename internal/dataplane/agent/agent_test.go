@@ -179,41 +179,18 @@ func TestStaleFlowsAreDeletedAfterTheRulesAreWritten(t *testing.T) {
 		w.setSlice(ctx, makeSlice("dns", 5353, udp, "10.0.0.1", "10.0.0.2"))
 		w.begin(ctx)
 		synctest.Wait()
-		w.cleaner.take()
-		w.cleaner.refuse = 1
+		w.sweeper.take()
 		w.setSlice(ctx, makeSlice("dns", 5353, udp, "10.0.0.2"))
-		time.Sleep(time.Second) // over the pause after the refusal
+		synctest.Wait()
 		keep := []netip.AddrPort{netip.MustParseAddrPort("10.0.0.2:5353")}
 		want := []conntrack.Stale{
 			{Protocol: 17, Addrs: []netip.Addr{netip.MustParseAddr("10.96.0.1")}, Port: 53, Allowed: keep},
 			{Protocol: 17, Addrs: []netip.Addr{netip.MustParseAddr("172.18.0.2")}, Port: 30053, Allowed: keep},
 		}
-		if diff := cmp.Diff(want, w.cleaner.take(), cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{})); diff != "" {
+		if diff := cmp.Diff(want, w.sweeper.take(), cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{})); diff != "" {
 			t.Errorf("stale (-want +got):\n%s", diff)
 		}
 		expect(t, "calls", w.v4.takeCalls(), []string{"full 1", "apply +1 -0"})
-	})
-}
-
-func TestFlowsThatCouldNotBeDeletedAreJudgedByTheEndpointsOfNow(t *testing.T) {
-	inWorld(t, func(ctx context.Context, w world) {
-		w.setService(ctx, makeService("dns", "10.96.0.1", 53, udp))
-		w.setSlice(ctx, makeSlice("dns", 5353, udp, "10.0.0.1", "10.0.0.2", "10.0.0.3"))
-		w.begin(ctx)
-		synctest.Wait()
-		w.cleaner.take()
-		w.cleaner.refuse = 2
-		w.setSlice(ctx, makeSlice("dns", 5353, udp, "10.0.0.2", "10.0.0.3"))
-		synctest.Wait()
-		w.setSlice(ctx, makeSlice("dns", 5353, udp, "10.0.0.3"))
-		time.Sleep(time.Second) // over the pauses after the refusals
-		stale := w.cleaner.take()
-		if len(stale) != 2 {
-			t.Errorf("%d destinations cleaned, want each of 2 once: %v", len(stale), stale)
-		}
-		for _, s := range stale {
-			expect(t, fmt.Sprint("flows that stay of those to ", s.Addrs), []string{fmt.Sprint(s.Allowed)}, []string{"[10.0.0.3:5353]"})
-		}
 	})
 }
 

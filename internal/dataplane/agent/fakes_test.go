@@ -117,24 +117,19 @@ func (f *fakeTable) takeCalls() []string {
 	return calls
 }
 
-type fakeCleaner struct {
-	mu     sync.Mutex
-	stale  []conntrack.Stale
-	refuse int
+// fakeSweeper remembers what it was asked for.
+type fakeSweeper struct {
+	mu    sync.Mutex
+	stale []conntrack.Stale
 }
 
-func (f *fakeCleaner) Clean(_ context.Context, stale []conntrack.Stale) (int, error) {
+func (f *fakeSweeper) Add(what conntrack.Sweep) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.refuse > 0 {
-		f.refuse--
-		return 0, errRefused
-	}
-	f.stale = append(f.stale, stale...)
-	return len(stale), nil
+	f.stale = append(f.stale, what.Stale...)
 }
 
-func (f *fakeCleaner) take() []conntrack.Stale {
+func (f *fakeSweeper) take() []conntrack.Stale {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	stale := f.stale
@@ -146,7 +141,7 @@ func (f *fakeCleaner) take() []conntrack.Stale {
 type world struct {
 	*Agent
 	v4, v6  *fakeTable
-	cleaner *fakeCleaner
+	sweeper *fakeSweeper
 	checks  *fakeChecks
 	events  *record.FakeRecorder
 }
@@ -192,9 +187,9 @@ func (f *fakeChecks) serving() []string {
 }
 
 func newWorld() world {
-	w := world{v4: &fakeTable{}, v6: &fakeTable{}, cleaner: &fakeCleaner{}, checks: &fakeChecks{}, events: record.NewFakeRecorder(100)}
+	w := world{v4: &fakeTable{}, v6: &fakeTable{}, sweeper: &fakeSweeper{}, checks: &fakeChecks{}, events: record.NewFakeRecorder(100)}
 	w.Agent = New(Config{
-		NodeName: "n1", Recorder: w.events, Announcer: announcer{w.events}, Cleaner: w.cleaner, Checks: w.checks,
+		NodeName: "n1", Recorder: w.events, Announcer: announcer{w.events}, Sweepers: map[model.Family]Sweeper{model.IPv4: w.sweeper, model.IPv6: w.sweeper}, Checks: w.checks,
 		Tables:  map[model.Family]Table{model.IPv4: w.v4, model.IPv6: w.v6},
 		State:   health.NewState(health.Patience, model.IPv4, model.IPv6),
 		Metrics: health.NewMetrics("test"),

@@ -259,8 +259,13 @@ func (w wire) startAgent(t *testing.T, client kubernetes.Interface) (stop func()
 		}
 		config.Watcher = watcher
 		cleaner, err := conntrack.NewCleaner()
-		config.Cleaner = cleaner
-		return err
+		if err != nil {
+			return err
+		}
+		sweeper := conntrack.NewSweeper(cleaner, nil)
+		go sweeper.Run(t.Context())
+		config.Sweepers = map[model.Family]Sweeper{model.IPv4: sweeper, model.IPv6: sweeper}
+		return nil
 	})
 	config.Checks = health.NewServiceChecks(config.State)
 	agent := New(config)

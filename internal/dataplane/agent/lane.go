@@ -20,7 +20,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -28,6 +27,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"switchyard.dev/switchyard/internal/dataplane/conntrack"
 	"switchyard.dev/switchyard/internal/dataplane/health"
 	"switchyard.dev/switchyard/internal/dataplane/model"
 	"switchyard.dev/switchyard/internal/dataplane/nft"
@@ -48,7 +48,7 @@ type lane struct {
 	family  model.Family
 	decider decider
 	table   Table
-	cleaner Cleaner
+	sweeper Sweeper
 	metrics *health.Metrics
 	checks  *laneChecks
 	queue   queue
@@ -60,10 +60,6 @@ type lane struct {
 	held map[model.ServicePortName]policy.Decision
 	// tally counts what is in held.
 	tally tally
-	// uncleaned are stale flows that could not be deleted yet, at most one entry
-	// for each destination. A flow that finds its endpoint again meanwhile is
-	// deleted all the same and starts anew.
-	uncleaned []policy.Stale
 }
 
 // run syncs whenever there is something to sync, until ctx ends. Whatever
@@ -100,7 +96,7 @@ func (l *lane) sync(ctx context.Context) error {
 	work := l.queue.take()
 	if work.empty() {
 		l.recheck(ctx)
-		return l.clean(ctx)
+		return nil
 	}
 	begin := time.Now()
 	done, err := l.write(ctx, work)
@@ -111,8 +107,10 @@ func (l *lane) sync(ctx context.Context) error {
 	}
 	l.queue.done(work)
 	l.check(ctx, work)
-	l.uncleaned = supersede(l.uncleaned, done.stale)
-	return l.clean(ctx)
+	if len(done.stale) > 0 {
+		l.sweeper.Add(conntrack.Sweep{Stale: flowsOf(done.stale, l.node)})
+	}
+	return nil
 }
 
 // written is what one sync did.
@@ -130,21 +128,6 @@ func (l *lane) record(work work, done written, took time.Duration, err error) {
 		Added: done.result.Added, Deleted: done.result.Deleted, Replaced: done.result.Replaced, Recreated: done.result.Recreated,
 		Queued: work.since, Triggers: work.triggers,
 	})
-}
-
-// supersede drops from pending what is about a destination of newer, too: of
-// one destination, only the endpoints of now may keep their flows.
-func supersede(pending, newer []policy.Stale) []policy.Stale {
-	type destination struct {
-		protocol model.Protocol
-		dst      netip.AddrPort
-	}
-	renewed := make(map[destination]bool, len(newer))
-	for _, s := range newer {
-		renewed[destination{s.Protocol, s.Dst}] = true
-	}
-	pending = slices.DeleteFunc(pending, func(s policy.Stale) bool { return renewed[destination{s.Protocol, s.Dst}] })
-	return append(pending, newer...)
 }
 
 // write brings the table to what is wanted.
@@ -234,21 +217,4 @@ func (t *tally) count(d *policy.Decision, by int) {
 	if external {
 		t.noLocalExternal += by
 	}
-}
-
-func (l *lane) clean(ctx context.Context) error {
-	if len(l.uncleaned) == 0 {
-		return nil
-	}
-	begin := time.Now()
-	deleted, err := l.cleaner.Clean(ctx, flowsOf(l.uncleaned, l.node))
-	l.metrics.Cleaned(l.family, time.Since(begin), deleted)
-	if err != nil {
-		return fmt.Errorf("deleting stale UDP flows: %w", err)
-	}
-	if deleted > 0 {
-		log.FromContext(ctx).V(2).Info("Deleted stale UDP flows", "entries", deleted)
-	}
-	l.uncleaned = nil
-	return nil
 }
