@@ -32,8 +32,8 @@ import (
 	"switchyard.dev/switchyard/test/testenv"
 )
 
-// agent is a running switchyard-node.
-type agent struct {
+// process is a running switchyard-node.
+type process struct {
 	cmd  *exec.Cmd
 	log  *syncBuffer
 	done chan struct{}
@@ -49,7 +49,7 @@ const unprotected = "--protect-table=off"
 // startAgent starts it in the node's namespace and does not wait.
 func (b *bed) startAgent(flags ...string) {
 	b.Helper()
-	a := &agent{log: &syncBuffer{}, done: make(chan struct{})}
+	a := &process{log: &syncBuffer{}, done: make(chan struct{})}
 	a.cmd = exec.Command(program(), slices.Concat([]string{
 		"--kubeconfig=" + b.kubeconfig, "--hostname-override=" + nodeName, "--detect-local-mode=NodeCIDR",
 		"--healthz-bind-address=127.0.0.1:" + healthPort, "--metrics-bind-address=127.0.0.1:10249",
@@ -77,7 +77,7 @@ func (b *bed) startAgent(flags ...string) {
 }
 
 // end sends the signal and waits. It tells whether the agent was still there.
-func (a *agent) end(signal os.Signal) (alive bool) {
+func (a *process) end(signal os.Signal) (alive bool) {
 	select {
 	case <-a.done:
 		return false

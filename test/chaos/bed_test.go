@@ -50,7 +50,7 @@ type bed struct {
 	gate                         *gate
 	kubeconfig                   string
 	services                     []*service
-	agent                        *agent
+	agent                        *process
 }
 
 const nodeName = "chaos"

@@ -43,7 +43,7 @@ func (b *bed) tamper(script string) bool {
 	tool := prereq.Tool(b.T, "nft", "nftables")
 	return b.node.Do(func() error {
 		cmd := exec.Command(tool, "-f", "-")
-		cmd.Stdin = strings.NewReader(strings.ReplaceAll(script, "; ", "\n") + "\n")
+		cmd.Stdin = strings.NewReader(script + "\n")
 		return cmd.Run()
 	}) == nil
 }
