@@ -27,7 +27,7 @@ import (
 
 // dumpAttempts bounds how often a dump is begun again because the table
 // changed under it.
-const dumpAttempts = 10
+const dumpAttempts = 5
 
 // Request sends one message and waits for its outcome.
 func (c *Conn) Request(m *Messages) error {
@@ -58,8 +58,10 @@ func (c *Conn) Dump(m *Messages, restart func(), each func(family uint8, entry A
 	return fmt.Errorf("%s, %d times in a row: %w", m.about[0], dumpAttempts, err)
 }
 
-// errInterrupted means that the list changed while it was read.
-var errInterrupted = fmt.Errorf("it changed while it was read: %w", unix.EINTR)
+// errInterrupted means that a transaction was committed while a list was read.
+// The kernel counts those of all tables together, and says so for tables,
+// chains, sets and rules, but not for elements (6.18).
+var errInterrupted = fmt.Errorf("a transaction was committed meanwhile: %w", unix.EINTR)
 
 func (c *Conn) dump(m *Messages, each func(uint8, Attributes)) error {
 	c.discard()
