@@ -26,12 +26,24 @@ import (
 const (
 	steadyRate = 50
 	burstRate  = 500
+	// writers is how many writes are under way at most.
+	writers = 16
 )
 
 // steadyChurn measures what an update costs. Nothing else happens meanwhile.
 func (b *bench) steadyChurn(ctx context.Context) error {
-	updates, err := b.churning(ctx, steadyRate, b.options.churn, nil)
+	updates, err := b.churning(ctx, "steady", steadyRate, b.options.churn, nil)
 	b.result.Steady = updates
+	return err
+}
+
+// busyChurn is steadyChurn on a node that has many connections to track.
+func (b *bench) busyChurn(ctx context.Context) error {
+	if err := b.trackConnections(trackedConnections); err != nil {
+		return err
+	}
+	updates, err := b.churning(ctx, "busy", steadyRate, b.options.churn/2, nil)
+	b.result.Busy = updates
 	return err
 }
 
@@ -39,7 +51,7 @@ func (b *bench) steadyChurn(ctx context.Context) error {
 // time between them.
 func (b *bench) burstChurn(ctx context.Context) error {
 	var lags []switched
-	updates, err := b.churning(ctx, burstRate, b.options.burst, func(ctx context.Context) error {
+	updates, err := b.churning(ctx, "burst", burstRate, b.options.burst, func(ctx context.Context) error {
 		for ctx.Err() == nil {
 			s, err := b.switchOver(context.WithoutCancel(ctx))
 			if err != nil {
@@ -62,8 +74,11 @@ func (b *bench) burstChurn(ctx context.Context) error {
 // churning replaces one endpoint of one Service after the other, rate times a
 // second. The times of the writes are fixed in advance: a slow answer does not
 // make the next one late. during runs beside it until the last is written.
-func (b *bench) churning(ctx context.Context, rate int, length time.Duration, during func(context.Context) error) (churn, error) {
+func (b *bench) churning(ctx context.Context, name string, rate int, length time.Duration, during func(context.Context) error) (churn, error) {
 	result := churn{PerSecond: rate}
+	if err := b.awaitIdle(ctx); err != nil {
+		return result, err
+	}
 	if err := b.process.forgetPeak(); err != nil {
 		return result, err
 	}
@@ -71,12 +86,15 @@ func (b *bench) churning(ctx context.Context, rate int, length time.Duration, du
 	if err != nil {
 		return result, err
 	}
-	stopProfile := b.profileCPU(rate, length)
+	stopProfile := b.profileCPU(name, length)
 	begin := time.Now()
 	if result.Updates, err = b.write(ctx, rate, length, during); err != nil {
 		return result, err
 	}
 	result.Seconds = time.Since(begin).Seconds()
+	if result.Tracked, err = b.tracked(); err != nil {
+		return result, err
+	}
 	last, err := b.switchOver(ctx)
 	if err != nil {
 		return result, err
@@ -90,6 +108,33 @@ func (b *bench) churning(ctx context.Context, rate int, length time.Duration, du
 	stopProfile()
 	result.PeakBytes, err = b.process.peakMemory()
 	return result, err
+}
+
+// awaitIdle waits until the proxy has done what it was busy with.
+func (b *bench) awaitIdle(ctx context.Context) error {
+	return awaitIdle(ctx, b.process.cpu, 20*time.Millisecond)
+}
+
+// awaitIdle waits until no more than most is spent in a second. It waits no
+// longer than two minutes, as some are never idle.
+func awaitIdle(ctx context.Context, spent func() (time.Duration, error), most time.Duration) error {
+	before, err := spent()
+	for range 120 {
+		if err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		}
+		var now time.Duration
+		if now, err = spent(); now-before < most {
+			return err
+		}
+		before = now
+	}
+	return err
 }
 
 func (b *bench) write(ctx context.Context, rate int, length time.Duration, during func(context.Context) error) (int, error) {
@@ -120,7 +165,7 @@ func (b *bench) writeAll(ctx context.Context, total, rate int) error {
 		}
 		// A stride that meets every Service before it meets one again.
 		service := n * stride(b.size.Services) % b.size.Services
-		group.Go(func() error { return b.replaceOne(ctx, service, n/b.size.Services) })
+		group.Go(func() error { return b.inventory.replaceOne(ctx, service, n/b.size.Services) })
 	}
 	return group.Wait()
 }

@@ -17,10 +17,12 @@ limitations under the License.
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"time"
 
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -36,6 +38,8 @@ type cluster struct {
 	// kubeconfig is the path of what the proxies are given.
 	kubeconfig string
 	version    string
+	store      store
+	pid        int // of kube-apiserver
 }
 
 // startCluster starts them in the current network namespace. They end with the
@@ -52,8 +56,11 @@ func startCluster(dir string) (*cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting etcd and kube-apiserver: %w", err)
 	}
-	c := &cluster{kubeconfig: filepath.Join(dir, "kubeconfig")}
+	c := &cluster{kubeconfig: filepath.Join(dir, "kubeconfig"), store: store{env.ControlPlane.Etcd.URL}}
 	if c.client, err = newClient(config); err != nil {
+		return nil, err
+	}
+	if c.pid, err = pidOf("kube-apiserver"); err != nil {
 		return nil, err
 	}
 	info, err := c.client.Discovery().ServerVersion()
@@ -79,6 +86,11 @@ func newClient(config *rest.Config) (*kubernetes.Clientset, error) {
 	config.AcceptContentTypes = config.ContentType + ",application/json"
 	config.RateLimiter = flowcontrol.NewFakeAlwaysRateLimiter()
 	return kubernetes.NewForConfig(config)
+}
+
+// awaitIdle waits until the API server has done what new objects make it do.
+func (c *cluster) awaitIdle(ctx context.Context) error {
+	return awaitIdle(ctx, func() (time.Duration, error) { return cpuTime(c.pid) }, 150*time.Millisecond)
 }
 
 // addAPIServerAddress makes the API server's address one of the current

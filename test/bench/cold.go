@@ -18,6 +18,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -40,14 +41,14 @@ const (
 // answered: first some that are the first and last in the orders a proxy may
 // work in, and a random sample. Then every Service is asked once; should one
 // not answer, the start is as long as until it does.
-func (b *bench) coldStart(context.Context) error {
+func (b *bench) coldStart(ctx context.Context) error {
 	begin := time.Now()
 	if err := b.begin(); err != nil {
 		return err
 	}
 	cold := &b.result.Cold
 	err := b.client.Do(func() error {
-		answered, err := b.awaitSample(begin)
+		answered, err := b.awaitSample(ctx, begin)
 		if err != nil {
 			return err
 		}
@@ -57,7 +58,7 @@ func (b *bench) coldStart(context.Context) error {
 			return err
 		}
 		cold.CPU = milliseconds(cpu)
-		return b.sweep(begin)
+		return b.sweep(ctx, begin)
 	})
 	if err != nil {
 		return err
@@ -66,7 +67,7 @@ func (b *bench) coldStart(context.Context) error {
 	return err
 }
 
-func (b *bench) awaitSample(begin time.Time) (time.Duration, error) {
+func (b *bench) awaitSample(ctx context.Context, begin time.Time) (time.Duration, error) {
 	n := b.size.Services
 	sample := []netip.AddrPort{frontend(n - 1), frontend(0), sticky.frontend(), many.frontend(), switching.frontend()}
 	for range sampled {
@@ -81,7 +82,7 @@ func (b *bench) awaitSample(begin time.Time) (time.Duration, error) {
 			if time.Since(begin) > startPatience {
 				return 0, fmt.Errorf("%s does not answer after %v: %w", to, startPatience, err)
 			}
-			if err := b.process.alive(); err != nil {
+			if err := errors.Join(b.process.alive(), ctx.Err()); err != nil {
 				return 0, err
 			}
 			time.Sleep(2 * time.Millisecond)
@@ -91,7 +92,7 @@ func (b *bench) awaitSample(begin time.Time) (time.Duration, error) {
 }
 
 // sweep asks every Service.
-func (b *bench) sweep(begin time.Time) error {
+func (b *bench) sweep(ctx context.Context, begin time.Time) error {
 	cold := &b.result.Cold
 	for i := range b.size.Services {
 		late := false
@@ -101,6 +102,9 @@ func (b *bench) sweep(begin time.Time) error {
 				break
 			}
 			late = true
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 			if time.Since(begin) > startPatience {
 				return fmt.Errorf("%s does not answer: %w", frontend(i), err)
 			}

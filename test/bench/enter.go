@@ -24,6 +24,7 @@ import (
 	"os/signal"
 	"runtime"
 	"syscall"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -61,8 +62,13 @@ func enter(args []string) (int, error) {
 	select {
 	case err = <-ended:
 	case <-interrupted:
+		_ = inside.Process.Signal(unix.SIGTERM) // it still prints what it has
+		select {
+		case <-ended:
+		case <-interrupted:
+		case <-time.After(5 * time.Second):
+		}
 		_ = inside.Process.Kill()
-		<-ended
 		return 130, errors.New("interrupted; everything it made is gone")
 	}
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {

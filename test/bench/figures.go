@@ -81,6 +81,8 @@ var figures = []figure{
 	{"slice write acknowledged -> new endpoint, p50", ms, func(r result) float64 { return r.Switch.Acknowledged.P50 }, nil},
 	{"CPU per slice update at 50/s", ms, func(r result) float64 { return r.Steady.CPU },
 		[]target{ofTheirs(10000, 1.0/10, "<= 1/10"), flat(10000), flat(50000)}},
+	{"  on a node that tracks 100,000 connections", ms, func(r result) float64 { return r.Busy.CPU },
+		[]target{ofTheirs(10000, 1.0/10, "<= 1/10")}},
 	{"CPU per slice update at 500/s", ms, func(r result) float64 { return r.Burst.CPU }, nil},
 	{"updates/s written when 500 were asked for", "/s", func(r result) float64 { return float64(r.Burst.Updates) / max(r.Burst.Seconds, 1e-9) }, nil},
 	{"lag at 500/s in the middle, p50", ms, func(r result) float64 { return r.Burst.LagMiddle }, nil},
@@ -94,6 +96,8 @@ var figures = []figure{
 	{"new connections, direct to pods", "/s", rate(toPods), nil},
 	{"new connections, ClusterIP of 100 endpoints", "/s", rate(toClusterIP), nil},
 	{"new connections, affinity to 100 endpoints", "/s", rate(toSticky), nil},
+	{"  ClusterIP, part of direct", "", relative(toClusterIP), nil},
+	{"  affinity, part of direct", "", relative(toSticky), nil},
 	{"handshake p99, direct to pods", ms, handshake(toPods), nil},
 	{"handshake p99, ClusterIP of 100 endpoints", ms, handshake(toClusterIP), nil},
 	{"handshake p99, affinity to 100 endpoints", ms, handshake(toSticky), nil},
@@ -104,6 +108,10 @@ var figures = []figure{
 
 func rate(kind string) func(result) float64 {
 	return func(r result) float64 { return r.Traffic[kind].Rate }
+}
+
+func relative(kind string) func(result) float64 {
+	return func(r result) float64 { return r.Traffic[kind].Rate / max(r.Traffic[toPods].Rate, 1e-9) }
 }
 
 func handshake(kind string) func(result) float64 {

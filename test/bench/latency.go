@@ -95,7 +95,7 @@ func (b *bench) switchOver(ctx context.Context) (switched, error) {
 	var acknowledgedAt time.Time
 	s := switched{at: time.Now()}
 	go func() {
-		err := b.updateSlice(ctx, switching.name, []netip.Addr{target})
+		err := b.inventory.updateSlice(ctx, switching.name, []netip.Addr{target})
 		acknowledgedAt = time.Now()
 		written <- err
 	}()

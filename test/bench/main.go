@@ -24,6 +24,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
 )
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -40,8 +43,12 @@ func run(args []string) int {
 	code := 1
 	if dir := os.Getenv(insideVariable); dir == "" {
 		code, err = enter(args)
-	} else if err = inside(context.Background(), o, dir); err == nil {
-		code = 0
+	} else {
+		ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM)
+		defer stop()
+		if err = inside(ctx, o, dir); err == nil {
+			code = 0
+		}
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "bench: %v\n", err)

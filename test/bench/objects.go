@@ -22,7 +22,6 @@ import (
 	"net/netip"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -36,8 +35,6 @@ const (
 	nodeName  = "bench-node"
 	// portName is that of the one port of every Service.
 	portName = "http"
-	// writers is how many requests are under way at once.
-	writers = 16
 )
 
 // inventory is what the API server holds.
@@ -67,7 +64,8 @@ func (v *inventory) prepare(ctx context.Context) error {
 		if err := v.createService(ctx, special.name, special.vip, special.affinity); err != nil {
 			return err
 		}
-		if err := v.writeSlice(ctx, special.name, special.endpoints()); err != nil {
+		slice := slice(special.name, special.endpoints())
+		if _, err := v.client.DiscoveryV1().EndpointSlices(namespace).Create(ctx, slice, metav1.CreateOptions{}); err != nil {
 			return err
 		}
 	}
@@ -77,29 +75,49 @@ func (v *inventory) prepare(ctx context.Context) error {
 // grow makes the Services and slices that are missing for size. It never has
 // to remove a Service, as sizes grow.
 func (v *inventory) grow(ctx context.Context, size size) error {
-	for len(v.generations) < size.Services {
-		v.generations = append(v.generations, nil)
+	pattern, err := v.pattern(ctx)
+	if err != nil {
+		return err
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(writers)
+	var puts []put
 	for i := range size.Services {
-		group.Go(func() error { return v.shape(ctx, i, size.Endpoints) })
-	}
-	return group.Wait()
-}
-
-// shape gives Service i that many endpoints.
-func (v *inventory) shape(ctx context.Context, i, endpoints int) error {
-	if len(v.generations[i]) == endpoints {
-		return nil
-	}
-	if v.generations[i] == nil {
-		if err := v.createService(ctx, serviceName(i), clusterIP(i), ""); err != nil {
-			return err
+		if i == len(v.generations) {
+			v.generations = append(v.generations, nil)
+			puts = append(puts, pattern.service(i), pattern.ipAddress(i))
+		}
+		if len(v.generations[i]) != size.Endpoints {
+			v.generations[i] = make([]int, size.Endpoints)
+			puts = append(puts, pattern.slice(i, v.endpoints(i)))
 		}
 	}
-	v.generations[i] = make([]int, endpoints)
-	return v.writeSlice(ctx, serviceName(i), v.endpoints(i))
+	if err := v.store.write(ctx, puts); err != nil {
+		return err
+	}
+	return v.awaitAll(ctx, size)
+}
+
+// awaitAll waits until the API server has seen what was written behind its
+// back. It answers a list of resource version 0 from its cache, as it does for
+// the proxies.
+func (v *inventory) awaitAll(ctx context.Context, size size) error {
+	for patience := time.Now().Add(time.Minute); ; {
+		services, err := v.client.CoreV1().Services(namespace).List(ctx, metav1.ListOptions{ResourceVersion: "0"})
+		if err != nil {
+			return err
+		}
+		slices, err := v.client.DiscoveryV1().EndpointSlices(namespace).List(ctx, metav1.ListOptions{ResourceVersion: "0"})
+		if err != nil {
+			return err
+		}
+		last := slices.Items[len(slices.Items)-1]
+		if len(services.Items) == size.Services+len(specials) && len(slices.Items) == len(services.Items) && len(last.Endpoints) == size.Endpoints {
+			return nil
+		}
+		if time.Now().After(patience) {
+			return fmt.Errorf("the API server has %d Services and %d EndpointSlices a minute after they were written", len(services.Items), len(slices.Items))
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 }
 
 // replaceOne replaces one endpoint of Service i, as a rolling update does.
@@ -117,6 +135,7 @@ func (v *inventory) endpoints(i int) []netip.Addr {
 	return addresses
 }
 
+// serviceName sorts behind the special ones.
 func serviceName(i int) string { return fmt.Sprintf("web-%06d", i) }
 
 func (v *inventory) createService(ctx context.Context, name string, vip netip.Addr, affinity corev1.ServiceAffinity) error {
@@ -132,14 +151,6 @@ func (v *inventory) createService(ctx context.Context, name string, vip netip.Ad
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-}
-
-func (v *inventory) writeSlice(ctx context.Context, name string, addresses []netip.Addr) error {
-	_, err := v.client.DiscoveryV1().EndpointSlices(namespace).Create(ctx, slice(name, addresses), metav1.CreateOptions{})
-	if apierrors.IsAlreadyExists(err) {
-		return v.updateSlice(ctx, name, addresses)
-	}
-	return err
 }
 
 func (v *inventory) updateSlice(ctx context.Context, name string, addresses []netip.Addr) error {

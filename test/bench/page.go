@@ -42,7 +42,9 @@ func (r *report) writePage(o options) error {
 		goBench = benchmarkLines(string(text))
 	}
 	var page bytes.Buffer
-	if err := pageTemplate.Execute(&page, map[string]any{"Machine": r.Machine, "Table": r.markdownTable(), "GoBench": goBench}); err != nil {
+	if err := pageTemplate.Execute(&page, map[string]any{
+		"Machine": r.Machine, "Table": r.markdownTable(), "GoBench": goBench, "PeerInterval": peerInterval,
+	}); err != nil {
 		return err
 	}
 	return os.WriteFile(o.markdown, page.Bytes(), 0o644)

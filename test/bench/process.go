@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -76,29 +77,51 @@ func (p *process) alive() error {
 	}
 }
 
-// cpu is the user and system time of the process, all its threads and the
+// cpu is the CPU time of the process.
+func (p *process) cpu() (time.Duration, error) {
+	spent, err := cpuTime(p.cmd.Process.Pid)
+	if err != nil {
+		return 0, errors.Join(err, p.alive())
+	}
+	return spent, nil
+}
+
+// cpuTime is the user and system time of a process, all its threads and the
 // children it has waited for: to the nanosecond, but for the children, whose
 // sum the kernel gives in ticks of 10 ms.
-func (p *process) cpu() (time.Duration, error) {
+func cpuTime(pid int) (time.Duration, error) {
 	var own unix.Timespec
 	// The number of a process's CPU clock: the inverted PID, then the kind of
 	// clock (2 is run time); see clock_getcpuclockid(3).
-	if err := unix.ClockGettime(int32(^p.cmd.Process.Pid)<<3|2, &own); err != nil {
-		return 0, fmt.Errorf("reading CPU time: %w", errors.Join(err, p.alive()))
+	if err := unix.ClockGettime(int32(^pid)<<3|2, &own); err != nil {
+		return 0, fmt.Errorf("reading the CPU time of process %d: %w", pid, err)
 	}
-	text, err := os.ReadFile(p.proc("stat"))
+	stat := fmt.Sprintf("/proc/%d/stat", pid)
+	text, err := os.ReadFile(stat)
 	if err != nil {
 		return 0, err
 	}
 	_, after, _ := strings.Cut(string(text), ") ")
 	fields := strings.Fields(after) // from the third on, as proc(5) counts
 	if len(fields) < 15 {
-		return 0, fmt.Errorf("%s has %d fields", p.proc("stat"), len(fields))
+		return 0, fmt.Errorf("%s has %d fields", stat, len(fields))
 	}
 	user, err1 := strconv.ParseInt(fields[13], 10, 64)
 	system, err2 := strconv.ParseInt(fields[14], 10, 64)
 	const tick = 10 * time.Millisecond
 	return time.Duration(own.Nano()) + time.Duration(user+system)*tick, errors.Join(err1, err2)
+}
+
+// pidOf is the process of that name in this PID namespace.
+func pidOf(name string) (int, error) {
+	files, err := filepath.Glob("/proc/[0-9]*/comm")
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err == nil && strings.TrimSpace(string(text)) == name {
+			return strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		}
+	}
+	return 0, errors.Join(err, fmt.Errorf("no process %s runs", name))
 }
 
 // peakMemory is the most physical memory the process has had, in bytes.

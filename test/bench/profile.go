@@ -29,11 +29,11 @@ import (
 
 // profileCPU records where the proxy spends its CPU time, if that was asked
 // for. What it returns waits for the end and adds a profile of the heap.
-func (b *bench) profileCPU(rate int, length time.Duration) (finish func()) {
+func (b *bench) profileCPU(when string, length time.Duration) (finish func()) {
 	if b.options.profile == "" {
 		return func() {}
 	}
-	name := fmt.Sprintf("%s-%s-%d", b.name, b.size, rate)
+	name := fmt.Sprintf("%s-%s-%s", b.name, b.size, when)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -32,9 +32,11 @@ type result struct {
 	Switch latency `json:"switch"`
 	// Warm is a restart with the rules in place.
 	Warm warmStart `json:"warm"`
-	// Steady is 50 slice updates a second, Burst 500.
+	// Steady is 50 slice updates a second, Burst 500. Busy is Steady on a node
+	// that tracks 100,000 connections.
 	Steady churn `json:"steady"`
 	Burst  churn `json:"burst"`
+	Busy   churn `json:"busy"`
 	// Traffic is by the kind of destination: direct, clusterIP, affinity.
 	Traffic map[string]traffic `json:"traffic"`
 	// KernelBytes is what the kernel frees when the rules are deleted: the
@@ -92,6 +94,8 @@ type churn struct {
 	LagMiddle float64 `json:"lagMiddleMs,omitempty"`
 	LagEnd    float64 `json:"lagEndMs,omitempty"`
 	LagAfter  float64 `json:"lagAfterMs"`
+	// Tracked is how many connections the node tracked at the end.
+	Tracked int `json:"trackedConnections"`
 }
 
 type traffic struct {

@@ -83,17 +83,20 @@ func (r *report) tabulate() {
 func (r *report) row(f figure, size size) row {
 	row := row{Figure: f.name, Size: size, Unit: f.unit, Ours: r.value(f, switchyardName, size), Theirs: r.value(f, kubeProxyName, size)}
 	var words []string
+	all, judged := true, true
 	for _, target := range f.targets {
 		if target.at != 0 && target.at != size.Services {
 			continue
 		}
 		words = append(words, target.text)
-		if met, ok := target.judge(r, f, row); ok {
-			met = met && (row.Met == nil || *row.Met)
-			row.Met = &met
-		}
+		met, ok := target.judge(r, f, row)
+		all, judged = all && (met || !ok), judged && ok
 	}
 	row.Target = strings.Join(words, ", ")
+	// One that is missed decides, whatever can not be judged beside it.
+	if len(words) > 0 && (judged || !all) {
+		row.Met = &all
+	}
 	return row
 }
 

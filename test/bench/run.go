@@ -26,8 +26,8 @@ import (
 
 // bench is one proxy at one size.
 type bench struct {
-	options options
-	*inventory
+	options   options
+	inventory *inventory
 	subject
 	*world
 	size    size
@@ -57,8 +57,12 @@ func measure(ctx context.Context, o options, v *inventory, s subject, size size,
 		{"restart", b.warmStart},
 		{"50 updates/s", b.steadyChurn},
 		{"500 updates/s", b.burstChurn},
+		{"50 updates/s with many connections tracked", b.busyChurn},
 		{"kernel memory", b.kernelMemory},
 	} {
+		if err := v.awaitIdle(ctx); err != nil {
+			return b.result, err
+		}
 		progress("%-10s %-9s %s", s.name, size, step.what)
 		if err := step.take(ctx); err != nil {
 			b.end()
@@ -71,7 +75,7 @@ func measure(ctx context.Context, o options, v *inventory, s subject, size size,
 
 // begin starts the proxy.
 func (b *bench) begin() (err error) {
-	b.process, err = start(b.command(b.kubeconfig), b.node, filepath.Join(b.dir, b.name+"-"+b.size.String()+".log"))
+	b.process, err = start(b.command(b.inventory.kubeconfig), b.node, filepath.Join(b.dir, b.name+"-"+b.size.String()+".log"))
 	return err
 }
 

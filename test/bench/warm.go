@@ -18,6 +18,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"sync"
 	"time"
@@ -39,7 +40,7 @@ func (b *bench) warmStart(ctx context.Context) error {
 func (b *bench) restart(ctx context.Context) error {
 	b.process.stop()
 	b.turn++
-	if err := b.updateSlice(ctx, switching.name, []netip.Addr{b.target()}); err != nil {
+	if err := b.inventory.updateSlice(ctx, switching.name, []netip.Addr{b.target()}); err != nil {
 		return err
 	}
 	begin := time.Now()
@@ -56,7 +57,7 @@ func (b *bench) restart(ctx context.Context) error {
 			if time.Since(begin) > startPatience {
 				return err
 			}
-			if err := b.process.alive(); err != nil {
+			if err := errors.Join(b.process.alive(), ctx.Err()); err != nil {
 				return err
 			}
 			time.Sleep(2 * time.Millisecond)

@@ -90,6 +90,7 @@ func (w *world) route() error {
 			return errors.Join(
 				set("net/ipv4/ip_forward", "1"),
 				set("net/ipv4/icmp_ratelimit", "0"),
+				set(closeTimeout, "1"),
 				via(netip.PrefixFrom(apiServerAddress, 32), controlAddress),
 				via(clientCIDR, clientLink[1]),
 				via(endpointCIDR, serverLink[1]),
