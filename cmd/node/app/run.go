@@ -165,8 +165,8 @@ func servers(o *Options, state *health.State, metrics *health.Metrics, shown *pa
 	measured.Handle("/", health.MetricsMux(metrics))
 	shown.add(measured, o.Proxy.EnableProfiling)
 	return []server{
-		{"healthz-bind-address", o.Proxy.HealthzBindAddress, health.Mux(state, metrics), "FailedToStartProxierHealthcheck"},
-		{"metrics-bind-address", o.Proxy.MetricsBindAddress, measured, "FailedToStartMetricServer"},
+		{"healthz-bind-address", o.Proxy.HealthzBindAddress, health.Mux(state, metrics), "FailedToStartProxierHealthcheck", listenAgain},
+		{"metrics-bind-address", o.Proxy.MetricsBindAddress, measured, "FailedToStartMetricServer", listenAgain},
 	}
 }
 

@@ -36,9 +36,11 @@ type server struct {
 	// reason is that of the Event when the address can not be served,
 	// kube-proxy's.
 	reason string
+	// again is how long to wait for an address that is in use.
+	again time.Duration
 }
 
-// listenAgain is how long to wait for an address that is in use.
+// listenAgain is that wait, kube-proxy's.
 const listenAgain = 5 * time.Second
 
 // serve answers until ctx ends. It returns an error only if hardFail is set;
@@ -64,7 +66,7 @@ func (s server) serve(ctx context.Context, hardFail bool, recorder record.EventR
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(listenAgain):
+		case <-time.After(s.again):
 		}
 	}
 	return nil
