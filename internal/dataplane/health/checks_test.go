@@ -159,7 +159,7 @@ func TestAServiceCheckFollowsEndpointsAndHealth(t *testing.T) {
 	n.state.Queued(model.IPv6)
 	n.clock.pass(Patience)
 	check("the proxy is late", http.StatusServiceUnavailable, "2", sick)
-	n.state.Updated(model.IPv6)
+	allDone(n.state, model.IPv6)
 	n.mustSync(model.IPv4, []ServiceCheck{{web, 30000, 0}}, nodeV4)
 	check("no endpoint", http.StatusServiceUnavailable, "0", none)
 }

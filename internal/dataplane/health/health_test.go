@@ -41,6 +41,9 @@ func newState() (*State, *clock) {
 	return s, c
 }
 
+// allDone says that everything queued so far is programmed.
+func allDone(s *State, family model.Family) { s.Done(family, s.families[family].newest) }
+
 func get(handler http.Handler, path string) *httptest.ResponseRecorder {
 	recorder := httptest.NewRecorder()
 	handler.ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, path, nil))
@@ -66,9 +69,9 @@ func TestHealthFollowsWhatIsProgrammed(t *testing.T) {
 	check("the first sync takes its time", ok, ok, bad)
 	clock.pass(time.Second)
 	check("the first sync does not succeed", bad, bad, bad)
-	state.Updated(model.IPv4)
+	allDone(state, model.IPv4)
 	check("only one family is done", bad, bad, bad)
-	state.Updated(model.IPv6)
+	allDone(state, model.IPv6)
 	check("both are done", ok, ok, ok)
 	clock.pass(24 * time.Hour)
 	check("nothing happens for a day", ok, ok, ok)
@@ -77,7 +80,7 @@ func TestHealthFollowsWhatIsProgrammed(t *testing.T) {
 	state.Queued(model.IPv6)
 	clock.pass(Patience / 2)
 	check("a change waits too long, though another came later", bad, bad, ok)
-	state.Updated(model.IPv6)
+	allDone(state, model.IPv6)
 	state.SetEligible(false)
 	check("the node is about to go", bad, ok, ok)
 }
@@ -136,9 +139,9 @@ func TestTheBodyIsKubeProxys(t *testing.T) {
 	if got := strings.TrimSpace(get(Mux(state, NewMetrics("test")), "/healthz").Body.String()); got != starting {
 		t.Errorf("body at the start\n%s\nwant\n%s", got, starting)
 	}
-	state.Updated(model.IPv4)
+	allDone(state, model.IPv4)
 	clock.pass(time.Minute)
-	state.Updated(model.IPv6)
+	allDone(state, model.IPv6)
 	state.Queued(model.IPv4)
 	clock.pass(2 * time.Minute)
 	response := get(Mux(state, NewMetrics("test")), "/healthz")
@@ -150,7 +153,7 @@ func TestTheBodyIsKubeProxys(t *testing.T) {
 	if got := response.Header().Get("X-Content-Type-Options"); got != "nosniff" {
 		t.Errorf("X-Content-Type-Options is %q", got)
 	}
-	state.Updated(model.IPv4)
+	allDone(state, model.IPv4)
 	var body map[string]any
 	if err := json.Unmarshal(get(Mux(state, NewMetrics("test")), "/livez").Body.Bytes(), &body); err != nil {
 		t.Fatal(err)

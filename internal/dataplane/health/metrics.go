@@ -90,6 +90,7 @@ func NewMetrics(version string, families ...model.Family) *Metrics {
 
 func (m *Metrics) registerKubeproxy(r registrar) {
 	syncs := prometheus.ExponentialBuckets(0.001, 2, 15)
+	const noLocal = "ServicePorts with policy Local and endpoints on other nodes only"
 	m.kubeproxy = kubeproxyMetrics{
 		syncAll:     r.perFamily("kubeproxy_sync_proxy_rules_duration_seconds", "Latency of writing changes to the kernel", syncs),
 		syncFull:    r.perFamily("kubeproxy_sync_full_proxy_rules_duration_seconds", "Latency of comparing everything with the kernel", syncs),
@@ -102,7 +103,7 @@ func (m *Metrics) registerKubeproxy(r registrar) {
 		syncFailures:      r.familyCounter("kubeproxy_sync_proxy_rules_nftables_sync_failures_total", "Syncs that the kernel refused"),
 		cleanupFailures:   r.familyCounter("kubeproxy_sync_proxy_rules_nftables_cleanup_failures_total", "Removals of unused rules that the kernel refused"),
 		programming:       r.perFamily("kubeproxy_network_programming_duration_seconds", "From a change to the rules of this node", programmingBuckets()),
-		noLocalEndpoints:  r.gauge("kubeproxy_sync_proxy_rules_no_local_endpoints_total", "ServicePorts with policy Local and no endpoint here", policyLabel, familyLabel),
+		noLocalEndpoints:  r.gauge("kubeproxy_sync_proxy_rules_no_local_endpoints_total", noLocal, policyLabel, familyLabel),
 		conntrackDuration: r.perFamily("kubeproxy_conntrack_reconciler_sync_duration_seconds", "Latency of deleting stale conntrack entries", syncs),
 		conntrackDeleted:  r.familyCounter("kubeproxy_conntrack_reconciler_deleted_entries_total", "Stale conntrack entries deleted"),
 		healthz:           r.counter("kubeproxy_proxy_healthz_total", "Answers of /healthz by status code", "code"),
@@ -124,12 +125,13 @@ func (m *Metrics) registerKubeproxy(r registrar) {
 }
 
 func (m *Metrics) registerSwitchyard(r registrar) {
+	arrivals := prometheus.ExponentialBuckets(0.0005, 2, 18)
 	m.switchyard = switchyardMetrics{
 		servicePorts:  r.familyGauge("switchyard_node_service_ports", "ServicePorts programmed"),
 		endpoints:     r.familyGauge("switchyard_node_endpoints", "Endpoints that take new connections, over all ServicePorts"),
-		elements:      r.familyGauge("switchyard_node_elements", "Elements of maps and sets in the kernel"),
+		elements:      r.gauge("switchyard_node_elements", "Elements of maps and sets in the kernel", familyLabel),
 		written:       r.counter("switchyard_node_elements_written_total", "Elements of maps and sets written to the kernel", familyLabel, "operation"),
-		programming:   r.perFamily("switchyard_node_programming_duration_seconds", "From the arrival of a change here to its rules", prometheus.ExponentialBuckets(0.0005, 2, 18)),
+		programming:   r.perFamily("switchyard_node_programming_duration_seconds", "From the arrival of a change here to its rules", arrivals),
 		fullSyncs:     r.counter("switchyard_node_full_syncs_total", "Full syncs by what caused them", familyLabel, "cause"),
 		repairs:       r.counter("switchyard_node_repairs_total", "Foreign changes to our tables undone, by what they had changed", familyLabel, "cause"),
 		problems:      r.counter("switchyard_node_problems_total", "Parts of objects that could not be used", "kind", "field"),

@@ -99,20 +99,11 @@ func (s *State) Queued(family model.Family) Generation {
 func (s *State) Done(family model.Family, upTo Generation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.families[family].done(s.now(), upTo)
-}
-
-// Updated says that all changes of family queued so far are programmed.
-func (s *State) Updated(family model.Family) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.families[family].done(s.now(), s.families[family].newest)
-}
-
-func (f *familyState) done(now time.Time, upTo Generation) {
-	f.updated = now
+	f := s.families[family]
+	f.updated = s.now()
 	f.pending = slices.DeleteFunc(f.pending, func(waiting span) bool { return waiting.last <= upTo })
 }
+
 
 // late says whether the oldest change has waited for too long.
 func (f *familyState) late(now time.Time, patience time.Duration) bool {
