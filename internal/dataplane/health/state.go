@@ -104,7 +104,6 @@ func (s *State) Done(family model.Family, upTo Generation) {
 	f.pending = slices.DeleteFunc(f.pending, func(waiting span) bool { return waiting.last <= upTo })
 }
 
-
 // late says whether the oldest change has waited for too long.
 func (f *familyState) late(now time.Time, patience time.Duration) bool {
 	return len(f.pending) > 0 && now.Sub(f.pending[0].since) >= patience
