@@ -164,6 +164,30 @@ func TestWhatIsProxied(t *testing.T) {
 	}
 }
 
+func TestOfTwoEqualSightingsTheFirstSliceDecides(t *testing.T) {
+	on := func(node string) sliceOption {
+		return func(eps *discoveryv1.EndpointSlice) {
+			for i := range eps.Endpoints {
+				eps.Endpoints[i].NodeName = &node
+			}
+		}
+	}
+	first := makeSlice("web", "web-1", endpoint("10.0.0.2", ""), endpoint("10.0.0.3", ""), on("first"))
+	second := makeSlice("web", "web-2", endpoint("10.0.0.1", ""), endpoint("10.0.0.2", ""), on("second"))
+	third := makeSlice("web", "web-3", endpoint("10.0.0.0", ""), endpoint("10.0.0.1", ""), endpoint("10.0.0.3", ""), on("third"))
+	for _, order := range [][]*discoveryv1.EndpointSlice{{first, second, third}, {third, second, first}} {
+		s := storeOf([]*corev1.Service{makeService("web")}, order)
+		var got []string
+		for _, e := range s.Endpoints(s.Names()[0], IPv4) {
+			got = append(got, e.Addr.Addr().String()+" "+e.NodeName)
+		}
+		want := []string{"10.0.0.0 third", "10.0.0.1 second", "10.0.0.2 first", "10.0.0.3 first"}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("endpoints (-want +got):\n%s", diff)
+		}
+	}
+}
+
 func TestTrafficIsCarriedAlong(t *testing.T) {
 	local := corev1.ServiceInternalTrafficPolicyLocal
 	s := storeOf([]*corev1.Service{makeService("web", func(svc *corev1.Service) {
