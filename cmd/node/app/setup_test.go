@@ -17,12 +17,15 @@ limitations under the License.
 package app
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"switchyard.dev/switchyard/test/prereq"
 )
 
 func TestConntrackIsSizedByTheMachine(t *testing.T) {
@@ -89,5 +92,37 @@ func TestEverySettingThatStaysAsItIsIsNamed(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%q is missing in: %v", name, err)
 		}
+	}
+}
+
+func TestInitOnlySetsTheKernelUpAndLeavesNothingElse(t *testing.T) {
+	prereq.Root(t)
+	nft := prereq.Tool(t, "nft", "nftables")
+	ns := newNamespace(t)
+	var stdout, stderr bytes.Buffer
+	run := func(args ...string) (code int) {
+		t.Helper()
+		if err := ns.Do(func() error { code = Main(append([]string{"--init-only"}, args...), &stdout, &stderr); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return code
+	}
+	// The size of the table of connections is the machine's, not a namespace's.
+	args := []string{"--conntrack-max-per-core=0", "--conntrack-udp-timeout=77s", "--nodeports-on-localhost"}
+	if code := run(args...); code != 0 {
+		t.Fatalf("exit code %d: %s", code, &stderr)
+	}
+	for name, want := range map[string]string{
+		"netfilter/nf_conntrack_udp_timeout": "77", "netfilter/nf_conntrack_tcp_timeout_established": "86400", "ipv4/conf/all/route_localnet": "1",
+	} {
+		if got := strings.TrimSpace(runIn(t, ns, "", "cat", "/proc/sys/net/"+name)); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+	if tables := runIn(t, ns, "", nft, "list", "tables"); tables != "" {
+		t.Errorf("tables were left:\n%s", tables)
+	}
+	if code := run("--conntrack-max-per-core=1000000", "--conntrack-min=0"); code != exitFailed || !strings.Contains(stderr.String(), "--init-only: setting net.netfilter.nf_conntrack_max to 1048576") {
+		t.Errorf("what can not be set: exit code %d, said %q", code, &stderr)
 	}
 }
