@@ -25,6 +25,7 @@ import (
 
 	"switchyard.dev/switchyard/internal/dataplane/model"
 	"switchyard.dev/switchyard/internal/dataplane/nft/nfnl"
+	"switchyard.dev/switchyard/internal/dataplane/policy"
 	"switchyard.dev/switchyard/internal/dataplane/ruleset"
 )
 
@@ -42,7 +43,7 @@ func Cleanup(ctx context.Context, families []model.Family) error {
 		if err := ctx.Err(); err != nil {
 			return errors.Join(append(failed, err)...)
 		}
-		w := newWriter(ruleset.NewSchema(family))
+		w := newWriter(ruleset.NewSchema(family, policy.Features{}))
 		w.removeTable()
 		if err := conn.Commit(unix.NFNL_SUBSYS_NFTABLES, &w.Messages); err != nil {
 			err = lister{conn, w.schema}.explain(err)

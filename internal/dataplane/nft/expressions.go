@@ -18,6 +18,8 @@ package nft
 
 import (
 	"encoding/binary"
+	"net/netip"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -58,7 +60,7 @@ func (x expressions) rule(rule ruleset.Rule) {
 func (x expressions) statement(s ruleset.Statement) {
 	switch s := s.(type) {
 	case ruleset.InSet: // ip daddr . meta l4proto . th dport @set
-		x.load(s.Key)
+		x.loadParts(s.Key, s.Range)
 		x.lookup(s.Set, nil, s.Not)
 	case ruleset.IsProtocol: // meta l4proto tcp
 		x.meta(unix.NFT_META_L4PROTO, register(0))
@@ -72,6 +74,25 @@ func (x expressions) statement(s ruleset.Statement) {
 	case ruleset.IsFromHost: // fib saddr type local
 		x.sourceType(register(0))
 		x.compare(unix.NFT_CMP_EQ, host32(addressTypeLocal))
+	case ruleset.CameInBy: // iifname "lo"
+		x.meta(unix.NFT_META_IIFNAME, register(0))
+		x.compare(equality(s.Not), interfaceName(s.Interface))
+	case ruleset.IsEcho: // icmp type echo-request
+		header := headers[x.family]
+		x.meta(unix.NFT_META_L4PROTO, register(0))
+		x.compare(unix.NFT_CMP_EQ, []byte{header.icmp})
+		x.payload(unix.NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1, register(0))
+		x.compare(unix.NFT_CMP_EQ, []byte{header.echoRequest})
+	case ruleset.SentTo: // ip daddr 127.0.0.1
+		x.loadOne(ruleset.Selector{Field: ruleset.DestinationAddress}, register(0))
+		x.compare(unix.NFT_CMP_EQ, netip.Addr(s).AsSlice())
+	case ruleset.SentToLoopback: // ip daddr 127.0.0.0/8
+		x.payload(unix.NFT_PAYLOAD_NETWORK_HEADER, headers[x.family].destination, 1, register(0))
+		x.compare(unix.NFT_CMP_EQ, []byte{127})
+	case ruleset.HasFlag: // meta priority & 8000:0 == 8000:0
+		x.meta(unix.NFT_META_PRIORITY, register(0))
+		x.mask(uint32(s), register(0))
+		x.compare(unix.NFT_CMP_EQ, host32(uint32(s)))
 	case ruleset.FindID: // meta priority set ... map @map
 		x.load(s.Key)
 		x.lookup(s.Map, reg(0), false)
@@ -92,6 +113,8 @@ func (x expressions) statement(s ruleset.Statement) {
 		x.dnat()
 	case ruleset.Masquerade: // masquerade fully-random
 		x.expression("masq", func() { x.Uint32(unix.NFTA_MASQ_FLAGS, unix.NF_NAT_RANGE_PROTO_RANDOM_FULLY) })
+	case ruleset.Redirect: // redirect
+		x.expression("redir", func() {})
 	case ruleset.Reset: // meta l4proto tcp reject with tcp reset
 		x.statement(ruleset.IsProtocol(model.TCP))
 		x.expression("reject", func() { x.Uint32(unix.NFTA_REJECT_TYPE, unix.NFT_REJECT_TCP_RST) })
@@ -113,6 +136,22 @@ func (x expressions) statement(s ruleset.Statement) {
 	case ruleset.Forget: // delete @map { ... : meta priority }
 		x.dynamic(operationDelete, s.Key, s.Map, 0)
 	}
+}
+
+func equality(not bool) uint32 {
+	if not {
+		return unix.NFT_CMP_NEQ
+	}
+	return unix.NFT_CMP_EQ
+}
+
+// interfaceName is a name as the kernel compares it: padded to its full size,
+// or as short as a prefix.
+func interfaceName(name string) []byte {
+	if prefix, ok := strings.CutSuffix(name, "*"); ok {
+		return []byte(prefix)
+	}
+	return append([]byte(name), make([]byte, unix.IFNAMSIZ-len(name))...)
 }
 
 const verdictDrop = 0 // NF_DROP
@@ -162,6 +201,19 @@ func (x expressions) payload(base, offset, size, to uint32) {
 		x.Uint32(unix.NFTA_PAYLOAD_BASE, base)
 		x.Uint32(unix.NFTA_PAYLOAD_OFFSET, offset)
 		x.Uint32(unix.NFTA_PAYLOAD_LEN, size)
+	})
+}
+
+// swapProtocol is what nft does to a protocol in a key with ranges, because it
+// takes it for a number in the machine's order. It is a single byte, so nothing
+// is swapped.
+func (x expressions) swapProtocol(register uint32) {
+	x.expression("byteorder", func() {
+		x.Uint32(unix.NFTA_BYTEORDER_SREG, register)
+		x.Uint32(unix.NFTA_BYTEORDER_DREG, register)
+		x.Uint32(unix.NFTA_BYTEORDER_OP, unix.NFT_BYTEORDER_HTON)
+		x.Uint32(unix.NFTA_BYTEORDER_LEN, 1)
+		x.Uint32(unix.NFTA_BYTEORDER_SIZE, 2)
 	})
 }
 

@@ -210,13 +210,17 @@ func (l lister) elementsOf(set ruleset.Set) (map[string]string, error) {
 					ends = append(ends, k)
 					continue
 				}
+				if end := e.Nested(elementKeyEnd); end != nil {
+					found[k] = string(end.Get(unix.NFTA_DATA_VALUE))
+					continue
+				}
 				found[k] = elementData(e.Nested(unix.NFTA_SET_ELEM_DATA))
 			}
 		})
 	if errors.Is(err, unix.ENOENT) {
 		return found, nil
 	}
-	if set.Interval {
+	if set.Interval && !set.IsConcatRange() {
 		closeRanges(found, ends)
 	}
 	return found, err

@@ -24,10 +24,16 @@ import (
 )
 
 // load puts the parts of a key into consecutive registers from the first on.
-func (x expressions) load(key ruleset.Key) {
+func (x expressions) load(key ruleset.Key) { x.loadParts(key, false) }
+
+// loadParts is load, for a set with ranges as well.
+func (x expressions) loadParts(key ruleset.Key, ranges bool) {
 	n := 0
 	for _, s := range key {
 		x.loadOne(s, register(n))
+		if ranges && s.Field == ruleset.Protocol {
+			x.swapProtocol(register(n))
+		}
 		n += (s.Type(x.family).Size + 3) / 4
 	}
 }
@@ -63,15 +69,16 @@ func (x expressions) loadOne(s ruleset.Selector, to uint32) {
 }
 
 // header says where a family keeps its addresses: offsets and size in bytes,
-// the key of conntrack's copy, and
-// its ICMP code for a refused port.
+// the key of conntrack's copy, its ICMP code for a refused port, and its ICMP
+// and the type of an echo request.
 type header struct {
 	source, destination, size uint32
 	originalDestination       uint32
 	portUnreachable           uint8
+	icmp, echoRequest         uint8
 }
 
 var headers = map[model.Family]header{
-	model.IPv4: {12, 16, 4, unix.NFT_CT_DST_IP, 3},
-	model.IPv6: {8, 24, 16, unix.NFT_CT_DST_IP6, 4},
+	model.IPv4: {12, 16, 4, unix.NFT_CT_DST_IP, 3, unix.IPPROTO_ICMP, 8},
+	model.IPv6: {8, 24, 16, unix.NFT_CT_DST_IP6, 4, unix.IPPROTO_ICMPV6, 128},
 }

@@ -41,6 +41,8 @@ type Options struct {
 	// one else change any table meanwhile. 0 means 8192. The replacement of a
 	// table of another version is always one transaction.
 	ElementsPerTransaction int
+	// Features shape the table; one of other features is replaced.
+	Features policy.Features
 	// Protect keeps everyone else from changing the table for as long as the
 	// Table is open, where the kernel can do that (Linux 6.9, flags owner and
 	// persist): `nft flush ruleset` passes it by, other changes are refused.
@@ -103,7 +105,8 @@ func Open(family model.Family, opts Options) (*Table, error) {
 		opts.ElementsPerTransaction = 8192
 	}
 	t := &Table{
-		schema: ruleset.NewSchema(family), limit: opts.ElementsPerTransaction,
+		schema: ruleset.NewSchema(family, opts.Features), limit: opts.ElementsPerTransaction,
+		planner:      ruleset.Planner{Features: opts.Features},
 		untranslated: map[conntrack.Destination]struct{}{}, gone: map[conntrack.Destination]struct{}{},
 		sweeper: opts.Sweeper,
 	}
@@ -313,13 +316,24 @@ func (t *Table) carryOut(ctx context.Context, plan ruleset.Plan) (Result, error)
 
 // transaction writes the first of edits, as many as may and can be sent at once.
 func (t *Table) transaction(edits []ruleset.Edit) (*writer, []ruleset.Edit) {
-	for n := min(len(edits), t.limit); ; n /= 2 {
+	for n := min(len(beforeDeletedChains(edits)), t.limit); ; n /= 2 {
 		w := newWriter(t.schema)
 		w.all(edits[:n])
 		if n == 1 || w.Size() <= t.conn.MaxTransaction() {
 			return w, edits[:n]
 		}
 	}
+}
+
+// beforeDeletedChains cuts a plan so that chains are deleted in a transaction
+// of their own: until Linux 6.2 one counts the references to a chain that it
+// deletes itself.
+func beforeDeletedChains(edits []ruleset.Edit) []ruleset.Edit {
+	at := slices.IndexFunc(edits, func(e ruleset.Edit) bool { return e.Set == ruleset.StickyChains && e.Operation == ruleset.Delete })
+	if at > 0 {
+		return edits[:at]
+	}
+	return edits
 }
 
 func (r *Result) count(edits []ruleset.Edit) {

@@ -57,7 +57,7 @@ func TestTheKernelHoldsWhatNftCanPrintAndLoadAgain(t *testing.T) {
 func TestTheSchemaIsSpelledAsNftPrintsIt(t *testing.T) {
 	for _, family := range families {
 		ns := newNamespace(t)
-		want := ruleset.NewSchema(family).TextWith(func(set ruleset.Set) []string {
+		want := ruleset.NewSchema(family, policy.Features{}).TextWith(func(set ruleset.Set) []string {
 			if set.Name == ruleset.StickyChains {
 				return []string{"sticky-1", "sticky-10800", "sticky-86399"}
 			}

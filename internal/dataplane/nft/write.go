@@ -109,11 +109,39 @@ func (w *writer) set(set ruleset.Set, id uint32) {
 		w.Uint32(unix.NFTA_SET_DATA_TYPE, typeNumber(set.Data, w.schema.Family))
 		w.Uint32(unix.NFTA_SET_DATA_LEN, uint32(set.Data.Size(w.schema.Family)))
 	}
+	if set.IsConcatRange() {
+		w.Nest(unix.NFTA_SET_DESC, func() { w.fields(set.Key) })
+	}
 	if set.Size > 0 {
 		w.Nest(unix.NFTA_SET_DESC, func() { w.Uint32(unix.NFTA_SET_DESC_SIZE, set.Size) })
 	}
 	w.Bytes(unix.NFTA_SET_USERDATA, setNotes(set, w.schema.Family))
+	if set.Counters {
+		w.Nest(setExpression, func() {
+			w.String(unix.NFTA_EXPR_NAME, "counter")
+			w.Nest(unix.NFTA_EXPR_DATA, func() {})
+		})
+	}
 }
+
+// fields tells the kernel where the parts of a concatenation end, which it only
+// asks of ranges.
+func (w *writer) fields(key ruleset.Key) {
+	w.Nest(setDescConcat, func() {
+		for _, s := range key {
+			w.Nest(unix.NFTA_LIST_ELEM, func() { w.Uint32(setFieldLength, uint32(s.Type(w.schema.Family).Size)) })
+		}
+	})
+}
+
+// Numbers of linux/netfilter/nf_tables.h that x/sys lacks.
+const (
+	setDescConcat  = 2
+	setFieldLength = 1
+	setConcat      = 0x80
+	setExpression  = 17
+	elementKeyEnd  = 10
+)
 
 const (
 	verdictType = 0xffffff00 // NFT_DATA_VERDICT
@@ -124,6 +152,9 @@ func setFlags(set ruleset.Set) uint32 {
 	flags := uint32(0)
 	if set.Interval {
 		flags |= unix.NFT_SET_INTERVAL
+	}
+	if set.IsConcatRange() {
+		flags |= setConcat
 	}
 	if set.IsMap() {
 		flags |= unix.NFT_SET_MAP
@@ -206,13 +237,15 @@ func (w *writer) elements(command, flags uint16, verb string, set ruleset.Set, e
 }
 
 func (w *writer) element(set ruleset.Set, e ruleset.Element, withData bool) {
-	if set.Interval {
+	if set.Interval && !set.IsConcatRange() {
 		w.rangeElements(e, withData)
 		return
 	}
 	entry := w.Open(unix.NFTA_LIST_ELEM)
 	w.rawValue(unix.NFTA_SET_ELEM_KEY, e.Key)
 	switch {
+	case set.IsConcatRange():
+		w.rawValue(elementKeyEnd, e.Data)
 	case withData && set.Verdicts:
 		data := w.Open(unix.NFTA_SET_ELEM_DATA)
 		verdict(&w.Messages, unix.NFT_GOTO, e.Data)

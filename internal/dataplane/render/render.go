@@ -33,7 +33,8 @@ type Input struct {
 	Options model.Options
 	Place   policy.Place
 	// Nodes are the families to render, one after the other.
-	Nodes []policy.Node
+	Nodes    []policy.Node
+	Features policy.Features
 }
 
 // Text is the table of each family as `nft -f` loads it, and what of the
@@ -42,7 +43,7 @@ func Text(in Input) (text string, problems []model.Problem) {
 	store, problems := in.Objects.Store(in.Options)
 	var tables []string
 	for _, node := range in.Nodes {
-		tables = append(tables, table(node, decisions(store, node.Family, in.Place)))
+		tables = append(tables, table(in.Features, node, decisions(store, node.Family, in.Place)))
 	}
 	return strings.Join(tables, "\n"), problems
 }
@@ -58,11 +59,11 @@ func decisions(store *model.Store, family model.Family, place policy.Place) []po
 	return list
 }
 
-func table(node policy.Node, desired []policy.Decision) string {
+func table(features policy.Features, node policy.Node, desired []policy.Decision) string {
 	var planner ruleset.Planner
 	planner.Sync(node, desired, nil)
 	elements := planner.Elements()
-	schema := ruleset.NewSchema(node.Family)
+	schema := ruleset.NewSchema(node.Family, features)
 	return schema.TextWith(func(set ruleset.Set) []string {
 		var lines []string
 		for _, element := range elements.Sorted(set.Name) {

@@ -27,20 +27,41 @@ import (
 // found is what the kernel holds under one id.
 type found struct {
 	slots map[model.Protocol][]netip.AddrPort
-	class uint32
+	class Class
+	// numbers, draws and size are of pins.
+	numbers map[model.Protocol]map[netip.AddrPort]uint32
+	draws   []uint32
+	size    Class
 }
 
-// adopt makes the ServicePorts of desired, each with the id that one of its
-// frontends leads to already.
+func newFound() *found {
+	return &found{slots: map[model.Protocol][]netip.AddrPort{}, numbers: map[model.Protocol]map[netip.AddrPort]uint32{}}
+}
+
+// adopt makes the ServicePorts of desired, each list with the id that its ways
+// lead to already.
 func (p *Planner) adopt(desired []policy.Decision, held Elements) {
 	byID := readIDs(held)
 	ordered := slices.Clone(desired)
 	slices.SortFunc(ordered, func(a, b policy.Decision) int { return a.Name.Compare(b.Name) })
-	kept := make([]uint32, len(ordered))
+	kept := make([]servicePort, len(ordered))
 	taken := map[uint32]bool{}
+	keep := func(found votes, protocol model.Protocol) (l list) {
+		if l.id = found.winner(func(id uint32) bool { return byID[id] != nil && !taken[id] }); l.id == 0 {
+			return l
+		}
+		taken[l.id] = true
+		l.slots, l.class = byID[l.id].slots[protocol], byID[l.id].class
+		l.pins = byID[l.id].pins(protocol)
+		return l
+	}
 	for i, d := range ordered {
-		if id := heldID(d, held, func(id uint32) bool { return byID[id] != nil && !taken[id] }); id != 0 && len(d.Cluster) > 0 {
-			kept[i], taken[id] = id, true
+		cluster, local := p.vote(d, held)
+		if usesCluster(&d) {
+			kept[i].cluster = keep(cluster, d.Name.Protocol)
+		}
+		if usesLocal(&d) {
+			kept[i].local = keep(local, d.Name.Protocol)
 		}
 	}
 	// While the plan is carried out, ids that are on their way out are in use.
@@ -51,13 +72,9 @@ func (p *Planner) adopt(desired []policy.Decision, held Elements) {
 	p.ids = poolWithout(inUse)
 	p.ports = make(map[model.ServicePortName]*servicePort, len(ordered))
 	for i, d := range ordered {
-		old := &servicePort{id: kept[i]}
-		if f := byID[old.id]; f != nil {
-			old.slots, old.class = f.slots[d.Name.Protocol], f.class
-		}
-		sp := p.next(old, d)
+		sp := p.next(&kept[i], d)
 		p.ports[d.Name] = sp
-		for _, e := range sp.shared(p.node) {
+		for _, e := range sp.shared(p.host()) {
 			p.claims.add(sp, e)
 		}
 	}
@@ -68,48 +85,66 @@ func (p *Planner) adopt(desired []policy.Decision, held Elements) {
 	}
 }
 
-// heldID is the usable id that most of d's frontends lead to, the first of
-// equals, or 0: one that a foreign hand bent does not take the others along.
-func heldID(d policy.Decision, held Elements, usable func(uint32) bool) uint32 {
-	best := uint32(0)
-	votes := map[uint32]int{}
-	vote := func(set, key string) {
-		id := readNumber(held[set][key]) & IDMask
-		if !usable(id) {
-			return
+// votes are the ids that the ways into a list lead to, in their order.
+type votes []uint32
+
+// vote asks every way into d which list it leads to. Those that keep to this
+// node lead to the Local list, and through ClusterRoutes to the Cluster list.
+func (p *Planner) vote(d policy.Decision, held Elements) (cluster, local votes) {
+	sp := servicePort{decision: d}
+	for _, w := range sp.ways(p.host()) {
+		e := w.routeElement(d.Name.Protocol, 0)
+		id := readNumber(held[e.Set][e.Key]) & IDMask
+		if scope := sp.scope(w); scope == policy.ClusterScope {
+			cluster = append(cluster, id)
+			continue
 		}
-		votes[id]++
-		if best == 0 || votes[id] > votes[best] {
+		local = append(local, id)
+		cluster = append(cluster, readNumber(held[ClusterRoutes][number(id)])&IDMask)
+	}
+	return cluster, local
+}
+
+// winner is the usable id with most votes, the first of equals, or 0: one way
+// that a foreign hand bent does not take the others along.
+func (v votes) winner(usable func(uint32) bool) uint32 {
+	best := uint32(0)
+	count := map[uint32]int{}
+	for _, id := range v {
+		if !usable(id) {
+			continue
+		}
+		count[id]++
+		if best == 0 || count[id] > count[best] {
 			best = id
 		}
 	}
-	vote(Frontends, frontendKey(d.ClusterIP, d.Name.Protocol, d.Port))
-	for _, vip := range d.ExternalVIPs() {
-		vote(Frontends, frontendKey(vip, d.Name.Protocol, d.Port))
-	}
-	vote(NodePorts, nodePortKey(d.Name.Protocol, d.NodePort))
 	return best
 }
 
 // readIDs lists what the kernel holds under each id that anything names.
 func readIDs(held Elements) map[uint32]*found {
 	all := map[uint32]*found{}
-	total := len(held[Endpoints]) + len(held[Frontends]) + len(held[NodePorts])
+	total := len(held[Endpoints]) + len(held[Sticky]) + len(held[Frontends]) + len(held[NodePorts]) + len(held[ClusterRoutes])
 	get := func(id uint32) *found {
 		if !adoptable(id, total) {
-			return &found{slots: map[model.Protocol][]netip.AddrPort{}}
+			return newFound()
 		}
 		if all[id] == nil {
-			all[id] = &found{slots: map[model.Protocol][]netip.AddrPort{}}
+			all[id] = newFound()
 		}
 		return all[id]
 	}
 	for _, set := range []string{Frontends, NodePorts} {
 		for _, data := range held[set] {
 			n := readNumber(data)
-			f := get(n & IDMask)
-			f.class = max(f.class, routeClass(n))
+			get(n & IDMask).led(routeClass(n))
 		}
+	}
+	for k, data := range held[ClusterRoutes] {
+		get(readNumber(k))
+		n := readNumber(data)
+		get(n & IDMask).led(routeClass(n))
 	}
 	for k, data := range held[Endpoints] {
 		protocol, id, slot, ok := readEndpointKey(k)
@@ -118,14 +153,26 @@ func readIDs(held Elements) map[uint32]*found {
 			get(id).put(protocol, slot, endpoint)
 		}
 	}
+	readPins(held, get)
 	return all
 }
 
-func (f *found) put(protocol model.Protocol, slot uint32, endpoint netip.AddrPort) {
-	slots := f.slots[protocol]
-	if missing := int(slot) + 1 - len(slots); missing > 0 {
-		slots = append(slots, make([]netip.AddrPort, missing)...)
+// led takes note of a way with that class. Only a pick class has a history.
+func (f *found) led(class Class) {
+	if class.slots() > f.class.slots() {
+		f.class = class
 	}
-	slots[slot] = endpoint
-	f.slots[protocol] = slots
+}
+
+func (f *found) put(protocol model.Protocol, slot uint32, endpoint netip.AddrPort) {
+	f.slots[protocol] = put(f.slots[protocol], slot, endpoint)
+}
+
+// put sets one place of a list, which grows as far as that.
+func put[T any](list []T, at uint32, value T) []T {
+	if missing := int(at) + 1 - len(list); missing > 0 {
+		list = append(list, make([]T, missing)...)
+	}
+	list[at] = value
+	return list
 }

@@ -40,34 +40,39 @@ func (c *change) replace(old, next *servicePort) {
 	}
 	c.replacePrivate(old, next)
 	c.replaceShared(old, next)
-	if old.id != 0 && next.id == 0 {
-		c.released = append(c.released, old.id)
+	for _, ids := range [][2]uint32{{old.cluster.id, next.cluster.id}, {old.local.id, next.local.id}} {
+		if ids[0] != 0 && ids[1] == 0 {
+			c.released = append(c.released, ids[0])
+		}
 	}
 }
 
 func (c *change) replacePrivate(old, next *servicePort) {
-	for i := range max(len(old.slots), len(next.slots)) {
-		var was, now Element
-		if i < len(old.slots) {
-			was = old.slotElement(i)
-		}
-		if i < len(next.slots) {
-			now = next.slotElement(i)
-		}
-		e, changes := edit(Endpoints, max(was.Key, now.Key), was.Data, i < len(old.slots), now.Data, i < len(next.slots))
-		if changes {
-			c.edits = append(c.edits, e)
-		}
+	wasLists, nowLists := old.lists(), next.lists()
+	for i := range wasLists {
+		wasLists[i].replaced(nowLists[i], c.edit)
+		c.timeouts.giveBack(wasLists[i].pins.timeout)
+	}
+	was, isHeld := old.clusterRoute()
+	now, isWanted := next.clusterRoute()
+	c.edit(was, isHeld, now, isWanted)
+}
+
+// edit turns one element into another of the same key; either may be missing.
+func (c *change) edit(was Element, isHeld bool, now Element, isWanted bool) {
+	e, changes := edit(max(was.Set, now.Set), max(was.Key, now.Key), was.Data, isHeld, now.Data, isWanted)
+	if changes {
+		c.edits = append(c.edits, e)
 	}
 }
 
 func (c *change) replaceShared(old, next *servicePort) {
 	var was, now []Element
 	if old.decision.ClusterIP.IsValid() {
-		was = old.shared(c.node)
+		was = old.shared(c.host())
 	}
 	if next.decision.ClusterIP.IsValid() {
-		now = next.shared(c.node)
+		now = next.shared(c.host())
 	}
 	for _, e := range was {
 		c.touch(e)
@@ -90,9 +95,19 @@ func (c *change) touch(e Element) {
 func (c *change) plan() Plan {
 	for k, was := range c.before {
 		data, ok := c.claims.holder(k)
-		if e, changes := edit(k.set, k.key, was.data, was.ok, data, ok); changes {
+		if k.set == SourceRanges {
+			c.edits = append(c.edits, difference(asElements(k, was.data), asElements(k, data))...)
+		} else if e, changes := edit(k.set, k.key, was.data, was.ok, data, ok); changes {
 			c.edits = append(c.edits, e)
 		}
 	}
-	return newPlan(c.edits)
+	return newPlan(append(c.edits, c.timeouts.settle()...))
+}
+
+func asElements(k claimKey, data string) Elements {
+	es := Elements{}
+	for _, e := range expand(k, data) {
+		es.Add(e)
+	}
+	return es
 }

@@ -19,6 +19,7 @@ package ruleset
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"net/netip"
 	"strconv"
 
@@ -76,7 +77,15 @@ func printPort(v []byte) string {
 // handle, major and minor number in hexadecimal.
 func printPriority(v []byte) string { return priorityText(binary.NativeEndian.Uint32(v)) }
 
-func priorityText(n uint32) string { return fmt.Sprintf("%x:%x", n>>16, n&0xffff) }
+func priorityText(n uint32) string {
+	switch n {
+	case 0:
+		return "none"
+	case math.MaxUint32:
+		return "root"
+	}
+	return fmt.Sprintf("%x:%x", n>>16, n&0xffff)
+}
 
 // padded is the size of a value inside a concatenation: whole 32-bit registers.
 func padded(size int) int { return (size + 3) &^ 3 }

@@ -30,7 +30,8 @@ import (
 //
 // The data of a verdict map is the name of a chain. The element of an interval
 // set has the first address as Key and the first one after the range as Data,
-// which is empty if the range reaches the end.
+// which is empty if the range reaches the end; if the range is the last part of
+// a concatenation, Data is that with the last address.
 type Element struct {
 	Set, Key, Data string
 }
@@ -71,8 +72,12 @@ func (es Elements) Sorted(set string) []Element {
 func (s *Schema) ElementText(e Element) string {
 	set, ok := s.Set(e.Set)
 	switch {
+	case e.Set == StickyChains:
+		return e.Key
 	case !ok:
 		return e.Set + "?"
+	case set.IsConcatRange():
+		return sourceRangeText(set, s.Family, e)
 	case set.Interval:
 		return rangeText(e)
 	}

@@ -5,7 +5,7 @@ Licensed under the Apache License, Version 2.0 (the "License");
 you may not use this file except in compliance with the License.
 You may obtain a copy of the License at
 
-    http://www.apache.org/licenses/LICENSE-2.0
+	http://www.apache.org/licenses/LICENSE-2.0
 
 Unless required by applicable law or agreed to in writing, software
 distributed under the License is distributed on an "AS IS" BASIS,
@@ -13,7 +13,6 @@ WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 See the License for the specific language governing permissions and
 limitations under the License.
 */
-
 package ruleset
 
 import (
@@ -36,88 +35,170 @@ func (f Frontend) String() string { return fmt.Sprintf("%s %s", f.Protocol, f.Ad
 
 // servicePort is a ServicePort as the kernel holds it.
 type servicePort struct {
-	decision policy.Decision
-	// id is 0 while there are no endpoints.
-	id uint32
-	// slots are the endpoints, each in its slot; class is how many slots the
-	// kernel draws from.
-	slots []netip.AddrPort
-	class uint32
+	decision       policy.Decision
+	cluster, local list
+}
+
+// way is one destination that leads into a ServicePort.
+type way struct {
+	addr netip.Addr
+	port uint16
+	// set is the one that tells postrouting whom to masquerade.
+	set string
+	// byPort is true for a NodePort, which is found by its port alone.
+	byPort bool
+	// restricted is true if only the source ranges may come this way.
+	restricted bool
+}
+
+// ways are all ways in. Those from outside share a scope.
+func (sp *servicePort) ways(h host) []way {
+	d := &sp.decision
+	external := ExternalFrontends
+	if d.External == policy.LocalScope {
+		external = LocalFrontends
+	}
+	list := []way{{addr: d.ClusterIP, port: d.Port, set: ClusterFrontends}}
+	for _, addr := range d.ExternalIPs {
+		list = append(list, way{addr: addr, port: d.Port, set: external})
+	}
+	for _, addr := range d.LoadBalancerIPs {
+		list = append(list, way{addr: addr, port: d.Port, set: external, restricted: d.SourceRanges != nil})
+	}
+	if d.NodePort == 0 {
+		return list
+	}
+	for _, addr := range h.nodePortAddrs() {
+		restricted := h.RestrictNodePorts && d.SourceRanges != nil
+		list = append(list, way{addr: addr, port: d.NodePort, set: external, byPort: true, restricted: restricted})
+	}
+	return list
+}
+
+// key is the way as a key of frontends.
+func (w way) key(p model.Protocol) string { return frontendKey(w.addr, p, w.port) }
+
+// routeElement leads w to lead.
+func (w way) routeElement(p model.Protocol, lead uint32) Element {
+	if w.byPort {
+		return Element{NodePorts, nodePortKey(p, w.port), number(lead)}
+	}
+	return Element{Frontends, w.key(p), number(lead)}
+}
+
+func (sp *servicePort) scope(w way) policy.Scope {
+	if w.set == ClusterFrontends {
+		return sp.decision.Internal
+	}
+	return sp.decision.External
+}
+
+// lead is the route of a way; routed is false if it needs none, because all
+// that comes this way is refused. refused is true if the filter hooks are to
+// refuse what was not translated.
+func (sp *servicePort) lead(w way, h host) (lead uint32, routed, refused bool) {
+	d := &sp.decision
+	l := &sp.cluster
+	if sp.scope(w) == policy.LocalScope {
+		l = &sp.local
+	}
+	class := l.class
+	refused = l.empty() && (len(d.Cluster) == 0 || h.RejectWithoutLocal)
+	if refused {
+		class = leaveUntranslated
+	}
+	lead = route(l.id, class)
+	if w.set == LocalFrontends && l.id != 0 {
+		lead |= externalLocalFlag
+	}
+	if w.restricted {
+		lead |= restrictedFlag
+	}
+	return lead, !refused || lead&(restrictedFlag|externalLocalFlag) != 0, refused
 }
 
 // shared are the elements of sp whose keys other ServicePorts might claim too:
-// all but its slots.
-func (sp *servicePort) shared(node policy.Node) []Element {
+// all but those of its lists. The source ranges of a way are one element here,
+// see expandRanges.
+func (sp *servicePort) shared(h host) []Element {
 	d := &sp.decision
-	elements := make([]Element, 0, 3*(2+len(d.ExternalVIPs())+len(node.NodePortAddrs))+len(d.Cluster))
+	p := d.Name.Protocol
+	ways := sp.ways(h)
+	elements := make([]Element, 0, 3*len(ways)+len(d.Cluster))
 	add := func(set, key, data string) { elements = append(elements, Element{set, key, data}) }
-	reach := func(set string, addr netip.Addr, port uint16) {
-		k := frontendKey(addr, d.Name.Protocol, port)
-		add(set, k, "")
-		if sp.id == 0 {
+	add(ClusterIPs, addrKey(d.ClusterIP), "")
+	ranges := ""
+	if d.SourceRanges != nil {
+		ranges = rangesData(d.SourceRanges)
+	}
+	for _, w := range ways {
+		k := w.key(p)
+		add(w.set, k, "")
+		lead, routed, refused := sp.lead(w, h)
+		if routed {
+			elements = append(elements, w.routeElement(p, lead))
+		}
+		if refused {
 			add(NoEndpoints, k, "")
 		}
-	}
-	vip := func(set string, addr netip.Addr) {
-		reach(set, addr, d.Port)
-		if sp.id != 0 {
-			add(Frontends, frontendKey(addr, d.Name.Protocol, d.Port), number(route(sp.id, sp.class)))
+		if w.restricted && ranges != "" {
+			add(SourceRanges, k, ranges)
+		}
+		if h.CountConnections {
+			add(Connections, k, "")
+		}
+		if h.AnswerEcho && w.set != ClusterFrontends && !w.byPort {
+			add(ExternalVIPs, addrKey(w.addr), "")
 		}
 	}
-	vip(ClusterFrontends, d.ClusterIP)
-	for _, addr := range d.ExternalVIPs() {
-		vip(ExternalFrontends, addr)
-	}
-	if d.NodePort != 0 {
-		for _, addr := range nodePortAddrs(node) {
-			reach(ExternalFrontends, addr, d.NodePort)
-		}
-		if sp.id != 0 {
-			add(NodePorts, nodePortKey(d.Name.Protocol, d.NodePort), number(route(sp.id, sp.class)))
-		}
-	}
-	for _, endpoint := range d.Cluster {
-		if mayHairpin(node, endpoint.Addr()) {
-			add(Hairpin, hairpinKey(endpoint.Addr()), "")
-		}
-	}
+	elements = append(elements, sp.hairpins(h)...)
 	slices.SortFunc(elements, Element.Compare)
 	return slices.Compact(elements)
 }
 
-// nodePortAddrs are the addresses that NodePorts answer on, without loopback:
-// an answer to 127.0.0.1 can not come from another machine.
-func nodePortAddrs(node policy.Node) []netip.Addr {
-	return slices.DeleteFunc(slices.Clone(node.NodePortAddrs), netip.Addr.IsLoopback)
+// hairpins are for connections of endpoints to themselves that no other rule
+// masquerades: those to a ClusterIP, and those to external destinations that
+// keep their source.
+func (sp *servicePort) hairpins(h host) []Element {
+	d := &sp.decision
+	outside := d.External == policy.LocalScope && reachableFromOutside(d)
+	var elements []Element
+	add := func(endpoints []netip.AddrPort, may func(netip.Addr) bool) {
+		for _, endpoint := range endpoints {
+			if may(endpoint.Addr()) {
+				elements = append(elements, Element{Set: Hairpin, Key: hairpinKey(endpoint.Addr())})
+			}
+		}
+	}
+	add(d.Cluster, func(addr netip.Addr) bool {
+		return d.Internal == policy.ClusterScope && h.keepsSource(addr) || outside && h.mayBeLocalPod(addr)
+	})
+	add(d.Local, func(addr netip.Addr) bool { return outside || h.keepsSource(addr) })
+	return elements
 }
 
-// mayHairpin says whether connections of addr to itself need a masquerade of
-// their own. A source that is not a local pod is masqueraded on every way in.
-func mayHairpin(node policy.Node, addr netip.Addr) bool {
-	return !node.MasqueradeAll && (len(node.LocalPods) == 0 || isLocalPod(node, addr))
-}
-
-// private are the elements of sp that carry its id as their key.
+// private are the elements that carry an id of sp in their keys.
 func (sp *servicePort) private() []Element {
-	elements := make([]Element, len(sp.slots))
-	for i := range sp.slots {
-		elements[i] = sp.slotElement(i)
+	elements := make([]Element, 0, len(sp.cluster.slots)+len(sp.local.slots)+1)
+	for _, l := range sp.lists() {
+		l.private(func(e Element) { elements = append(elements, e) })
+	}
+	if e, ok := sp.clusterRoute(); ok {
+		elements = append(elements, e)
 	}
 	return elements
 }
 
-func (sp *servicePort) slotElement(i int) Element {
-	return Element{Endpoints, endpointKey(sp.decision.Name.Protocol, sp.id, uint32(i)), endpointData(sp.slots[i])}
-}
-
-// nodeElements are the elements that no ServicePort changes.
-func nodeElements(node policy.Node) []Element {
-	elements := localPods(node)
-	for class := uint32(1); class <= maxClass; class *= 2 {
-		elements = append(elements, Element{Classes, number(route(0, class)), pickName(class)})
+// clusterRoute leads those who may have the Cluster list in place of the Local
+// one to it; ok is false if there are none.
+func (sp *servicePort) clusterRoute() (e Element, ok bool) {
+	d := &sp.decision
+	if sp.local.id == 0 || d.External != policy.LocalScope || !reachableFromOutside(d) {
+		return Element{}, false
 	}
-	for _, addr := range nodePortAddrs(node) {
-		elements = append(elements, Element{Set: NodeAddresses, Key: addrKey(addr)})
+	to := &sp.cluster
+	if to.id == 0 {
+		to = &sp.local
 	}
-	return elements
+	return Element{ClusterRoutes, number(sp.local.id), number(route(to.id, to.class))}, true
 }

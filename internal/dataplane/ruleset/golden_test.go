@@ -24,6 +24,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"switchyard.dev/switchyard/internal/dataplane/policy"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -33,7 +35,7 @@ func TestTheWholeRuleset(t *testing.T) {
 		t.Run(family.String(), func(t *testing.T) {
 			var p Planner
 			p.Sync(testNode(family), everyKind(family), nil)
-			got := p.Text(NewSchema(family))
+			got := p.Text(NewSchema(family, policy.Features{}))
 			golden := filepath.Join("testdata", strings.ToLower(family.String())+".nft")
 			if *update {
 				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {

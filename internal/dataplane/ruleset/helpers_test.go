@@ -133,8 +133,8 @@ func (k *kernel) leadsSomewhere() {
 			if _, ok := k.elements[Classes][number(n&ClassMask)]; !ok {
 				k.Fatalf("%s %x leads to %x, which has no class", set, key, n)
 			}
-			quarter := max(1, routeClass(n)/4) // which the last draw is from
-			for slot := range quarter {
+			slots := routeClass(n).slots()
+			for slot := range min(slots, max(1, slots/4)) { // which the last draw is from
 				if !k.filled(n&IDMask, slot) {
 					k.Fatalf("%s %x leads to %x, whose slot %d is empty", set, key, n, slot)
 				}

@@ -50,7 +50,7 @@ func TestTheWayDoesNotMatter(t *testing.T) {
 						p = &Planner{}
 						k.carryOut(p.Sync(testNode(family), s.list(), k.elements))
 						if again := p.Sync(testNode(family), s.list(), k.elements); len(again.Edits) > 0 {
-							t.Fatalf("a second sync changes:\n%s", again.Text(family))
+							t.Fatalf("a second sync changes:\n%s", again.Text(NewSchema(family, policy.Features{})))
 						}
 					} else {
 						k.carryOut(p.Apply(changed, removed))
@@ -69,7 +69,7 @@ func compareWithColdStart(t *testing.T, family model.Family, p *Planner, k *kern
 	}
 	var cold Planner
 	cold.Sync(testNode(family), s.list(), nil)
-	schema := NewSchema(family)
+	schema := NewSchema(family, policy.Features{})
 	if diff := cmp.Diff(cold.Text(schema), p.Text(schema)); diff != "" {
 		t.Fatalf("-cold start +long way:\n%s", diff)
 	}

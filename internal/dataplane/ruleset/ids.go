@@ -16,35 +16,6 @@ limitations under the License.
 
 package ruleset
 
-import "math/bits"
-
-// What a frontend leads to is one number, kept in the packet's priority:
-//
-//	31 30 | 29 | 28 ... 24 | 23 ... 0
-//	list       | class     | id
-//
-// The class is 1 for one slot, 2 for two, 3 for four and so on. The highest
-// bits stay free to name the list of endpoints (Cluster, Local).
-const (
-	IDMask     uint32 = 0x00ffffff
-	ClassMask  uint32 = 0x1f000000
-	classShift        = 24
-)
-
-// route is the number of an id and a class, which is a power of two.
-func route(id, class uint32) uint32 {
-	return uint32(bits.Len32(class))<<classShift | id
-}
-
-// routeClass is the class in a route, 0 if there is none that we have.
-func routeClass(route uint32) uint32 {
-	class := uint32(1) << (route & ClassMask >> classShift) >> 1
-	if class > maxClass {
-		return 0
-	}
-	return class
-}
-
 // idPool hands out ids. 0 is never handed out: it is a packet's priority when
 // no one set it.
 type idPool struct {
@@ -72,11 +43,15 @@ func poolWithout(used map[uint32]bool) idPool {
 	return p
 }
 
+// take is an id that is free, or 0 when all are in use.
 func (p *idPool) take() uint32 {
 	if n := len(p.free); n > 0 {
 		id := p.free[n-1]
 		p.free = p.free[:n-1]
 		return id
+	}
+	if p.last == IDMask {
+		return 0
 	}
 	p.last++
 	return p.last

@@ -26,6 +26,14 @@ import (
 // all nodes, so that Maglev chooses alike everywhere.
 const HashSeed uint32 = 0x5eed
 
+// ClientBucket is where Affinity keeps the pin of a client: its elements have
+// the key id . bucket.
+func ClientBucket(client netip.Addr) uint32 { return clientHash(client, clientBuckets) }
+
+// AffinityKey is the key of a client's element of Affinity, given the id of the
+// list that it was led to (Trace.List).
+func AffinityKey(list uint32, client netip.Addr) string { return drawKey(list, ClientBucket(client)) }
+
 // clientHash is what the kernel's `jhash saddr mod modulus seed 0x5eed` yields
 // for a client, 0 to modulus-1.
 func clientHash(client netip.Addr, modulus uint32) uint32 {

@@ -19,11 +19,13 @@ package ruleset
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"net/netip"
+	"slices"
 )
 
 // maglevSizes are the sizes of Maglev tables, primes. The last one is the cap.
-var maglevSizes = []uint32{251, 509, 1021, 2039, 4093, 8191, 16381, 32749, 65521}
+var maglevSizes = [...]uint32{251, 509, 1021, 2039, 4093, 8191, 16381, 32749, 65521}
 
 // maglevSize is the size of the table for n endpoints: the first that gives
 // each a hundred entries, so that shares differ by about a percent. It depends
@@ -35,6 +37,22 @@ func maglevSize(n int) uint32 {
 		}
 	}
 	return maglevSizes[len(maglevSizes)-1]
+}
+
+// maglevClass is the class of the tables of that size.
+func maglevClass(size uint32) Class {
+	return firstMaglev + Class(slices.Index(maglevSizes[:], size))
+}
+
+func maglevName(size uint32) string { return fmt.Sprintf("maglev-%d", size) }
+
+// maglevChain looks the client's hash up in the list's table, which has no gap.
+func maglevChain(size uint32) Chain {
+	return Chain{Name: maglevName(size), Rules: []Rule{
+		{KeepID{}},
+		{Translate{Key: Key{is(Protocol), is(ServicePortID), hash(size)}, Map: Endpoints}},
+		{Drop{}},
+	}}
 }
 
 // maglevTable gives each hash value an endpoint (Eisenbud et al., Maglev: A

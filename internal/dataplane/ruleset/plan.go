@@ -17,10 +17,9 @@ limitations under the License.
 package ruleset
 
 import (
+	"cmp"
 	"slices"
 	"strings"
-
-	"switchyard.dev/switchyard/internal/dataplane/model"
 )
 
 // Operation is what an Edit does.
@@ -60,8 +59,7 @@ type Plan struct {
 }
 
 // Text is the plan in words, one edit a line.
-func (p Plan) Text(family model.Family) string {
-	s := NewSchema(family)
+func (p Plan) Text(s *Schema) string {
 	var b strings.Builder
 	for _, e := range p.Edits {
 		verb := [...]string{"add", "delete", "replace"}[e.Operation]
@@ -70,17 +68,25 @@ func (p Plan) Text(family model.Family) string {
 	return b.String()
 }
 
-// loadOrder ranks the sets: what is led to first.
-var loadOrder = map[string]int{
-	Endpoints: 1, Classes: 2, Hairpin: 3, ExternalFrontends: 4, ClusterFrontends: 5,
-	NoEndpoints: 6, Frontends: 7, NodePorts: 8, NodeAddresses: 9,
+// loadOrder ranks the sets: what is led to first. Packets to a ClusterIP that
+// is not in ClusterIPs yet are dropped and sent again, others are refused.
+var loadOrder = ranked(StickyChains, Sticky, Draws, Spreads, DrawClasses, Endpoints, Classes, ClusterRoutes, Hairpin,
+	ExternalFrontends, LocalFrontends, ClusterFrontends, SourceRanges, Connections, NoEndpoints,
+	Frontends, NodePorts, NodeAddresses, ClusterIPs, ExternalVIPs)
+
+func ranked(sets ...string) map[string]int {
+	ranks := make(map[string]int, len(sets))
+	for i, set := range sets {
+		ranks[set] = i + 1
+	}
+	return ranks
 }
 
 func (e Edit) rank() int {
 	switch {
-	case e.Set == LocalPods && e.Operation == Delete:
+	case rangeSets[e.Set] && e.Set != SourceRanges && e.Operation == Delete:
 		return -2 // ranges must not overlap: the old one goes first, in the same transaction
-	case e.Set == LocalPods:
+	case rangeSets[e.Set] && e.Set != SourceRanges:
 		return -1
 	case e.Operation == Delete:
 		return 100 - loadOrder[e.Set]
@@ -89,19 +95,47 @@ func (e Edit) rank() int {
 }
 
 func newPlan(edits []Edit) Plan {
-	for i := range edits {
-		edits[i].order = edits[i].rank()
-	}
-	slices.SortFunc(edits, func(a, b Edit) int {
-		if c := a.order - b.order; c != 0 {
-			return c
+	extended := map[string]bool{} // frontends that get source ranges
+	for i, e := range edits {
+		edits[i].order = e.rank()
+		if e.Set == SourceRanges && e.Operation == Add {
+			extended[e.frontend()] = true
 		}
-		return a.Element.Compare(b.Element)
-	})
+	}
+	for i, e := range edits {
+		if e.Set == SourceRanges && extended[e.frontend()] {
+			edits[i].order = loadOrder[SourceRanges]
+		}
+	}
+	slices.SortFunc(edits, Edit.compare)
 	p := Plan{Edits: edits}
 	p.Appeared = appeared(edits)
 	return p
 }
+
+// compare is the order in which edits are carried out. The ranges of one
+// frontend stay together, those that go first: new ones may overlap them.
+func (e Edit) compare(o Edit) int {
+	if c := e.order - o.order; c != 0 {
+		return c
+	}
+	if e.Set == SourceRanges && o.Set == SourceRanges {
+		c := cmp.Or(strings.Compare(e.frontend(), o.frontend()), cmp.Compare(o.Operation, e.Operation))
+		if c != 0 {
+			return c
+		}
+	}
+	return e.Element.Compare(o.Element)
+}
+
+// frontend is the key of the frontend that an edit of SourceRanges is about.
+func (e Edit) frontend() string {
+	size := (len(e.Key) - 8) / 2
+	return e.Key[:size+8]
+}
+
+// allFrontends are the sets that together hold every frontend.
+var allFrontends = map[string]bool{ExternalFrontends: true, LocalFrontends: true, ClusterFrontends: true}
 
 // appeared reads the new frontends off the sets that hold every frontend,
 // with endpoints or without.
@@ -109,12 +143,12 @@ func appeared(edits []Edit) []Frontend {
 	var list []Frontend
 	gone := map[string]bool{} // one that only moved between the two sets is not new
 	for _, e := range edits {
-		if e.Operation == Delete && (e.Set == ExternalFrontends || e.Set == ClusterFrontends) {
+		if e.Operation == Delete && allFrontends[e.Set] {
 			gone[e.Key] = true
 		}
 	}
 	for _, e := range edits {
-		if e.Operation == Add && (e.Set == ExternalFrontends || e.Set == ClusterFrontends) && !gone[e.Key] {
+		if e.Operation == Add && allFrontends[e.Set] && !gone[e.Key] {
 			if f, ok := readFrontendKey(e.Key); ok {
 				list = append(list, f)
 			}

@@ -25,11 +25,17 @@ import (
 // and plans how it gets from there to what is wanted. It assumes that every
 // plan is carried out; if one was not, Sync starts again from the kernel.
 type Planner struct {
-	node   policy.Node
-	ports  map[model.ServicePortName]*servicePort
-	ids    idPool
-	claims claims
+	// Features are those of the schema.
+	Features policy.Features
+
+	node     policy.Node
+	ports    map[model.ServicePortName]*servicePort
+	ids      idPool
+	claims   claims
+	timeouts timeouts
 }
+
+func (p *Planner) host() host { return host{p.node, p.Features} }
 
 // Sync forgets all, takes held for what the kernel holds, and plans the way
 // from there to desired. Ids, slots and classes are kept as they are found
@@ -37,7 +43,10 @@ type Planner struct {
 func (p *Planner) Sync(node policy.Node, desired []policy.Decision, held Elements) Plan {
 	p.node = node
 	p.claims = claims{}
+	p.timeouts = timeouts{}
+	p.timeouts.adopt(held)
 	p.adopt(desired, held)
+	p.timeouts.settle()
 	plan := newPlan(difference(held, p.Elements()))
 	plan.Appeared = append(plan.Appeared, restored(plan.Edits, plan.Appeared)...)
 	plan.Disappeared = disappeared(plan.Edits)
@@ -73,15 +82,12 @@ func (p *Planner) next(old *servicePort, d policy.Decision) *servicePort {
 		old = &servicePort{}
 	}
 	sp := &servicePort{decision: remembered(d)}
-	if len(sp.decision.Cluster) == 0 {
-		return sp
+	if usesCluster(&d) {
+		sp.cluster = p.nextList(old.cluster, &sp.decision, sp.decision.Cluster)
 	}
-	sp.id = old.id
-	if sp.id == 0 {
-		sp.id = p.ids.take()
+	if usesLocal(&d) {
+		sp.local = p.nextList(old.local, &sp.decision, sp.decision.Local)
 	}
-	sp.slots = arrange(old.slots, sp.decision.Cluster)
-	sp.class = nextClass(old.class, len(sp.slots))
 	return sp
 }
 
@@ -89,18 +95,24 @@ func (p *Planner) next(old *servicePort, d policy.Decision) *servicePort {
 func remembered(d policy.Decision) policy.Decision {
 	d.Known = nil
 	d.Cluster = d.Cluster[:min(len(d.Cluster), maxClass)]
+	d.Local = d.Local[:min(len(d.Local), maxClass)]
 	return d
 }
 
 // Elements are all elements that the plans so far lead to.
 func (p *Planner) Elements() Elements {
 	es := Elements{}
-	for _, e := range nodeElements(p.node) {
+	for _, e := range p.host().elements() {
+		es.Add(e)
+	}
+	for _, e := range p.timeouts.elements() {
 		es.Add(e)
 	}
 	for k := range p.claims {
 		data, _ := p.claims.holder(k)
-		es.Add(Element{k.set, k.key, data})
+		for _, e := range expand(k, data) {
+			es.Add(e)
+		}
 	}
 	for _, sp := range p.ports {
 		for _, e := range sp.private() {
@@ -108,6 +120,14 @@ func (p *Planner) Elements() Elements {
 		}
 	}
 	return es
+}
+
+// expand are the elements that a shared one stands for.
+func expand(k claimKey, data string) []Element {
+	if k.set == SourceRanges {
+		return expandRanges(k.key, data)
+	}
+	return []Element{{k.set, k.key, data}}
 }
 
 func difference(held, wanted Elements) []Edit {
@@ -134,7 +154,7 @@ func difference(held, wanted Elements) []Edit {
 // splitRange turns the replacement of a range, which the kernel keeps as two
 // elements, into removal and addition.
 func splitRange(e Edit) []Edit {
-	if e.Set != LocalPods || e.Operation != Replace {
+	if !rangeSets[e.Set] || e.Operation != Replace {
 		return []Edit{e}
 	}
 	old := Edit{Operation: Delete, Element: Element{e.Set, e.Key, e.Old}}

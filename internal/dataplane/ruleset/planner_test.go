@@ -63,14 +63,14 @@ func TestAChangeIsAsSmallAsItCanBe(t *testing.T) {
 		"a VIP added": {
 			func(web *policy.Decision) { web.ExternalIPs = append(web.ExternalIPs, ip(family, publicNet, 9)) },
 			"add external-frontends { 10.200.0.9 . tcp . 80 }\n" +
-				"add frontends { 10.200.0.9 . tcp . 80 : 300:3 }\n",
+				"add frontends { 10.200.0.9 . tcp . 80 : 30:3 }\n",
 		},
 		"the NodePort changed": {
 			func(web *policy.Decision) { web.NodePort = 30099 },
 			"add external-frontends { 10.100.0.1 . tcp . 30099 }\n" +
 				"add external-frontends { 10.100.0.2 . tcp . 30099 }\n" +
-				"add nodeports { tcp . 30099 : 300:3 }\n" +
-				"delete nodeports { tcp . 30080 : 300:3 }\n" +
+				"add nodeports { tcp . 30099 : 30:3 }\n" +
+				"delete nodeports { tcp . 30080 : 30:3 }\n" +
 				"delete external-frontends { 10.100.0.1 . tcp . 30080 }\n" +
 				"delete external-frontends { 10.100.0.2 . tcp . 30080 }\n",
 		},
@@ -80,9 +80,9 @@ func TestAChangeIsAsSmallAsItCanBe(t *testing.T) {
 				"add no-endpoints { 10.100.0.1 . tcp . 30080 }\n" +
 				"add no-endpoints { 10.100.0.2 . tcp . 30080 }\n" +
 				"add no-endpoints { 10.200.0.1 . tcp . 80 }\n" +
-				"delete nodeports { tcp . 30080 : 300:3 }\n" +
-				"delete frontends { 10.96.0.10 . tcp . 80 : 300:3 }\n" +
-				"delete frontends { 10.200.0.1 . tcp . 80 : 300:3 }\n" +
+				"delete nodeports { tcp . 30080 : 30:3 }\n" +
+				"delete frontends { 10.96.0.10 . tcp . 80 : 30:3 }\n" +
+				"delete frontends { 10.200.0.1 . tcp . 80 : 30:3 }\n" +
 				"delete hairpin { 10.1.0.2 . 10.1.0.2 }\n" +
 				"delete hairpin { 10.1.0.3 . 10.1.0.3 }\n" +
 				"delete endpoints { tcp . 0:3 . 0 : 10.1.0.1 . 8080 }\n" +
@@ -96,7 +96,7 @@ func TestAChangeIsAsSmallAsItCanBe(t *testing.T) {
 			k.carryOut(p.Sync(testNode(family), everyKind(family), nil))
 			plan := p.Apply([]policy.Decision{changed(family, tc.change)}, nil)
 			k.carryOut(plan)
-			if diff := cmp.Diff(tc.want, plan.Text(family)); diff != "" {
+			if diff := cmp.Diff(tc.want, plan.Text(NewSchema(family, policy.Features{}))); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
@@ -108,14 +108,14 @@ func TestAServicePortComesAndGoes(t *testing.T) {
 		var p Planner
 		k := newKernel(t)
 		k.carryOut(p.Sync(testNode(family), nil, nil))
-		before := p.Text(NewSchema(family))
+		before := p.Text(NewSchema(family, policy.Features{}))
 		for _, d := range everyKind(family) {
 			k.carryOut(p.Apply([]policy.Decision{d}, nil))
 		}
 		for _, d := range everyKind(family) {
 			k.carryOut(p.Apply(nil, []model.ServicePortName{d.Name, d.Name}))
 		}
-		if diff := cmp.Diff(before, p.Text(NewSchema(family))); diff != "" {
+		if diff := cmp.Diff(before, p.Text(NewSchema(family, policy.Features{}))); diff != "" {
 			t.Errorf("something was left (-before +after):\n%s", diff)
 		}
 		if len(p.claims) != 0 {
@@ -170,7 +170,7 @@ func TestTwoServicePortsWithOneVIP(t *testing.T) {
 	leadsTo := func(want policy.Decision) {
 		t.Helper()
 		to := Frontend{model.TCP, netip.AddrPortFrom(shared, 80)}
-		got := Tracer{NewSchema(family), k.elements}.Trace(Packet{Source: ip(family, publicNet, 77), To: to})
+		got := Tracer{NewSchema(family, policy.Features{}), k.elements}.Trace(Packet{Source: ip(family, publicNet, 77), To: to})
 		if len(got.Targets) != 1 || got.Targets[0].Endpoint != want.Cluster[0] {
 			t.Errorf("the VIP leads to %v, want %s", got.Targets, want.Cluster)
 		}

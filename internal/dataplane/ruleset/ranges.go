@@ -17,54 +17,64 @@ limitations under the License.
 package ruleset
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 
 	"switchyard.dev/switchyard/internal/dataplane/model"
-	"switchyard.dev/switchyard/internal/dataplane/policy"
 )
 
-// localPods are the elements of LocalPods: the sources that a ClusterIP does
-// not masquerade. "All sources" and "no source" need no rules of their own,
-// they are a set of everything and an empty set.
-func localPods(node policy.Node) []Element {
-	prefixes := node.LocalPods
-	switch {
-	case node.MasqueradeAll:
-		return nil
-	case len(prefixes) == 0:
-		prefixes = []netip.Prefix{everything(node.Family)}
-	}
-	var elements []Element
+// rangeSets are the sets whose elements are ranges of addresses.
+var rangeSets = map[string]bool{LocalPods: true, Unmasqueraded: true, ServiceCIDRs: true, SourceRanges: true}
+
+// disjoint is what prefixes cover, none of them inside another: the kernel
+// refuses ranges that overlap.
+func disjoint(prefixes []netip.Prefix) []netip.Prefix {
+	sorted := make([]netip.Prefix, len(prefixes))
 	for i, p := range prefixes {
-		if !covered(prefixes, i) {
-			elements = append(elements, rangeElement(p.Masked()))
+		sorted[i] = p.Masked()
+	}
+	slices.SortFunc(sorted, func(a, b netip.Prefix) int {
+		return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
+	})
+	kept := sorted[:0]
+	for _, p := range sorted {
+		if len(kept) == 0 || !kept[len(kept)-1].Overlaps(p) {
+			kept = append(kept, p)
 		}
+	}
+	return kept
+}
+
+func rangeElements(set string, prefixes []netip.Prefix) []Element {
+	var elements []Element
+	for _, p := range disjoint(prefixes) {
+		elements = append(elements, rangeElement(set, p))
 	}
 	return elements
 }
 
-// isLocalPod says whether LocalPods names addr; without any it does not.
-func isLocalPod(node policy.Node, addr netip.Addr) bool {
-	for _, p := range node.LocalPods {
-		if p.Contains(addr) {
-			return true
-		}
+// rangesData are the first and last address of each range, one after the other.
+func rangesData(prefixes []netip.Prefix) string {
+	var b []byte
+	for _, p := range disjoint(prefixes) {
+		b = appendAddr(appendAddr(b, p.Addr()), lastOf(p))
 	}
-	return false
+	return string(b)
 }
 
-// covered is true if another prefix contains the i-th: ranges in a set must
-// not overlap.
-func covered(prefixes []netip.Prefix, i int) bool {
-	p := prefixes[i].Masked()
-	for j, other := range prefixes {
-		bigger := other.Bits() < p.Bits() || other.Bits() == p.Bits() && j < i
-		if j != i && bigger && other.Contains(p.Addr()) {
-			return true
-		}
+// expandRanges turns the source ranges of a frontend, which one ServicePort
+// claims together, into an element each. Claimed one by one, those of two
+// ServicePorts that quarrel about a VIP might overlap.
+func expandRanges(frontend, ranges string) []Element {
+	size := len(frontend) - 8 // protocol and port
+	var elements []Element
+	for ; len(ranges) >= 2*size; ranges = ranges[2*size:] {
+		elements = append(elements, Element{SourceRanges, frontend + ranges[:size], frontend + ranges[size:2*size]})
 	}
-	return false
+	return elements
 }
 
 func everything(family model.Family) netip.Prefix {
@@ -74,8 +84,8 @@ func everything(family model.Family) netip.Prefix {
 	return netip.PrefixFrom(netip.IPv6Unspecified(), 0)
 }
 
-func rangeElement(p netip.Prefix) Element {
-	e := Element{Set: LocalPods, Key: addrKey(p.Addr())}
+func rangeElement(set string, p netip.Prefix) Element {
+	e := Element{Set: set, Key: addrKey(p.Addr())}
 	if after := lastOf(p).Next(); after.IsValid() {
 		e.Data = addrKey(after)
 	}
@@ -91,12 +101,6 @@ func lastOf(p netip.Prefix) netip.Addr {
 	return last
 }
 
-// inRange says whether addr is in the range of e.
-func inRange(e Element, addr netip.Addr) bool {
-	k := addrKey(addr)
-	return e.Key <= k && (e.Data == "" || k < e.Data)
-}
-
 // rangeText writes a range as the prefix it is, or, if a foreign hand wrote
 // it, by its ends.
 func rangeText(e Element) string {
@@ -104,10 +108,40 @@ func rangeText(e Element) string {
 	if !ok {
 		return fmt.Sprintf("%x", e.Key)
 	}
-	for bits := 0; bits <= first.BitLen(); bits++ {
-		if p := netip.PrefixFrom(first, bits); p.Masked() == p && rangeElement(p) == e {
-			return p.String()
-		}
+	if p, ok := prefixOf(first, func(p netip.Prefix) bool { return rangeElement(e.Set, p) == e }); ok {
+		return prefixText(p)
 	}
 	return fmt.Sprintf("%s-%x", first, e.Data)
+}
+
+func sourceRangeText(set Set, family model.Family, e Element) string {
+	text := set.Key.print(family, e.Key)
+	size := set.Key[len(set.Key)-1].Type(family).Size
+	first, _ := netip.AddrFromSlice([]byte(e.Key[max(0, len(e.Key)-size):]))
+	last, ok := netip.AddrFromSlice([]byte(e.Data[max(0, len(e.Data)-size):]))
+	if !ok {
+		return text
+	}
+	if p, ok := prefixOf(first, func(p netip.Prefix) bool { return lastOf(p) == last }); ok {
+		return strings.TrimSuffix(text, first.String()) + prefixText(p)
+	}
+	return text + "-" + last.String()
+}
+
+// prefixOf is the prefix that begins with first and is the one.
+func prefixOf(first netip.Addr, is func(netip.Prefix) bool) (p netip.Prefix, ok bool) {
+	for bits := 0; bits <= first.BitLen(); bits++ {
+		if p := netip.PrefixFrom(first, bits); p.Masked() == p && is(p) {
+			return p, true
+		}
+	}
+	return netip.Prefix{}, false
+}
+
+// prefixText writes a single address without a length, as nft does.
+func prefixText(p netip.Prefix) string {
+	if p.IsSingleIP() {
+		return p.Addr().String()
+	}
+	return p.String()
 }

@@ -35,8 +35,11 @@ type Set struct {
 	Data Key
 	// Verdicts is true for a map to chains.
 	Verdicts bool
-	// Interval is true for a set of address ranges.
+	// Interval is true for a set of address ranges. In a concatenation the last
+	// part is the range.
 	Interval bool
+	// Counters is true for a set whose elements count the packets they match.
+	Counters bool
 	// Size bounds a map whose elements packets make, each with a timeout. What
 	// it holds is no one's to plan. It is 0 for all others.
 	Size uint32
@@ -44,6 +47,9 @@ type Set struct {
 
 // IsMap is true if the elements of s carry data.
 func (s Set) IsMap() bool { return s.Verdicts || s.Data != nil }
+
+// IsConcatRange is true if ranges are the last part of a concatenation.
+func (s Set) IsConcatRange() bool { return s.Interval && len(s.Key) > 1 }
 
 // Hook is where a base chain is attached.
 type Hook struct {
@@ -146,6 +152,8 @@ func (s Set) text(family model.Family, elements []string) string {
 	switch {
 	case s.Interval:
 		flags = "\t\tflags interval\n"
+	case s.Counters:
+		flags = "\t\tcounter\n"
 	case s.Size > 0:
 		flags = fmt.Sprintf("\t\tsize %d\n\t\tflags dynamic,timeout\n", s.Size)
 	}

@@ -16,34 +16,34 @@ limitations under the License.
 
 package ruleset
 
-import "net/netip"
-
-// arrange gives each endpoint of want a slot. Slots are always filled from 0
-// without holes, so that the draws of a pick chain find one; an endpoint keeps
-// the slot it holds unless that lies beyond the last, which is then the one
-// that fills a hole. So replacing one endpoint changes one slot, and removing
-// one changes at most two.
-func arrange(held, want []netip.AddrPort) []netip.AddrPort {
-	slots := make([]netip.AddrPort, len(want))
-	waiting := make(map[netip.AddrPort]bool, len(want))
-	for _, endpoint := range want {
-		waiting[endpoint] = true
+// arrange gives each entry of want a slot, as often as it is in there. Slots are
+// always filled from 0 without holes, so that the draws of a pick chain find
+// one; an entry keeps the slot it holds unless that lies beyond the last,
+// which is then the one that fills a hole. So replacing one entry changes one
+// slot, and removing one changes at most two. A zero in held is a hole.
+func arrange[T comparable](held, want []T) []T {
+	var none T
+	slots := make([]T, len(want))
+	waiting := make(map[T]int, len(want))
+	for _, entry := range want {
+		waiting[entry]++
 	}
-	for i, endpoint := range held[:min(len(held), len(slots))] {
-		if waiting[endpoint] {
-			slots[i] = endpoint
-			delete(waiting, endpoint)
+	for i, entry := range held[:min(len(held), len(slots))] {
+		if waiting[entry] > 0 {
+			slots[i] = entry
+			waiting[entry]--
 		}
 	}
 	hole := 0
-	for _, endpoint := range want {
-		if !waiting[endpoint] {
+	for _, entry := range want {
+		if waiting[entry] == 0 {
 			continue
 		}
-		for slots[hole].IsValid() {
+		for slots[hole] != none {
 			hole++
 		}
-		slots[hole] = endpoint
+		slots[hole] = entry
+		waiting[entry]--
 	}
 	return slots
 }

@@ -37,6 +37,8 @@ func TestEndpointsKeepTheirSlots(t *testing.T) {
 		"holes that a foreign hand made go away": {[]int{1, 0, 2, 0}, []int{1, 2, 3}, []int{1, 3, 2}},
 		"one that is held twice is held once":    {[]int{1, 1}, []int{1, 2}, []int{1, 2}},
 		"all go":                                 {[]int{1, 2}, nil, []int{}},
+		"one is wanted twice":                    {[]int{1, 2}, []int{1, 1, 2}, []int{1, 2, 1}},
+		"one of several places becomes free":     {[]int{1, 2, 1, 1}, []int{1, 1, 2}, []int{1, 2, 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			list := func(hosts []int) []netip.AddrPort {

@@ -17,6 +17,8 @@ limitations under the License.
 package ruleset
 
 import (
+	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -36,6 +38,8 @@ type (
 		Key Key
 		Set string
 		Not bool
+		// Range is true if the set has ranges as the last part of the key.
+		Range bool
 	}
 	// IsProtocol holds for packets of one transport protocol. nft 1.0.6 needs
 	// it in front of OriginalPort.
@@ -47,6 +51,21 @@ type (
 	// IsFromHost holds for packets whose source is one of the machine's own
 	// addresses.
 	IsFromHost struct{}
+	// CameInBy holds for packets that came in by the interface of that name, or
+	// by one whose name begins with what stands before a final "*"; with Not,
+	// for all others.
+	CameInBy struct {
+		Interface string
+		Not       bool
+	}
+	// IsEcho holds for ICMP echo requests.
+	IsEcho struct{}
+	// SentTo holds for packets to one address.
+	SentTo netip.Addr
+	// SentToLoopback holds for packets to 127.0.0.0/8, in IPv4 only.
+	SentToLoopback struct{}
+	// HasFlag holds for packets with a route that has the flag.
+	HasFlag uint32
 	// FindID looks the key up and keeps the id found; without one the rule
 	// ends.
 	FindID struct {
@@ -72,6 +91,8 @@ type (
 	// interface, and a random source port: sequential ones collide when many
 	// clients share them.
 	Masquerade struct{}
+	// Redirect has the node itself answer.
+	Redirect struct{}
 	// Reset refuses a TCP connection and does nothing to other protocols.
 	Reset struct{}
 	// Unreachable refuses with ICMP port unreachable.
@@ -112,6 +133,26 @@ func (s IsProtocol) nft(model.Family) string {
 func (IsTranslated) nft(model.Family) string { return "ct status dnat" }
 func (IsNew) nft(model.Family) string        { return "ct state new" }
 func (IsFromHost) nft(model.Family) string   { return "fib saddr type local" }
+func (s CameInBy) nft(model.Family) string {
+	if s.Not {
+		return fmt.Sprintf("iifname != %q", s.Interface)
+	}
+	return fmt.Sprintf("iifname %q", s.Interface)
+}
+func (IsEcho) nft(f model.Family) string {
+	if f == model.IPv4 {
+		return "icmp type echo-request"
+	}
+	return "icmpv6 type echo-request"
+}
+func (s SentTo) nft(f model.Family) string {
+	return keyword(f) + " daddr " + netip.Addr(s).String()
+}
+func (SentToLoopback) nft(model.Family) string { return "ip daddr 127.0.0.0/8" }
+func (s HasFlag) nft(model.Family) string {
+	flag := priorityText(uint32(s))
+	return "meta priority & " + flag + " == " + flag
+}
 func (s FindID) nft(f model.Family) string {
 	return "meta priority set " + s.Key.nft(f) + " map @" + s.Map
 }
@@ -124,6 +165,7 @@ func (s Translate) nft(f model.Family) string {
 	return "dnat " + keyword(f) + " to " + s.Key.nft(f) + " map @" + s.Map
 }
 func (Masquerade) nft(model.Family) string  { return "masquerade fully-random" }
+func (Redirect) nft(model.Family) string    { return "redirect" }
 func (Reset) nft(model.Family) string       { return "reject with tcp reset" }
 func (Unreachable) nft(model.Family) string { return "reject" }
 func (s Goto) nft(model.Family) string      { return "goto " + string(s) }

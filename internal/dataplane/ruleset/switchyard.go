@@ -21,25 +21,42 @@ import (
 	"slices"
 
 	"switchyard.dev/switchyard/internal/dataplane/model"
+	"switchyard.dev/switchyard/internal/dataplane/policy"
 )
 
 // The sets and maps of the schema.
 const (
 	// Endpoints: protocol . id . slot -> address . port.
 	Endpoints = "endpoints"
-	// Classes: class -> the pick chain that draws from that many slots. It
-	// never changes: a class is data of a frontend rather than a verdict of
-	// its own, because the kernel checks all verdicts again for each new one.
+	// Classes: class -> the chain that draws an endpoint.
 	Classes = "classes"
 	// Hairpin: address . address of endpoints that may be their own clients.
 	Hairpin = "hairpin"
-	// LocalPods: addresses that reach a ClusterIP without masquerade.
+	// LocalPods: addresses of this node's pods, empty when they are not known or
+	// known by their interface.
 	LocalPods = "local-pods"
+	// Unmasqueraded: addresses that reach a ClusterIP without masquerade.
+	Unmasqueraded = "unmasqueraded"
 	// ExternalFrontends: address . protocol . port of every way in that is
 	// always masqueraded: externalIPs, load balancer IPs and NodePorts.
 	ExternalFrontends = "external-frontends"
+	// LocalFrontends: the same with external traffic policy Local, masqueraded
+	// only for the node itself.
+	LocalFrontends = "local-frontends"
 	// ClusterFrontends: the same of ClusterIPs, masqueraded for strangers.
 	ClusterFrontends = "cluster-frontends"
+	// SourceRanges: VIP . protocol . port . range of sources that may come.
+	SourceRanges = "source-ranges"
+	// ClusterRoutes: id of a Local list -> route to the Cluster list.
+	ClusterRoutes = "cluster-routes"
+	// ClusterIPs: every ClusterIP in use.
+	ClusterIPs = "cluster-ips"
+	// ServiceCIDRs: the ranges that ClusterIPs are from.
+	ServiceCIDRs = "service-cidrs"
+	// ExternalVIPs: externalIPs and load balancer IPs, with AnswerEcho only.
+	ExternalVIPs = "external-vips"
+	// Connections: every way in with a counter, with CountConnections only.
+	Connections = "connections"
 	// NoEndpoints: the same of everything that is to be refused.
 	NoEndpoints = "no-endpoints"
 	// Frontends: VIP . protocol . port -> class and id.
@@ -60,13 +77,13 @@ const (
 )
 
 // NewSchema is the schema of one family; family is IPv4 or IPv6.
-func NewSchema(family model.Family) *Schema {
-	return &Schema{Family: family, Sets: sets(), Chains: chains()}
+func NewSchema(family model.Family, features policy.Features) *Schema {
+	return &Schema{Family: family, Sets: sets(features), Chains: chains(family, features)}
 }
 
-func sets() []Set {
+func sets(features policy.Features) []Set {
 	frontend := key(DestinationAddress, Protocol, DestinationPort)
-	return append(affinitySets(), []Set{
+	all := append(affinitySets(), []Set{
 		{
 			Name: Endpoints,
 			// The modulus only names the type: typeof knows no bare number.
@@ -74,26 +91,47 @@ func sets() []Set {
 			Data: key(DestinationAddress, DestinationPort),
 		},
 		{Name: Classes, Key: key(ServicePortID), Verdicts: true},
+		{Name: ClusterRoutes, Key: key(ServicePortID), Data: key(ServicePortID)},
 		{Name: Hairpin, Key: key(SourceAddress, DestinationAddress)},
 		{Name: LocalPods, Key: key(SourceAddress), Interval: true},
+		{Name: Unmasqueraded, Key: key(SourceAddress), Interval: true},
 		{Name: ExternalFrontends, Key: frontend},
+		{Name: LocalFrontends, Key: frontend},
 		{Name: ClusterFrontends, Key: frontend},
+		{Name: SourceRanges, Key: append(frontend, is(SourceAddress)), Interval: true},
 		{Name: NoEndpoints, Key: frontend},
+		{Name: ServiceCIDRs, Key: key(DestinationAddress), Interval: true},
 		{Name: Frontends, Key: frontend, Data: key(ServicePortID)},
 		{Name: NodePorts, Key: key(Protocol, DestinationPort), Data: key(ServicePortID)},
 		{Name: NodeAddresses, Key: key(DestinationAddress)},
+		{Name: ClusterIPs, Key: key(DestinationAddress)},
 	}...)
+	if features.AnswerEcho {
+		all = append(all, Set{Name: ExternalVIPs, Key: key(DestinationAddress)})
+	}
+	if features.CountConnections {
+		all = append(all, Set{Name: Connections, Key: frontend, Counters: true})
+	}
+	return all
 }
 
-func chains() []Chain {
+func chains(family model.Family, features policy.Features) []Chain {
 	var all []Chain
 	for class := uint32(1); class <= maxClass; class *= 2 {
 		all = append(all, pickChain(class))
 	}
+	all = append(all,
+		Chain{Name: fixedClasses()[noLocalEndpoint], Rules: []Rule{{Drop{}}}},
+		Chain{Name: fixedClasses()[leaveUntranslated], Rules: []Rule{{ClearID{}}}},
+	)
+	for _, size := range maglevSizes {
+		all = append(all, maglevChain(size))
+	}
 	all = append(all, drawChains()...)
-	all = append(all, translationChains()...)
-	all = append(all, masqueradeChains()...)
-	return append(all, refusalChains()...)
+	all = append(all, routeChains(features)...)
+	all = append(all, translationChains(family, features)...)
+	all = append(all, masqueradeChains(features)...)
+	return append(all, refusalChains(family, features)...)
 }
 
 // pickName is the chain that draws from class slots.
@@ -125,67 +163,4 @@ func drawModuli(class uint32) []uint32 {
 		}
 	}
 	return moduli
-}
-
-// Before the source NAT of other software and after its filters at -150, as
-// everyone's destination NAT is.
-func translationChains() []Chain {
-	return []Chain{
-		{Name: "services", Rules: []Rule{
-			{Branch{Key: key(ServicePortClass), Map: Classes}},
-		}},
-		{Name: "find-service", Rules: []Rule{
-			{FindID{Key: key(DestinationAddress, Protocol, DestinationPort), Map: Frontends}, Goto("services")},
-			{InSet{Key: key(DestinationAddress), Set: NodeAddresses}, FindID{Key: key(Protocol, DestinationPort), Map: NodePorts}, Goto("services")},
-		}},
-		{Name: "nat-prerouting", Hook: &Hook{"nat", "prerouting", -100, "dstnat"}, Rules: []Rule{{Goto("find-service")}}},
-		{Name: "nat-output", Hook: &Hook{"nat", "output", -100, "-100"}, Rules: []Rule{{Goto("find-service")}}},
-	}
-}
-
-// masqueradeChains know a connection of ours by where its client sent it, which
-// conntrack remembers, so there is no packet mark to collide over.
-//
-// Host processes are masqueraded to ClusterIPs whatever local-pods holds: their
-// source address was chosen by the route to the ClusterIP, often the default
-// route, and need not be one that the endpoint can answer.
-func masqueradeChains() []Chain {
-	original := key(OriginalAddress, Protocol, OriginalPort)
-	sentTo := func(set string) (rules []Rule) {
-		for _, p := range []model.Protocol{model.TCP, model.UDP, model.SCTP} {
-			rules = append(rules, Rule{IsProtocol(p), InSet{Key: original, Set: set}, Masquerade{}})
-		}
-		return rules
-	}
-	rules := []Rule{
-		{ClearID{}},
-		{InSet{Key: key(SourceAddress, DestinationAddress), Set: Hairpin}, Masquerade{}},
-	}
-	rules = append(rules, sentTo(ExternalFrontends)...)
-	rules = append(rules,
-		Rule{InSet{Key: key(SourceAddress), Set: LocalPods, Not: true}, Goto("stranger-to-clusterip")},
-		Rule{IsFromHost{}, Goto("stranger-to-clusterip")},
-	)
-	return []Chain{
-		{Name: "stranger-to-clusterip", Rules: sentTo(ClusterFrontends)},
-		{Name: "translated", Rules: rules},
-		{Name: "nat-postrouting", Hook: &Hook{"nat", "postrouting", 100, "srcnat"}, Rules: []Rule{{IsTranslated{}, Goto("translated")}}},
-	}
-}
-
-// refusalChains are of type filter: in nat chains the kernel accepts a reject
-// but clients time out. Later packets pay for one rule.
-func refusalChains() []Chain {
-	all := []Chain{
-		{Name: "refuse", Rules: []Rule{{Reset{}}, {Unreachable{}}}},
-		{Name: "check-endpoints", Rules: []Rule{
-			{InSet{Key: key(DestinationAddress, Protocol, DestinationPort), Set: NoEndpoints}, Goto("refuse")},
-		}},
-	}
-	for _, point := range []string{"input", "forward", "output"} {
-		all = append(all, Chain{Name: "filter-" + point, Hook: &Hook{"filter", point, 0, "filter"}, Rules: []Rule{
-			{IsNew{}, Goto("check-endpoints")},
-		}})
-	}
-	return all
 }

@@ -19,6 +19,9 @@ package ruleset
 import (
 	"fmt"
 	"slices"
+
+	"switchyard.dev/switchyard/internal/dataplane/model"
+	"switchyard.dev/switchyard/internal/dataplane/policy"
 )
 
 // Text is the table as nft would list it, but with the names of ServicePorts
@@ -26,10 +29,7 @@ import (
 // slots, the class that a cold start would choose, and everything sorted: two
 // ways to the same state have one text.
 func (p *Planner) Text(s *Schema) string {
-	byID := map[uint32]*servicePort{}
-	for _, sp := range p.ports {
-		byID[sp.id] = sp
-	}
+	byID := p.lists()
 	elements := p.Elements()
 	return s.TextWith(func(set Set) []string {
 		var lines []string
@@ -41,18 +41,91 @@ func (p *Planner) Text(s *Schema) string {
 	})
 }
 
-func namedText(s *Schema, e Element, byID map[uint32]*servicePort) string {
+func namedText(s *Schema, e Element, byID map[uint32]namedList) string {
 	switch e.Set {
-	case StickyChains:
-		return e.Key
 	case Endpoints:
 		protocol, id, _, _ := readEndpointKey(e.Key)
 		endpoint, _ := readEndpointData(e.Data)
-		return fmt.Sprintf("%s . %s : %s . %d", printProtocol([]byte{byte(protocol)}), byID[id].decision.Name, endpoint.Addr(), endpoint.Port())
+		return fmt.Sprintf("%s . %s : %s . %d", printProtocol([]byte{byte(protocol)}), byID[id], endpoint.Addr(), endpoint.Port())
 	case Frontends, NodePorts:
 		set, _ := s.Set(e.Set)
-		sp := byID[readNumber(e.Data)&IDMask]
-		return fmt.Sprintf("%s : %s of %s", set.Key.print(s.Family, e.Key), pickName(nextClass(0, len(sp.slots))), sp.decision.Name)
+		return set.Key.print(s.Family, e.Key) + " : " + routeText(readNumber(e.Data), byID)
+	case Sticky:
+		protocol, port, pin, _ := readStickyKey(e.Key)
+		endpoint, _ := readEndpointData(e.Data)
+		return fmt.Sprintf("%s . %d . %s : %s . %d", printProtocol([]byte{byte(protocol)}), port, byID[pin&IDMask], endpoint.Addr(), endpoint.Port())
+	case Draws:
+		n := readNumber(e.Data)
+		l := byID[n&IDMask]
+		return fmt.Sprintf("%s : %s", l, l.pins.byNumber[n>>idBits])
+	case Spreads:
+		l := byID[readNumber(e.Key)]
+		return fmt.Sprintf("%s : %s", l, drawName(nextClass(0, len(l.pins.draws))))
+	case Classes:
+		if _, onDemand := stickyTimeout(e.Data); onDemand {
+			return "any : goto " + e.Data
+		}
+	case ClusterRoutes:
+		return byID[readNumber(e.Key)].String() + " : " + routeText(readNumber(e.Data), byID)
 	}
 	return s.ElementText(e)
+}
+
+// namedList is a list and whose it is.
+type namedList struct {
+	*list
+	name  model.ServicePortName
+	scope policy.Scope
+}
+
+// String is like "default/web:http/TCP", with the list if it is not the usual
+// one.
+func (l namedList) String() string {
+	if l.scope == policy.LocalScope {
+		return l.name.String() + " (local)"
+	}
+	return l.name.String()
+}
+
+// lists are all lists by id.
+func (p *Planner) lists() map[uint32]namedList {
+	byID := make(map[uint32]namedList, len(p.ports))
+	for name, sp := range p.ports {
+		for scope, l := range []*list{&sp.cluster, &sp.local} {
+			if other, ok := byID[l.id]; !ok || name.Compare(other.name) < 0 {
+				byID[l.id] = namedList{l, name, policy.Scope(scope)}
+			}
+		}
+	}
+	delete(byID, 0)
+	return byID
+}
+
+// ListOf says whose list has the id, and which of its two it is; ok is false if
+// none has it.
+func (p *Planner) ListOf(id uint32) (name model.ServicePortName, scope policy.Scope, ok bool) {
+	l, ok := p.lists()[id]
+	return l.name, l.scope, ok
+}
+
+func routeText(route uint32, byID map[uint32]namedList) string {
+	class := routeClass(route)
+	l, ok := byID[route&IDMask]
+	if ok && class.slots() > 0 {
+		class = pickClass(nextClass(0, len(l.slots)))
+	}
+	text := fixedClasses()[class]
+	if class >= firstTimeout {
+		text = stickyName(l.pins.timeout)
+	}
+	if ok {
+		text += " of " + l.String()
+	}
+	if route&externalLocalFlag != 0 {
+		text = "external-local, " + text
+	}
+	if route&restrictedFlag != 0 {
+		text = "restricted, " + text
+	}
+	return text
 }

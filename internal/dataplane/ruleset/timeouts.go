@@ -26,8 +26,8 @@ import (
 
 // The classes of affinity timeouts: class numbers that come and go.
 const (
-	firstTimeoutClass uint32 = 32
-	lastTimeoutClass  uint32 = 1023
+	firstTimeout Class = 32
+	lastTimeout  Class = 1023
 )
 
 // stickyPrefix begins the name of a chain that keeps clients with their
@@ -67,7 +67,7 @@ func timeoutText(timeout time.Duration) string {
 type timeouts map[time.Duration]*timeoutClass
 
 type timeoutClass struct {
-	class uint32
+	class Class
 	users int
 	// held is true once the chain is planned.
 	held bool
@@ -88,17 +88,21 @@ func (t timeouts) take(timeout time.Duration) (actual time.Duration) {
 	return timeout
 }
 
-// giveBack uncounts a user of what take gave.
-func (t timeouts) giveBack(actual time.Duration) { t[actual].users-- }
+// giveBack uncounts a user of what take gave; of 0 there is none.
+func (t timeouts) giveBack(actual time.Duration) {
+	if c := t[actual]; c != nil {
+		c.users--
+	}
+}
 
 // unused is the lowest class without a timeout, 0 if there is none.
-func (t timeouts) unused() uint32 {
-	var taken [lastTimeoutClass + 1]bool
+func (t timeouts) unused() Class {
+	var taken [lastTimeout + 1]bool
 	for _, c := range t {
 		taken[c.class] = true
 	}
-	if at := slices.Index(taken[firstTimeoutClass:], false); at >= 0 {
-		return firstTimeoutClass + uint32(at)
+	if at := slices.Index(taken[firstTimeout:], false); at >= 0 {
+		return firstTimeout + Class(at)
 	}
 	return 0
 }
@@ -120,10 +124,9 @@ func (t timeouts) nextLonger(timeout time.Duration) time.Duration {
 // adopt takes over the timeouts whose chain and class the kernel holds.
 func (t timeouts) adopt(held Elements) {
 	for k, chain := range held[Classes] {
-		class := readNumber(k) >> classShift
+		class := routeClass(readNumber(k))
 		timeout, ok := stickyTimeout(chain)
-		if _, exists := held[StickyChains][chain]; ok && exists && t[timeout] == nil && number(class<<classShift) == k &&
-			class >= firstTimeoutClass && class <= lastTimeoutClass {
+		if _, exists := held[StickyChains][chain]; ok && exists && t[timeout] == nil && class.key() == k && class >= firstTimeout {
 			t[timeout] = &timeoutClass{class: class}
 		}
 	}
@@ -142,7 +145,7 @@ func (t timeouts) elements() []Element {
 
 func (c *timeoutClass) elements(timeout time.Duration) []Element {
 	name := stickyName(timeout)
-	return []Element{{Set: StickyChains, Key: name}, {Classes, number(c.class << classShift), name}}
+	return []Element{{Set: StickyChains, Key: name}, {Classes, c.class.key(), name}}
 }
 
 // settle forgets what has no users any more, and lists the edits that this and

@@ -19,6 +19,7 @@ package ruleset
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"switchyard.dev/switchyard/internal/dataplane/model"
 )
@@ -30,6 +31,12 @@ type Packet struct {
 	// FromHost is true for a process of the node itself, whose Source is one
 	// of the node's addresses.
 	FromHost bool
+	// Interface is the name of the one that the packet comes in by, "" for a
+	// process of the node.
+	Interface string
+	// Echo is true for an ICMP echo request, which To has no part in but for
+	// its address.
+	Echo bool
 }
 
 // Target is where a connection may go.
@@ -46,6 +53,14 @@ type Trace struct {
 	Targets []Target
 	Refused bool
 	Dropped bool
+	// Answered is true if the node itself answers, an echo request.
+	Answered bool
+	// Map is where the way in was found, Frontends or NodePorts, "" if it was
+	// not.
+	Map string
+	// List is the id of the list that an endpoint is drawn from, 0 for none.
+	// Planner.ListOf says whose it is.
+	List uint32
 	// Steps are the rules that took effect, in order, as "chain: rule". Of
 	// several targets they tell the way to the first.
 	Steps []string
@@ -67,9 +82,12 @@ func (t Tracer) Trace(p Packet) Trace {
 		w.chain("nat-prerouting")
 	}
 	if w.end == goesOn && len(w.endpoints) == 0 {
-		w.chain("filter-forward") // input and output have the same rules
+		w.chain(w.filter())
 	}
-	trace := Trace{Refused: w.end == refused, Dropped: w.end == dropped, Steps: w.steps}
+	trace := Trace{Refused: w.end == refused, Dropped: w.end == dropped, Answered: w.end == answered, Map: w.foundIn, Steps: w.steps}
+	if len(w.endpoints) > 0 {
+		trace.List = w.list
+	}
 	for i, endpoint := range w.sortedEndpoints() {
 		out := &walk{Tracer: t, packet: p, destination: endpoint, translated: true, id: w.id}
 		out.chain("nat-postrouting")
@@ -90,6 +108,7 @@ const (
 	masqueraded
 	refused
 	dropped
+	answered
 )
 
 // walk is one packet on its way through one hook after the other.
@@ -99,9 +118,26 @@ type walk struct {
 	destination netip.AddrPort
 	translated  bool
 	id          uint32
-	endpoints   map[netip.AddrPort]bool
-	end         ending
-	steps       []string
+	// pins are what id may be after a draw of pins.
+	pins []uint32
+	// forgot is true once the client's pin was found to be of no use.
+	forgot    bool
+	list      uint32
+	foundIn   string
+	endpoints map[netip.AddrPort]bool
+	end       ending
+	steps     []string
+}
+
+// filter is the hook that an untranslated packet crosses.
+func (w *walk) filter() string {
+	if w.packet.FromHost {
+		return "filter-output"
+	}
+	if _, own := w.Elements[NodeAddresses][addrKey(w.destination.Addr())]; own {
+		return "filter-input"
+	}
+	return "filter-forward"
 }
 
 func (w *walk) sortedEndpoints() []netip.AddrPort {
@@ -121,17 +157,27 @@ func (w *walk) chain(name string) {
 	}
 	for _, rule := range c.Rules {
 		next, taken := w.rule(rule)
+		if taken && slices.Contains(rule, Statement(Return{})) {
+			w.step(name, rule)
+			return
+		}
 		if taken {
-			w.steps = append(w.steps, name+": "+rule.Text(w.Schema.Family))
+			w.step(name, rule)
 		}
 		if next != "" {
 			w.chain(next)
-			return
+			if _, jumps := rule[len(rule)-1].(Jump); !jumps {
+				return
+			}
 		}
 		if w.end != goesOn {
 			return
 		}
 	}
+}
+
+func (w *walk) step(chain string, rule Rule) {
+	w.steps = append(w.steps, chain+": "+rule.Text(w.Schema.Family))
 }
 
 // rule carries out one rule. next is the chain it goes to, if it does; taken
@@ -152,19 +198,25 @@ func (w *walk) statement(s Statement) (holds bool, next string) {
 	case InSet:
 		return w.contains(s.Set, s.Key) != s.Not, ""
 	case IsProtocol:
-		return w.packet.To.Protocol == model.Protocol(s), ""
+		return w.protocol() == model.Protocol(s), ""
 	case IsTranslated:
 		return w.translated, ""
 	case IsNew:
 		return true, ""
 	case IsFromHost:
 		return w.packet.FromHost, ""
+	case CameInBy:
+		return s.matches(w.packet.Interface) != s.Not, ""
+	case IsEcho:
+		return w.packet.Echo, ""
+	case SentTo:
+		return w.destination.Addr() == netip.Addr(s), ""
+	case SentToLoopback:
+		return w.destination.Addr().IsLoopback(), ""
+	case HasFlag:
+		return w.id&uint32(s) == uint32(s), ""
 	case FindID:
-		data, ok := w.Elements[s.Map][w.value(s.Key, 0)]
-		if ok {
-			w.id = readNumber(data)
-		}
-		return ok, ""
+		return w.find(s), ""
 	case KeepID:
 		w.id &= IDMask
 	case ClearID:
@@ -177,13 +229,20 @@ func (w *walk) statement(s Statement) (holds bool, next string) {
 	case Masquerade:
 		w.end = masqueraded
 	case Reset:
-		if w.packet.To.Protocol != model.TCP {
+		if w.protocol() != model.TCP {
 			return false, ""
 		}
 		w.end = refused
 	case Unreachable:
 		w.end = refused
+	case Redirect:
+		w.end = answered
+	case Remember: // which a full map does not prevent from being served
+	case Forget:
+		w.forgot = true
 	case Goto:
+		return true, string(s)
+	case Jump:
 		return true, string(s)
 	case Drop:
 		w.end = dropped
@@ -191,12 +250,69 @@ func (w *walk) statement(s Statement) (holds bool, next string) {
 	return true, ""
 }
 
+func (w *walk) find(s FindID) bool {
+	switch s.Map {
+	case Draws:
+		return w.drawPins(s)
+	case Affinity:
+		w.findPin(s)
+		return true
+	}
+	data, ok := w.Elements[s.Map][w.value(s.Key, 0)]
+	if !ok {
+		return false
+	}
+	if s.Map == Frontends || s.Map == NodePorts {
+		w.foundIn = s.Map
+	}
+	w.id = readNumber(data)
+	return true
+}
+
+// drawPins collects what every possible draw yields.
+func (w *walk) drawPins(s FindID) bool {
+	id := w.id
+	w.pins = nil
+	for slot := range s.Key[len(s.Key)-1].Modulus {
+		w.id = id
+		if data, ok := w.Elements[s.Map][w.value(s.Key, slot)]; ok {
+			w.pins = append(w.pins, readNumber(data))
+		}
+	}
+	return len(w.pins) > 0
+}
+
+// findPin takes the client's pin in place of what was drawn, if Elements has
+// it: a caller who wants to know where exactly a client goes puts it there.
+func (w *walk) findPin(s FindID) {
+	if data, ok := w.Elements[s.Map][w.value(s.Key, 0)]; ok && !w.forgot {
+		w.pins = []uint32{readNumber(data)}
+	}
+}
+
+// protocol is the transport protocol. Echo requests have one of their own, which
+// no Service has.
+func (w *walk) protocol() model.Protocol {
+	if w.packet.Echo {
+		const icmp = 1
+		return icmp
+	}
+	return w.packet.To.Protocol
+}
+
+func (s CameInBy) matches(name string) bool {
+	if prefix, ok := strings.CutSuffix(s.Interface, "*"); ok {
+		return strings.HasPrefix(name, prefix)
+	}
+	return name == s.Interface
+}
+
 // translate collects what every possible draw leads to. Only if none misses is
 // the packet's way over here.
 func (w *walk) translate(s Translate) bool {
 	missed := false
-	for slot := range s.Key[len(s.Key)-1].Modulus {
-		endpoint, ok := readEndpointData(w.Elements[s.Map][w.value(s.Key, slot)])
+	for _, k := range w.possible(s.Key) {
+		endpoint, ok := readEndpointData(w.Elements[s.Map][k])
 		if !ok {
 			missed = true
 			continue
@@ -205,6 +321,7 @@ func (w *walk) translate(s Translate) bool {
 			w.endpoints = map[netip.AddrPort]bool{}
 		}
 		w.endpoints[endpoint] = true
+		w.list = w.id & IDMask
 	}
 	if !missed {
 		w.end = translated
@@ -212,12 +329,39 @@ func (w *walk) translate(s Translate) bool {
 	return !missed
 }
 
-func (w *walk) contains(set string, k Key) bool {
-	if declared, _ := w.Schema.Set(set); declared.Interval {
-		return slices.ContainsFunc(w.Elements.Sorted(set), func(e Element) bool { return inRange(e, w.packet.Source) })
+// possible are all values that a key may have: for every number that it draws,
+// or that was drawn for the id.
+func (w *walk) possible(k Key) []string {
+	var all []string
+	switch last := k[len(k)-1]; {
+	case last.Field == DrawnSlot:
+		for slot := range last.Modulus {
+			all = append(all, w.value(k, slot))
+		}
+	case last.Field == ServicePortID && w.pins != nil:
+		for _, w.id = range w.pins {
+			all = append(all, w.value(k, 0))
+		}
+	default:
+		all = append(all, w.value(k, 0))
 	}
-	_, ok := w.Elements[set][w.value(k, 0)]
-	return ok
+	return all
+}
+
+func (w *walk) contains(set string, k Key) bool {
+	value := w.value(k, 0)
+	declared, _ := w.Schema.Set(set)
+	if !declared.Interval {
+		_, ok := w.Elements[set][value]
+		return ok
+	}
+	for first, after := range w.Elements[set] {
+		// The parts before the range are the same in both ends.
+		if first <= value && (value < after || value == after && declared.IsConcatRange() || after == "") {
+			return true
+		}
+	}
+	return false
 }
 
 // value is what a key selects from the packet, with slot as the number drawn.
@@ -230,13 +374,17 @@ func (w *walk) value(k Key, slot uint32) string {
 		case DestinationAddress:
 			b = appendAddr(b, w.destination.Addr())
 		case Protocol:
-			b = appendProtocol(b, w.packet.To.Protocol)
+			b = appendProtocol(b, w.protocol())
 		case DestinationPort:
 			b = appendPort(b, w.destination.Port())
 		case ServicePortID:
 			b = appendNumber(b, w.id)
 		case ServicePortClass:
 			b = appendNumber(b, w.id&ClassMask)
+		case OnlyID:
+			b = appendNumber(b, w.id&IDMask)
+		case ClientHash:
+			b = appendNumber(b, clientHash(w.packet.Source, s.Modulus))
 		case OriginalAddress:
 			b = appendAddr(b, w.packet.To.Addr.Addr())
 		case OriginalPort:

@@ -48,32 +48,32 @@ func TestWhatBecomesOfAPacket(t *testing.T) {
 			packet Packet
 			want   Trace
 		}{
-			"pod to ClusterIP":               {Packet{pod, tcp(at(serviceNet, 10, 80)), false}, Trace{Targets: web(false)}},
-			"foreign pod to ClusterIP":       {Packet{foreign, tcp(at(serviceNet, 10, 80)), false}, Trace{Targets: web(true)}},
-			"node to ClusterIP":              {Packet{nodeIP, tcp(at(serviceNet, 10, 80)), true}, Trace{Targets: web(true)}},
-			"node as a pod address":          {Packet{pod, tcp(at(serviceNet, 10, 80)), true}, Trace{Targets: web(true)}},
-			"an endpoint to its own Service": {Packet{ip(family, podNet, 2), tcp(at(serviceNet, 10, 80)), false}, Trace{Targets: hairpin}},
-			"UDP":                            {Packet{pod, Frontend{model.UDP, at(serviceNet, 11, 80)}, false}, Trace{Targets: dns}},
-			"SCTP":                           {Packet{pod, Frontend{model.SCTP, at(serviceNet, 12, 80)}, false}, Trace{Targets: []Target{{at(otherNet, 2, 8080), false}}}},
-			"external IP from outside":       {Packet{public, tcp(at(publicNet, 1, 80)), false}, Trace{Targets: web(true)}},
-			"external IP from a pod":         {Packet{pod, tcp(at(publicNet, 1, 80)), false}, Trace{Targets: web(true)}},
-			"NodePort from outside":          {Packet{public, tcp(at(nodeNet, 1, 30080)), false}, Trace{Targets: web(true)}},
-			"NodePort on the second address": {Packet{public, tcp(at(nodeNet, 2, 30080)), false}, Trace{Targets: web(true)}},
-			"NodePort on a foreign address":  {Packet{public, tcp(at(nodeNet, 3, 30080)), false}, Trace{}},
-			"NodePort on the ClusterIP":      {Packet{pod, tcp(at(serviceNet, 10, 30080)), false}, Trace{}},
-			"NodePort of another protocol":   {Packet{public, Frontend{model.UDP, at(nodeNet, 1, 30080)}, false}, Trace{}},
-			"Service port on the node":       {Packet{public, tcp(at(nodeNet, 1, 80)), false}, Trace{}},
-			"another port of the ClusterIP":  {Packet{pod, tcp(at(serviceNet, 10, 81)), false}, Trace{}},
-			"ClusterIP without endpoints":    {Packet{pod, tcp(at(serviceNet, 13, 80)), false}, Trace{Refused: true}},
-			"the same from the node":         {Packet{nodeIP, tcp(at(serviceNet, 13, 80)), true}, Trace{Refused: true}},
-			"external IP without endpoints":  {Packet{public, tcp(at(publicNet, 2, 80)), false}, Trace{Refused: true}},
-			"NodePort without endpoints":     {Packet{public, tcp(at(nodeNet, 2, 30081)), false}, Trace{Refused: true}},
-			"its other port is not refused":  {Packet{public, tcp(at(publicNet, 2, 81)), false}, Trace{}},
-			"from one pod to another":        {Packet{pod, tcp(at(podNet, 1, 8080)), false}, Trace{}},
+			"pod to ClusterIP":               {Packet{Source: pod, To: tcp(at(serviceNet, 10, 80))}, Trace{Targets: web(false)}},
+			"foreign pod to ClusterIP":       {Packet{Source: foreign, To: tcp(at(serviceNet, 10, 80))}, Trace{Targets: web(true)}},
+			"node to ClusterIP":              {Packet{Source: nodeIP, To: tcp(at(serviceNet, 10, 80)), FromHost: true}, Trace{Targets: web(true)}},
+			"node as a pod address":          {Packet{Source: pod, To: tcp(at(serviceNet, 10, 80)), FromHost: true}, Trace{Targets: web(true)}},
+			"an endpoint to its own Service": {Packet{Source: ip(family, podNet, 2), To: tcp(at(serviceNet, 10, 80))}, Trace{Targets: hairpin}},
+			"UDP":                            {Packet{Source: pod, To: Frontend{model.UDP, at(serviceNet, 11, 80)}}, Trace{Targets: dns}},
+			"SCTP":                           {Packet{Source: pod, To: Frontend{model.SCTP, at(serviceNet, 12, 80)}}, Trace{Targets: []Target{{at(otherNet, 2, 8080), false}}}},
+			"external IP from outside":       {Packet{Source: public, To: tcp(at(publicNet, 1, 80))}, Trace{Targets: web(true)}},
+			"external IP from a pod":         {Packet{Source: pod, To: tcp(at(publicNet, 1, 80))}, Trace{Targets: web(true)}},
+			"NodePort from outside":          {Packet{Source: public, To: tcp(at(nodeNet, 1, 30080))}, Trace{Targets: web(true)}},
+			"NodePort on the second address": {Packet{Source: public, To: tcp(at(nodeNet, 2, 30080))}, Trace{Targets: web(true)}},
+			"NodePort on a foreign address":  {Packet{Source: public, To: tcp(at(nodeNet, 3, 30080))}, Trace{}},
+			"NodePort on the ClusterIP":      {Packet{Source: pod, To: tcp(at(serviceNet, 10, 30080))}, Trace{Refused: true}},
+			"NodePort of another protocol":   {Packet{Source: public, To: Frontend{model.UDP, at(nodeNet, 1, 30080)}}, Trace{}},
+			"Service port on the node":       {Packet{Source: public, To: tcp(at(nodeNet, 1, 80))}, Trace{}},
+			"another port of the ClusterIP":  {Packet{Source: pod, To: tcp(at(serviceNet, 10, 81))}, Trace{Refused: true}},
+			"ClusterIP without endpoints":    {Packet{Source: pod, To: tcp(at(serviceNet, 13, 80))}, Trace{Refused: true}},
+			"the same from the node":         {Packet{Source: nodeIP, To: tcp(at(serviceNet, 13, 80)), FromHost: true}, Trace{Refused: true}},
+			"external IP without endpoints":  {Packet{Source: public, To: tcp(at(publicNet, 2, 80))}, Trace{Refused: true}},
+			"NodePort without endpoints":     {Packet{Source: public, To: tcp(at(nodeNet, 2, 30081))}, Trace{Refused: true}},
+			"its other port is not refused":  {Packet{Source: public, To: tcp(at(publicNet, 2, 81))}, Trace{}},
+			"from one pod to another":        {Packet{Source: pod, To: tcp(at(podNet, 1, 8080))}, Trace{}},
 		} {
 			t.Run(family.String()+" "+name, func(t *testing.T) {
 				got := trace(family, testNode(family), everyKind(family), tc.packet)
-				got.Steps = nil
+				got.Steps, got.Map, got.List = nil, "", 0
 				if diff := cmp.Diff(tc.want, got, addrs); diff != "" {
 					t.Errorf("-want +got:\n%s", diff)
 				}
@@ -87,7 +87,7 @@ var addrs = cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })
 func trace(family model.Family, node policy.Node, decisions []policy.Decision, p Packet) Trace {
 	var planner Planner
 	planner.Sync(node, decisions, nil)
-	return Tracer{NewSchema(family), planner.Elements()}.Trace(p)
+	return Tracer{NewSchema(family, policy.Features{}), planner.Elements()}.Trace(p)
 }
 
 func TestWhoIsMasqueraded(t *testing.T) {
@@ -113,7 +113,7 @@ func TestWhoIsMasqueraded(t *testing.T) {
 			node := testNode(family)
 			node.LocalPods, node.MasqueradeAll = tc.pods, tc.all
 			to := Frontend{model.SCTP, netip.AddrPortFrom(ip(family, serviceNet, 12), 80)}
-			got := trace(family, node, everyKind(family), Packet{tc.source, to, tc.fromHost})
+			got := trace(family, node, everyKind(family), Packet{Source: tc.source, To: to, FromHost: tc.fromHost})
 			if len(got.Targets) != 1 || got.Targets[0].Masqueraded != tc.want {
 				t.Errorf("got %+v, want masqueraded %v", got.Targets, tc.want)
 			}
@@ -124,16 +124,16 @@ func TestWhoIsMasqueraded(t *testing.T) {
 func TestATraceNamesTheRules(t *testing.T) {
 	family := model.IPv4
 	to := Frontend{model.SCTP, netip.AddrPortFrom(ip(family, serviceNet, 12), 80)}
-	got := trace(family, testNode(family), everyKind(family), Packet{ip(family, otherNet, 77), to, false})
+	got := trace(family, testNode(family), everyKind(family), Packet{Source: ip(family, otherNet, 77), To: to})
 	want := []string{
 		"nat-prerouting: goto find-service",
 		"find-service: meta priority set ip daddr . meta l4proto . th dport map @frontends goto services",
-		"services: meta priority & 1f00:0 vmap @classes",
-		"pick-1: meta priority set meta priority & ff:ffff",
+		"services: meta priority & 3ff0:0 vmap @classes",
+		"pick-1: meta priority set meta priority & f:ffff",
 		"pick-1: dnat ip to meta l4proto . meta priority . numgen random mod 1 map @endpoints",
 		"nat-postrouting: ct status dnat goto translated",
 		"translated: meta priority set none",
-		"translated: ip saddr != @local-pods goto stranger-to-clusterip",
+		"translated: ip saddr != @unmasqueraded goto stranger-to-clusterip",
 		"stranger-to-clusterip: meta l4proto sctp ct original ip daddr . meta l4proto . ct original proto-dst @cluster-frontends masquerade fully-random",
 	}
 	if diff := cmp.Diff(want, got.Steps); diff != "" {
