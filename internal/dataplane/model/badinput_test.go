@@ -102,11 +102,9 @@ func TestACrowdOfEndpointsIsNamed(t *testing.T) {
 	if problems := describeProblems(s); problems != nil {
 		t.Errorf("problems of 65,000 endpoints: %q", problems)
 	}
-	for _, eps := range slices {
-		s.SetSlice(eps)
-	}
-	if diff := cmp.Diff(want, describeProblems(s)); diff != "" {
-		t.Errorf("problems when they are back (-want +got):\n%s", diff)
+	s.SetSlice(slices[65])
+	if problems := describeProblems(s); len(problems) != 1 {
+		t.Errorf("problems when they are back: %q, want one", problems)
 	}
 }
 
