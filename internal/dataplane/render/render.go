@@ -60,7 +60,7 @@ func decisions(store *model.Store, family model.Family, place policy.Place) []po
 }
 
 func table(features policy.Features, node policy.Node, desired []policy.Decision) string {
-	var planner ruleset.Planner
+	planner := ruleset.Planner{Features: features}
 	planner.Sync(node, desired, nil)
 	elements := planner.Elements()
 	schema := ruleset.NewSchema(node.Family, features)
