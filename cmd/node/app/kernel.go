@@ -79,7 +79,7 @@ func (k *kernel) openTable(family model.Family, o *Options, swept func(model.Fam
 	}
 	k.closers = append(k.closers, cleaner)
 	sweeper := conntrack.NewSweeper(cleaner, func(walk conntrack.Swept) { swept(family, walk) })
-	table, err := nft.Open(family, nft.Options{Protect: o.Own.ProtectTable != protectOff, Sweeper: sweeper})
+	table, err := nft.Open(family, nft.Options{Features: o.features(), Protect: o.Own.ProtectTable != protectOff, Sweeper: sweeper})
 	if err != nil {
 		return nil, err
 	}

@@ -132,7 +132,7 @@ func (r *renderOptions) input(o *Options, objects render.Objects) (render.Input,
 			svc.Spec.ExternalIPs = nil
 		}
 	}
-	in := render.Input{Objects: objects, Options: o.store(), Place: facts.Place(name, options)}
+	in := render.Input{Objects: objects, Options: o.store(), Features: o.features(), Place: facts.Place(name, options)}
 	for _, family := range []model.Family{model.IPv4, model.IPv6} {
 		in.Nodes = append(in.Nodes, facts.Shape(family, options))
 	}

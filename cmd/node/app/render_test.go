@@ -63,7 +63,7 @@ spec:
   externalIPs: [198.51.100.7]
   sessionAffinity: ClientIP
   externalTrafficPolicy: Local
-  loadBalancerSourceRanges: [192.0.2.0/24, "2001:db8::/32"]
+  loadBalancerSourceRanges: [240.1.0.0/16, "100::/64"] # no machine has an address in them
   ports:
   - {name: http, port: 80, nodePort: 30080}
   - {name: dns, port: 53, nodePort: 30053, protocol: UDP}
