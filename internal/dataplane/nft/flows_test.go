@@ -19,34 +19,58 @@ package nft_test
 import (
 	"context"
 	"net/netip"
-	"os/exec"
-	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"switchyard.dev/switchyard/internal/dataplane/conntrack"
 	"switchyard.dev/switchyard/internal/dataplane/model"
 	"switchyard.dev/switchyard/internal/dataplane/nft"
+	"switchyard.dev/switchyard/internal/dataplane/nft/nfnl"
+	"switchyard.dev/switchyard/internal/dataplane/policy"
 	"switchyard.dev/switchyard/internal/netns"
-	"switchyard.dev/switchyard/test/prereq"
 )
 
-// track makes the kernel remember a UDP flow to a Service that was translated.
+// track makes the kernel remember a UDP flow to port 53 of vip, translated if
+// there is an endpoint. The numbers are those of nfnetlink_conntrack.h.
 func track(t *testing.T, ns *netns.Namespace, family model.Family, vip netip.Addr, endpoint netip.AddrPort) {
 	t.Helper()
-	to := endpoint.String()
-	runConntrack(t, ns, "-I", "-p", "udp", "-s", ip(family, 77, 1).String(), "-d", vip.String(), "--sport", "1000", "--dport", "53",
-		"--timeout", "600", "--dst-nat", to)
-}
-
-func runConntrack(t *testing.T, ns *netns.Namespace, args ...string) string {
-	t.Helper()
-	cmd := exec.Command(prereq.Tool(t, "conntrack", "conntrack"), args...)
-	var out []byte
-	if err := ns.Do(func() (err error) { out, err = cmd.CombinedOutput(); return err }); err != nil {
-		t.Fatalf("conntrack %s: %v\n%s", strings.Join(args, " "), err, out)
+	client := ip(family, 77, 1)
+	number, source, destination, minimum := uint8(unix.AF_INET), uint16(1), uint16(2), uint16(1)
+	if family == model.IPv6 {
+		number, source, destination, minimum = unix.AF_INET6, 3, 4, 4
 	}
-	return string(out)
+	var m nfnl.Messages
+	m.Begin(unix.NFNL_SUBSYS_CTNETLINK<<8, unix.NLM_F_CREATE|unix.NLM_F_EXCL, number, "adding a flow")
+	tuple := func(kind uint16, from, to netip.AddrPort) {
+		m.Nest(kind, func() {
+			m.Nest(1, func() { m.Bytes(source, from.Addr().AsSlice()); m.Bytes(destination, to.Addr().AsSlice()) })
+			m.Nest(2, func() { m.Uint8(1, unix.IPPROTO_UDP); m.Uint16(2, from.Port()); m.Uint16(3, to.Port()) })
+		})
+	}
+	here, there := netip.AddrPortFrom(client, 1000), netip.AddrPortFrom(vip, 53)
+	tuple(1, here, there)
+	tuple(2, there, here)
+	m.Uint32(3, 1<<3) // confirmed
+	m.Uint32(7, 600)  // seconds
+	if endpoint.IsValid() {
+		m.Nest(13, func() {
+			m.Bytes(minimum, endpoint.Addr().AsSlice())
+			m.Bytes(minimum+1, endpoint.Addr().AsSlice())
+		})
+	}
+	err := ns.Do(func() error {
+		conn, err := nfnl.Dial()
+		if err != nil {
+			return err
+		}
+		defer func() { _ = conn.Close() }()
+		return conn.Request(&m)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestFlowsOfAServiceThatWentWhileNoAgentRanAreDeleted(t *testing.T) {
@@ -65,9 +89,18 @@ func TestFlowsOfAServiceThatWentWhileNoAgentRanAreDeleted(t *testing.T) {
 			if result := fullSync(t, after, node(family), append(mixture(family)[:1], stays)); result.Untranslated != 1 {
 				t.Errorf("%d entries deleted, want 1", result.Untranslated)
 			}
-			left := runConntrack(t, ns, "-L", "-f", strings.ToLower(family.String()))
-			if strings.Contains(left, gone.ClusterIP.String()) || !strings.Contains(left, stays.ClusterIP.String()) {
-				t.Errorf("left: %s", left)
+			to := func(d policy.Decision) conntrack.Destination {
+				return conntrack.Destination{Protocol: model.UDP, Addr: netip.AddrPortFrom(d.ClusterIP, 53)}
+			}
+			var left conntrack.Usages
+			if err := ns.Do(func() (err error) {
+				left, err = conntrack.Traffic(context.Background(), []conntrack.Destination{to(gone), to(stays)})
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if left.ByDestination[to(gone)].Connections != 0 || left.ByDestination[to(stays)].Connections != 1 {
+				t.Errorf("left: %+v", left)
 			}
 		})
 	}
@@ -90,7 +123,7 @@ func TestASweeperDeletesWhatATableAsksFor(t *testing.T) {
 		ours := open(t, ns, family, nft.Options{Sweeper: sweeper})
 		dns := decision(family, 2, 1)
 		dns.Name.Protocol, dns.Port = model.UDP, 53
-		runConntrack(t, ns, "-I", "-p", "udp", "-s", ip(family, 77, 1).String(), "-d", dns.ClusterIP.String(), "--sport", "1000", "--dport", "53", "--timeout", "600")
+		track(t, ns, family, dns.ClusterIP, netip.AddrPort{})
 		if result := fullSync(t, ours, node(family), append(mixture(family)[:1], dns)); result.Untranslated != 0 {
 			t.Errorf("the table itself deleted %d entries", result.Untranslated)
 		}
