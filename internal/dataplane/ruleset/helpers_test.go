@@ -17,6 +17,7 @@ limitations under the License.
 package ruleset
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -91,12 +92,18 @@ func everyKind(family model.Family) []policy.Decision {
 type kernel struct {
 	testing.TB
 	elements Elements
+	// leaving are the keys that the plan at work deletes.
+	leaving map[string]bool
 }
 
-func newKernel(tb testing.TB) *kernel { return &kernel{tb, Elements{}} }
+func newKernel(tb testing.TB) *kernel { return &kernel{TB: tb, elements: Elements{}} }
 
 func (k *kernel) carryOut(p Plan) {
 	k.Helper()
+	k.leaving = map[string]bool{}
+	for _, e := range p.Edits {
+		k.leaving[e.Key] = k.leaving[e.Key] || e.Operation == Delete && (e.Set == Frontends || e.Set == NodePorts)
+	}
 	for _, e := range p.Edits {
 		data, held := k.elements[e.Set][e.Key]
 		if held == (e.Operation == Add) {
@@ -133,12 +140,37 @@ func (k *kernel) leadsSomewhere() {
 			if _, ok := k.elements[Classes][number(n&ClassMask)]; !ok {
 				k.Fatalf("%s %x leads to %x, which has no class", set, key, n)
 			}
+			if routeClass(n) >= firstTimeout {
+				k.sticks(set, key, n)
+			}
 			slots := routeClass(n).slots()
 			for slot := range min(slots, max(1, slots/4)) { // which the last draw is from
 				if !k.filled(n&IDMask, slot) {
 					k.Fatalf("%s %x leads to %x, whose slot %d is empty", set, key, n, slot)
 				}
 			}
+		}
+	}
+}
+
+// sticks checks that a way with affinity has a chain, and a draw that hits. A
+// port that goes may miss the endpoints that come.
+func (k *kernel) sticks(set, way string, route uint32) {
+	k.Helper()
+	if k.leaving[way] {
+		return
+	}
+	chain := k.elements[Classes][number(route&ClassMask)]
+	if _, ok := k.elements[StickyChains][chain]; !ok {
+		k.Fatalf("%s %x leads to %s, which does not exist", set, way, chain)
+	}
+	id := route & IDMask
+	protocol, port := model.Protocol(way[len(way)-8]), binary.BigEndian.Uint16([]byte(way[len(way)-4:]))
+	slots := routeClass(readNumber(k.elements[Spreads][number(id)])).slots()
+	for slot := range max(1, slots/4) {
+		pin := readNumber(k.elements[Draws][drawKey(id, slot)])
+		if _, ok := k.elements[Sticky][stickyKey(protocol, port, pin)]; slots == 0 || !ok {
+			k.Fatalf("%s %x leads to %x: of %d slots the draw of %d leads nowhere", set, way, id, slots, slot)
 		}
 	}
 }
