@@ -94,7 +94,7 @@ func (e *explanation) notCaptured() Outcome {
 			e.say("ports", "other ports of a ClusterIP are refused")
 			return Outcome{End: Refused}
 		}
-		e.say("ports", "other ports of an %s are left to whoever has the address", kind)
+		e.say("ports", "other ports of %ss are left to whoever has the address", kind)
 	case slices.ContainsFunc(e.World.Node.ServiceCIDRs, func(p netip.Prefix) bool { return p.Contains(to.Addr()) }):
 		e.say("destination", "%s is in the cluster's service CIDR, but no Service that this node knows has it, so it is dropped", to.Addr())
 		return Outcome{End: Dropped}

@@ -109,7 +109,7 @@ func (e *explanation) reason() Outcome {
 		return e.nowhere(found.decision)
 	}
 	e.schedule(found.decision)
-	return e.targets(found, scope, list)
+	return e.targets(found, list)
 }
 
 // nowhere is how connections end that have no endpoint.

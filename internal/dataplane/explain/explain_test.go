@@ -76,7 +76,7 @@ func TestWhatBecomesOfAConnection(t *testing.T) {
 		"load balancer, source allowed":  {outside, "192.0.2.1:80", "10.244.2.5:8080 (masqueraded)", []string{"203.0.113.9 is in 203.0.113.0/24"}},
 		"load balancer, source not allowed": {"8.8.8.8", "192.0.2.1:80", "dropped",
 			[]string{"8.8.8.8 is in none of loadBalancerSourceRanges (10.244.0.0/16, 203.0.113.0/24)"}},
-		"external IP, source not allowed there": {"8.8.8.8", "198.51.100.1:80", "10.244.2.5:8080 (masqueraded)", []string{"do not hold for an external IP"}},
+		"external IP, source not allowed there": {"8.8.8.8", "198.51.100.1:80", "10.244.2.5:8080 (masqueraded)", []string{"do not hold for external IPs"}},
 		"Local, outside":                        {outside, "172.30.0.1:30082", "10.244.1.5:8080", []string{"externalTrafficPolicy is Local: only", "keeps the client's address"}},
 		"Local, a pod of this node":             {pod, "172.30.0.1:30082", "10.244.1.5:8080, 10.244.2.5:8080", []string{"but the client is a pod of this node"}},
 		"Local, the node itself":                {node, "172.30.0.1:30082", "10.244.1.5:8080 (masqueraded), 10.244.2.5:8080 (masqueraded)", []string{"but the client is this node itself"}},

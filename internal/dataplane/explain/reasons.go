@@ -37,7 +37,7 @@ func (e *explanation) admitted(f frontend) bool {
 	case ranges == nil || !restricted && f.kind == clusterIP:
 		return true
 	case !restricted:
-		e.say("source ranges", "loadBalancerSourceRanges do not hold for an %s", f.kind)
+		e.say("source ranges", "loadBalancerSourceRanges do not hold for %ss", f.kind)
 		return true
 	}
 	for _, r := range ranges {
@@ -144,7 +144,7 @@ func (e *explanation) endpoint(found *model.Endpoint, verdict policy.Verdict, d 
 }
 
 // targets says of each endpoint what it sees as its client.
-func (e *explanation) targets(f frontend, scope policy.Scope, list []netip.AddrPort) Outcome {
+func (e *explanation) targets(f frontend, list []netip.AddrPort) Outcome {
 	masquerade := e.masquerade(f)
 	outcome := Outcome{End: ToEndpoints}
 	for _, endpoint := range list {

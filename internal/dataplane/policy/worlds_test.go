@@ -214,17 +214,7 @@ var byEqual = cmp.Comparer(Equal)
 func checkSound(t *testing.T, seed uint64, d Decision) {
 	t.Helper()
 	for name, list := range map[string][]netip.AddrPort{"Cluster": d.Cluster, "Local": d.Local, "Known": d.Known} {
-		if !slices.IsSortedFunc(list, netip.AddrPort.Compare) || len(slices.Compact(slices.Clone(list))) != len(list) {
-			t.Errorf("seed %d: %s of %s is not sorted and unique: %v", seed, name, d.Name, list)
-		}
-		if !subset(list, d.Known) {
-			t.Errorf("seed %d: %s of %s is not known: %v", seed, name, d.Name, list)
-		}
-		for _, addr := range list {
-			if addr.Port() == 0 || !addr.Addr().Is4() || addr.Addr().IsLoopback() {
-				t.Errorf("seed %d: %s of %s holds %s", seed, name, d.Name, addr)
-			}
-		}
+		checkList(t, fmt.Sprintf("seed %d: %s of %s", seed, name, d.Name), list, d.Known)
 	}
 	if len(d.Known) > 0 && len(d.Cluster) == 0 && len(d.Local) > 0 {
 		t.Errorf("seed %d: %s has local endpoints and no others", seed, d.Name)
@@ -239,6 +229,21 @@ func checkSound(t *testing.T, seed uint64, d Decision) {
 	for addr, weight := range d.Weights {
 		if weight < 2 || !contains(d.Cluster, addr) && !contains(d.Local, addr) {
 			t.Errorf("seed %d: %s of %s weighs %d", seed, addr, d.Name, weight)
+		}
+	}
+}
+
+func checkList(t *testing.T, name string, list, known []netip.AddrPort) {
+	t.Helper()
+	if !slices.IsSortedFunc(list, netip.AddrPort.Compare) || len(slices.Compact(slices.Clone(list))) != len(list) {
+		t.Errorf("%s is not sorted and unique: %v", name, list)
+	}
+	if !subset(list, known) {
+		t.Errorf("%s is not known: %v", name, list)
+	}
+	for _, addr := range list {
+		if addr.Port() == 0 || !addr.Addr().Is4() || addr.Addr().IsLoopback() {
+			t.Errorf("%s holds %s", name, addr)
 		}
 	}
 }
