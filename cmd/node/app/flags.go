@@ -60,13 +60,15 @@ func (o *Options) addProxyFlags(fs *pflag.FlagSet) {
 		"how traffic of this node's pods is recognised: ClusterCIDR, NodeCIDR (the Node's spec.podCIDRs), BridgeInterface or InterfaceNamePrefix")
 	fs.StringVar(&p.ClusterCIDR, "cluster-cidr", p.ClusterCIDR,
 		"address ranges of all pods, at most one of each IP family, comma separated; with ClusterCIDR, traffic to ClusterIPs from elsewhere is masqueraded")
-	fs.StringVar(&p.DetectLocal.BridgeInterface, "pod-bridge-interface", p.DetectLocal.BridgeInterface, "with BridgeInterface: the bridge that this node's pods are behind")
+	fs.StringVar(&p.DetectLocal.BridgeInterface, "pod-bridge-interface", p.DetectLocal.BridgeInterface,
+		"with BridgeInterface: the bridge that this node's pods are behind")
 	fs.StringVar(&p.DetectLocal.InterfaceNamePrefix, "pod-interface-name-prefix", p.DetectLocal.InterfaceNamePrefix,
 		"with InterfaceNamePrefix: how the names of the interfaces of this node's pods begin")
 	fs.BoolVar(&o.MasqueradeAll, "masquerade-all", o.MasqueradeAll, "masquerade all traffic to ClusterIPs")
 	fs.StringSliceVar(&p.NodePortAddresses, "nodeport-addresses", p.NodePortAddresses,
 		"node addresses that NodePorts answer on: CIDRs, primary (the Node's first address of each family), all, localhost; a family without any answers on all")
-	fs.Var(cliflag.NewMapStringBool(&p.FeatureGates), "feature-gates", "kube-proxy's feature gates, as name=true,name=false; two have a meaning here, see docs/node-agent.md")
+	fs.Var(cliflag.NewMapStringBool(&p.FeatureGates), "feature-gates",
+		"kube-proxy's feature gates, as name=true,name=false; two have a meaning here, see docs/node-agent.md")
 	fs.DurationVar(&p.ConfigSyncPeriod.Duration, "config-sync-period", p.ConfigSyncPeriod.Duration, unused)
 
 	o.addSetupFlags(fs)

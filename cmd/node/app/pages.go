@@ -63,7 +63,8 @@ func (p *pages) config(w http.ResponseWriter, _ *http.Request) {
 }
 
 // notParsed is what the pages for people begin with, as upstream's do.
-const notParsed = "Warning: This endpoint is not meant to be machine parseable, has no formatting compatibility guarantees and is for debugging purposes only.\n\n"
+const notParsed = "Warning: This endpoint is not meant to be machine parseable, " +
+	"has no formatting compatibility guarantees and is for debugging purposes only.\n\n"
 
 func (p *pages) flags(w http.ResponseWriter, _ *http.Request) {
 	plain(w, "flagz")

@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -65,10 +66,8 @@ func validateAddress(name, address string) error {
 }
 
 func validateChoice(name, value string, choices ...string) error {
-	for _, choice := range choices {
-		if value == choice {
-			return nil
-		}
+	if slices.Contains(choices, value) {
+		return nil
 	}
 	return fmt.Errorf("--%s=%s does not exist: use %s", name, value, strings.Join(choices, " or "))
 }

@@ -229,8 +229,9 @@ func (a *Agent) decide(family model.Family, name model.ServicePortName) (policy.
 func (a *Agent) decideAll(family model.Family) []policy.Decision {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	var decisions []policy.Decision
-	for _, name := range a.store.Names() {
+	names := a.store.Names()
+	decisions := make([]policy.Decision, 0, len(names))
+	for _, name := range names {
 		if decision, ok := a.decideLocked(family, name); ok {
 			decisions = append(decisions, decision)
 		}

@@ -150,6 +150,9 @@ func (l *lane) full(ctx context.Context, work work) (written, error) {
 	for _, decision := range desired {
 		wanted[decision.Name] = struct{}{}
 	}
+	if len(l.held) == 0 {
+		l.held = make(map[model.ServicePortName]policy.Decision, len(desired))
+	}
 	gone := slices.DeleteFunc(slices.Collect(maps.Keys(l.held)), func(name model.ServicePortName) bool {
 		_, stays := wanted[name]
 		return stays
