@@ -31,8 +31,14 @@ const operationDelete = 2
 // dynamic adds, prolongs or deletes the element of a map whose key is key and
 // whose data is the packet's priority.
 func (x expressions) dynamic(operation uint32, key ruleset.Key, set string, timeout time.Duration) {
-	data := register(key.Size(x.family) / 4)
-	x.load(key)
+	data := register(wordsBeforeScratch)
+	for n, s := range key { // of one register each
+		if s.Field == ruleset.ClientHash {
+			x.clientHash(s.Modulus, data, register(n))
+		} else {
+			x.loadOne(s, register(n))
+		}
+	}
 	x.meta(unix.NFT_META_PRIORITY, data)
 	x.expression("dynset", func() {
 		x.String(unix.NFTA_DYNSET_SET_NAME, set)
@@ -45,13 +51,17 @@ func (x expressions) dynamic(operation uint32, key ruleset.Key, set string, time
 	})
 }
 
-// clientHash is jhash of the source address, which passes through the register
-// that the result goes to.
-func (x expressions) clientHash(modulus, to uint32) {
+// wordsBeforeScratch is where nft begins to look for a register besides those
+// of a key. Any would do, but only with the same ones are rules that nft
+// loaded known as ours.
+const wordsBeforeScratch = 4
+
+// clientHash is jhash of the source address.
+func (x expressions) clientHash(modulus, from, to uint32) {
 	header := headers[x.family]
-	x.payload(unix.NFT_PAYLOAD_NETWORK_HEADER, header.source, header.size, to)
+	x.payload(unix.NFT_PAYLOAD_NETWORK_HEADER, header.source, header.size, from)
 	x.expression("hash", func() {
-		x.Uint32(unix.NFTA_HASH_SREG, to)
+		x.Uint32(unix.NFTA_HASH_SREG, from)
 		x.Uint32(unix.NFTA_HASH_DREG, to)
 		x.Uint32(unix.NFTA_HASH_LEN, header.size)
 		x.Uint32(unix.NFTA_HASH_MODULUS, modulus)

@@ -30,7 +30,11 @@ func (x expressions) load(key ruleset.Key) { x.loadParts(key, false) }
 func (x expressions) loadParts(key ruleset.Key, ranges bool) {
 	n := 0
 	for _, s := range key {
-		x.loadOne(s, register(n))
+		if s.Field == ruleset.ClientHash {
+			x.clientHash(s.Modulus, register(wordsBeforeScratch+key.Size(x.family)/4), register(n))
+		} else {
+			x.loadOne(s, register(n))
+		}
 		if ranges && s.Field == ruleset.Protocol {
 			x.swapProtocol(register(n))
 		}
@@ -63,8 +67,6 @@ func (x expressions) loadOne(s ruleset.Selector, to uint32) {
 	case ruleset.OnlyID:
 		x.meta(unix.NFT_META_PRIORITY, to)
 		x.mask(ruleset.IDMask, to)
-	case ruleset.ClientHash:
-		x.clientHash(s.Modulus, to)
 	}
 }
 
