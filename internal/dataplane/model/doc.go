@@ -17,4 +17,15 @@ limitations under the License.
 // Package model holds what a node knows of Services and their endpoints, as
 // plain values: Kubernetes objects go in, ServicePorts and Endpoints come out.
 // It knows no kernel and takes no decisions; package policy does.
+//
+// A Store takes any object, however it got into the cluster: what can not be
+// used is left out part by part and named in a Problem, everything else is
+// used. Of two Services that want one destination the older has it. What it
+// answers depends on what there is, not on what came first, and an event costs
+// what its own Service is worth.
+//
+//	service*.go, slice.go, annotations.go   objects -> what they say
+//	claims.go                               who owns a destination
+//	merge.go                                the slices of a Service -> endpoints
+//	reports.go                              Problems, each told once
 package model

@@ -50,12 +50,12 @@ func (x *sliceIndex) all() iter.Seq[*slice] {
 	}
 }
 
-// size is how many endpoints the slices of a Service list, at most, for any
-// one of its ports.
+// size is how many endpoints the slices of a Service list for any one of its
+// ports, of both families and those listed twice included.
 func (x *sliceIndex) size(key serviceKey) int {
 	total := 0
 	for _, held := range x.byService[key] {
-		total += len(held.endpoints) * len(held.ports)
+		total += len(held.endpoints)
 	}
 	return total
 }

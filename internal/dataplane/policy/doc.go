@@ -18,4 +18,9 @@ limitations under the License.
 // how its traffic is treated: a pure function from package model's values to a
 // Decision. It knows no kernel and no API; package ruleset turns Decisions
 // into nftables elements.
+//
+//	decide.go      ServicePort, endpoints, Place -> Decision
+//	selection.go   which endpoints are in a list, and why the others are not
+//	stale.go       two Decisions -> conntrack entries that must go
+//	health.go      what load balancers are told about local endpoints
 package policy

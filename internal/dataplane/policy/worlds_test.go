@@ -148,21 +148,27 @@ func (o world) events() []func(*model.Store) {
 // follower decides again only what a Store says may have changed.
 type follower struct {
 	store *model.Store
-	held  map[model.ServicePortName]Decision
+	held  map[decided]Decision
+}
+
+type decided struct {
+	name   model.ServicePortName
+	family model.Family
 }
 
 func newFollower() *follower {
-	return &follower{model.NewStore(model.Options{}), map[model.ServicePortName]Decision{}}
+	return &follower{model.NewStore(model.Options{}), map[decided]Decision{}}
 }
 
 func (f *follower) follow() {
 	for _, name := range f.store.TakeDirty() {
-		port, ok := f.store.ServicePort(name)
-		if ok {
-			f.held[name], ok = Decide(port, f.store.Endpoints(name, model.IPv4), model.IPv4, here)
-		}
-		if !ok {
-			delete(f.held, name)
+		port, _ := f.store.ServicePort(name) // one that is gone has no ClusterIP
+		for _, family := range []model.Family{model.IPv4, model.IPv6} {
+			if d, ok := Decide(port, f.store.Endpoints(name, family), family, here); ok {
+				f.held[decided{name, family}] = d
+			} else {
+				delete(f.held, decided{name, family})
+			}
 		}
 	}
 }
@@ -214,7 +220,7 @@ var byEqual = cmp.Comparer(Equal)
 func checkSound(t *testing.T, seed uint64, d Decision) {
 	t.Helper()
 	for name, list := range map[string][]netip.AddrPort{"Cluster": d.Cluster, "Local": d.Local, "Known": d.Known} {
-		checkList(t, fmt.Sprintf("seed %d: %s of %s", seed, name, d.Name), list, d.Known)
+		checkList(t, fmt.Sprintf("seed %d: %s of %s", seed, name, d.Name), list, d)
 	}
 	if len(d.Known) > 0 && len(d.Cluster) == 0 && len(d.Local) > 0 {
 		t.Errorf("seed %d: %s has local endpoints and no others", seed, d.Name)
@@ -233,16 +239,16 @@ func checkSound(t *testing.T, seed uint64, d Decision) {
 	}
 }
 
-func checkList(t *testing.T, name string, list, known []netip.AddrPort) {
+func checkList(t *testing.T, name string, list []netip.AddrPort, d Decision) {
 	t.Helper()
 	if !slices.IsSortedFunc(list, netip.AddrPort.Compare) || len(slices.Compact(slices.Clone(list))) != len(list) {
 		t.Errorf("%s is not sorted and unique: %v", name, list)
 	}
-	if !subset(list, known) {
+	if !subset(list, d.Known) {
 		t.Errorf("%s is not known: %v", name, list)
 	}
 	for _, addr := range list {
-		if addr.Port() == 0 || !addr.Addr().Is4() || addr.Addr().IsLoopback() {
+		if addr.Port() == 0 || model.FamilyOf(addr.Addr()) != d.Family || addr.Addr().IsLoopback() {
 			t.Errorf("%s holds %s", name, addr)
 		}
 	}
