@@ -85,6 +85,7 @@ func TestWhatComesDuringAWalkSharesTheNext(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if len(w.seen) != 2 || len(w.seen[0].Stale) != 1 || len(w.seen[1].Stale) != 99 {
 			t.Fatalf("%d walks", len(w.seen))
 		}
@@ -104,6 +105,7 @@ func TestWalksTakeAFiftiethOfAProcessor(t *testing.T) {
 			s.Add(staleAt(byte(i)))
 			time.Sleep(time.Millisecond)
 		}
+		synctest.Wait()
 		if busy := time.Duration(len(w.seen)) * w.takes; busy > 210*time.Millisecond {
 			t.Errorf("%d walks took %s of 10 s", len(w.seen), busy)
 		}
@@ -135,6 +137,7 @@ func TestWhatFailedIsDoneAgain(t *testing.T) {
 		s.Add(staleAt(2, renewed)) // while the walk that will fail is on
 		s.Add(staleAt(3, old))
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if len(w.seen) != 3 {
 			t.Fatalf("%d walks, want two that fail and one more", len(w.seen))
 		}

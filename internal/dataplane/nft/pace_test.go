@@ -19,6 +19,8 @@ package nft
 import (
 	"context"
 	"errors"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,34 +36,39 @@ func TestWhoRewritesOurTableForEverGetsFewRepairs(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		begin := time.Now()
-		var rung []time.Duration
-		b := newBell(func() { rung = append(rung, time.Since(begin)) })
-		change := func() {
-			b.press(ctx)
+		var mu sync.Mutex
+		var times []time.Duration
+		b := newBell(func() {
+			mu.Lock()
+			defer mu.Unlock()
+			times = append(times, time.Since(begin))
+		})
+		rung := func() []time.Duration {
 			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(times)
 		}
-		change()
-		if len(rung) != 1 || rung[0] != 0 {
-			t.Errorf("the first change was told after %v, want at once", rung)
+		b.press(ctx)
+		if got := rung(); len(got) != 1 || got[0] != 0 {
+			t.Errorf("the first change was told after %v, want at once", got)
 		}
 		for range 800 { // a minute of changes, none of them at the very moment of a ring
 			time.Sleep(73 * time.Millisecond)
-			change()
+			b.press(ctx)
 		}
-		if want := newsBurst + int(time.Minute/newsInterval); len(rung) > want {
-			t.Errorf("told %d times in a minute, want at most %d", len(rung), want)
+		told := len(rung())
+		if want := newsBurst + int(time.Minute/newsInterval); told > want {
+			t.Errorf("told %d times in a minute, want at most %d", told, want)
 		}
-		told := len(rung)
 		time.Sleep(newsInterval)
-		synctest.Wait()
-		if len(rung) != told+1 {
-			t.Errorf("the last change was told %d times, want once", len(rung)-told)
+		if late := len(rung()) - told; late != 1 {
+			t.Errorf("the last change was told %d times, want once", late)
 		}
 		time.Sleep(time.Minute) // peace
-		now := time.Since(begin)
-		change()
-		if last := rung[len(rung)-1]; last != now {
-			t.Errorf("a change after a minute of peace was told after %v, want at once", last-now)
+		b.press(ctx)
+		if last := rung(); last[len(last)-1] != time.Since(begin) {
+			t.Errorf("a change after a minute of peace was told at %v, want at once", last[len(last)-1])
 		}
 	})
 }
@@ -152,16 +159,27 @@ func TestWhatAWatcherTells(t *testing.T) {
 					return played, nil
 				}
 				ended := make(chan error)
-				go func() { ended <- w.Run(ctx, func(f model.Family) { told[f]++ }) }()
+				var mu sync.Mutex
+				go func() {
+					ended <- w.Run(ctx, func(f model.Family) {
+						mu.Lock()
+						defer mu.Unlock()
+						told[f]++
+					})
+				}()
 				if tc.after > 0 {
 					time.Sleep(tc.after - time.Millisecond)
 					synctest.Wait()
+					mu.Lock()
 					if len(told) > 0 {
 						t.Errorf("told %v before there was a socket", told)
 					}
+					mu.Unlock()
 					time.Sleep(time.Millisecond)
 				}
 				synctest.Wait()
+				mu.Lock()
+				defer mu.Unlock()
 				if told[model.IPv4] != tc.want4 || told[model.IPv6] != tc.want6 {
 					t.Errorf("told %v, want IPv4 %d, IPv6 %d", told, tc.want4, tc.want6)
 				}
