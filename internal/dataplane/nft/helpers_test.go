@@ -102,6 +102,7 @@ func node(family model.Family) policy.Node {
 		bits = 32
 	}
 	n.LocalPods = []netip.Prefix{netip.PrefixFrom(ip(family, 1, 0), bits)}
+	n.ServiceCIDRs = []netip.Prefix{netip.PrefixFrom(ip(family, 96, 0), bits), netip.PrefixFrom(ip(family, 97, 0), bits)}
 	return n
 }
 
@@ -130,7 +131,15 @@ func mixture(family model.Family) []policy.Decision {
 	sctp.Name.Protocol = model.SCTP
 	empty := decision(family, 4, 0)
 	empty.NodePort = 30081
-	all := []policy.Decision{web, dns, sctp, empty}
+	local := decision(family, 5, 4)
+	local.NodePort, local.External, local.Local = 30082, policy.LocalScope, local.Cluster[:1]
+	local.LoadBalancerIPs = []netip.Addr{ip(family, 200, 5)}
+	local.SourceRanges = []netip.Prefix{netip.PrefixFrom(ip(family, 201, 0), 24), netip.PrefixFrom(ip(family, 202, 9), ip(family, 202, 9).BitLen())}
+	nowhere := decision(family, 6, 4)
+	nowhere.Internal = policy.LocalScope
+	closed := decision(family, 7, 0)
+	closed.LoadBalancerIPs, closed.SourceRanges = []netip.Addr{ip(family, 200, 7)}, local.SourceRanges
+	all := []policy.Decision{web, dns, sctp, empty, local, nowhere, closed}
 	for i := range 20 { // ids over 0xf, too: nft writes them in hexadecimal
 		all = append(all, decision(family, 10+i, i%3))
 	}

@@ -199,24 +199,18 @@ func (l lister) elements() (ruleset.Elements, error) {
 func (l lister) elementsOf(set ruleset.Set) (map[string]string, error) {
 	found := map[string]string{}
 	var ends []string
-	err := l.dump(unix.NFT_MSG_GETSETELEM, "listing elements of "+set.Name,
-		func(m *nfnl.Messages) { m.String(unix.NFTA_SET_ELEM_LIST_SET, set.Name) },
-		func() { clear(found); ends = nil },
-		func(a nfnl.Attributes) {
-			for _, entry := range a.Nested(unix.NFTA_SET_ELEM_LIST_ELEMENTS).All() {
-				e := nfnl.Attributes(entry)
-				k := string(e.Nested(unix.NFTA_SET_ELEM_KEY).Get(unix.NFTA_DATA_VALUE))
-				if e.Uint32(unix.NFTA_SET_ELEM_FLAGS)&unix.NFT_SET_ELEM_INTERVAL_END != 0 {
-					ends = append(ends, k)
-					continue
-				}
-				if end := e.Nested(elementKeyEnd); end != nil {
-					found[k] = string(end.Get(unix.NFTA_DATA_VALUE))
-					continue
-				}
-				found[k] = elementData(e.Nested(unix.NFTA_SET_ELEM_DATA))
-			}
-		})
+	err := l.entries(set, func() { clear(found); ends = nil }, func(e nfnl.Attributes) {
+		k := string(e.Nested(unix.NFTA_SET_ELEM_KEY).Get(unix.NFTA_DATA_VALUE))
+		if e.Uint32(unix.NFTA_SET_ELEM_FLAGS)&unix.NFT_SET_ELEM_INTERVAL_END != 0 {
+			ends = append(ends, k)
+			return
+		}
+		if end := e.Nested(elementKeyEnd); end != nil {
+			found[k] = string(end.Get(unix.NFTA_DATA_VALUE))
+			return
+		}
+		found[k] = elementData(e.Nested(unix.NFTA_SET_ELEM_DATA))
+	})
 	if errors.Is(err, unix.ENOENT) {
 		return found, nil
 	}
@@ -224,6 +218,17 @@ func (l lister) elementsOf(set ruleset.Set) (map[string]string, error) {
 		closeRanges(found, ends)
 	}
 	return found, err
+}
+
+// entries reads the attributes of every element of a set.
+func (l lister) entries(set ruleset.Set, restart func(), each func(nfnl.Attributes)) error {
+	return l.dump(unix.NFT_MSG_GETSETELEM, "listing elements of "+set.Name,
+		func(m *nfnl.Messages) { m.String(unix.NFTA_SET_ELEM_LIST_SET, set.Name) }, restart,
+		func(a nfnl.Attributes) {
+			for _, entry := range a.Nested(unix.NFTA_SET_ELEM_LIST_ELEMENTS).All() {
+				each(entry)
+			}
+		})
 }
 
 func elementData(data nfnl.Attributes) string {

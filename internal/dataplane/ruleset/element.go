@@ -164,8 +164,9 @@ func readEndpointData(d string) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(addr, binary.BigEndian.Uint16([]byte(d[len(d)-4:]))), ok
 }
 
-// readFrontendKey is the inverse of frontendKey.
-func readFrontendKey(k string) (Frontend, bool) {
+// ReadFrontend is the frontend that a key of Frontends or Connections stands
+// for.
+func ReadFrontend(k string) (Frontend, bool) {
 	if len(k) != 12 && len(k) != 24 {
 		return Frontend{}, false
 	}

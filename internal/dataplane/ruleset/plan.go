@@ -149,7 +149,7 @@ func appeared(edits []Edit) []Frontend {
 	}
 	for _, e := range edits {
 		if e.Operation == Add && allFrontends[e.Set] && !gone[e.Key] {
-			if f, ok := readFrontendKey(e.Key); ok {
+			if f, ok := ReadFrontend(e.Key); ok {
 				list = append(list, f)
 			}
 		}
@@ -180,7 +180,7 @@ func restored(edits []Edit, appeared []Frontend) []Frontend {
 		if e.Set != Frontends || e.Operation != Add {
 			continue
 		}
-		if f, ok := readFrontendKey(e.Key); ok {
+		if f, ok := ReadFrontend(e.Key); ok {
 			list = append(list, f)
 		}
 	}
