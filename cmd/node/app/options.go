@@ -54,21 +54,21 @@ type Options struct {
 // nothing, but for ProtectTable.
 type OwnOptions struct {
 	// ProtectTable is on, off or auto: on where the kernel can.
-	ProtectTable string
+	ProtectTable string `json:"protectTable"`
 	// LocalhostNodePorts answers NodePorts on 127.0.0.1.
-	LocalhostNodePorts bool
+	LocalhostNodePorts bool `json:"localhostNodePorts"`
 	// AnswerEcho answers ping to the addresses of Services.
-	AnswerEcho bool
+	AnswerEcho bool `json:"answerEcho"`
 	// RejectWithoutLocal refuses what a Local traffic policy would drop.
-	RejectWithoutLocal bool
+	RejectWithoutLocal bool `json:"rejectWithoutLocal"`
 	// RestrictNodePorts makes loadBalancerSourceRanges hold for NodePorts.
-	RestrictNodePorts bool
+	RestrictNodePorts bool `json:"restrictNodePorts"`
 	// CountConnections counts the connections of each Service.
-	CountConnections bool
+	CountConnections bool `json:"countConnections"`
 	// ServiceProxyName is the value of the label
 	// service.kubernetes.io/service-proxy-name of the Services to proxy; empty
 	// for those without the label.
-	ServiceProxyName string
+	ServiceProxyName string `json:"serviceProxyName"`
 }
 
 // The values of --protect-table.

@@ -56,10 +56,12 @@ func (p *pages) add(mux *http.ServeMux, profiling bool) {
 	mux.HandleFunc("PUT /debug/flags/v", p.setVerbosity)
 }
 
-// config is the configuration in effect, keyed by its API group.
+// config is the configuration in effect, keyed by its API group, and our own
+// options beside it.
 func (p *pages) config(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]any{proxyconfig.GroupName: p.current.Load().options.Proxy})
+	o := p.current.Load().options
+	_ = json.NewEncoder(w).Encode(map[string]any{proxyconfig.GroupName: o.Proxy, ownGroup: o.Own})
 }
 
 // notParsed is what the pages for people begin with, as upstream's do.
