@@ -37,6 +37,7 @@ type kernel struct {
 	families []model.Family
 	tables   map[model.Family]agent.Table
 	sweepers map[model.Family]agent.Sweeper
+	counters map[model.Family]agent.Counter
 	watcher  *nft.Watcher
 	// background is what has to run beside the agent.
 	background []func(context.Context)
@@ -51,7 +52,10 @@ func openKernel(ctx context.Context, o *Options, swept func(model.Family, conntr
 			k.close()
 		}
 	}()
-	k = kernel{families: families(), tables: map[model.Family]agent.Table{}, sweepers: map[model.Family]agent.Sweeper{}}
+	k = kernel{
+		families: families(), tables: map[model.Family]agent.Table{},
+		sweepers: map[model.Family]agent.Sweeper{}, counters: map[model.Family]agent.Counter{},
+	}
 	log := ctrllog.FromContext(ctx)
 	if len(k.families) == 1 {
 		log.Info("This kernel has no IPv6, or it is switched off; only IPv4 is programmed")
@@ -87,7 +91,7 @@ func (k *kernel) openTable(family model.Family, o *Options, swept func(model.Fam
 	if o.Own.ProtectTable == protectOn && !table.Protected() {
 		return nil, errors.New("--protect-table=on: this kernel can not protect a table, which takes Linux 6.9: use auto or off")
 	}
-	k.tables[family], k.sweepers[family] = table, sweeper
+	k.tables[family], k.sweepers[family], k.counters[family] = table, sweeper, table
 	k.background = append(k.background, sweeper.Run)
 	return table, nil
 }

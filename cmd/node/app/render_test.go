@@ -92,10 +92,20 @@ ports: [{name: http, port: 8080}, {name: dns, port: 5353, protocol: UDP}]
 endpoints: [{addresses: ["fd00:10:244:1::2"], nodeName: node-1}]
 `
 
-var renderArgs = []string{"--detect-local-mode=NodeCIDR", "--nodeport-addresses=172.30.0.0/16,primary"}
-
 func TestWhatIsRenderedIsWhatTheAgentPrograms(t *testing.T) {
 	prereq.Root(t)
+	for name, args := range map[string][]string{
+		"like kube-proxy": {"--detect-local-mode=NodeCIDR", "--nodeport-addresses=172.30.0.0/16,primary"},
+		"every option": {"--detect-local-mode=InterfaceNamePrefix", "--pod-interface-name-prefix=veth", "--masquerade-all",
+			"--answer-echo", "--nodeports-on-localhost", "--count-connections", "--reject-without-local-endpoints",
+			"--source-ranges-cover-nodeports"},
+	} {
+		t.Run(name, func(t *testing.T) { compareRendered(t, args) })
+	}
+}
+
+func compareRendered(t *testing.T, renderArgs []string) {
+	t.Helper()
 	nft := prereq.Tool(t, "nft", "nftables")
 	file := filepath.Join(t.TempDir(), "manifests.yaml")
 	if err := os.WriteFile(file, []byte(manifests), 0o600); err != nil {
@@ -107,7 +117,7 @@ func TestWhatIsRenderedIsWhatTheAgentPrograms(t *testing.T) {
 	}
 	loaded, programmed := newNamespace(t), newNamespace(t)
 	runIn(t, loaded, stdout.String(), nft, "-f", "-")
-	program(t, programmed)
+	program(t, programmed, renderArgs)
 	for _, family := range []string{"ip", "ip6"} {
 		want := runIn(t, programmed, "", nft, "list", "table", family, "switchyard")
 		got := runIn(t, loaded, "", nft, "list", "table", family, "switchyard")
@@ -147,9 +157,9 @@ func runIn(t *testing.T, ns *netns.Namespace, stdin, program string, args ...str
 
 // program runs the agent in ns, on a cluster of the manifests, until it is done
 // once.
-func program(t *testing.T, ns *netns.Namespace) {
+func program(t *testing.T, ns *netns.Namespace, args []string) {
 	t.Helper()
-	r, err := resolve(append([]string{"--protect-table=off"}, renderArgs...))
+	r, err := resolve(append([]string{"--protect-table=off"}, args...))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,6 +42,10 @@ import (
 // component is the source of Events and the user agent.
 const component = "switchyard-node"
 
+// mostCounted bounds the Services that have series of their own with
+// --count-connections; the others share one.
+const mostCounted = 1000
+
 // run programs the node until ctx ends. Everything that can be found wrong
 // before the first packet is, before it.
 func run(ctx context.Context, args []string, r resolved) error {
@@ -81,6 +85,9 @@ func run(ctx context.Context, args []string, r resolved) error {
 		Tables: kernel.tables, Sweepers: kernel.sweepers, Watcher: kernel.watcher, Checks: checks,
 		Node: nodeOptions, Store: o.store(), WithoutExternalIPs: o.withoutExternalIPs(), State: state, Metrics: metrics,
 	})
+	if o.Own.CountConnections {
+		metrics.ServeTraffic(agent.Traffic{Agent: programmer, Counters: kernel.counters, Tracked: conntrack.Traffic}, mostCounted)
+	}
 	shown := &pages{started: time.Now(), log: log}
 	shown.current.Store(&r)
 	log.Info("Starting", "version", version.String(), "node", nodeName, "families", fmt.Sprint(kernel.families))
