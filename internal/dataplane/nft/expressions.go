@@ -93,6 +93,9 @@ func (x expressions) statement(s ruleset.Statement) {
 		x.meta(unix.NFT_META_PRIORITY, register(0))
 		x.mask(uint32(s), register(0))
 		x.compare(unix.NFT_CMP_EQ, host32(uint32(s)))
+	case ruleset.InShard: // jhash ip daddr . th dport mod 32 seed 0x5eed 5
+		x.frontendHash()
+		x.compare(unix.NFT_CMP_EQ, host32(uint32(s)))
 	case ruleset.FindID: // meta priority set ... map @map
 		x.load(s.Key)
 		x.lookup(s.Map, reg(0), false)

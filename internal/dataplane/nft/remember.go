@@ -60,10 +60,23 @@ const wordsBeforeScratch = 4
 func (x expressions) clientHash(modulus, from, to uint32) {
 	header := headers[x.family]
 	x.payload(unix.NFT_PAYLOAD_NETWORK_HEADER, header.source, header.size, from)
+	x.hash(header.size, modulus, from, to)
+}
+
+// frontendHash hashes the destination's address and port, padded to a register.
+func (x expressions) frontendHash() {
+	const from = 4 // nft keeps the first ones for the hash
+	size := headers[x.family].size
+	x.loadOne(ruleset.Selector{Field: ruleset.DestinationAddress}, register(from))
+	x.loadOne(ruleset.Selector{Field: ruleset.DestinationPort}, register(from+int(size)/4))
+	x.hash(size+4, ruleset.SourceShards, register(from), register(0))
+}
+
+func (x expressions) hash(size, modulus, from, to uint32) {
 	x.expression("hash", func() {
 		x.Uint32(unix.NFTA_HASH_SREG, from)
 		x.Uint32(unix.NFTA_HASH_DREG, to)
-		x.Uint32(unix.NFTA_HASH_LEN, header.size)
+		x.Uint32(unix.NFTA_HASH_LEN, size)
 		x.Uint32(unix.NFTA_HASH_MODULUS, modulus)
 		x.Uint32(unix.NFTA_HASH_SEED, ruleset.HashSeed)
 		x.Uint32(unix.NFTA_HASH_TYPE, unix.NFT_HASH_JENKINS)

@@ -232,8 +232,10 @@ func TestOnlyTheRangesOfTheOneThatHasTheVIPCount(t *testing.T) {
 		t.Helper()
 		var got []string
 		s := NewSchema(family, policy.Features{})
-		for _, e := range k.elements.Sorted(SourceRanges) {
-			got = append(got, s.ElementText(e))
+		for shard := range uint32(SourceShards) {
+			for _, e := range k.elements.Sorted(sourceRangeSet(shard)) {
+				got = append(got, s.ElementText(e))
+			}
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: -want +got:\n%s", when, diff)

@@ -25,10 +25,7 @@ import (
 // have any, so each flag is one rule for those that do not.
 func routeChains(features policy.Features) []Chain {
 	return []Chain{
-		{Name: "check-source", Rules: []Rule{
-			{InSet{Key: key(DestinationAddress, Protocol, DestinationPort, SourceAddress), Set: SourceRanges, Range: true}, Return{}},
-			{Drop{}},
-		}},
+		checkSourceChain(),
 		{Name: "any-endpoint", Rules: []Rule{
 			{KeepID{}},
 			{FindID{Key: key(ServicePortID), Map: ClusterRoutes}},
@@ -45,6 +42,16 @@ func routeChains(features policy.Features) []Chain {
 			{Branch{Key: key(ServicePortClass), Map: Classes}},
 		}},
 	}
+}
+
+func checkSourceChain() Chain {
+	c := Chain{Name: "check-source"}
+	for shard := range uint32(SourceShards) {
+		from := InSet{Key: key(DestinationAddress, Protocol, DestinationPort, SourceAddress), Set: sourceRangeSet(shard), Range: true}
+		c.Rules = append(c.Rules, Rule{InShard(shard), from, Return{}})
+	}
+	c.Rules = append(c.Rules, Rule{Drop{}})
+	return c
 }
 
 func fromLocalPod(features policy.Features) Rule {

@@ -83,27 +83,31 @@ func ranked(sets ...string) map[string]int {
 }
 
 func (e Edit) rank() int {
+	rank := loadOrder[e.Set]
+	if isSourceRanges(e.Set) {
+		rank = loadOrder[SourceRanges]
+	}
 	switch {
-	case rangeSets[e.Set] && e.Set != SourceRanges && e.Operation == Delete:
+	case rangeSets[e.Set] && e.Operation == Delete:
 		return -2 // ranges must not overlap: the old one goes first, in the same transaction
-	case rangeSets[e.Set] && e.Set != SourceRanges:
+	case rangeSets[e.Set]:
 		return -1
 	case e.Operation == Delete:
-		return 100 - loadOrder[e.Set]
+		return 100 - rank
 	}
-	return loadOrder[e.Set]
+	return rank
 }
 
 func newPlan(edits []Edit) Plan {
 	extended := map[string]bool{} // frontends that get source ranges
 	for i, e := range edits {
 		edits[i].order = e.rank()
-		if e.Set == SourceRanges && e.Operation == Add {
+		if isSourceRanges(e.Set) && e.Operation == Add {
 			extended[e.frontend()] = true
 		}
 	}
 	for i, e := range edits {
-		if e.Set == SourceRanges && extended[e.frontend()] {
+		if isSourceRanges(e.Set) && extended[e.frontend()] {
 			edits[i].order = loadOrder[SourceRanges]
 		}
 	}
@@ -119,7 +123,7 @@ func (e Edit) compare(o Edit) int {
 	if c := e.order - o.order; c != 0 {
 		return c
 	}
-	if e.Set == SourceRanges && o.Set == SourceRanges {
+	if isSourceRanges(e.Set) && isSourceRanges(o.Set) {
 		c := cmp.Or(strings.Compare(e.frontend(), o.frontend()), cmp.Compare(o.Operation, e.Operation))
 		if c != 0 {
 			return c

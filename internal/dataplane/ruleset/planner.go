@@ -154,7 +154,7 @@ func difference(held, wanted Elements) []Edit {
 // splitRange turns the replacement of a range, which the kernel keeps as two
 // elements, into removal and addition.
 func splitRange(e Edit) []Edit {
-	if !rangeSets[e.Set] || e.Operation != Replace {
+	if !rangeSets[e.Set] && !isSourceRanges(e.Set) || e.Operation != Replace {
 		return []Edit{e}
 	}
 	old := Edit{Operation: Delete, Element: Element{e.Set, e.Key, e.Old}}

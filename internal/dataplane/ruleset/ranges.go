@@ -21,13 +21,12 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"switchyard.dev/switchyard/internal/dataplane/model"
 )
 
-// rangeSets are the sets whose elements are ranges of addresses.
-var rangeSets = map[string]bool{LocalPods: true, Unmasqueraded: true, ServiceCIDRs: true, SourceRanges: true}
+// rangeSets are the sets whose elements are nothing but ranges of addresses.
+var rangeSets = map[string]bool{LocalPods: true, Unmasqueraded: true, ServiceCIDRs: true}
 
 // disjoint is what prefixes cover, none of them inside another: the kernel
 // refuses ranges that overlap.
@@ -52,27 +51,6 @@ func rangeElements(set string, prefixes []netip.Prefix) []Element {
 	var elements []Element
 	for _, p := range disjoint(prefixes) {
 		elements = append(elements, rangeElement(set, p))
-	}
-	return elements
-}
-
-// rangesData are the first and last address of each range, one after the other.
-func rangesData(prefixes []netip.Prefix) string {
-	var b []byte
-	for _, p := range disjoint(prefixes) {
-		b = appendAddr(appendAddr(b, p.Addr()), lastOf(p))
-	}
-	return string(b)
-}
-
-// expandRanges turns the source ranges of a frontend, which one ServicePort
-// claims together, into an element each. Claimed one by one, those of two
-// ServicePorts that quarrel about a VIP might overlap.
-func expandRanges(frontend, ranges string) []Element {
-	size := len(frontend) - 8 // protocol and port
-	var elements []Element
-	for ; len(ranges) >= 2*size; ranges = ranges[2*size:] {
-		elements = append(elements, Element{SourceRanges, frontend + ranges[:size], frontend + ranges[size:2*size]})
 	}
 	return elements
 }
@@ -112,20 +90,6 @@ func rangeText(e Element) string {
 		return prefixText(p)
 	}
 	return fmt.Sprintf("%s-%x", first, e.Data)
-}
-
-func sourceRangeText(set Set, family model.Family, e Element) string {
-	text := set.Key.print(family, e.Key)
-	size := set.Key[len(set.Key)-1].Type(family).Size
-	first, _ := netip.AddrFromSlice([]byte(e.Key[max(0, len(e.Key)-size):]))
-	last, ok := netip.AddrFromSlice([]byte(e.Data[max(0, len(e.Data)-size):]))
-	if !ok {
-		return text
-	}
-	if p, ok := prefixOf(first, func(p netip.Prefix) bool { return lastOf(p) == last }); ok {
-		return strings.TrimSuffix(text, first.String()) + prefixText(p)
-	}
-	return text + "-" + last.String()
 }
 
 // prefixOf is the prefix that begins with first and is the one.

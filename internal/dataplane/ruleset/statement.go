@@ -66,6 +66,8 @@ type (
 	SentToLoopback struct{}
 	// HasFlag holds for packets with a route that has the flag.
 	HasFlag uint32
+	// InShard holds for packets to a frontend of that shard of SourceRanges.
+	InShard uint32
 	// FindID looks the key up and keeps the id found; without one the rule
 	// ends.
 	FindID struct {
@@ -152,6 +154,9 @@ func (SentToLoopback) nft(model.Family) string { return "ip daddr 127.0.0.0/8" }
 func (s HasFlag) nft(model.Family) string {
 	flag := priorityText(uint32(s))
 	return "meta priority & " + flag + " == " + flag
+}
+func (s InShard) nft(f model.Family) string {
+	return fmt.Sprintf("jhash %s daddr . th dport mod %d seed 0x%x %d", keyword(f), SourceShards, HashSeed, s)
 }
 func (s FindID) nft(f model.Family) string {
 	return "meta priority set " + s.Key.nft(f) + " map @" + s.Map

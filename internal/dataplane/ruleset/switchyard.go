@@ -45,7 +45,8 @@ const (
 	LocalFrontends = "local-frontends"
 	// ClusterFrontends: the same of ClusterIPs, masqueraded for strangers.
 	ClusterFrontends = "cluster-frontends"
-	// SourceRanges: VIP . protocol . port . range of sources that may come.
+	// SourceRanges: VIP . protocol . port . range of sources that may come. It
+	// is sharded, see SourceShards.
 	SourceRanges = "source-ranges"
 	// ClusterRoutes: id of a Local list -> route to the Cluster list.
 	ClusterRoutes = "cluster-routes"
@@ -98,7 +99,6 @@ func sets(features policy.Features) []Set {
 		{Name: ExternalFrontends, Key: frontend},
 		{Name: LocalFrontends, Key: frontend},
 		{Name: ClusterFrontends, Key: frontend},
-		{Name: SourceRanges, Key: append(frontend, is(SourceAddress)), Interval: true},
 		{Name: NoEndpoints, Key: frontend},
 		{Name: ServiceCIDRs, Key: key(DestinationAddress), Interval: true},
 		{Name: Frontends, Key: frontend, Data: key(ServicePortID)},
@@ -106,6 +106,9 @@ func sets(features policy.Features) []Set {
 		{Name: NodeAddresses, Key: key(DestinationAddress)},
 		{Name: ClusterIPs, Key: key(DestinationAddress)},
 	}...)
+	for shard := range uint32(SourceShards) {
+		all = append(all, Set{Name: sourceRangeSet(shard), Key: append(frontend, is(SourceAddress)), Interval: true})
+	}
 	if features.AnswerEcho {
 		all = append(all, Set{Name: ExternalVIPs, Key: key(DestinationAddress)})
 	}

@@ -213,6 +213,8 @@ func (w *walk) statement(s Statement) (holds bool, next string) {
 		return w.destination.Addr() == netip.Addr(s), ""
 	case SentToLoopback:
 		return w.destination.Addr().IsLoopback(), ""
+	case InShard:
+		return shardOf(w.value(key(DestinationAddress, Protocol, DestinationPort), 0)) == uint32(s), ""
 	case HasFlag:
 		return w.id&uint32(s) == uint32(s), ""
 	case FindID:
