@@ -15,22 +15,23 @@ limitations under the License.
 */
 
 // Package agent keeps a node's tables as the cluster's Services want them. It
-// watches Services, EndpointSlices and the node's own Node object, lets
-// packages model and policy decide, and hands each family's Table what changed,
-// within milliseconds and without a sync period.
+// watches Services, EndpointSlices, ServiceCIDRs and the node's own Node object,
+// lets packages model and policy decide, and hands each family's Table what
+// changed, within milliseconds and without a sync period.
 //
-//	watch.go    API events       -> model.Store, names that may have changed
-//	lane.go     names            -> policy.Decision -> Table, one loop per family
-//	node.go     Node, addresses  -> policy.Node
-//	report.go   model.Problem    -> Event on the object, log
+//	watch.go, sink.go  API events       -> model.Store, names that may have changed
+//	lane.go, queue.go  names            -> policy.Decision -> Table, one loop per family
+//	node.go            Node, addresses  -> policy.Node, policy.Place
+//	checks.go          Services         -> health-check node ports, after the kernel
+//	report.go          model.Problem    -> Event on the object, log
+//	traffic.go         kernel's counts  -> traffic of each Service
 //
-// It promises: nothing is programmed before Services, EndpointSlices and the
-// Node have been read in full; a change that the kernel refused is tried again
-// until it holds; and when the agent stops, the rules stay.
+// It promises: nothing is programmed before Services, EndpointSlices, the Node
+// and the ServiceCIDRs have been read in full; a change that the kernel refused
+// is tried again until it holds; no object of the API is kept in memory beside
+// the model; and when the agent stops, the rules stay.
 //
-// What it leaves alone: sysctls. Traffic between a node and its pods needs
-// net.ipv4.ip_forward (or the network plugin's own ways), which kubelet and
-// network plugins set up, as with kube-proxy's nftables mode; and
-// net.ipv4.conf.*.route_localnet is never needed, since NodePorts do not answer
-// on loopback addresses.
+// What it leaves alone: sysctls, which are its caller's. Traffic between a node
+// and its pods needs net.ipv4.ip_forward (or the network plugin's own ways),
+// which kubelet and network plugins set up, as with kube-proxy's nftables mode.
 package agent

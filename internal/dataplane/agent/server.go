@@ -35,7 +35,7 @@ const (
 
 // awaitServer tries until the API server answers as it must for the agent to
 // work, and says what it waits for; false means that ctx has ended. The
-// informers would try for ever, too, but in silence and ever more slowly.
+// watches would try for ever, too, but in silence and ever more slowly.
 func (a *Agent) awaitServer(ctx context.Context) bool {
 	log := log.FromContext(ctx)
 	var said string
