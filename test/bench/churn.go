@@ -39,7 +39,7 @@ func (b *bench) steadyChurn(ctx context.Context) error {
 
 // busyChurn is steadyChurn on a node that has many connections to track.
 func (b *bench) busyChurn(ctx context.Context) error {
-	if err := b.trackConnections(trackedConnections); err != nil {
+	if err := b.trackConnections(b.options.tracked); err != nil {
 		return err
 	}
 	updates, err := b.churning(ctx, "busy", steadyRate, b.options.churn/2, nil)

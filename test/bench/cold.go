@@ -46,6 +46,7 @@ func (b *bench) coldStart(ctx context.Context) error {
 	if err := b.begin(); err != nil {
 		return err
 	}
+	finishProfile := b.profileCPU("cold", 5*time.Second)
 	cold := &b.result.Cold
 	err := b.client.Do(func() error {
 		answered, err := b.awaitSample(ctx, begin)
@@ -64,6 +65,7 @@ func (b *bench) coldStart(ctx context.Context) error {
 		return err
 	}
 	cold.PeakBytes, err = b.process.peakMemory()
+	finishProfile()
 	return err
 }
 

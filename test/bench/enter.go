@@ -57,10 +57,10 @@ func enter(args []string) (int, error) {
 	if err := inside.Start(); err != nil {
 		return 1, fmt.Errorf("making namespaces to work in: %w: run as root, with CAP_SYS_ADMIN and CAP_NET_ADMIN", err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- inside.Wait() }()
+	ended := make(chan struct{})
+	go func() { err = inside.Wait(); close(ended) }()
 	select {
-	case err = <-ended:
+	case <-ended:
 	case <-interrupted:
 		_ = inside.Process.Signal(unix.SIGTERM) // it still prints what it has
 		select {

@@ -27,7 +27,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/ptr"
 )
 
 const (
@@ -169,14 +168,14 @@ func slice(service string, addresses []netip.Addr) *discoveryv1.EndpointSlice {
 			Annotations: map[string]string{corev1.EndpointsLastChangeTriggerTime: time.Now().UTC().Format(time.RFC3339Nano)},
 		},
 		AddressType: discoveryv1.AddressTypeIPv4,
-		Ports:       []discoveryv1.EndpointPort{{Name: ptr.To(portName), Port: ptr.To[int32](endpointPort), Protocol: ptr.To(corev1.ProtocolTCP)}},
+		Ports:       []discoveryv1.EndpointPort{{Name: new(portName), Port: new(int32(endpointPort)), Protocol: new(corev1.ProtocolTCP)}},
 	}
 	for n, address := range addresses {
 		s.Endpoints = append(s.Endpoints, discoveryv1.Endpoint{
 			Addresses:  []string{address.String()},
-			Conditions: discoveryv1.EndpointConditions{Ready: ptr.To(true), Serving: ptr.To(true), Terminating: ptr.To(false)},
-			NodeName:   ptr.To(fmt.Sprintf("node-%03d", n)),
-			Zone:       ptr.To("zone-a"),
+			Conditions: discoveryv1.EndpointConditions{Ready: new(true), Serving: new(true), Terminating: new(false)},
+			NodeName:   new(fmt.Sprintf("node-%03d", n)),
+			Zone:       new("zone-a"),
 			TargetRef: &corev1.ObjectReference{
 				Kind: "Pod", Namespace: namespace, Name: fmt.Sprintf("%s-7d9f8c6b5d-%05d", service, n),
 				UID: types.UID(fmt.Sprintf("6f1c6c1e-7c7b-4c59-9f5e-%012d", n)),

@@ -17,8 +17,11 @@ limitations under the License.
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
+	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -73,10 +76,12 @@ type options struct {
 	// each has to wait for its sync period.
 	switches, peerSwitches int
 	churn, burst, traffic  time.Duration
-	output                 string
-	markdown, goBench      string
-	profile, logs          string
-	node, peer             string
+	// tracked are the connections that a busy node tracks.
+	tracked           int
+	output            string
+	markdown, goBench string
+	profile, logs     string
+	node, peer        string
 }
 
 func parse(args []string) (options, error) {
@@ -92,6 +97,7 @@ func parse(args []string) (options, error) {
 	flags.DurationVar(&o.churn, "churn", 20*time.Second, "how long to write 50 slices a second")
 	flags.DurationVar(&o.burst, "burst", 12*time.Second, "how long to write 500 slices a second")
 	flags.DurationVar(&o.traffic, "traffic", 4*time.Second, "how long to open connections of each kind of destination")
+	flags.IntVar(&o.tracked, "tracked", 100_000, "how many connections a busy node tracks")
 	flags.StringVar(&o.output, "o", "table", "what to print: table or json")
 	flags.StringVar(&o.markdown, "markdown", "", "also write the page of the documentation to this `file`")
 	flags.StringVar(&o.goBench, "go-bench", "", "`file` with the output of go test -bench, to include in that page")
@@ -99,7 +105,12 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.logs, "logs", "", "`directory` for the logs of both proxies")
 	flags.StringVar(&o.node, "node", filepath.Join(bin, "switchyard-node"), "switchyard-node to measure")
 	flags.StringVar(&o.peer, "peer", filepath.Join(bin, "k8s", "kube-proxy"), "kube-proxy to measure")
+	flags.SetOutput(io.Discard)
 	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			flags.SetOutput(os.Stdout)
+			flags.Usage()
+		}
 		return o, err
 	}
 	given := map[string]bool{}
@@ -141,6 +152,8 @@ func (o *options) validate(rest []string) error {
 		return fmt.Errorf("-only=%s: give %s or %s", o.only, switchyardName, kubeProxyName)
 	case o.switches < 1 || o.peerSwitches < 1:
 		return fmt.Errorf("-switches and -peer-switches: give at least 1")
+	case o.tracked < 0:
+		return fmt.Errorf("-tracked=%d: give 0 or more", o.tracked)
 	case o.churn < time.Second || o.burst < 3*time.Second || o.traffic < time.Second:
 		return fmt.Errorf("-churn, -burst, -traffic: give at least 1s, 3s, 1s")
 	}

@@ -43,7 +43,7 @@ func (r *report) writePage(o options) error {
 	}
 	var page bytes.Buffer
 	if err := pageTemplate.Execute(&page, map[string]any{
-		"Machine": r.Machine, "Table": r.markdownTable(), "GoBench": goBench, "PeerInterval": peerInterval,
+		"Machine": r.Machine, "Table": r.markdownTable(), "GoBench": goBench, "PeerInterval": peerInterval, "Tracked": o.tracked,
 	}); err != nil {
 		return err
 	}
@@ -66,9 +66,14 @@ var benchmarkLine = regexp.MustCompile(`(?m)^(Benchmark\S+\s+\d+\s.*|pkg: .*)$`)
 // benchmarkLines leaves only packages that have benchmarks, and these.
 func benchmarkLines(text string) string {
 	var kept []string
+	pkg := ""
 	for _, line := range benchmarkLine.FindAllString(text, -1) {
-		if n := len(kept); strings.HasPrefix(line, "pkg: ") && n > 0 && strings.HasPrefix(kept[n-1], "pkg: ") {
-			kept = kept[:n-1]
+		if strings.HasPrefix(line, "pkg: ") {
+			pkg = line
+			continue
+		}
+		if pkg != "" {
+			kept, pkg = append(kept, pkg), ""
 		}
 		kept = append(kept, line)
 	}

@@ -18,6 +18,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -25,6 +26,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // profileCPU records where the proxy spends its CPU time, if that was asked
@@ -56,7 +59,14 @@ func (b *bench) fetch(file, profile string) {
 		return conn, err
 	}}
 	defer transport.CloseIdleConnections()
-	response, err := (&http.Client{Transport: transport}).Get("http://" + pprofAddress + "/debug/pprof/" + profile)
+	get := func() (*http.Response, error) {
+		return (&http.Client{Transport: transport}).Get("http://" + pprofAddress + "/debug/pprof/" + profile)
+	}
+	response, err := get()
+	for patience := 500; errors.Is(err, unix.ECONNREFUSED) && patience > 0; patience-- {
+		time.Sleep(2 * time.Millisecond) // it has just been started
+		response, err = get()
+	}
 	if err != nil {
 		progress("no profile %s: %v", file, err)
 		return

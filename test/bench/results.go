@@ -33,7 +33,7 @@ type result struct {
 	// Warm is a restart with the rules in place.
 	Warm warmStart `json:"warm"`
 	// Steady is 50 slice updates a second, Burst 500. Busy is Steady on a node
-	// that tracks 100,000 connections.
+	// that tracks many connections (-tracked).
 	Steady churn `json:"steady"`
 	Burst  churn `json:"burst"`
 	Busy   churn `json:"busy"`

@@ -47,6 +47,9 @@ func measure(ctx context.Context, o options, v *inventory, s subject, size size,
 	defer w.close()
 	b := &bench{options: o, inventory: v, subject: s, world: w, size: size, dir: dir}
 	b.result = result{Proxy: s.name, Size: size}
+	if err := v.awaitIdle(ctx); err != nil {
+		return b.result, err
+	}
 	for _, step := range []struct {
 		what string
 		take func(context.Context) error
@@ -60,9 +63,6 @@ func measure(ctx context.Context, o options, v *inventory, s subject, size size,
 		{"50 updates/s with many connections tracked", b.busyChurn},
 		{"kernel memory", b.kernelMemory},
 	} {
-		if err := v.awaitIdle(ctx); err != nil {
-			return b.result, err
-		}
 		progress("%-10s %-9s %s", s.name, size, step.what)
 		if err := step.take(ctx); err != nil {
 			b.end()

@@ -25,14 +25,10 @@ import (
 	"time"
 )
 
-const (
-	// closeTimeout is for how many seconds the kernel tracks a connection that
-	// was reset. It is short, so that what one measurement leaves behind does
-	// not weigh on the next.
-	closeTimeout = "net/netfilter/nf_conntrack_tcp_timeout_close"
-	// trackedConnections are what a busy node has.
-	trackedConnections = 100_000
-)
+// closeTimeout is for how many seconds the kernel tracks a connection that was
+// reset. It is short, so that what one measurement leaves behind does not weigh
+// on the next.
+const closeTimeout = "net/netfilter/nf_conntrack_tcp_timeout_close"
 
 // trackConnections opens connections until so many are tracked, for as long as
 // the node exists.
