@@ -179,7 +179,7 @@ func TestAFlowThatPassedAFrontendAForeignHandRemovedIsTranslatedAfterTheRepair(t
 		service := w.service(model.UDP, w.serve(w.a, "a", w.podIP(podA)))
 		w.program(service)
 		w.in(w.node, exec.Command(tool, "flush", "map", family, "switchyard", "frontends").Run)
-		flow, err := dial(w.client, "udp", netip.AddrPortFrom(w.clusterIP(), 80))
+		flow, err := dial(w.client, "udp", netip.AddrPortFrom(w.externalIP(), 80))
 		if err != nil {
 			w.Fatal(err)
 		}

@@ -46,6 +46,7 @@ type world struct {
 	node, client, a, b, outside *netns.Namespace
 	table                       *nft.Table
 	config                      policy.Node
+	features                    policy.Features
 	links                       byte // how many machines anotherMachine made
 }
 
@@ -54,6 +55,13 @@ func eachFamily(t *testing.T, test func(w *world)) {
 	for _, family := range []model.Family{model.IPv4, model.IPv6} {
 		t.Run(family.String(), func(t *testing.T) { test(newWorld(t, family)) })
 	}
+}
+
+// reopen gives the node a table with other features.
+func (w *world) reopen(features policy.Features) {
+	w.Helper()
+	w.features = features
+	w.table = w.openTable()
 }
 
 func newWorld(t *testing.T, family model.Family) *world {
@@ -106,7 +114,7 @@ func (w *world) openTable() *nft.Table {
 	w.Helper()
 	var table *nft.Table
 	w.in(w.node, func() (err error) {
-		table, err = nft.Open(w.family, nft.Options{})
+		table, err = nft.Open(w.family, nft.Options{Features: w.features})
 		return err
 	})
 	w.Cleanup(func() { _ = table.Close() })
