@@ -46,10 +46,11 @@ func TestConnectionsSpreadUniformly(t *testing.T) {
 					}
 					counts[got.server]++
 				}
-				expected, chi := float64(connections)/float64(n), 0.0
+				shares := map[string]float64{}
 				for _, name := range []string{"a", "b", "c"}[:n] {
-					chi += math.Pow(float64(counts[name])-expected, 2) / expected
+					shares[name] = 1
 				}
+				chi := chiSquare(counts, shares)
 				t.Logf("chi-square %.2f, counts %v", chi, counts)
 				if chi > chiSquareLimit[n-1] || len(counts) != n {
 					t.Errorf("chi-square %.2f exceeds %.2f: %v", chi, chiSquareLimit[n-1], counts)
@@ -57,4 +58,17 @@ func TestConnectionsSpreadUniformly(t *testing.T) {
 			})
 		}
 	})
+}
+
+// chiSquare is how far counts are from shares.
+func chiSquare(counts map[string]int, shares map[string]float64) float64 {
+	total, whole, chi := 0.0, 0.0, 0.0
+	for name, share := range shares {
+		total, whole = total+float64(counts[name]), whole+share
+	}
+	for name, share := range shares {
+		expected := total * share / whole
+		chi += math.Pow(float64(counts[name])-expected, 2) / expected
+	}
+	return chi
 }
