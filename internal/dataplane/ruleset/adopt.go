@@ -56,6 +56,7 @@ func (p *Planner) adopt(desired []policy.Decision, held Elements) {
 		return l
 	}
 	for i, d := range ordered {
+		kept[i].decision = d
 		cluster, local := p.vote(d, held)
 		if usesCluster(&d) {
 			kept[i].cluster = keep(cluster, d.Name.Protocol)
@@ -70,10 +71,12 @@ func (p *Planner) adopt(desired []policy.Decision, held Elements) {
 		inUse[id] = true
 	}
 	p.ids = poolWithout(inUse)
+	clear(taken) // one that follows another has no use for its own
 	p.ports = make(map[model.ServicePortName]*servicePort, len(ordered))
 	for i, d := range ordered {
 		sp := p.next(&kept[i], d)
-		p.ports[d.Name] = sp
+		p.keep(d.Name, sp)
+		taken[sp.cluster.id], taken[sp.local.id] = true, true
 		for _, e := range sp.shared(p.host()) {
 			p.claims.add(sp, e)
 		}

@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -170,5 +171,97 @@ func TestAPinLeadsToItsEndpointWhileThatLasts(t *testing.T) {
 				t.Errorf("%s: with a pin to none %s, want %s", to, got, want)
 			}
 		}
+	}
+}
+
+// TestTheWayDoesNotMatterToPortsThatShare goes random ways with Services whose
+// ports have one affinity, or not, and the same hosts, or not.
+func TestTheWayDoesNotMatterToPortsThatShare(t *testing.T) {
+	for _, family := range families {
+		for seed := range uint64(20) {
+			t.Run(fmt.Sprintf("%s %d", family, seed), func(t *testing.T) {
+				r := rand.New(rand.NewPCG(seed, 1))
+				p, k, s := &Planner{}, newKernel(t), state{}
+				k.carryOut(p.Sync(testNode(family), nil, nil))
+				for range 30 {
+					changed, removed := randomPorts(r, family, s)
+					if r.IntN(8) == 0 {
+						p = &Planner{}
+						k.carryOut(p.Sync(testNode(family), s.list(), k.elements))
+						if again := p.Sync(testNode(family), s.list(), k.elements); len(again.Edits) > 0 {
+							t.Fatalf("a second sync changes:\n%s", again.Text(NewSchema(family, policy.Features{})))
+						}
+					} else {
+						k.carryOut(p.Apply(changed, removed))
+					}
+					compareWithColdStart(t, family, p, k, s)
+				}
+				var all []model.ServicePortName
+				for name := range s {
+					all = append(all, name)
+				}
+				k.carryOut(p.Apply(nil, all))
+				if len(p.sharing)+len(p.timeouts)+len(p.claims) != 0 || len(p.ids.free) != int(p.ids.last) {
+					t.Errorf("left behind: %v, %v, %d claims, %d of %d ids", p.sharing, p.timeouts, len(p.claims), len(p.ids.free), p.ids.last)
+				}
+			})
+		}
+	}
+}
+
+// randomPorts changes the Service as a whole, or one port of it.
+func randomPorts(r *rand.Rand, family model.Family, s state) (changed []policy.Decision, removed []model.ServicePortName) {
+	hosts := r.Perm(8)[:r.IntN(6)]
+	slices.Sort(hosts)
+	affinity := []time.Duration{0, time.Hour, time.Hour, time.Minute}[r.IntN(4)]
+	scope := []policy.AffinityScope{model.PerPort, model.PerService, model.PerService}[r.IntN(3)]
+	only := r.IntN(8)
+	for i := range 4 {
+		if only < 4 && i != only {
+			continue
+		}
+		d := clusterIP(family, "web", 1, []model.Protocol{model.TCP, model.UDP}[i%2], endpoints(family, podNet, hosts...))
+		d.Name.Port, d.Port = fmt.Sprint("p", i), uint16(80+i)
+		delete(s, d.Name)
+		if r.IntN(6) == 0 {
+			removed = append(removed, d.Name)
+			continue
+		}
+		d.Affinity, d.AffinityScope = affinity, scope
+		if r.IntN(2) == 0 {
+			d.NodePort = []uint16{uint16(30000 + i), uint16(80 + (i+2)%4)}[r.IntN(2)]
+		}
+		if r.IntN(2) == 0 && len(hosts) > 0 {
+			d.External, d.Local = policy.LocalScope, d.Cluster[:r.IntN(len(hosts))]
+		}
+		s[d.Name] = d
+		changed = append(changed, d)
+	}
+	return changed, removed
+}
+
+func TestPortsOfAServiceShareOneListOfPins(t *testing.T) {
+	family := model.IPv4
+	var p Planner
+	k := newKernel(t)
+	port := func(name string, number uint16, hosts ...int) policy.Decision {
+		d := clusterIP(family, "web", 1, model.TCP, endpoints(family, podNet, hosts...))
+		d.Name.Port, d.Port, d.Affinity, d.AffinityScope = name, number, time.Hour, model.PerService
+		return d
+	}
+	a, b, c := port("a", 80, 1, 2, 3), port("b", 81, 1, 2, 3), port("c", 82, 1, 2)
+	k.carryOut(p.Sync(testNode(family), []policy.Decision{c, b, a}, nil))
+	id := func(d policy.Decision) uint32 { return p.ports[d.Name].cluster.id }
+	if id(a) != id(b) || id(a) == id(c) {
+		t.Errorf("a, b and c, which differs, have %d, %d and %d", id(a), id(b), id(c))
+	}
+	shared := id(a)
+	k.carryOut(p.Apply(nil, []model.ServicePortName{a.Name}))
+	if id(b) != shared {
+		t.Errorf("without a, b has %d in place of %d: its clients lose their pins", id(b), shared)
+	}
+	k.carryOut(p.Apply([]policy.Decision{port("c", 82, 1, 2, 3)}, nil))
+	if id(c) != shared {
+		t.Errorf("c has the same hosts now and %d, want %d", id(c), shared)
 	}
 }

@@ -16,11 +16,14 @@ limitations under the License.
 
 package ruleset
 
+import "switchyard.dev/switchyard/internal/dataplane/model"
+
 // change collects the edits of one Apply.
 type change struct {
 	*Planner
-	edits    []Edit
-	released []uint32
+	edits []Edit
+	// released are ids that a port no longer has.
+	released map[uint32]model.ServicePortName
 	// before is what was held of each shared key when it was first touched.
 	before map[claimKey]held
 }
@@ -41,8 +44,8 @@ func (c *change) replace(old, next *servicePort) {
 	c.replacePrivate(old, next)
 	c.replaceShared(old, next)
 	for _, ids := range [][2]uint32{{old.cluster.id, next.cluster.id}, {old.local.id, next.local.id}} {
-		if ids[0] != 0 && ids[1] == 0 {
-			c.released = append(c.released, ids[0])
+		if ids[0] != 0 && ids[0] != ids[1] {
+			c.released[ids[0]] = old.decision.Name
 		}
 	}
 }
@@ -53,8 +56,12 @@ func (c *change) replacePrivate(old, next *servicePort) {
 		wasLists[i].replaced(nowLists[i], c.edit)
 		c.timeouts.giveBack(wasLists[i].pins.timeout)
 	}
-	was, isHeld := old.clusterRoute()
-	now, isWanted := next.clusterRoute()
+	was, isHeld := old.ownClusterRoute()
+	now, isWanted := next.ownClusterRoute()
+	if isHeld && isWanted && was.Key != now.Key {
+		c.edit(was, true, Element{}, false)
+		was, isHeld = Element{}, false
+	}
 	c.edit(was, isHeld, now, isWanted)
 }
 
@@ -101,7 +108,7 @@ func (c *change) plan() Plan {
 			c.edits = append(c.edits, e)
 		}
 	}
-	return newPlan(append(c.edits, c.timeouts.settle()...))
+	return newPlan(append(handedOn(c.edits), c.timeouts.settle()...))
 }
 
 func asElements(k claimKey, data string) Elements {

@@ -30,6 +30,8 @@ type placed struct {
 	protocol model.Protocol
 	// ports are those that clients send to.
 	ports []uint16
+	// shared is true if other ServicePorts have the list's id, too.
+	shared bool
 }
 
 // lists are Cluster and Local.
@@ -39,10 +41,10 @@ func (sp *servicePort) lists() [2]placed {
 	if d.NodePort != 0 && d.NodePort != d.Port {
 		ports = append(ports, d.NodePort)
 	}
-	return [2]placed{{&sp.cluster, d.Name.Protocol, ports}, {&sp.local, d.Name.Protocol, ports}}
+	return [2]placed{{&sp.cluster, d.Name.Protocol, ports, shares(d)}, {&sp.local, d.Name.Protocol, ports, shares(d)}}
 }
 
-// private are all elements of l that carry its id.
+// private are the elements of l that no other ServicePort has.
 func (l placed) private(visit func(Element)) {
 	none := placed{list: &list{}}
 	none.replaced(l, func(_ Element, _ bool, e Element, _ bool) { visit(e) })
@@ -61,17 +63,31 @@ func (l placed) replaced(next placed, visit editing) {
 	column(l.slots, next.slots, visit, func(i int, endpoint netip.AddrPort) Element {
 		return Element{Endpoints, endpointKey(protocol, id, uint32(i)), endpointData(endpoint)}
 	})
+	l.unshared().drawn(next.unshared(), visit)
+	for _, port := range union(l.ports, next.ports) {
+		column(l.behind(port), next.behind(port), visit, func(i int, endpoint netip.AddrPort) Element {
+			return Element{Sticky, stickyKey(protocol, port, pin(id, uint32(i))), endpointData(endpoint)}
+		})
+	}
+}
+
+// unshared is l if its draws are its own, and else nothing.
+func (l placed) unshared() placed {
+	if l.shared {
+		return placed{list: &list{}}
+	}
+	return l
+}
+
+// drawn visits the elements in which the draws of l and next differ.
+func (l placed) drawn(next placed, visit editing) {
+	id := max(l.id, next.id)
 	column(l.pins.draws, next.pins.draws, visit, func(i int, pin uint32) Element {
 		return Element{Draws, drawKey(id, uint32(i)), number(pin)}
 	})
 	column([]uint32{l.pins.spread(id)}, []uint32{next.pins.spread(id)}, visit, func(_ int, spread uint32) Element {
 		return Element{Spreads, number(id), number(spread)}
 	})
-	for _, port := range union(l.ports, next.ports) {
-		column(l.behind(port), next.behind(port), visit, func(i int, endpoint netip.AddrPort) Element {
-			return Element{Sticky, stickyKey(protocol, port, pin(id, uint32(i))), endpointData(endpoint)}
-		})
-	}
 }
 
 // behind are the endpoints that clients of a port are pinned to, by number.

@@ -151,7 +151,7 @@ func (sp *servicePort) shared(h host) []Element {
 			add(ExternalVIPs, addrKey(w.addr), "")
 		}
 	}
-	elements = append(elements, sp.hairpins(h)...)
+	elements = append(append(elements, sp.hairpins(h)...), sp.common()...)
 	slices.SortFunc(elements, Element.Compare)
 	return slices.Compact(elements)
 }
@@ -183,7 +183,7 @@ func (sp *servicePort) private() []Element {
 	for _, l := range sp.lists() {
 		l.private(func(e Element) { elements = append(elements, e) })
 	}
-	if e, ok := sp.clusterRoute(); ok {
+	if e, ok := sp.ownClusterRoute(); ok {
 		elements = append(elements, e)
 	}
 	return elements

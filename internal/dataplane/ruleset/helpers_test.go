@@ -92,7 +92,7 @@ func everyKind(family model.Family) []policy.Decision {
 type kernel struct {
 	testing.TB
 	elements Elements
-	// leaving are the keys that the plan at work deletes.
+	// leaving are the keys that the plan at work deletes or leads to another id.
 	leaving map[string]bool
 }
 
@@ -102,7 +102,8 @@ func (k *kernel) carryOut(p Plan) {
 	k.Helper()
 	k.leaving = map[string]bool{}
 	for _, e := range p.Edits {
-		k.leaving[e.Key] = k.leaving[e.Key] || e.Operation == Delete && (e.Set == Frontends || e.Set == NodePorts)
+		leaves := e.Operation == Delete || e.Operation == Replace && (readNumber(e.Old)^readNumber(e.Data))&IDMask != 0
+		k.leaving[e.Key] = k.leaving[e.Key] || leaves && (e.Set == Frontends || e.Set == NodePorts)
 	}
 	for _, e := range p.Edits {
 		data, held := k.elements[e.Set][e.Key]
@@ -154,7 +155,7 @@ func (k *kernel) leadsSomewhere() {
 }
 
 // sticks checks that a way with affinity has a chain, and a draw that hits. A
-// port that goes may miss the endpoints that come.
+// port that leaves the list may miss the endpoints that come.
 func (k *kernel) sticks(set, way string, route uint32) {
 	k.Helper()
 	if k.leaving[way] {

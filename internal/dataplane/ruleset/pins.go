@@ -53,13 +53,19 @@ func (p *Planner) nextPins(old pins, id uint32, d *policy.Decision, endpoints []
 	endpoints = endpoints[:min(len(endpoints), maxPinned)]
 	next := pins{timeout: p.timeouts.take(d.Affinity), endpoints: endpoints}
 	next.numbers = keepNumbers(old.endpoints, old.numbers, endpoints)
-	next.byNumber = make([]netip.AddrPort, slices.Max(next.numbers)+1)
-	for i, n := range next.numbers {
-		next.byNumber[n] = endpoints[i]
-	}
+	next.byNumber = byNumber(endpoints, next.numbers)
 	next.draws = arrange(old.draws, next.wanted(id, d))
 	next.size = pickClass(nextClass(old.size.slots(), len(next.draws)))
 	return next
+}
+
+// byNumber puts each endpoint, of which there is at least one, at its number.
+func byNumber(endpoints []netip.AddrPort, numbers []uint32) []netip.AddrPort {
+	list := make([]netip.AddrPort, slices.Max(numbers)+1)
+	for i, n := range numbers {
+		list[n] = endpoints[i]
+	}
+	return list
 }
 
 // wanted are the pins to draw from, each as often as its endpoint weighs.

@@ -33,6 +33,8 @@ type Planner struct {
 	ids      idPool
 	claims   claims
 	timeouts timeouts
+	// sharing are the ports of each Service that want one affinity, sorted.
+	sharing map[service][]model.ServicePortName
 }
 
 func (p *Planner) host() host { return host{p.node, p.Features} }
@@ -44,6 +46,7 @@ func (p *Planner) Sync(node policy.Node, desired []policy.Decision, held Element
 	p.node = node
 	p.claims = claims{}
 	p.timeouts = timeouts{}
+	p.sharing = map[service][]model.ServicePortName{}
 	p.timeouts.adopt(held)
 	p.adopt(desired, held)
 	p.timeouts.settle()
@@ -56,32 +59,38 @@ func (p *Planner) Sync(node policy.Node, desired []policy.Decision, held Element
 // Apply plans the change of the named ServicePorts only. A name in removed
 // that is not held is no error; one that is also in changed is changed.
 func (p *Planner) Apply(changed []policy.Decision, removed []model.ServicePortName) Plan {
-	c := change{Planner: p, before: map[claimKey]held{}}
+	changed = p.withSiblings(changed, removed)
+	c := change{Planner: p, before: map[claimKey]held{}, released: map[uint32]model.ServicePortName{}}
 	for _, name := range removed {
 		if old := p.ports[name]; old != nil {
 			c.replace(old, nil)
-			delete(p.ports, name)
+			p.keep(name, nil)
 		}
 	}
 	for _, d := range changed {
 		old := p.ports[d.Name]
 		next := p.next(old, d)
 		c.replace(old, next)
-		p.ports[d.Name] = next
+		p.keep(d.Name, next)
 	}
 	// Ids go back last: in the same change none of them gets another meaning.
-	for _, id := range c.released {
-		p.ids.giveBack(id)
+	for id, by := range c.released {
+		if !p.inUse(by, id) {
+			p.ids.giveBack(id)
+		}
 	}
 	return c.plan()
 }
 
 // next is the ServicePort of old, or none, brought to d.
 func (p *Planner) next(old *servicePort, d policy.Decision) *servicePort {
-	if old == nil {
-		old = &servicePort{}
-	}
 	sp := &servicePort{decision: remembered(d)}
+	if leader := p.leader(&sp.decision); leader != nil {
+		sp.cluster = p.following(leader.cluster, sp.decision.Cluster)
+		sp.local = p.following(leader.local, sp.decision.Local)
+		return sp
+	}
+	old = p.history(old, &sp.decision)
 	if usesCluster(&d) {
 		sp.cluster = p.nextList(old.cluster, &sp.decision, sp.decision.Cluster)
 	}
