@@ -25,7 +25,8 @@ import (
 )
 
 // maglevSizes are the sizes of Maglev tables, primes. The last one is the cap.
-var maglevSizes = [...]uint32{251, 509, 1021, 2039, 4093, 8191, 16381, 32749, 65521}
+// They are few, as most clients move when a Service goes from one to the next.
+var maglevSizes = [...]uint32{1021, 8191, 65521}
 
 // maglevSize is the size of the table for n endpoints: the first that gives
 // each a hundred entries, so that shares differ by about a percent. It depends
