@@ -28,13 +28,13 @@ limitations under the License.
 // The way of the first packet of a connection:
 //
 //	nat-prerouting, nat-output   (later packets never come here)
-//	  find-service   frontends, nodeports: where to -> class and id, kept in meta priority
-//	  services       classes: class -> the chain that draws from so many slots
-//	  pick-M         endpoints: protocol . id . drawn slot -> address . port, dnat
+//	  find-service   frontends, nodeports: where to -> route, kept in meta priority
+//	  services       its flags: check-source, external-local; classes: class -> a chain
+//	  pick-M ...     endpoints: protocol . id . drawn slot -> address . port, dnat
 //	filter-input, -forward, -output
-//	  check-endpoints  no-endpoints: refuse what was not translated
+//	  check-endpoints, check-addresses  refuse or drop what was not translated
 //	nat-postrouting
-//	  translated     hairpin, external-frontends, cluster-frontends: masquerade
+//	  translated     hairpin, external-, local- and cluster-frontends: masquerade
 //
 // Ids and slots are history: they are whatever the kernel already holds. Texts
 // that are to be compared name ServicePorts instead.
