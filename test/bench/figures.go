@@ -16,7 +16,10 @@ limitations under the License.
 
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // target is what a figure should be at a size, or at all sizes if at is 0.
 type target struct {
@@ -56,6 +59,7 @@ func flat(at int) target {
 func noBacklog() target {
 	return target{0, "<= 1.5x that in the middle", func(r *report, _ figure, row row) (bool, bool) {
 		ours, ok := r.find(switchyardName, row.Size)
+		ok = ok && ours.Burst.LagMiddle > 0 && ours.Burst.LagEnd > 0
 		return ok && ours.Burst.LagEnd <= 1.5*ours.Burst.LagMiddle, ok
 	}}
 }
@@ -85,8 +89,8 @@ var figures = []figure{
 		[]target{ofTheirs(1.0/10, "<= 1/10")}},
 	{"CPU per slice update at 500/s", ms, func(r result) float64 { return r.Burst.CPU }, nil},
 	{"updates/s written when 500 were asked for", "/s", func(r result) float64 { return float64(r.Burst.Updates) / max(r.Burst.Seconds, 1e-9) }, nil},
-	{"lag at 500/s in the middle, p50", ms, func(r result) float64 { return r.Burst.LagMiddle }, nil},
-	{"lag at 500/s at the end, p50", ms, func(r result) float64 { return r.Burst.LagEnd }, []target{noBacklog()}},
+	{"lag at 500/s in the middle, p50", ms, func(r result) float64 { return measured(r.Burst.LagMiddle) }, nil},
+	{"lag at 500/s at the end, p50", ms, func(r result) float64 { return measured(r.Burst.LagEnd) }, []target{noBacklog()}},
 	{"peak memory, cold start", mib, func(r result) float64 { return toMiB(r.Cold.PeakBytes) },
 		[]target{ofTheirs(1.0/3, "<= 1/3")}},
 	{"peak memory, 50 updates/s", mib, func(r result) float64 { return toMiB(r.Steady.PeakBytes) },
@@ -104,6 +108,15 @@ var figures = []figure{
 	{"restart until a change made meanwhile is in force", ms, func(r result) float64 { return r.Warm.Change }, nil},
 	{"connections that failed during the restart", "", func(r result) float64 { return float64(r.Warm.Failed) },
 		[]target{atMost(0, 0, "none")}},
+}
+
+// measured is not a number if no switch began in that third of the time, as one
+// before took so long.
+func measured(lag float64) float64 {
+	if lag == 0 {
+		return math.NaN()
+	}
+	return lag
 }
 
 func rate(kind string) func(result) float64 {

@@ -18,6 +18,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strings"
 )
 
@@ -38,8 +39,9 @@ type row struct {
 // figure takes one number out of a result.
 type figure struct {
 	name, unit string
-	of         func(result) float64
-	targets    []target
+	// of is not a number where nothing was measured.
+	of      func(result) float64
+	targets []target
 }
 
 // report is all results of a run, by proxy and size.
@@ -106,6 +108,9 @@ func (r *report) value(f figure, proxy string, size size) *float64 {
 		return nil
 	}
 	value := f.of(result)
+	if math.IsNaN(value) {
+		return nil
+	}
 	return &value
 }
 
