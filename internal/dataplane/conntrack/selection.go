@@ -19,6 +19,7 @@ package conntrack
 import (
 	"iter"
 	"net/netip"
+	"slices"
 
 	"switchyard.dev/switchyard/internal/dataplane/model"
 )
@@ -55,6 +56,13 @@ func (s Stale) destinations() iter.Seq[Destination] {
 	}
 }
 
+// and joins what is said of one destination: what either spares, stays.
+func (s Stale) and(o Stale) Stale {
+	s.Allowed = slices.Concat(s.Allowed, o.Allowed)
+	s.UnrepliedOnly = s.UnrepliedOnly || o.UnrepliedOnly
+	return s
+}
+
 // Sweep is what one walk through the entries looks for.
 type Sweep struct {
 	// Stale destinations lose the entries that do not lead where they may.
@@ -78,31 +86,37 @@ type rule struct {
 // selection has the rules of a Sweep by destination.
 type selection map[Destination]*rule
 
-func (s Sweep) selection() selection {
-	all := make(selection, len(s.Stale)+len(s.Untranslated))
+// byDestination takes the Stale apart. Those of one change may speak of the same
+// destination: that of a port whose name has changed, or of an address that
+// moves to another Service, is lost to one ServicePort and belongs to another.
+func (s Sweep) byDestination() map[Destination]Stale {
+	all := make(map[Destination]Stale, len(s.Stale))
 	for _, stale := range s.Stale {
 		for to := range stale.destinations() {
-			all.addStale(to, stale)
+			if earlier, known := all[to]; known {
+				all[to] = earlier.and(stale)
+			} else {
+				all[to] = stale
+			}
+		}
+	}
+	return all
+}
+
+func (s Sweep) selection() selection {
+	all := make(selection, len(s.Stale)+len(s.Untranslated))
+	for to, stale := range s.byDestination() {
+		r := all.rule(to)
+		r.endpoint, r.unreplied = true, stale.UnrepliedOnly
+		r.allowed = make(map[netip.AddrPort]struct{}, len(stale.Allowed))
+		for _, endpoint := range stale.Allowed {
+			r.allowed[endpoint] = struct{}{}
 		}
 	}
 	for _, to := range s.Untranslated {
 		all.rule(to).untranslated = true
 	}
 	return all
-}
-
-// addStale joins what several Stale say of one destination: what one of them
-// spares, stays.
-func (s selection) addStale(to Destination, stale Stale) {
-	r := s.rule(to)
-	r.unreplied = r.endpoint && r.unreplied || stale.UnrepliedOnly
-	r.endpoint = true
-	if r.allowed == nil {
-		r.allowed = make(map[netip.AddrPort]struct{}, len(stale.Allowed))
-	}
-	for _, endpoint := range stale.Allowed {
-		r.allowed[endpoint] = struct{}{}
-	}
 }
 
 func (s selection) rule(to Destination) *rule {

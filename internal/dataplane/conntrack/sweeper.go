@@ -74,7 +74,8 @@ func newSweeper(sweep func(context.Context, Sweep) (int, error), report func(Swe
 	}
 }
 
-// Add asks for a Sweep. Of one destination only the newest Stale counts.
+// Add asks for a Sweep. Of one destination only the newest request counts: it
+// was made when the ones before it were known.
 func (s *Sweeper) Add(what Sweep) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,11 +87,9 @@ func (s *Sweeper) Add(what Sweep) {
 }
 
 func (s *Sweeper) add(what Sweep, newer bool) {
-	for _, stale := range what.Stale {
-		for to := range stale.destinations() {
-			if _, known := s.stale[to]; newer || !known {
-				s.stale[to] = stale
-			}
+	for to, stale := range what.byDestination() {
+		if _, known := s.stale[to]; newer || !known {
+			s.stale[to] = stale
 		}
 	}
 	for _, to := range what.Untranslated {

@@ -152,3 +152,27 @@ func TestWhatFailedIsDoneAgain(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatOneRequestSaysOfADestinationIsJoined(t *testing.T) {
+	w := &walks{takes: time.Millisecond}
+	sweeping(t, w, func(s *Sweeper) {
+		s.Add(staleAt(3))
+		synctest.Wait() // what follows waits for the next walk
+		// A port that is given another name is a new one and one that is gone, at
+		// the same address; so is an address that moves to another Service.
+		stays, left := at(model.IPv4, 2, 1, 53), at(model.IPv4, 2, 9, 53)
+		s.Add(Sweep{Stale: slices.Concat(staleAt(1, left).Stale, staleAt(2, left).Stale)})
+		s.Add(Sweep{Stale: slices.Concat(staleAt(1, stays).Stale, staleAt(1).Stale, staleAt(2).Stale, staleAt(2, stays).Stale)})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		last := w.seen[len(w.seen)-1]
+		if diff := cmp.Diff([]int{1, 2}, hosts(last)); diff != "" {
+			t.Errorf("looked for (-want +got):\n%s", diff)
+		}
+		for _, stale := range last.Stale {
+			if !slices.Equal(stale.Allowed, []netip.AddrPort{stays}) {
+				t.Errorf("flows of %v to %v stay, want those to %v", stale.Addrs, stale.Allowed, stays)
+			}
+		}
+	})
+}
