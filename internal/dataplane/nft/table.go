@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"switchyard.dev/switchyard/internal/dataplane/conntrack"
 	"switchyard.dev/switchyard/internal/dataplane/model"
@@ -295,6 +296,10 @@ func (t *Table) clean(ctx context.Context) (deleted int, err error) {
 func (t *Table) carryOut(ctx context.Context, plan ruleset.Plan) (Result, error) {
 	t.synced = false
 	t.note(plan)
+	if len(plan.Prolonged) > 0 {
+		log.FromContext(ctx).Info("More different affinity timeouts are in use than fit into the table, clients of some Services stay longer than asked",
+			"family", t.schema.Family.String(), "servicePorts", plan.Prolonged)
+	}
 	var result Result
 	for edits := plan.Edits; len(edits) > 0; {
 		if err := ctx.Err(); err != nil {

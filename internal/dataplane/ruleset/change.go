@@ -23,7 +23,8 @@ type change struct {
 	*Planner
 	edits []Edit
 	// released are ids that a port no longer has.
-	released map[uint32]model.ServicePortName
+	released  map[uint32]model.ServicePortName
+	prolonged []model.ServicePortName
 	// before is what was held of each shared key when it was first touched.
 	before map[claimKey]held
 }
@@ -108,7 +109,9 @@ func (c *change) plan() Plan {
 			c.edits = append(c.edits, e)
 		}
 	}
-	return newPlan(append(handedOn(c.edits), c.timeouts.settle()...))
+	plan := newPlan(append(handedOn(c.edits), c.timeouts.settle()...))
+	plan.Prolonged = c.prolonged
+	return plan
 }
 
 func asElements(k claimKey, data string) Elements {

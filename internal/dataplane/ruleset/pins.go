@@ -84,6 +84,16 @@ func (s *pins) wanted(id uint32, d *policy.Decision) []uint32 {
 	return list
 }
 
+// prolonged is the name of sp if a client stays longer than asked.
+func (sp *servicePort) prolonged() []model.ServicePortName {
+	for _, l := range sp.lists() {
+		if actual := l.pins.timeout; actual != 0 && actual != sp.decision.Affinity {
+			return []model.ServicePortName{sp.decision.Name}
+		}
+	}
+	return nil
+}
+
 // spread is the route that Spreads has for the list, 0 without affinity.
 func (s *pins) spread(id uint32) uint32 {
 	if s.timeout == 0 {

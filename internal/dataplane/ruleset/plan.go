@@ -20,6 +20,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"switchyard.dev/switchyard/internal/dataplane/model"
 )
 
 // Operation is what an Edit does.
@@ -56,6 +58,9 @@ type Plan struct {
 	// Sync alone finds them, as a Service may have gone while no one looked; who
 	// plans with Apply knows what he removes.
 	Disappeared []Frontend
+	// Prolonged are ServicePorts whose clients stay longer than asked, because
+	// more different affinity timeouts are wanted than there are classes.
+	Prolonged []model.ServicePortName
 }
 
 // Text is the plan in words, one edit a line.

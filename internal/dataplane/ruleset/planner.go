@@ -53,6 +53,9 @@ func (p *Planner) Sync(node policy.Node, desired []policy.Decision, held Element
 	plan := newPlan(difference(held, p.Elements()))
 	plan.Appeared = append(plan.Appeared, restored(plan.Edits, plan.Appeared)...)
 	plan.Disappeared = disappeared(plan.Edits)
+	for _, sp := range p.ports {
+		plan.Prolonged = append(plan.Prolonged, sp.prolonged()...)
+	}
 	return plan
 }
 
@@ -72,6 +75,7 @@ func (p *Planner) Apply(changed []policy.Decision, removed []model.ServicePortNa
 		next := p.next(old, d)
 		c.replace(old, next)
 		p.keep(d.Name, next)
+		c.prolonged = append(c.prolonged, next.prolonged()...)
 	}
 	// Ids go back last: in the same change none of them gets another meaning.
 	for id, by := range c.released {
