@@ -37,12 +37,9 @@ const (
 	AnnotationWeights = "switchyard.dev/weights"
 )
 
-// Annotations are the annotations that a Store reads, for those who trim
-// objects before they keep them.
+// Annotations are all annotations that a Store reads.
 func Annotations() []string {
-	return []string{
-		AnnotationScheduler, AnnotationAffinityScope, AnnotationWeights, corev1.AnnotationLoadBalancerSourceRangesKey,
-	}
+	return []string{AnnotationScheduler, AnnotationAffinityScope, AnnotationWeights}
 }
 
 func annotationField(name string) string { return "metadata.annotations[" + name + "]" }

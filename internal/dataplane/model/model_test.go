@@ -219,3 +219,13 @@ func TestSourceRangesThatAreAllWrongAdmitNobody(t *testing.T) {
 		t.Errorf("source ranges are %#v, want an empty list", ranges)
 	}
 }
+
+func TestTheLoadBalancersOwnAnnotationBindsNobodyHere(t *testing.T) {
+	s := storeOf([]*corev1.Service{makeService("web", func(svc *corev1.Service) {
+		svc.Annotations = map[string]string{corev1.AnnotationLoadBalancerSourceRangesKey: "192.0.2.0/24"}
+	})}, nil)
+	port, _ := s.ServicePort(s.Names()[0])
+	if ranges := port.Traffic.SourceRanges; ranges != nil {
+		t.Errorf("source ranges are %v, want none", ranges)
+	}
+}

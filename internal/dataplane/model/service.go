@@ -20,7 +20,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -203,19 +202,18 @@ func readAffinity(svc *corev1.Service, found *problems) time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
+// readSourceRanges reads the field only. The annotation that came before it,
+// service.beta.kubernetes.io/load-balancer-source-ranges, is for the load
+// balancer: no kube-proxy has ever held a node's own clients to it.
 func readSourceRanges(svc *corev1.Service, found *problems) []netip.Prefix {
-	field, texts := "spec.loadBalancerSourceRanges", svc.Spec.LoadBalancerSourceRanges
-	if old := strings.TrimSpace(svc.Annotations[corev1.AnnotationLoadBalancerSourceRangesKey]); len(texts) == 0 && old != "" {
-		field, texts = annotationField(corev1.AnnotationLoadBalancerSourceRangesKey), strings.Split(old, ",")
-	}
-	if len(texts) == 0 {
+	if len(svc.Spec.LoadBalancerSourceRanges) == 0 {
 		return nil
 	}
 	ranges := []netip.Prefix{} // not nil: a list of nothing but mistakes must not open the door
-	for i, text := range texts {
+	for i, text := range svc.Spec.LoadBalancerSourceRanges {
 		prefix, err := parsePrefix(text)
 		if err != nil {
-			found.add(fmt.Sprintf("%s[%d]", field, i), "correct it, as in 192.0.2.0/24", "%v", err)
+			found.add(fmt.Sprintf("spec.loadBalancerSourceRanges[%d]", i), "correct it, as in 192.0.2.0/24", "%v", err)
 			continue
 		}
 		ranges = append(ranges, prefix)
