@@ -173,26 +173,45 @@ func TestASliceLendsItsEndpointsAWeightAPodAndHints(t *testing.T) {
 
 func TestAProxyTakesOnlyServicesOfItsName(t *testing.T) {
 	for _, tc := range []struct{ proxy, want string }{
-		{"", "unlabelled"}, {"mine", "mine"}, {"other", "other"}, {"nobody", ""},
+		{"", "unlabelled"}, {"mine", "mine"}, {"nobody", ""},
 	} {
 		s := NewStore(Options{ProxyName: tc.proxy})
 		s.SetService(makeService("unlabelled", clusterIPs("10.96.0.1")))
 		s.SetService(makeService("empty", clusterIPs("10.96.0.2"), serviceLabel(LabelServiceProxyName, "")))
-		for i, name := range []string{"mine", "other"} {
-			s.SetService(makeService(name, clusterIPs(fmt.Sprintf("10.96.0.%d", 3+i)), serviceLabel(LabelServiceProxyName, name)))
-		}
-		for _, service := range []string{"unlabelled", "empty", "mine", "other"} {
-			s.SetSlice(makeSlice(service, service+"-by-hand", endpoint("10.0.0.1", "")))
-			s.SetSlice(makeSlice(service, service+"-mine", sliceLabel(LabelServiceProxyName, "mine"), endpoint("10.0.0.2", "")))
-			s.SetSlice(makeSlice(service, service+"-other", sliceLabel(LabelServiceProxyName, "other"), endpoint("10.0.0.3", "")))
+		s.SetService(makeService("mine", clusterIPs("10.96.0.3"), serviceLabel(LabelServiceProxyName, "mine")))
+		for _, service := range []string{"unlabelled", "empty", "mine"} {
+			s.SetSlice(makeSlice(service, service+"-1", endpoint("10.0.0.1", "")))
+			// The Service's label has just changed, the slice's is about to.
+			s.SetSlice(makeSlice(service, service+"-2", sliceLabel(LabelServiceProxyName, "other"), endpoint("10.0.0.2", "")))
 		}
 		var got []string
 		for _, name := range s.Names() {
 			got = append(got, fmt.Sprintf("%s %d", name.Name, len(s.Endpoints(name, IPv4))))
 		}
-		want := map[string][]string{"unlabelled": {"unlabelled 1"}, "mine": {"mine 2"}, "other": {"other 2"}}[tc.want]
+		want := map[string][]string{"unlabelled": {"unlabelled 2"}, "mine": {"mine 2"}}[tc.want]
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("proxy %q: Services and endpoints (-want +got):\n%s", tc.proxy, diff)
+		}
+	}
+}
+
+func TestSlicesOfOthersServicesHaveNoProblems(t *testing.T) {
+	s := storeOf(nil, []*discoveryv1.EndpointSlice{makeSlice("web", "web-1", endpoint("nonsense", ""))})
+	others := makeService("web", serviceLabel(LabelServiceProxyName, "other"))
+	for _, step := range []struct {
+		what string
+		do   func()
+		want int
+	}{
+		{"nobody has the Service", func() {}, 0},
+		{"another proxy has it", func() { s.SetService(others) }, 0},
+		{"we have it", func() { s.SetService(makeService("web")) }, 1},
+		{"another proxy has it again", func() { s.SetService(others) }, 0},
+		{"and we have it again", func() { s.SetService(makeService("web")) }, 1},
+	} {
+		step.do()
+		if got := describeProblems(s); len(got) != step.want {
+			t.Errorf("%s: problems %q, want %d", step.what, got, step.want)
 		}
 	}
 }

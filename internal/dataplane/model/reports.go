@@ -70,8 +70,8 @@ func (s *Store) problems(key reportKey) []Problem {
 		return slices.Concat(svc.problems, s.contests(svc), s.crowds(svc))
 	}
 	held := s.slices.get(key.namespace, key.name)
-	if held == nil {
-		return nil
+	if held == nil || s.services[held.service] == nil {
+		return nil // another proxy, or nobody, is to use it
 	}
 	return slices.Concat(held.problems, s.strays(held))
 }

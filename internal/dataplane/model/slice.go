@@ -57,15 +57,13 @@ func (s *slice) touches(ranges []netip.Prefix) bool {
 }
 
 // readSlice takes from eps what can be used; ok is false for slices that are
-// none of our business: headless, FQDN, another proxy's, of no Service. Those
-// of a named proxy need not have its name: who writes slices by hand labels
-// the Service only.
-func readSlice(eps *discoveryv1.EndpointSlice, proxyName string, names interner) (read *slice, ok bool) {
+// none of our business: headless, FQDN, of no Service. Which proxy a slice is
+// for is up to its Service: slices follow its labels later, and those written
+// by hand may never.
+func readSlice(eps *discoveryv1.EndpointSlice, names interner) (read *slice, ok bool) {
 	owner := eps.Labels[discoveryv1.LabelServiceName]
 	_, headless := eps.Labels[corev1.IsHeadlessService]
-	name, named := eps.Labels[LabelServiceProxyName]
-	foreign := named && (proxyName == "" || name != proxyName)
-	if owner == "" || headless || foreign || eps.AddressType == discoveryv1.AddressTypeFQDN {
+	if owner == "" || headless || eps.AddressType == discoveryv1.AddressTypeFQDN {
 		return nil, false
 	}
 	read = &slice{object: sliceObject(eps, names), service: serviceKey{names.intern(eps.Namespace), owner}}

@@ -91,11 +91,16 @@ func (s *Store) replaceService(key serviceKey, next *service) {
 		s.services[key] = next
 		s.claim(next)
 	}
+	if (previous == nil) != (next == nil) {
+		for _, held := range s.slices.of(key) { // their Problems matter from now on, or no more
+			s.reports.touch(kindSlice, held.object.Namespace, held.object.Name)
+		}
+	}
 }
 
 // SetSlice takes eps as it is now.
 func (s *Store) SetSlice(eps *discoveryv1.EndpointSlice) {
-	read, ok := readSlice(eps, s.options.ProxyName, s.names)
+	read, ok := readSlice(eps, s.names)
 	if !ok {
 		s.DeleteSlice(eps.Namespace, eps.Name)
 		return
