@@ -22,6 +22,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"switchyard.dev/switchyard/internal/dataplane/model"
 	"switchyard.dev/switchyard/internal/dataplane/policy"
@@ -156,7 +157,8 @@ kind: ServiceCIDR
 metadata: {name: odd}
 spec: {cidrs: [10.96.0.0/16, nonsense]}
 ---`+slice)
-	d.Objects.EndpointSlices[0].Endpoints[0].Addresses[0] = "10.96.0.77"
+	eps := d.Objects.EndpointSlices[0]
+	eps.Labels[discoveryv1.LabelServiceName], eps.Endpoints[0].Addresses[0] = "bad", "10.96.0.77"
 	_, problems := Text(input(d.Objects))
 	var got []string
 	for _, problem := range problems {
