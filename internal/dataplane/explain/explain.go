@@ -34,7 +34,7 @@ type Explainer struct {
 
 // New decides and plans everything, as an agent does when it starts.
 func New(w World) *Explainer {
-	decisions := w.decisions()
+	decisions := policy.DecideAll(w.Store, w.Node.Family, w.Place)
 	planner := ruleset.Planner{Features: w.Features}
 	planner.Sync(w.Node, decisions, nil)
 	return &Explainer{w, decisions, ruleset.Tracer{Schema: ruleset.NewSchema(w.Node.Family, w.Features), Elements: planner.Elements()}}
@@ -74,17 +74,6 @@ func (e *explanation) agrees(expected Outcome) bool {
 
 func (e *explanation) say(about, format string, args ...any) {
 	e.Steps = append(e.Steps, Step{about, fmt.Sprintf(format, args...)})
-}
-
-func (w World) decisions() []policy.Decision {
-	var list []policy.Decision
-	for _, name := range w.Store.Names() {
-		port, _ := w.Store.ServicePort(name)
-		if d, ok := policy.Decide(port, w.Store.Endpoints(name, w.Node.Family), w.Node.Family, w.Place); ok {
-			list = append(list, d)
-		}
-	}
-	return list
 }
 
 // reason follows the packet by what was decided, one question after the other,

@@ -52,6 +52,22 @@ func Decide(port model.ServicePort, endpoints []model.Endpoint, family model.Fam
 	return d, true
 }
 
+// DecideAll settles all that store has for one family at one place, in the
+// order of names.
+func DecideAll(store *model.Store, family model.Family, place Place) []Decision {
+	names := store.Names()
+	decisions := make([]Decision, 0, len(names))
+	var buffer []model.Endpoint // a Decision keeps addresses only
+	for _, name := range names {
+		port, _ := store.ServicePort(name)
+		buffer = store.AppendEndpoints(buffer[:0], name, family)
+		if decision, ok := Decide(port, buffer, family, place); ok {
+			decisions = append(decisions, decision)
+		}
+	}
+	return decisions
+}
+
 // scopes applies the traffic policies. A policy for external destinations
 // means nothing to a ServicePort that has none.
 func (d *Decision) scopes(traffic model.Traffic) {

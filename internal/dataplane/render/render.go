@@ -43,20 +43,9 @@ func Text(in Input) (text string, problems []model.Problem) {
 	store, problems := in.Objects.Store(in.Options)
 	var tables []string
 	for _, node := range in.Nodes {
-		tables = append(tables, table(in.Features, node, decisions(store, node.Family, in.Place)))
+		tables = append(tables, table(in.Features, node, policy.DecideAll(store, node.Family, in.Place)))
 	}
 	return strings.Join(tables, "\n"), problems
-}
-
-func decisions(store *model.Store, family model.Family, place policy.Place) []policy.Decision {
-	var list []policy.Decision
-	for _, name := range store.Names() {
-		port, _ := store.ServicePort(name)
-		if decision, ok := policy.Decide(port, store.Endpoints(name, family), family, place); ok {
-			list = append(list, decision)
-		}
-	}
-	return list
 }
 
 func table(features policy.Features, node policy.Node, desired []policy.Decision) string {
