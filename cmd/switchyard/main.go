@@ -93,8 +93,8 @@ plane and the real suite. Your machine's network stays as it is.`,
 	}
 	root.AddCommand(
 		upCommand(), downCommand(), statusCommand(), kubeconfigCommand(),
-		execCommand(), logsCommand(), probeCommand(), demoCommand(), versionCommand(),
-		initCommand(), supervisorCommand(), enterCommand(),
+		execCommand(), logsCommand(), probeCommand(), traceCommand(), demoCommand(), versionCommand(),
+		initCommand(), supervisorCommand(), enterCommand(), followCommand(), getCommand(),
 	)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w: `%s --help` lists the flags", explainFlag(err), c.CommandPath())

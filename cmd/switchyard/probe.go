@@ -60,6 +60,7 @@ answered each. To do so from a pod, a node or outside of the cluster:
 	flags.StringVar(&request.Path, "path", "/hostname", "what to GET with http")
 	flags.StringVar(&request.Text, "text", "hostname", "what to send with tcp, udp and sctp")
 	flags.IntVar(&request.Count, "count", 1, "how many connections to make")
+	flags.BoolVar(&request.ConnectOnly, "connect", false, "only connect, with tcp and sctp")
 	flags.DurationVar(&request.Timeout, "timeout", 2*time.Second, "how long to wait for each")
 	flags.StringVarP(&output, "output", "o", "", "json for machines")
 	return c

@@ -17,6 +17,7 @@ limitations under the License.
 package localcluster
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -97,19 +98,15 @@ func networkAt(record state.Record, path string) (Network, error) {
 // enter another user namespace. So nsenter(1) leads in, and this program,
 // started once more, does the rest.
 func (n Network) Exec(command []string) error {
-	nsenter, err := exec.LookPath("nsenter")
+	nsenter, args, err := n.enter()
 	if err != nil {
-		return errors.New("no nsenter on this machine: install util-linux (apt-get install util-linux)")
+		return err
 	}
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("finding the switchyard program: %w", err)
 	}
-	args := []string{"nsenter", "--net=" + n.Path}
-	if n.UserNamespace != "" {
-		args = append(args, "--user="+n.UserNamespace, "--preserve-credentials")
-	}
-	args = append(args, "--", self, EnterCommand)
+	args = append(args, self, EnterCommand)
 	if n.ResolvConf != "" {
 		fd, err := inheritedText("resolv.conf", n.ResolvConf)
 		if err != nil {
@@ -119,6 +116,33 @@ func (n Network) Exec(command []string) error {
 	}
 	args = append(append(args, "--"), command...)
 	return fmt.Errorf("starting nsenter: %w", unix.Exec(nsenter, args, os.Environ()))
+}
+
+// Command is a program of the machine that runs in the network when it is
+// started, with the machine's resolv.conf. The zero Network is the one that
+// this process is in.
+func (n Network) Command(ctx context.Context, argv ...string) (*exec.Cmd, error) {
+	if n.Path == "" {
+		return exec.CommandContext(ctx, argv[0], argv[1:]...), nil
+	}
+	nsenter, args, err := n.enter()
+	if err != nil {
+		return nil, err
+	}
+	return exec.CommandContext(ctx, nsenter, append(args[1:], argv...)...), nil
+}
+
+// enter is the beginning of a command line that leads into the network.
+func (n Network) enter() (nsenter string, args []string, err error) {
+	nsenter, err = exec.LookPath("nsenter")
+	if err != nil {
+		return "", nil, errors.New("no nsenter on this machine: install util-linux (apt-get install util-linux)")
+	}
+	args = []string{"nsenter", "--net=" + n.Path}
+	if n.UserNamespace != "" {
+		args = append(args, "--user="+n.UserNamespace, "--preserve-credentials")
+	}
+	return nsenter, append(args, "--"), nil
 }
 
 // inheritedText is a file with that text, in memory, that outlives an exec.

@@ -41,6 +41,9 @@ type Request struct {
 	// Count is how many connections to make, one after the other; at least 1,
 	// at most 10,000.
 	Count int
+	// ConnectOnly is content with an open connection (tcp and sctp): what the
+	// server would say to a text is not asked.
+	ConnectOnly bool
 	// Timeout bounds each attempt; 0 is 2 s.
 	Timeout time.Duration
 }
@@ -60,16 +63,24 @@ const (
 
 // Answer is the result of one attempt.
 type Answer struct {
-	Outcome Outcome       `json:"outcome"`
-	Text    string        `json:"text,omitempty"`
-	Error   string        `json:"error,omitempty"`
+	Outcome Outcome `json:"outcome"`
+	Text    string  `json:"text,omitempty"`
+	Error   string  `json:"error,omitempty"`
+	// Port is the port that the client sent from, 0 if that is not known.
+	Port    uint16        `json:"port,omitempty"`
 	Elapsed time.Duration `json:"elapsed"`
 }
 
 // maxAnswer bounds what is read of one answer, in bytes.
 const maxAnswer = 64 << 10
 
-var askers = map[string]func(context.Context, Request) (string, error){
+// reply is what came of one attempt.
+type reply struct {
+	text string
+	port uint16
+}
+
+var askers = map[string]func(context.Context, Request) (reply, error){
 	"http": askHTTP,
 	"tcp":  askTCP,
 	"udp":  askUDP,
@@ -105,12 +116,12 @@ func Run(ctx context.Context, r Request) ([]Answer, error) {
 	return answers, nil
 }
 
-func once(ctx context.Context, ask func(context.Context, Request) (string, error), r Request) Answer {
+func once(ctx context.Context, ask func(context.Context, Request) (reply, error), r Request) Answer {
 	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
 	start := time.Now()
-	text, err := ask(ctx, r)
-	a := Answer{Outcome: outcome(err), Text: strings.TrimSpace(text), Elapsed: time.Since(start)}
+	got, err := ask(ctx, r)
+	a := Answer{Outcome: outcome(err), Text: strings.TrimSpace(got.text), Port: got.port, Elapsed: time.Since(start)}
 	if err != nil {
 		a.Error = err.Error()
 	}

@@ -54,6 +54,8 @@ func TestRun(t *testing.T) {
 			Request{Protocol: "udp", Address: closed.Addr().String()}, Refused, ""},
 		"a server that says nothing times out": {
 			Request{Protocol: "tcp", Address: silent.Addr().String(), Timeout: 50 * time.Millisecond}, TimedOut, ""},
+		"a server that says nothing is content with a connection": {
+			Request{Protocol: "tcp", Address: silent.Addr().String(), ConnectOnly: true}, Answered, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tc.request.Count = 2
@@ -67,6 +69,9 @@ func TestRun(t *testing.T) {
 			for _, a := range answers {
 				if a.Outcome != tc.want || a.Text != tc.text {
 					t.Errorf("outcome %s, text %q (%s), want %s, %q", a.Outcome, a.Text, a.Error, tc.want, tc.text)
+				}
+				if a.Port == 0 && tc.request.Protocol != "http" {
+					t.Errorf("it is not known where %+v came from", a)
 				}
 			}
 		})

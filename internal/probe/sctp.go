@@ -26,19 +26,24 @@ import (
 
 // askSCTP speaks SCTP over raw IP, as many kernels have no SCTP sockets. It
 // needs CAP_NET_RAW.
-func askSCTP(ctx context.Context, r Request) (string, error) {
+func askSCTP(ctx context.Context, r Request) (reply, error) {
 	remote, err := netip.ParseAddrPort(r.Address)
 	if err != nil {
-		return "", fmt.Errorf("address %q: %w", r.Address, err)
+		return reply{}, fmt.Errorf("address %q: %w", r.Address, err)
 	}
 	conn, err := sctp.Dial(ctx, remote)
 	if err != nil {
-		return "", err
+		return reply{}, err
 	}
 	defer func() { _ = conn.Close() }()
+	got := reply{port: conn.LocalAddr().Port()}
+	if r.ConnectOnly {
+		return got, nil
+	}
 	if err := conn.Send([]byte(r.Text)); err != nil {
-		return "", err
+		return got, err
 	}
 	answer, err := conn.Receive(ctx)
-	return string(answer), err
+	got.text = string(answer)
+	return got, err
 }

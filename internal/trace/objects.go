@@ -1,0 +1,104 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package trace
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"switchyard.dev/switchyard/internal/dataplane/render"
+)
+
+// Objects are those of a cluster that connections depend on.
+type Objects struct {
+	Services     []corev1.Service
+	Slices       []discoveryv1.EndpointSlice
+	Nodes        []corev1.Node
+	Pods         []corev1.Pod
+	ServiceCIDRs []networkingv1.ServiceCIDR
+}
+
+// Read lists them all, at once.
+func Read(ctx context.Context, client kubernetes.Interface) (o Objects, err error) {
+	lists, ctx := errgroup.WithContext(ctx)
+	var all metav1.ListOptions
+	lists.Go(func() error {
+		list, err := client.CoreV1().Services("").List(ctx, all)
+		return keep(err, func() { o.Services = list.Items })
+	})
+	lists.Go(func() error {
+		list, err := client.DiscoveryV1().EndpointSlices("").List(ctx, all)
+		return keep(err, func() { o.Slices = list.Items })
+	})
+	lists.Go(func() error {
+		list, err := client.CoreV1().Nodes().List(ctx, all)
+		return keep(err, func() { o.Nodes = list.Items })
+	})
+	lists.Go(func() error {
+		list, err := client.CoreV1().Pods("").List(ctx, all)
+		return keep(err, func() { o.Pods = list.Items })
+	})
+	lists.Go(func() error {
+		list, err := client.NetworkingV1().ServiceCIDRs().List(ctx, all)
+		if apierrors.IsNotFound(err) { // before Kubernetes 1.33
+			return nil
+		}
+		return keep(err, func() { o.ServiceCIDRs = list.Items })
+	})
+	if err := lists.Wait(); err != nil {
+		return Objects{}, fmt.Errorf("reading the cluster: %w", err)
+	}
+	return o, nil
+}
+
+func keep(err error, take func()) error {
+	if err == nil {
+		take()
+	}
+	return err
+}
+
+// rendered are the objects as the agent's own packages take them.
+func (o Objects) rendered(withoutExternalIPs bool) render.Objects {
+	var r render.Objects
+	for i := range o.Services {
+		svc := &o.Services[i]
+		if withoutExternalIPs && len(svc.Spec.ExternalIPs) > 0 {
+			svc = svc.DeepCopy()
+			svc.Spec.ExternalIPs = nil
+		}
+		r.Services = append(r.Services, svc)
+	}
+	for i := range o.Slices {
+		r.EndpointSlices = append(r.EndpointSlices, &o.Slices[i])
+	}
+	for i := range o.Nodes {
+		r.Nodes = append(r.Nodes, &o.Nodes[i])
+	}
+	for i := range o.ServiceCIDRs {
+		r.ServiceCIDRs = append(r.ServiceCIDRs, &o.ServiceCIDRs[i])
+	}
+	return r
+}
