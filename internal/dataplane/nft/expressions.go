@@ -58,44 +58,8 @@ func (x expressions) rule(rule ruleset.Rule) {
 }
 
 func (x expressions) statement(s ruleset.Statement) {
+	x.condition(s)
 	switch s := s.(type) {
-	case ruleset.InSet: // ip daddr . meta l4proto . th dport @set
-		x.loadParts(s.Key, s.Range)
-		x.lookup(s.Set, nil, s.Not)
-	case ruleset.IsProtocol: // meta l4proto tcp
-		x.meta(unix.NFT_META_L4PROTO, register(0))
-		x.compare(unix.NFT_CMP_EQ, []byte{byte(s)})
-	case ruleset.IsTranslated: // ct status dnat
-		x.connection(unix.NFT_CT_STATUS, register(0))
-		x.anyBit(statusDNAT)
-	case ruleset.IsNew: // ct state new
-		x.connection(unix.NFT_CT_STATE, register(0))
-		x.anyBit(stateNew)
-	case ruleset.IsFromHost: // fib saddr type local
-		x.sourceType(register(0))
-		x.compare(unix.NFT_CMP_EQ, host32(addressTypeLocal))
-	case ruleset.CameInBy: // iifname "lo"
-		x.meta(unix.NFT_META_IIFNAME, register(0))
-		x.compare(equality(s.Not), interfaceName(s.Interface))
-	case ruleset.IsEcho: // icmp type echo-request
-		header := headers[x.family]
-		x.meta(unix.NFT_META_L4PROTO, register(0))
-		x.compare(unix.NFT_CMP_EQ, []byte{header.icmp})
-		x.payload(unix.NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1, register(0))
-		x.compare(unix.NFT_CMP_EQ, []byte{header.echoRequest})
-	case ruleset.SentTo: // ip daddr 127.0.0.1
-		x.loadOne(ruleset.Selector{Field: ruleset.DestinationAddress}, register(0))
-		x.compare(unix.NFT_CMP_EQ, netip.Addr(s).AsSlice())
-	case ruleset.SentToLoopback: // ip daddr 127.0.0.0/8
-		x.payload(unix.NFT_PAYLOAD_NETWORK_HEADER, headers[x.family].destination, 1, register(0))
-		x.compare(unix.NFT_CMP_EQ, []byte{127})
-	case ruleset.HasFlag: // meta priority & 8000:0 == 8000:0
-		x.meta(unix.NFT_META_PRIORITY, register(0))
-		x.mask(uint32(s), register(0))
-		x.compare(unix.NFT_CMP_EQ, host32(uint32(s)))
-	case ruleset.InShard: // jhash ip daddr . th dport mod 32 seed 0x5eed 5
-		x.frontendHash()
-		x.compare(unix.NFT_CMP_EQ, host32(uint32(s)))
 	case ruleset.FindID: // meta priority set ... map @map
 		x.load(s.Key)
 		x.lookup(s.Map, reg(0), false)
@@ -138,6 +102,49 @@ func (x expressions) statement(s ruleset.Statement) {
 		x.dynamic(unix.NFT_DYNSET_OP_UPDATE, s.Key, s.Map, s.Timeout)
 	case ruleset.Forget: // delete @map { ... : meta priority }
 		x.dynamic(operationDelete, s.Key, s.Map, 0)
+	}
+}
+
+// condition writes a statement that asks something of the packet.
+func (x expressions) condition(s ruleset.Statement) {
+	switch s := s.(type) {
+	case ruleset.InSet: // ip daddr . meta l4proto . th dport @set
+		x.loadParts(s.Key, s.Range)
+		x.lookup(s.Set, nil, s.Not)
+	case ruleset.IsProtocol: // meta l4proto tcp
+		x.meta(unix.NFT_META_L4PROTO, register(0))
+		x.compare(unix.NFT_CMP_EQ, []byte{byte(s)})
+	case ruleset.IsTranslated: // ct status dnat
+		x.connection(unix.NFT_CT_STATUS, register(0))
+		x.anyBit(statusDNAT)
+	case ruleset.IsNew: // ct state new
+		x.connection(unix.NFT_CT_STATE, register(0))
+		x.anyBit(stateNew)
+	case ruleset.IsFromHost: // fib saddr type local
+		x.sourceType(register(0))
+		x.compare(unix.NFT_CMP_EQ, host32(addressTypeLocal))
+	case ruleset.CameInBy: // iifname "lo"
+		x.meta(unix.NFT_META_IIFNAME, register(0))
+		x.compare(equality(s.Not), interfaceName(s.Interface))
+	case ruleset.IsEcho: // icmp type echo-request
+		header := headers[x.family]
+		x.meta(unix.NFT_META_L4PROTO, register(0))
+		x.compare(unix.NFT_CMP_EQ, []byte{header.icmp})
+		x.payload(unix.NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1, register(0))
+		x.compare(unix.NFT_CMP_EQ, []byte{header.echoRequest})
+	case ruleset.SentTo: // ip daddr 127.0.0.1
+		x.loadOne(ruleset.Selector{Field: ruleset.DestinationAddress}, register(0))
+		x.compare(unix.NFT_CMP_EQ, netip.Addr(s).AsSlice())
+	case ruleset.SentToLoopback: // ip daddr 127.0.0.0/8
+		x.payload(unix.NFT_PAYLOAD_NETWORK_HEADER, headers[x.family].destination, 1, register(0))
+		x.compare(unix.NFT_CMP_EQ, []byte{127})
+	case ruleset.HasFlag: // meta priority & 8000:0 == 8000:0
+		x.meta(unix.NFT_META_PRIORITY, register(0))
+		x.mask(uint32(s), register(0))
+		x.compare(unix.NFT_CMP_EQ, host32(uint32(s)))
+	case ruleset.InShard: // jhash ip daddr . th dport mod 32 seed 0x5eed 5
+		x.frontendHash()
+		x.compare(unix.NFT_CMP_EQ, host32(uint32(s)))
 	}
 }
 

@@ -17,6 +17,8 @@ limitations under the License.
 package ruleset
 
 import (
+	"slices"
+
 	"switchyard.dev/switchyard/internal/dataplane/model"
 	"switchyard.dev/switchyard/internal/dataplane/policy"
 )
@@ -136,7 +138,7 @@ func refusalChains(family model.Family, features policy.Features) []Chain {
 		// (CVE-2020-8558).
 		input = append([]Rule{{CameInBy{Interface: "lo", Not: true}, SentToLoopback{}, Drop{}}}, input...)
 	}
-	addresses := append(endpoints[:len(endpoints):len(endpoints)],
+	addresses := append(slices.Clip(endpoints),
 		Rule{InSet{Key: key(DestinationAddress), Set: ClusterIPs}, Goto("refuse")},
 		Rule{InSet{Key: key(DestinationAddress), Set: ServiceCIDRs}, Drop{}})
 	all := []Chain{

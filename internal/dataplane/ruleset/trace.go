@@ -194,29 +194,10 @@ func (w *walk) rule(rule Rule) (next string, taken bool) {
 }
 
 func (w *walk) statement(s Statement) (holds bool, next string) {
+	if !w.holds(s) {
+		return false, ""
+	}
 	switch s := s.(type) {
-	case InSet:
-		return w.contains(s.Set, s.Key) != s.Not, ""
-	case IsProtocol:
-		return w.protocol() == model.Protocol(s), ""
-	case IsTranslated:
-		return w.translated, ""
-	case IsNew:
-		return true, ""
-	case IsFromHost:
-		return w.packet.FromHost, ""
-	case CameInBy:
-		return s.matches(w.packet.Interface) != s.Not, ""
-	case IsEcho:
-		return w.packet.Echo, ""
-	case SentTo:
-		return w.destination.Addr() == netip.Addr(s), ""
-	case SentToLoopback:
-		return w.destination.Addr().IsLoopback(), ""
-	case InShard:
-		return shardOf(w.value(key(DestinationAddress, Protocol, DestinationPort), 0)) == uint32(s), ""
-	case HasFlag:
-		return w.id&uint32(s) == uint32(s), ""
 	case FindID:
 		return w.find(s), ""
 	case KeepID:
@@ -250,6 +231,35 @@ func (w *walk) statement(s Statement) (holds bool, next string) {
 		w.end = dropped
 	}
 	return true, ""
+}
+
+// holds is false for a condition that is not met.
+func (w *walk) holds(s Statement) bool {
+	switch s := s.(type) {
+	case InSet:
+		return w.contains(s.Set, s.Key) != s.Not
+	case IsProtocol:
+		return w.protocol() == model.Protocol(s)
+	case IsTranslated:
+		return w.translated
+	case IsNew:
+		return true
+	case IsFromHost:
+		return w.packet.FromHost
+	case CameInBy:
+		return s.matches(w.packet.Interface) != s.Not
+	case IsEcho:
+		return w.packet.Echo
+	case SentTo:
+		return w.destination.Addr() == netip.Addr(s)
+	case SentToLoopback:
+		return w.destination.Addr().IsLoopback()
+	case InShard:
+		return shardOf(w.value(key(DestinationAddress, Protocol, DestinationPort), 0)) == uint32(s)
+	case HasFlag:
+		return w.id&uint32(s) == uint32(s)
+	}
+	return true
 }
 
 func (w *walk) find(s FindID) bool {
