@@ -33,15 +33,16 @@ func TestEndpointsKeepTheirNumbers(t *testing.T) {
 		want    []int
 		get     []uint32
 	}{
-		"a first list is numbered in order":      {nil, nil, []int{1, 2, 3}, []uint32{0, 1, 2}},
-		"nothing changes":                        {[]int{1, 2, 3}, []uint32{2, 0, 1}, []int{1, 2, 3}, []uint32{2, 0, 1}},
-		"one goes, the others stay":              {[]int{1, 2, 3}, []uint32{0, 1, 2}, []int{1, 3}, []uint32{0, 2}},
-		"one comes":                              {[]int{2}, []uint32{0}, []int{1, 2, 3}, []uint32{1, 0, 2}},
-		"a replacement takes over":               {[]int{1, 2, 3}, []uint32{0, 1, 2}, []int{1, 3, 4}, []uint32{0, 2, 1}},
-		"the lowest free number first":           {[]int{1, 2, 3, 4}, []uint32{0, 1, 2, 3}, []int{3, 5}, []uint32{2, 0}},
-		"numbers of another version are no good": {[]int{1, 2}, []uint32{maxPinned, 7}, []int{1, 2}, []uint32{0, 7}},
-		"all are replaced":                       {[]int{1, 2}, []uint32{1, 0}, []int{3, 4}, []uint32{0, 1}},
-		"all go":                                 {[]int{1, 2}, []uint32{1, 0}, nil, []uint32{}},
+		"a first list is numbered in order":       {nil, nil, []int{1, 2, 3}, []uint32{0, 1, 2}},
+		"nothing changes":                         {[]int{1, 2, 3}, []uint32{2, 0, 1}, []int{1, 2, 3}, []uint32{2, 0, 1}},
+		"one goes, the others stay":               {[]int{1, 2, 3}, []uint32{0, 1, 2}, []int{1, 3}, []uint32{0, 2}},
+		"one comes":                               {[]int{2}, []uint32{0}, []int{1, 2, 3}, []uint32{1, 0, 2}},
+		"a replacement takes over":                {[]int{1, 2, 3}, []uint32{0, 1, 2}, []int{1, 3, 4}, []uint32{0, 2, 1}},
+		"the lowest free number first":            {[]int{1, 2, 3, 4}, []uint32{0, 1, 2, 3}, []int{3, 5}, []uint32{2, 0}},
+		"numbers of another version are no good":  {[]int{1, 2}, []uint32{maxPinned, 7}, []int{1, 2}, []uint32{0, 7}},
+		"a number that a foreign hand gave twice": {[]int{1, 2, 3}, []uint32{1, 1, 0}, []int{1, 2, 3}, []uint32{1, 2, 0}},
+		"all are replaced":                        {[]int{1, 2}, []uint32{1, 0}, []int{3, 4}, []uint32{0, 1}},
+		"all go":                                  {[]int{1, 2}, []uint32{1, 0}, nil, []uint32{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			held, want := endpoints(model.IPv4, podNet, tc.held...), endpoints(model.IPv4, podNet, tc.want...)
