@@ -44,7 +44,7 @@ func (b *bed) under(disturb func()) *toll {
 func (b *bed) nothingLost(t *toll) {
 	b.Helper()
 	if t.failed.Load()+t.refused.Load()+t.broken.Load()+t.retransmitted.Load() > 0 {
-		b.Errorf("something was lost: %q", t.first)
+		b.Errorf("something was lost: %q", t.examples(&t.failed, &t.refused, &t.broken, &t.retransmitted))
 	}
 	if t.opened.Load() == 0 || t.exchanged.Load() == 0 {
 		b.Error("there was no traffic")

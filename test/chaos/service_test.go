@@ -51,7 +51,7 @@ func (b *bed) newService(name string) *service {
 			},
 		},
 	}}
-	if name == "sticky-later" {
+	if name == "sticky" {
 		s.Spec.SessionAffinity = corev1.ServiceAffinityClientIP
 	}
 	services := b.client.CoreV1().Services(namespace)

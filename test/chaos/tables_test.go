@@ -133,6 +133,9 @@ func (s *set) named(element any, names map[uint32]string) string {
 	if pair, isMap := element.([]any); isMap {
 		key, data = pair[0], pair[1]
 	}
+	if s.Name == "sticky" || s.Name == "spreads" {
+		names = nil // what clients are pinned to is numbered apart
+	}
 	text := fields(s.Type, key, names)
 	if s.Map != nil {
 		text += " : " + fields(s.Map, data, names)

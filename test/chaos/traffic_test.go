@@ -113,7 +113,7 @@ type toll struct {
 	broken  atomic.Int64
 
 	mu    sync.Mutex
-	first []string // failures, the first of them
+	first map[*atomic.Int64][]string // the first of each counter
 }
 
 func (t *toll) String() string {
@@ -126,14 +126,24 @@ func (t *toll) note(counter *atomic.Int64, way way, err error) {
 	counter.Add(1)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.first) < 10 {
-		t.first = append(t.first, fmt.Sprintf("%s %s: %v", time.Now().Format("05.000"), way.name, err))
+	if len(t.first[counter]) < 5 {
+		t.first[counter] = append(t.first[counter], fmt.Sprintf("%s %s: %v", time.Now().Format("05.000"), way.name, err))
 	}
+}
+
+// examples are the first of some counters.
+func (t *toll) examples(counters ...*atomic.Int64) (all []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range counters {
+		all = append(all, t.first[c]...)
+	}
+	return all
 }
 
 // traffic runs clients on every way until stop is called.
 func (b *bed) traffic() (t *toll, stop func()) {
-	t = &toll{}
+	t = &toll{first: map[*atomic.Int64][]string{}}
 	done := make(chan struct{})
 	var running sync.WaitGroup
 	repeat := func(pace time.Duration, fn func()) {
@@ -191,7 +201,7 @@ func (t *toll) failure(way way, err error) *atomic.Int64 {
 	switch {
 	case errors.Is(err, unix.ECONNREFUSED) && way.to.Addr() == way.family.node:
 		return &t.refused
-	case errors.Is(err, unix.ECONNRESET):
+	case errors.Is(err, unix.ECONNRESET), errors.Is(err, unix.EPIPE):
 		return &t.broken
 	}
 	return &t.failed
