@@ -99,7 +99,7 @@ func (l placed) behind(port uint16) []netip.AddrPort {
 }
 
 func union(a, b []uint16) []uint16 {
-	all := a[:len(a):len(a)]
+	all := slices.Clip(a)
 	for _, port := range b {
 		if !slices.Contains(a, port) {
 			all = append(all, port)
