@@ -19,18 +19,14 @@ package trace
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"time"
 
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
-
+	"switchyard.dev/switchyard/internal/dataplane/conntrack"
 	"switchyard.dev/switchyard/internal/dataplane/flowtrace"
-	"switchyard.dev/switchyard/internal/dataplane/model"
 )
 
 // FollowCommand is the hidden command that follows a flow in the network that
@@ -132,30 +128,11 @@ func firstSource(p flowtrace.Packet) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// lookUp finds the connection among all that are tracked.
+// lookUp asks where connection tracking leads the flow, if it remembers it.
 func lookUp(flow flowtrace.Flow, port uint16) (*Tracked, error) {
-	family := netlink.InetFamily(unix.AF_INET)
-	if flow.Destination.Addr().Is6() {
-		family = unix.AF_INET6
+	found, ok, err := conntrack.Find(flow.Protocol, netip.AddrPortFrom(flow.Source, port), flow.Destination)
+	if err != nil || !ok {
+		return nil, err
 	}
-	all, err := netlink.ConntrackTableList(netlink.ConntrackTable, family)
-	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
-		return nil, fmt.Errorf("reading tracked connections: %w", err)
-	}
-	for _, entry := range all {
-		source := addrPort(entry.Forward.SrcIP, entry.Forward.SrcPort)
-		if model.Protocol(entry.Forward.Protocol) == flow.Protocol && source.Addr() == flow.Source && (port == 0 || source.Port() == port) &&
-			addrPort(entry.Forward.DstIP, entry.Forward.DstPort) == flow.Destination {
-			return &Tracked{
-				Server: addrPort(entry.Reverse.SrcIP, entry.Reverse.SrcPort),
-				Client: addrPort(entry.Reverse.DstIP, entry.Reverse.DstPort), Source: source,
-			}, nil
-		}
-	}
-	return nil, nil
-}
-
-func addrPort(ip net.IP, port uint16) netip.AddrPort {
-	addr, _ := netip.AddrFromSlice(ip)
-	return netip.AddrPortFrom(addr.Unmap(), port)
+	return &Tracked{Server: found.Server, Client: found.Client, Source: found.Source}, nil
 }
