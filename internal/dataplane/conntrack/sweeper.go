@@ -18,20 +18,25 @@ package conntrack
 
 import (
 	"context"
-	"maps"
-	"net/netip"
-	"slices"
 	"sync"
 	"time"
 )
 
-// A walk visits every bucket of the kernel's table, and endpoints may come and
-// go hundreds of times in a second: after a walk no other begins for rest times
-// as long as it took, so that walks take 2 % of a processor, but not for longer
-// than maxRest, in which clients may lose packets.
-const (
-	rest    = 49
-	maxRest = time.Second
+// pace bounds what walks cost. A walk visits every bucket of the kernel's table,
+// and endpoints may come and go hundreds of times in a second: after one, no
+// other begins for rest times as long as it took, but not for longer than most.
+type pace struct {
+	rest int
+	most time.Duration
+}
+
+var (
+	// ofUDP takes at most 2 % of a processor: clients lose packets until the walk.
+	ofUDP = pace{rest: 49, most: time.Second}
+	// ofOthers takes 0.5 %. Clients of TCP and SCTP repeat a first packet that is
+	// not answered, after 1 s, 3 s, 7 s and so on; the second or third repetition
+	// finds another endpoint.
+	ofOthers = pace{rest: 199, most: 3 * time.Second}
 )
 
 // retryPause is how long a Sweeper waits after a walk that failed.
@@ -46,17 +51,10 @@ type Swept struct {
 }
 
 // Sweeper deletes entries in the background. The first request is served at
-// once; what comes while a walk is on or just over shares the next. Nothing is
-// forgotten before it was carried out. It is safe for concurrent use.
-type Sweeper struct {
-	sweep  func(context.Context, Sweep) (int, error)
-	report func(Swept)
-
-	mu           sync.Mutex
-	stale        map[Destination]Stale
-	untranslated map[Destination]struct{}
-	wake         chan struct{}
-}
+// once; what comes while a walk is on or just over shares the next. UDP has
+// walks of its own. Nothing is forgotten before it was carried out. It is safe
+// for concurrent use.
+type Sweeper struct{ udp, others *line }
 
 // NewSweeper is a Sweeper that walks with cleaner and tells report of each
 // walk, which may be nil.
@@ -68,83 +66,40 @@ func newSweeper(sweep func(context.Context, Sweep) (int, error), report func(Swe
 	if report == nil {
 		report = func(Swept) {}
 	}
-	return &Sweeper{
-		sweep: sweep, report: report, wake: make(chan struct{}, 1),
-		stale: map[Destination]Stale{}, untranslated: map[Destination]struct{}{},
-	}
+	return &Sweeper{newLine(ofUDP, sweep, report), newLine(ofOthers, sweep, report)}
 }
 
 // Add asks for a Sweep. Of one destination only the newest request counts: it
 // was made when the ones before it were known.
 func (s *Sweeper) Add(what Sweep) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.add(what, true)
-	select {
-	case s.wake <- struct{}{}:
-	default: // already awake
-	}
+	udp, others := what.split()
+	s.udp.join(udp)
+	s.others.join(others)
 }
 
-func (s *Sweeper) add(what Sweep, newer bool) {
-	for to, stale := range what.byDestination() {
-		if _, known := s.stale[to]; newer || !known {
-			s.stale[to] = stale
+// split tells UDP from the rest.
+func (s Sweep) split() (udp, others Sweep) {
+	for _, stale := range s.Stale {
+		part := &udp
+		if spared(stale.Protocol) {
+			part = &others
 		}
+		part.Stale = append(part.Stale, stale)
 	}
-	for _, to := range what.Untranslated {
-		s.untranslated[to] = struct{}{}
+	for _, to := range s.Untranslated {
+		part := &udp
+		if spared(to.Protocol) {
+			part = &others
+		}
+		part.Untranslated = append(part.Untranslated, to)
 	}
-}
-
-func (s *Sweeper) take() Sweep {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	what := Sweep{Untranslated: slices.Collect(maps.Keys(s.untranslated))}
-	for to, stale := range s.stale {
-		stale.Addrs, stale.Port = []netip.Addr{to.Addr.Addr()}, to.Addr.Port()
-		what.Stale = append(what.Stale, stale)
-	}
-	clear(s.stale)
-	clear(s.untranslated)
-	return what
+	return udp, others
 }
 
 // Run serves requests until ctx ends.
 func (s *Sweeper) Run(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-s.wake:
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(s.walk(ctx)):
-		}
-	}
-}
-
-// walk does all that was asked for and returns how long to rest.
-func (s *Sweeper) walk(ctx context.Context) time.Duration {
-	what := s.take()
-	if len(what.Stale)+len(what.Untranslated) == 0 {
-		return 0
-	}
-	begin := time.Now()
-	deleted, err := s.sweep(ctx, what)
-	took := time.Since(begin)
-	s.report(Swept{len(what.Stale) + len(what.Untranslated), deleted, took, err})
-	if err == nil {
-		return min(rest*took, maxRest)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.add(what, false)
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
-	return retryPause
+	var running sync.WaitGroup
+	running.Go(func() { s.udp.run(ctx) })
+	running.Go(func() { s.others.run(ctx) })
+	running.Wait()
 }

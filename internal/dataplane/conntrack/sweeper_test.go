@@ -21,6 +21,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,6 +33,7 @@ import (
 
 // walks is a kernel whose table takes a while to walk through.
 type walks struct {
+	mu    sync.Mutex
 	takes time.Duration
 	fail  int // that many of the next
 	seen  []Sweep
@@ -39,8 +41,10 @@ type walks struct {
 }
 
 func (w *walks) sweep(_ context.Context, what Sweep) (int, error) {
+	defer time.Sleep(w.takes)
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.seen, w.times = append(w.seen, what), append(w.times, time.Now())
-	time.Sleep(w.takes)
 	if w.fail > 0 {
 		w.fail--
 		return 0, errors.New("no buffer space available")
@@ -92,7 +96,7 @@ func TestWhatComesDuringAWalkSharesTheNext(t *testing.T) {
 		if first := w.times[0].Sub(begin); first != 0 {
 			t.Errorf("the first walk began after %s", first)
 		}
-		if pause := w.times[1].Sub(w.times[0]); pause != (rest+1)*w.takes {
+		if pause := w.times[1].Sub(w.times[0]); pause != time.Duration(ofUDP.rest+1)*w.takes {
 			t.Errorf("the second walk began after %s", pause)
 		}
 	})
@@ -118,10 +122,34 @@ func TestALongWalkDoesNotMakeOthersWaitForLong(t *testing.T) {
 		s.Add(staleAt(1))
 		synctest.Wait()
 		s.Add(staleAt(2))
-		time.Sleep(w.takes + maxRest)
+		time.Sleep(w.takes + ofUDP.most)
 		synctest.Wait()
 		if len(w.seen) != 2 {
 			t.Errorf("%d walks", len(w.seen))
+		}
+	})
+}
+
+func TestOnlyWalksForUDPAreFrequent(t *testing.T) {
+	w := &walks{takes: 20 * time.Millisecond}
+	sweeping(t, w, func(s *Sweeper) {
+		unanswered := Stale{Protocol: model.TCP, Addrs: []netip.Addr{at(model.IPv4, 96, 9, 0).Addr()}, Port: 80, UnrepliedOnly: true}
+		begin := time.Now()
+		for range 600 { // a minute of updates of TCP Services
+			s.Add(Sweep{Stale: []Stale{unanswered}, Untranslated: []Destination{{model.SCTP, at(model.IPv4, 96, 8, 80)}}})
+			time.Sleep(100 * time.Millisecond)
+		}
+		if first := w.times[0].Sub(begin); first != 0 {
+			t.Errorf("the first walk began after %s", first)
+		}
+		if len(w.seen) < 15 || len(w.seen) > 21 {
+			t.Errorf("%d walks in a minute", len(w.seen))
+		}
+		synctest.Wait()
+		s.Add(staleAt(1))
+		synctest.Wait()
+		if last := w.seen[len(w.seen)-1]; len(last.Stale) != 1 || last.Stale[0].Protocol != model.UDP {
+			t.Errorf("UDP has to wait for others, or others go with it: %v", last)
 		}
 	})
 }
@@ -132,7 +160,7 @@ func TestWhatFailedIsDoneAgain(t *testing.T) {
 		old, renewed := at(model.IPv4, 2, 1, 53), at(model.IPv4, 2, 2, 53)
 		s.Add(staleAt(1, old))
 		s.Add(staleAt(2, old))
-		s.Add(Sweep{Untranslated: []Destination{{model.TCP, at(model.IPv4, 97, 1, 80)}}})
+		s.Add(Sweep{Untranslated: []Destination{{model.UDP, at(model.IPv4, 97, 1, 80)}}})
 		synctest.Wait()
 		s.Add(staleAt(2, renewed)) // while the walk that will fail is on
 		s.Add(staleAt(3, old))

@@ -124,7 +124,7 @@ func TestASweeperDeletesWhatATableAsksFor(t *testing.T) {
 		dns := decision(family, 2, 1)
 		dns.Name.Protocol, dns.Port = model.UDP, 53
 		track(t, ns, family, dns.ClusterIP, netip.AddrPort{})
-		if result := fullSync(t, ours, node(family), append(mixture(family)[:1], dns)); result.Untranslated != 0 {
+		if result := fullSync(t, ours, node(family), []policy.Decision{dns}); result.Untranslated != 0 {
 			t.Errorf("the table itself deleted %d entries", result.Untranslated)
 		}
 		select {
