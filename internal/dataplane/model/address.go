@@ -30,7 +30,7 @@ import (
 func parseAddr(text string) (netip.Addr, error) {
 	ip, ok := netip.AddrFromSlice(netutils.ParseIPSloppy(text))
 	if !ok {
-		return netip.Addr{}, fmt.Errorf("%q is not an IP address", text)
+		return netip.Addr{}, fmt.Errorf("%q is not an IP address", clip(text))
 	}
 	addr := ip.Unmap()
 	if what := special(addr); what != "" {
@@ -62,7 +62,7 @@ func special(addr netip.Addr) string {
 func parsePrefix(text string) (netip.Prefix, error) {
 	_, network, err := netutils.ParseCIDRSloppy(strings.TrimSpace(text))
 	if err != nil {
-		return netip.Prefix{}, fmt.Errorf("%q is not a CIDR", text)
+		return netip.Prefix{}, fmt.Errorf("%q is not a CIDR", clip(text))
 	}
 	ip, _ := netip.AddrFromSlice(network.IP)
 	bits, _ := network.Mask.Size()

@@ -70,7 +70,7 @@ func TestAnnotationsAskForASchedule(t *testing.T) {
 			},
 		},
 		"weights of pods and addresses": {
-			options: []serviceOption{annotations(AnnotationScheduler, "weighted", AnnotationWeights, " web-0 = 3,10.0.0.7=65535, fd00::1=2,")},
+			options: []serviceOption{annotations(AnnotationScheduler, "weighted", AnnotationWeights, " web-0 = 3,::ffff:10.0.0.7=65535, fd00::1=2,")},
 			want: Traffic{Scheduler: Weighted, Weights: &Weights{
 				ByAddr: map[netip.Addr]uint16{netip.MustParseAddr("10.0.0.7"): 65535, netip.MustParseAddr("fd00::1"): 2},
 				ByPod:  map[string]uint16{"web-0": 3},

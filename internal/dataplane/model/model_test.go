@@ -18,6 +18,7 @@ package model
 
 import (
 	"fmt"
+	"net/netip"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -102,6 +103,14 @@ func TestWhatIsProxied(t *testing.T) {
 			},
 			want: []string{unnamed + " 10.0.0.1:8080"},
 		},
+		"of two sightings the one that is ready counts, or else the one that serves": {
+			services: []*corev1.Service{makeService("web")},
+			slices: []*discoveryv1.EndpointSlice{
+				makeSlice("web", "web-1", endpoint("10.0.0.1", "serving"), endpoint("10.0.0.2", "none")),
+				makeSlice("web", "web-2", endpoint("10.0.0.1", "ready"), endpoint("10.0.0.2", "serving")),
+			},
+			want: []string{unnamed + " 10.0.0.1:8080/r 10.0.0.2:8080/s"},
+		},
 		"a named targetPort may have another number on each pod": {
 			services: []*corev1.Service{makeService("web", ports(corev1.ServicePort{Name: "http", Port: 80}))},
 			slices: []*discoveryv1.EndpointSlice{
@@ -185,6 +194,22 @@ func TestOfTwoEqualSightingsTheFirstSliceDecides(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("endpoints (-want +got):\n%s", diff)
 		}
+	}
+}
+
+func TestTheRoomOfACrowdIsGivenBack(t *testing.T) {
+	odd, even := makeSlice("web", "web-1"), makeSlice("web", "web-2")
+	for i := range 2 * maxSpare { // in turns, so that all of one have to be put aside
+		one := []*discoveryv1.EndpointSlice{even, odd}[i%2]
+		endpoint(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}).String(), "")(one)
+	}
+	endpoint("10.255.0.1", "")(odd)
+	s := storeOf([]*corev1.Service{makeService("web")}, []*discoveryv1.EndpointSlice{odd, even})
+	if got := len(s.Endpoints(s.Names()[0], IPv4)); got != 2*maxSpare+1 {
+		t.Fatalf("%d endpoints", got)
+	}
+	if room := cap(s.merger.spare); room > maxSpare {
+		t.Errorf("room for %d endpoints is kept", room)
 	}
 }
 

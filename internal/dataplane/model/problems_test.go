@@ -17,6 +17,7 @@ limitations under the License.
 package model
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -136,6 +137,17 @@ func TestMalformedPartsAreSkippedAndNamed(t *testing.T) {
 				"Service default/b: spec: TCP nodePort 30080 belongs to the older Service default/a and leads there; change or delete one of the two",
 			},
 		},
+		"and those of one name by namespace": {
+			services: []*corev1.Service{
+				makeService("a", clusterIPs("10.96.0.11"), externalIPs("192.0.2.1"), func(svc *corev1.Service) { svc.Namespace = "zoo" }),
+				makeService("a", clusterIPs("10.96.0.12"), externalIPs("192.0.2.1")),
+			},
+			want: []string{"default/a/TCP 10.96.0.12:80 vips=[192.0.2.1]", "zoo/a/TCP 10.96.0.11:80"},
+			wantProblems: []string{
+				"Service default/a: spec: TCP 192.0.2.1:80 is also claimed by the newer Service zoo/a, which gets nothing of it; change or delete one of the two",
+				"Service zoo/a: spec: TCP 192.0.2.1:80 belongs to the older Service default/a and leads there; change or delete one of the two",
+			},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := storeOf(tc.services, tc.slices)
@@ -170,5 +182,50 @@ func TestAProblemIsReportedOnceUntilItComesBack(t *testing.T) {
 	s.SetService(bad)
 	if got := len(s.TakeProblems()); got != 1 {
 		t.Errorf("%d problems when it came back, want 1", got)
+	}
+}
+
+func TestAddressesThatNoPacketCanHave(t *testing.T) {
+	for text, want := range map[string]string{
+		"0.0.0.0":                 "0.0.0.0 is the unspecified address",
+		"::":                      ":: is the unspecified address",
+		"127.1.2.3":               "127.1.2.3 is a loopback address",
+		"::1":                     "::1 is a loopback address",
+		"169.254.0.1":             "169.254.0.1 is a link-local address",
+		"fe80::1":                 "fe80::1 is a link-local address",
+		"239.0.0.1":               "239.0.0.1 is a multicast address",
+		"ff05::1":                 "ff05::1 is a multicast address",
+		"255.255.255.255":         "255.255.255.255 is the broadcast address",
+		"::ffff:127.0.0.1":        "127.0.0.1 is a loopback address",
+		"fe80::1%eth0":            `"fe80::1%eth0" is not an IP address`,
+		"10.0.0.0/8":              `"10.0.0.0/8" is not an IP address`,
+		"":                        `"" is not an IP address`,
+		strings.Repeat("1", 1000): `"` + strings.Repeat("1", 64) + `..." is not an IP address`,
+	} {
+		if addr, err := parseAddr(text); err == nil || err.Error() != want {
+			t.Errorf("%q is read as %s, error %v, want %s", text, addr, err, want)
+		}
+	}
+	for text, want := range map[string]string{"010.000.0.08": "10.0.0.8", "::ffff:192.0.2.1": "192.0.2.1", "255.255.255.254": "255.255.255.254"} {
+		if addr, err := parseAddr(text); err != nil || addr.String() != want {
+			t.Errorf("%q is read as %s, error %v, want %s", text, addr, err, want)
+		}
+	}
+}
+
+func TestHowLongAClientMayStay(t *testing.T) {
+	for seconds, want := range map[int32]time.Duration{
+		1: time.Second, 86400: 24 * time.Hour, -1: defaultAffinity, 0: defaultAffinity, 86401: defaultAffinity,
+	} {
+		s := storeOf([]*corev1.Service{makeService("web", sticky, func(svc *corev1.Service) {
+			svc.Spec.SessionAffinityConfig = &corev1.SessionAffinityConfig{ClientIP: &corev1.ClientIPConfig{TimeoutSeconds: &seconds}}
+		})}, nil)
+		port, _ := s.ServicePort(s.Names()[0])
+		if port.Traffic.Affinity != want {
+			t.Errorf("%d seconds are %s, want %s", seconds, port.Traffic.Affinity, want)
+		}
+		if problems, wrong := describeProblems(s), want == defaultAffinity; (len(problems) == 1) != wrong {
+			t.Errorf("%d seconds: problems %q", seconds, problems)
+		}
 	}
 }

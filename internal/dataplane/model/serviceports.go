@@ -56,7 +56,7 @@ func (r *portReader) read(svc *corev1.Service, index int, shared ServicePort) (S
 	spec, field := svc.Spec.Ports[index], fmt.Sprintf("spec.ports[%d]", index)
 	protocol, ok := readProtocol(string(spec.Protocol))
 	if !ok {
-		r.add(field+".protocol", "choose TCP, UDP or SCTP", "%q is not a protocol of Services", spec.Protocol)
+		r.add(field+".protocol", "choose TCP, UDP or SCTP", "%q is not a protocol of Services", clip(string(spec.Protocol)))
 		return shared, false
 	}
 	number, ok := parsePort(spec.Port)
@@ -68,7 +68,7 @@ func (r *portReader) read(svc *corev1.Service, index int, shared ServicePort) (S
 	port.Name = ServicePortName{Namespace: svc.Namespace, Name: svc.Name, Port: spec.Name, Protocol: protocol}
 	port.Port = number
 	if r.names[port.Name] {
-		r.add(field+".name", "give each port a name of its own", "%q is the name of an earlier %s port", spec.Name, protocol)
+		r.add(field+".name", "give each port a name of its own", "%q is the name of an earlier %s port", clip(spec.Name), protocol)
 		return shared, false
 	}
 	if r.ports[portKey{protocol, number}] {

@@ -74,7 +74,7 @@ func readSlice(eps *discoveryv1.EndpointSlice, names interner) (read *slice, ok 
 	case discoveryv1.AddressTypeIPv6:
 		read.family = IPv6
 	default:
-		found.add("addressType", "choose IPv4, IPv6 or FQDN", "%q is not a type of addresses", eps.AddressType)
+		found.add("addressType", "choose IPv4, IPv6 or FQDN", "%q is not a type of addresses", clip(string(eps.AddressType)))
 	}
 	if read.family != 0 {
 		read.ports = readSlicePorts(eps, found)
@@ -99,7 +99,7 @@ func readSlicePorts(eps *discoveryv1.EndpointSlice, found *problems) []slicePort
 		if spec.Protocol != nil {
 			protocol, ok := readProtocol(string(*spec.Protocol))
 			if !ok {
-				found.add(field+".protocol", "choose TCP, UDP or SCTP", "%q is not a protocol of Services", *spec.Protocol)
+				found.add(field+".protocol", "choose TCP, UDP or SCTP", "%q is not a protocol of Services", clip(string(*spec.Protocol)))
 				continue
 			}
 			port.protocol = protocol
