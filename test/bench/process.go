@@ -77,13 +77,33 @@ func (p *process) alive() error {
 	}
 }
 
-// cpu is the CPU time of the process.
+// cpu is the CPU time of the process and its children, those that run included.
 func (p *process) cpu() (time.Duration, error) {
 	spent, err := cpuTime(p.cmd.Process.Pid)
 	if err != nil {
 		return 0, errors.Join(err, p.alive())
 	}
+	for _, child := range children(p.cmd.Process.Pid) {
+		if more, err := cpuTime(child); err == nil { // or it has just ended
+			spent += more
+		}
+	}
 	return spent, nil
+}
+
+// children are the processes that run as those of pid.
+func children(pid int) []int {
+	var list []int
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/[0-9]*/children", pid)) // the pattern is well-formed
+	for _, file := range files {
+		text, _ := os.ReadFile(file) // a thread that has just ended has none
+		for word := range strings.FieldsSeq(string(text)) {
+			if child, err := strconv.Atoi(word); err == nil {
+				list = append(list, child)
+			}
+		}
+	}
+	return list
 }
 
 // cpuTime is the user and system time of a process, all its threads and the
