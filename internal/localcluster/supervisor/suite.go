@@ -133,6 +133,7 @@ func (s *Supervisor) startAgents(ctx, starting context.Context, st *step) error 
 			"--kubeconfig=" + access,
 			"--hostname-override=" + node.Name,
 			"--cluster-cidr=" + layout.PodCIDRs,
+			"--count-connections", // for `switchyard top`
 		}))
 	}
 	for _, node := range s.cluster.Nodes {

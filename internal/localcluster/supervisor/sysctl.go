@@ -42,6 +42,8 @@ var (
 		{"net.ipv4.ip_forward", "1"},
 		{"net.ipv6.conf.all.forwarding", "1"},
 		{"net.ipv6.conf.default.forwarding", "1"},
+		// Packets and bytes of connections, for `switchyard top`.
+		{"net.netfilter.nf_conntrack_acct", "1"},
 	}, commonSysctls...)
 
 	commonSysctls = []sysctl{

@@ -1,0 +1,127 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package top
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Counts are of one Service on one node, both IP families together.
+type Counts struct {
+	// Connections are those begun since the agent started, Tracked those that
+	// are tracked now.
+	Connections, Tracked uint64
+	// Packets and Bytes are what the tracked ones have carried so far; they
+	// say something if Counted.
+	Packets, Bytes uint64
+	Counted        bool
+}
+
+// Sample is what one agent said at a time.
+type Sample struct {
+	Node string
+	Time time.Time
+	// Counting is false if the agent does not count (--count-connections).
+	Counting bool
+	Services map[types.NamespacedName]Counts
+}
+
+// The metrics of docs/metrics.md that are read here.
+const (
+	prefix   = "switchyard_node_service_"
+	begun    = prefix + "connections_total"
+	tracked  = prefix + "tracked_connections"
+	packets  = prefix + "tracked_packets"
+	octets   = prefix + "tracked_bytes"
+	failures = prefix + "traffic_failures_total"
+)
+
+var (
+	series = regexp.MustCompile(`^(\w+)(?:\{(.*)\})? (\S+)`)
+	label  = regexp.MustCompile(`(\w+)="((?:[^"\\]|\\.)*)"`)
+)
+
+// Read reads an agent's page /metrics.
+func Read(node string, at time.Time, page io.Reader) (Sample, error) {
+	s := Sample{Node: node, Time: at, Services: map[types.NamespacedName]Counts{}}
+	lines := bufio.NewScanner(page)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		if !strings.HasPrefix(lines.Text(), prefix) {
+			continue
+		}
+		if err := s.add(lines.Text()); err != nil {
+			return s, fmt.Errorf("reading the metrics of %s: %w", node, err)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return s, fmt.Errorf("reading the metrics of %s: %w", node, err)
+	}
+	return s, nil
+}
+
+// add adds one series, "name{labels} value".
+func (s *Sample) add(line string) error {
+	part := series.FindStringSubmatch(line)
+	if part == nil {
+		return fmt.Errorf("%q is no series", line)
+	}
+	if !slices.Contains([]string{begun, tracked, packets, octets, failures}, part[1]) {
+		return nil
+	}
+	number, err := strconv.ParseFloat(part[3], 64)
+	if err != nil {
+		return fmt.Errorf("%q has no number", line)
+	}
+	if part[1] == failures {
+		s.Counting = true // served even before there is a Service
+		return nil
+	}
+	labels := map[string]string{}
+	for _, pair := range label.FindAllStringSubmatch(part[2], -1) {
+		labels[pair[1]] = pair[2]
+	}
+	name := types.NamespacedName{Namespace: labels["namespace"], Name: labels["service"]}
+	counts := s.Services[name]
+	counts.add(part[1], uint64(number))
+	s.Services[name] = counts
+	return nil
+}
+
+func (c *Counts) add(metric string, number uint64) {
+	switch metric {
+	case begun:
+		c.Connections += number
+	case tracked:
+		c.Tracked += number
+	case packets:
+		c.Packets += number
+		c.Counted = true
+	case octets:
+		c.Bytes += number
+		c.Counted = true
+	}
+}
