@@ -61,21 +61,6 @@ func TestNodePortsOnLocalhostWhereAskedFor(t *testing.T) {
 		way{w.node, netip.AddrPortFrom(localhost, nodePort)}.expect(t, network, "a")
 		way{w.outside, netip.AddrPortFrom(w.nodeIP(), nodePort)}.expect(t, network, "a")
 	}
-	// With route_localnet, a neighbour could reach what listens there only for
-	// the node itself (CVE-2020-8558).
-	w.serveAt(w.node, "private", netip.AddrPortFrom(localhost, 9999))
-	w.in(w.outside, func() error {
-		if err := os.WriteFile("/proc/sys/net/ipv4/conf/all/route_localnet", []byte("1"), 0); err != nil {
-			return err
-		}
-		return w.route("eth0", netip.PrefixFrom(localhost, 32), w.nodeIP())
-	})
-	for network := range networks {
-		got := outcomeAs(w.outside, w.outsideIP(), network, netip.AddrPortFrom(localhost, 9999))
-		if got == "private" {
-			t.Errorf("%s: a neighbour reached the node's 127.0.0.1", network)
-		}
-	}
 }
 
 func TestLocalPodsAreToldByTheirInterface(t *testing.T) {
