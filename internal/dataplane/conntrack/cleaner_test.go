@@ -24,8 +24,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"switchyard.dev/switchyard/internal/dataplane/model"
+	"switchyard.dev/switchyard/internal/dataplane/nft/nfnl"
 )
 
 var (
@@ -162,6 +164,45 @@ func TestManyDestinationsOfAllKindsAreOneSweep(t *testing.T) {
 			t.Errorf("deleted %d, want %d (%v)", deleted, doomed, err)
 		}
 		expectTracked(t, c, stay)
+	})
+}
+
+func TestFlowsOfAllZonesGo(t *testing.T) {
+	inNamespace(t, func(c *Cleaner) {
+		vip := at(model.IPv4, 96, 1, 53)
+		lost := flow{model.UDP, at(model.IPv4, 1, 1, 1000), vip, at(model.IPv4, 2, 2, 53), true}
+		insert(t, c, lost)
+		insertInZone(t, c, 7, lost) // as bridges and OVS use them
+		deleted, err := c.Clean(context.Background(), []Stale{{Protocol: model.UDP, Addrs: []netip.Addr{vip.Addr()}, Port: 53}})
+		if err != nil || deleted != 2 {
+			t.Errorf("deleted %d, want 2 (%v)", deleted, err)
+		}
+		expectTracked(t, c, nil)
+	})
+}
+
+// Between the list and the request to delete, an entry may end and the client
+// begin again, this time with an endpoint that lives.
+func TestTheSuccessorOfAnEntryStays(t *testing.T) {
+	inNamespace(t, func(c *Cleaner) {
+		living := flow{model.UDP, at(model.IPv4, 1, 1, 1000), at(model.IPv4, 96, 1, 53), at(model.IPv4, 2, 1, 53), true}
+		insert(t, c, living)
+		var list nfnl.Messages
+		list.Begin(getEntry, 0, unix.AF_INET, "listing entries")
+		var earlier identity
+		err := c.conn.Dump(&list, func() {}, func(_ uint8, a nfnl.Attributes) { earlier = identify(a) })
+		if err != nil || len(earlier.id) == 0 {
+			t.Fatalf("identified %+v (%v)", earlier, err)
+		}
+		earlier.id[0]++
+		deleted, err := c.conn.RequestEach(1, func(m *nfnl.Messages, _ int) {
+			m.Begin(deleteEntry, 0, unix.AF_INET, "deleting an entry")
+			earlier.append(m)
+		})
+		if err != nil || deleted != 0 {
+			t.Errorf("deleted %d, want none (%v)", deleted, err)
+		}
+		expectTracked(t, c, []flow{living})
 	})
 }
 

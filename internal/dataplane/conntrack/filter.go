@@ -90,7 +90,7 @@ const (
 // IPv6 addresses are not in it: ctnetlink_filter_match_tuple leaves out the
 // entries whose IPv6 address is the one asked for, and sends all others, since
 // it came in with Linux 5.8 and still in 6.18. The port narrows IPv6 as well.
-// The kernel compares ports of TCP and UDP only, so SCTP passes all.
+// The kernel compares ports of TCP and UDP only and lets all of SCTP pass.
 func (f filter) append(m *nfnl.Messages) {
 	flags := uint32(0)
 	m.Nest(ctaOriginal, func() {
@@ -102,7 +102,7 @@ func (f filter) append(m *nfnl.Messages) {
 			flags |= filterProtocol
 			m.Nest(ctaTuplePorts, func() {
 				m.Uint8(ctaProtocol, uint8(f.protocol))
-				if f.port != 0 && f.protocol != model.SCTP {
+				if f.port != 0 {
 					flags |= filterDestinationPort
 					m.Uint16(ctaDestinationPort, f.port)
 				}

@@ -130,11 +130,19 @@ func inNamespace(tb testing.TB, test func(c *Cleaner)) {
 // insert makes the kernel track flows.
 func insert(tb testing.TB, c *Cleaner, flows ...flow) {
 	tb.Helper()
+	insertInZone(tb, c, 0, flows...)
+}
+
+func insertInZone(tb testing.TB, c *Cleaner, zone uint16, flows ...flow) {
+	tb.Helper()
 	const newEntry = unix.NFNL_SUBSYS_CTNETLINK << 8
 	done, err := c.conn.RequestEach(len(flows), func(m *nfnl.Messages, i int) {
 		family := familyNumber(model.FamilyOf(flows[i].to.Addr()))
 		m.Begin(newEntry, unix.NLM_F_CREATE|unix.NLM_F_EXCL, family, "adding a flow")
 		flows[i].write(m)
+		if zone != 0 {
+			m.Uint16(ctaZone, zone)
+		}
 	})
 	if err != nil || done != len(flows) {
 		tb.Fatalf("%d of %d flows added: %v", done, len(flows), err)

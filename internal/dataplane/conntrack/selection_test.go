@@ -78,7 +78,8 @@ func TestWhatHasToGo(t *testing.T) {
 		"an untranslated flow":                          {Sweep{Untranslated: []Destination{{model.UDP, vip}}}, flow{protocol: model.UDP, replied: true}, true},
 		"a translated flow where untranslated ones go":  {Sweep{Untranslated: []Destination{{model.UDP, vip}}}, flow{protocol: model.UDP, endpoint: gone}, false},
 		"what one of two requests allows":               {Sweep{Stale: []Stale{stale(model.UDP, false, alive), stale(model.UDP, false, gone)}}, flow{protocol: model.UDP, endpoint: gone}, false},
-		"what one of two requests spares":               {Sweep{Stale: []Stale{stale(model.UDP, true), stale(model.UDP, false)}}, flow{protocol: model.UDP, endpoint: gone, replied: true}, false},
+		"what the first of two requests spares":         {Sweep{Stale: []Stale{stale(model.UDP, true), stale(model.UDP, false)}}, flow{protocol: model.UDP, endpoint: gone, replied: true}, false},
+		"what the second of two requests spares":        {Sweep{Stale: []Stale{stale(model.UDP, false), stale(model.UDP, true)}}, flow{protocol: model.UDP, endpoint: gone, replied: true}, false},
 		"the same destination of another protocol":      {Sweep{Stale: []Stale{stale(model.TCP, true)}}, flow{protocol: model.UDP, endpoint: gone}, false},
 		"an IPv4 address that a Service writes as IPv6": {Sweep{Stale: []Stale{{Protocol: model.UDP, Addrs: []netip.Addr{netip.AddrFrom16(vip.Addr().As16())}, Port: 53}}}, flow{protocol: model.UDP, endpoint: gone}, true},
 	} {

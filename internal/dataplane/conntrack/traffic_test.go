@@ -29,6 +29,7 @@ import (
 
 	"switchyard.dev/switchyard/internal/dataplane/model"
 	"switchyard.dev/switchyard/internal/dataplane/nft/nfnl"
+	"switchyard.dev/switchyard/internal/dataplane/nft/nfnl/nfnltest"
 	"switchyard.dev/switchyard/test/prereq"
 )
 
@@ -99,6 +100,24 @@ func TestTrafficOfTheKernelsConnections(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, got.ByDestination, addresses); diff != "" {
 			t.Errorf("-want +got:\n%s", diff)
+		}
+	})
+}
+
+func TestAListThatIsReadAgainCountsOnce(t *testing.T) {
+	inNamespace(t, func(c *Cleaner) {
+		to := Destination{model.UDP, at(model.IPv4, 96, 1, 53)}
+		insert(t, c, flow{model.UDP, at(model.IPv4, 1, 1, 1000), to.Addr, at(model.IPv4, 2, 1, 53), true})
+		var faults nfnltest.Faults
+		conn, err := faults.Dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		faults.Add(nfnltest.DumpChanged, 1, 2)
+		got, err := traffic(context.Background(), conn, []Destination{to})
+		if err != nil || got.ByDestination[to].Connections != 1 || faults.Left() != 0 {
+			t.Errorf("got %+v (%v)", got, err)
 		}
 	})
 }
