@@ -42,11 +42,11 @@ type machine struct {
 	Command    string    `json:"command"`
 }
 
-func thisMachine(ours, theirs subject, apiServer string) machine {
+func thisMachine(ours, theirs subject, apiServer, given string) machine {
 	m := machine{
 		Date: time.Now().UTC().Truncate(time.Second), Cores: runtime.NumCPU(), CPU: cpuModel(), Go: runtime.Version(),
 		APIServer: apiServer, Switchyard: ours.version(), KubeProxy: theirs.version(),
-		Command: strings.Join(append([]string{"bench"}, os.Args[1:]...), " "),
+		Command: "bench" + given,
 	}
 	var name unix.Utsname
 	if unix.Uname(&name) == nil {

@@ -74,7 +74,7 @@ func inside(ctx context.Context, o options, dir string) error {
 		return fmt.Errorf("writing the first objects: %w", err)
 	}
 	ours, theirs := subjects(o)
-	r := &report{Machine: thisMachine(ours, theirs, c.version)}
+	r := &report{Machine: thisMachine(ours, theirs, c.version, o.given)}
 	// What was measured is printed also if something fails on the way.
 	return errors.Join(measureAll(ctx, o, v, r, dir, ours, theirs), r.write(o))
 }

@@ -82,6 +82,8 @@ type options struct {
 	markdown, goBench string
 	profile, logs     string
 	node, peer        string
+	// given are the flags that were, but for paths, which say nothing elsewhere.
+	given string
 }
 
 func parse(args []string) (options, error) {
@@ -114,7 +116,12 @@ func parse(args []string) (options, error) {
 		return o, err
 	}
 	given := map[string]bool{}
-	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	flags.Visit(func(f *flag.Flag) {
+		given[f.Name] = true
+		if !slices.Contains([]string{"node", "peer", "go-bench", "markdown", "profile", "logs", "o"}, f.Name) {
+			o.given += fmt.Sprintf(" -%s=%s", f.Name, f.Value)
+		}
+	})
 	if o.quick {
 		o.shorten(given)
 	}
