@@ -83,7 +83,7 @@ func (b *Bed) try(ctx context.Context, from Place, r probe.Request) ([]probe.Ans
 	if r.Count == 0 {
 		r.Count = 1
 	}
-	cmd, err := b.Command(ctx, from, b.Switchyard, "probe", "--protocol", r.Protocol,
+	cmd, err := b.Command(ctx, from, b.Switchyard, "probe", "--protocol", r.Protocol, "--timeout", r.Timeout.String(),
 		"--count", strconv.Itoa(r.Count), "--path", r.Path, "--text", r.Text, "-o", "json", r.Address)
 	if err != nil {
 		return nil, err
