@@ -77,6 +77,7 @@ func (w *world) service(protocol model.Protocol, endpoints ...netip.AddrPort) po
 		LoadBalancerIPs: []netip.Addr{w.balancerIP()},
 		NodePort:        nodePort,
 		Cluster:         endpoints,
+		Near:            endpoints,
 		Known:           endpoints,
 	}
 }

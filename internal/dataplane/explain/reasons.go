@@ -157,10 +157,19 @@ func (e *explanation) targets(f frontend, list []netip.AddrPort) Outcome {
 	return outcome
 }
 
-// mayBeItself is false for addresses that are known to be no pod's of this node:
-// they do not reach an endpoint that is themselves through this node.
+// mayBeItself is false for clients that are known to be no pods of this node:
+// they do not reach an endpoint that is themselves through this node. With an
+// external policy Local, those from outside do that are taken for local pods.
 func (e *explanation) mayBeItself() bool {
-	return e.Features.LocalInterface != "" || e.origin() != elsewhere
+	byInterface := e.Features.LocalInterface != ""
+	if e.origin() == elsewhere && !byInterface {
+		return false
+	}
+	isSource := func(at netip.AddrPort) bool { return at.Addr() == e.Source }
+	return slices.ContainsFunc(e.decisions, func(d policy.Decision) bool {
+		return d.Internal == policy.ClusterScope && slices.ContainsFunc(d.Near, isSource) || slices.ContainsFunc(d.Local, isSource) ||
+			d.External == policy.LocalScope && (byInterface || e.origin() == localPod) && slices.ContainsFunc(d.Cluster, isSource)
+	})
 }
 
 // masquerade says whether every endpoint sees the node in place of the client.

@@ -117,6 +117,7 @@ func decision(family model.Family, i, n int) policy.Decision {
 	for e := range n {
 		d.Cluster = append(d.Cluster, netip.AddrPortFrom(ip(family, 1+i%8, i/8*16+e), 8080))
 	}
+	d.Near = d.Cluster
 	return d
 }
 

@@ -46,6 +46,9 @@ type Decision struct {
 	// ready ones, or serving ones that terminate when there are none, after
 	// topology hints.
 	Cluster []netip.AddrPort
+	// Near are those of Cluster that run on this node, or of which nobody says
+	// where: only they can send to a ClusterIP from here and be chosen.
+	Near []netip.AddrPort
 	// Local are the usable endpoints on this node, chosen without hints; nil
 	// unless Internal or External is LocalScope.
 	Local []netip.AddrPort

@@ -31,6 +31,6 @@ func Equal(a, b Decision) bool {
 		a.Scheduler == b.Scheduler && a.Affinity == b.Affinity && a.AffinityScope == b.AffinityScope &&
 		// nil ranges admit everyone, empty ones no one
 		(a.SourceRanges == nil) == (b.SourceRanges == nil) && slices.Equal(a.SourceRanges, b.SourceRanges) &&
-		slices.Equal(a.Cluster, b.Cluster) && slices.Equal(a.Local, b.Local) && slices.Equal(a.Known, b.Known) &&
+		slices.Equal(a.Cluster, b.Cluster) && slices.Equal(a.Near, b.Near) && slices.Equal(a.Local, b.Local) && slices.Equal(a.Known, b.Known) &&
 		maps.Equal(a.Weights, b.Weights)
 }

@@ -27,7 +27,9 @@ import (
 func (d *Decision) lists(endpoints []model.Endpoint, place Place) {
 	d.Known = addresses(endpoints, mayHoldFlows, nil)
 	cluster := Select(endpoints, ClusterScope, place)
-	d.Cluster = bounded(addresses(endpoints, cluster.chooses, d.Known))
+	all := addresses(endpoints, cluster.chooses, d.Known)
+	near := func(e *model.Endpoint) bool { return place.mayHave(e) && cluster.chooses(e) }
+	d.Cluster, d.Near = bounded(all), bounded(addresses(endpoints, near, all))
 	if d.Internal == LocalScope || d.External == LocalScope {
 		local := Select(endpoints, LocalScope, place)
 		d.Local = bounded(addresses(endpoints, local.chooses, d.Known))

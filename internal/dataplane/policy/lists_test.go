@@ -136,6 +136,25 @@ func TestWhichEndpointsAreUsed(t *testing.T) {
 	}
 }
 
+func TestWhichEndpointsMayBeTheirOwnClientsHere(t *testing.T) {
+	for name, tc := range map[string]struct {
+		endpoints []model.Endpoint
+		near      string
+	}{
+		"those of this node":                   {at("1 ready", "2 ready here", "3 ready"), "2"},
+		"those that may be on any node":        {at("1 ready", "2 ready nowhere", "3 ready here"), "2 3"},
+		"none, if all are on others":           {at("1 ready", "2 ready"), ""},
+		"only those that are chosen":           {at("1 ready here", "2 here", "3 leaving nowhere"), "1"},
+		"only those that are hinted":           {at("1 ready here node:there", "2 ready node:here"), ""},
+		"terminating ones, when none is ready": {at("1 leaving here", "2 leaving"), "1"},
+	} {
+		d, _ := Decide(servicePort(model.TCP), tc.endpoints, model.IPv4, here)
+		if diff := cmp.Diff(tc.near, lasts(d.Near)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
 // Every endpoint has exactly one reason, and those that are chosen are the list.
 func TestAVerdictOnEachEndpoint(t *testing.T) {
 	endpoints := at("1 ready zone:a", "2 ready zone:b", "3 leaving", "4 gone", "5", "6 ready here node:x zone:b")
@@ -163,8 +182,8 @@ func TestListsThatAreTheSameShareMemory(t *testing.T) {
 	port := servicePort(model.TCP)
 	port.Traffic.InternalLocal = true
 	d, _ := Decide(port, at("1 ready here", "2 ready here"), model.IPv4, here)
-	if &d.Cluster[0] != &d.Known[0] || &d.Local[0] != &d.Known[0] {
-		t.Error("three copies of one list")
+	if &d.Cluster[0] != &d.Known[0] || &d.Local[0] != &d.Known[0] || &d.Near[0] != &d.Known[0] {
+		t.Error("more than one copy of a list")
 	}
 	if cap(d.Cluster) != len(d.Cluster) {
 		t.Error("whoever appends to one list writes to the others")

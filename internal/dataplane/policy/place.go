@@ -42,6 +42,9 @@ func (p Place) Equal(o Place) bool {
 // has says whether e runs on this node. An endpoint of unknown node is on none.
 func (p Place) has(e *model.Endpoint) bool { return e.NodeName != "" && e.NodeName == p.NodeName }
 
+// mayHave says whether e may run on this node, for all that is known.
+func (p Place) mayHave(e *model.Endpoint) bool { return e.NodeName == "" || p.has(e) }
+
 // within says whether one of the node's addresses is in any of ranges.
 func (p Place) within(ranges []netip.Prefix) bool {
 	return slices.ContainsFunc(p.Addrs, func(addr netip.Addr) bool {

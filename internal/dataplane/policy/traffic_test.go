@@ -142,7 +142,7 @@ func full() Decision {
 	ap := addrPorts("10.0.0.1:80", "10.0.0.2:80")
 	return Decision{
 		Name: model.ServicePortName{Name: "web"}, Family: model.IPv4, Port: 80, ClusterIP: addrs("10.96.0.1")[0],
-		ExternalIPs: addrs("192.0.2.1"), LoadBalancerIPs: addrs("192.0.2.2"), NodePort: 30080, Cluster: ap, Local: ap,
+		ExternalIPs: addrs("192.0.2.1"), LoadBalancerIPs: addrs("192.0.2.2"), NodePort: 30080, Cluster: ap, Near: ap, Local: ap,
 		Internal: LocalScope, External: LocalScope, Weights: map[netip.AddrPort]uint16{ap[0]: 2}, Scheduler: model.Maglev,
 		Affinity: time.Second, AffinityScope: model.PerService, SourceRanges: prefixes("10.0.0.0/8"), Known: ap,
 	}

@@ -219,7 +219,7 @@ var byEqual = cmp.Comparer(Equal)
 // checkSound holds what the ruleset relies on.
 func checkSound(t *testing.T, seed uint64, d Decision) {
 	t.Helper()
-	for name, list := range map[string][]netip.AddrPort{"Cluster": d.Cluster, "Local": d.Local, "Known": d.Known} {
+	for name, list := range map[string][]netip.AddrPort{"Cluster": d.Cluster, "Near": d.Near, "Local": d.Local, "Known": d.Known} {
 		checkList(t, fmt.Sprintf("seed %d: %s of %s", seed, name, d.Name), list, d)
 	}
 	if len(d.Known) > 0 && len(d.Cluster) == 0 && len(d.Local) > 0 {

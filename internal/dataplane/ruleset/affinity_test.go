@@ -49,6 +49,7 @@ func sticky(family model.Family, change func(web *policy.Decision)) []policy.Dec
 		if all[i].Name.Name == "web" {
 			all[i].Affinity = 3 * time.Hour
 			change(&all[i])
+			all[i].Near = all[i].Cluster
 		}
 	}
 	return all

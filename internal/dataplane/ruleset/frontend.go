@@ -158,8 +158,8 @@ func (sp *servicePort) shared(h host) []Element {
 }
 
 // hairpins are for connections of endpoints to themselves that no other rule
-// masquerades: those to a ClusterIP, and those to external destinations that
-// keep their source.
+// masquerades: those to a ClusterIP, which are translated where the client is,
+// and those to external destinations that keep their source.
 func (sp *servicePort) hairpins(h host) []Element {
 	d := &sp.decision
 	outside := d.External == policy.LocalScope && reachableFromOutside(d)
@@ -171,9 +171,12 @@ func (sp *servicePort) hairpins(h host) []Element {
 			}
 		}
 	}
-	add(d.Cluster, func(addr netip.Addr) bool {
-		return d.Internal == policy.ClusterScope && h.keepsSource(addr) || outside && h.mayBeLocalPod(addr)
-	})
+	if d.Internal == policy.ClusterScope {
+		add(d.Near, h.keepsSource)
+	}
+	if outside {
+		add(d.Cluster, h.mayBeLocalPod)
+	}
 	add(d.Local, func(addr netip.Addr) bool { return outside || h.keepsSource(addr) })
 	return elements
 }

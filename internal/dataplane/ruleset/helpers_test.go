@@ -70,6 +70,7 @@ func clusterIP(family model.Family, name string, host int, protocol model.Protoc
 		Port:      80,
 		ClusterIP: ip(family, serviceNet, host),
 		Cluster:   to,
+		Near:      to,
 		Known:     to,
 	}
 }

@@ -31,10 +31,30 @@ func changed(family model.Family, change func(web *policy.Decision)) policy.Deci
 	for _, d := range everyKind(family) {
 		if d.Name.Name == "web" {
 			change(&d)
+			d.Near = d.Cluster
 			return d
 		}
 	}
 	panic("there is no web")
+}
+
+func TestOnlyEndpointsNearByMayBeTheirOwnClients(t *testing.T) {
+	for _, family := range families {
+		d := clusterIP(family, "web", 10, model.TCP, endpoints(family, podNet, 1, 2))
+		d.Near = d.Cluster[:1]
+		var p Planner
+		p.Sync(testNode(family), []policy.Decision{d}, nil)
+		near := map[string]string{hairpinKey(d.Near[0].Addr()): ""}
+		if diff := cmp.Diff(near, p.Elements()[Hairpin]); diff != "" {
+			t.Errorf("clients of a ClusterIP (-want +got):\n%s", diff)
+		}
+		// Pods of other nodes come by a NodePort, and may have any endpoint.
+		d.NodePort, d.External = 30080, policy.LocalScope
+		p.Apply([]policy.Decision{d}, nil)
+		if got := p.Elements()[Hairpin]; len(got) != 2 {
+			t.Errorf("clients of a NodePort with policy Local: %v", got)
+		}
+	}
 }
 
 func TestAChangeIsAsSmallAsItCanBe(t *testing.T) {
