@@ -86,16 +86,13 @@ func (e *explanation) answersNodePorts(addr netip.Addr) bool {
 func (e *explanation) notCaptured() Outcome {
 	to := e.Destination
 	services, kind := e.holders(to.Addr())
+	forServices := within(e.World.Node.ServiceCIDRs, to.Addr())
 	switch {
 	case len(services) > 0:
 		e.say("destination", "%s is the %s of %s, but no %s port %d is defined there; it has %s",
 			to.Addr(), kind, serviceOf(services[0]), e.Protocol, to.Port(), portsOf(services))
-		if kind == clusterIP {
-			e.say("ports", "other ports of a ClusterIP are refused")
-			return Outcome{End: Refused}
-		}
-		e.say("ports", "other ports of %ss are left to whoever has the address", kind)
-	case slices.ContainsFunc(e.World.Node.ServiceCIDRs, func(p netip.Prefix) bool { return p.Contains(to.Addr()) }):
+		return e.anotherPort(kind, forServices)
+	case forServices:
 		e.say("destination", "%s is in the cluster's service CIDR, but no Service that this node knows has it, so it is dropped", to.Addr())
 		return Outcome{End: Dropped}
 	case e.answersNodePorts(to.Addr()):
@@ -103,6 +100,20 @@ func (e *explanation) notCaptured() Outcome {
 	default:
 		e.say("destination", "no Service has the address %s", to.Addr())
 	}
+	return Outcome{End: PassedOn}
+}
+
+// anotherPort is how it ends at a port that the holder of an address lacks.
+func (e *explanation) anotherPort(kind kind, forServices bool) Outcome {
+	switch {
+	case kind == clusterIP:
+		e.say("ports", "other ports of a ClusterIP are refused")
+		return Outcome{End: Refused}
+	case forServices:
+		e.say("ports", "other ports of %ss are left to whoever has the address, but in the cluster's service CIDR nobody has: dropped", kind)
+		return Outcome{End: Dropped}
+	}
+	e.say("ports", "other ports of %ss are left to whoever has the address", kind)
 	return Outcome{End: PassedOn}
 }
 

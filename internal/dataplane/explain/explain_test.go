@@ -145,17 +145,75 @@ ENDPOINT         POD    NODE   ZONE  WEIGHT  WHY
 
 func TestPodsAreToldByTheirInterface(t *testing.T) {
 	w := everyKind()
-	w.Features.LocalInterface = "veth*"
-	for name, tc := range map[string]struct{ iface, want string }{
-		"a pod of this node": {"veth7", "10.244.1.5:8080, 10.244.2.5:8080"},
-		"a stranger":         {"eth0", "10.244.1.5:8080"},
+	for name, tc := range map[string]struct{ pattern, iface, want string }{
+		"a pod of this node":     {"veth*", "veth7", "10.244.1.5:8080, 10.244.2.5:8080"},
+		"a stranger":             {"veth*", "eth0", "10.244.1.5:8080"},
+		"a pod behind a bridge":  {"cni0", "cni0", "10.244.1.5:8080, 10.244.2.5:8080"},
+		"behind another of them": {"cni0", "cni01", "10.244.1.5:8080"},
 	} {
+		w.Features.LocalInterface = tc.pattern
 		q := ask("10.244.1.9", "172.30.0.1:30082") // traffic policy Local
 		q.Interface = tc.iface
 		got := New(w).Explain(q)
 		if got.Outcome.String() != tc.want || got.Doubt != "" {
 			t.Errorf("%s:\n%s", name, got.Text())
 		}
+	}
+}
+
+func TestNothingIsSaidOfEndpointsThatDoNotAnswer(t *testing.T) {
+	got := New(everyKind()).Explain(ask("10.244.1.9", "10.96.0.14:80"))
+	if text := got.Text(); strings.Contains(text, "still answer") {
+		t.Errorf("no endpoint terminates:\n%s", text)
+	}
+	w := testWorld([]*corev1.Service{web("web", "10.96.0.10", nil)}, []*discoveryv1.EndpointSlice{at("web", "10.244.2.5 there leaving")})
+	got = New(w).Explain(ask("10.244.1.9", "10.96.0.10:80"))
+	if text := got.Text(); !strings.Contains(text, "still answer while they terminate") || got.Endpoints[0].Why != "is chosen, it terminates but still answers" {
+		t.Errorf("the only endpoint terminates:\n%s", text)
+	}
+}
+
+func TestALongOutcomeIsCut(t *testing.T) {
+	var texts []string
+	for i := range 6 {
+		texts = append(texts, fmt.Sprintf("10.244.2.%d there ready", i+1))
+	}
+	w := testWorld([]*corev1.Service{web("web", "10.96.0.10", nil)}, []*discoveryv1.EndpointSlice{at("web", texts...)})
+	got := New(w).Explain(ask("10.244.1.9", "10.96.0.10:80")).Outcome.String()
+	if want := "10.244.2.5:8080 and 1 more"; !strings.HasSuffix(got, want) {
+		t.Errorf("%q does not end in %q", got, want)
+	}
+}
+
+// An address may be the ClusterIP of one Service and an external IP of another,
+// at another port.
+func TestAtOtherPortsTheClusterIPSpeaks(t *testing.T) {
+	other := func(svc *corev1.Service) {
+		svc.Spec.Ports[0].Port, svc.Spec.Ports[0].NodePort, svc.Spec.ExternalIPs = 81, 30081, []string{"10.96.0.10", "10.96.7.7"}
+	}
+	w := testWorld([]*corev1.Service{web("a", "10.96.0.9", other), web("b", "10.96.0.10", nil)}, nil)
+	for to, tc := range map[string]struct {
+		end  End
+		says string
+	}{
+		"10.96.0.10:82": {Refused, "10.96.0.10 is the ClusterIP of Service default/b, but no TCP port 82 is defined there; it has TCP 80"},
+		"10.96.7.7:82":  {Dropped, "10.96.7.7 is the external IP of Service default/a, but no TCP port 82 is defined there; it has TCP 81"},
+	} {
+		got := New(w).Explain(ask("10.244.1.9", to))
+		if got.Outcome.End != tc.end || got.Steps[0].Says != tc.says || got.Doubt != "" {
+			t.Errorf("%s:\n%s", to, got.Text())
+		}
+	}
+}
+
+func TestReasonsAndRulesThatDoNotAgreeAreNoticed(t *testing.T) {
+	x := New(everyKind())
+	for i := range x.decisions {
+		x.decisions[i].Cluster = nil
+	}
+	got := x.Explain(ask("10.244.1.9", "10.96.0.10:80"))
+	if !strings.Contains(got.Text(), "This is a bug, please report it: the reasons above lead to refused, the rules to 10.244.1.5:8080, 10.244.2.5:8080") {
+		t.Errorf("no doubt:\n%s", got.Text())
 	}
 }
 

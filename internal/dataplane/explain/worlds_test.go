@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -77,8 +78,7 @@ func destinations(w World) []string {
 	list := []string{"10.96.9.9:80", "172.30.0.1:22", "172.30.0.2:30000", "10.244.2.5:8080", "1.1.1.1:80"}
 	for _, name := range w.Store.Names() {
 		port, _ := w.Store.ServicePort(name)
-		addrs := append([]netip.Addr{port.ClusterIPs[0]}, port.ExternalIPs...)
-		for _, addr := range append(addrs, port.LoadBalancerIPs...) {
+		for _, addr := range slices.Concat(port.ClusterIPs, port.ExternalIPs, port.LoadBalancerIPs) {
 			list = append(list, netip.AddrPortFrom(addr, port.Port).String(), netip.AddrPortFrom(addr, port.Port+1).String())
 		}
 		list = append(list, fmt.Sprint("172.30.0.1:", port.NodePort))
@@ -96,10 +96,11 @@ func randomService(random *rand.Rand, i int) *corev1.Service {
 			svc.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
 		}
 		if random.IntN(2) == 0 {
-			svc.Spec.ExternalIPs = []string{fmt.Sprint("198.51.100.", 1+i)}
+			// The node's own address and another's ClusterIP are to be had, too.
+			svc.Spec.ExternalIPs = []string{[]string{fmt.Sprint("198.51.100.", 1+i), "172.30.0.1", fmt.Sprint("10.96.0.", 10+(i+1)%4)}[random.IntN(3)]}
 		}
 		if random.IntN(2) == 0 {
-			svc.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: fmt.Sprint("192.0.2.", 1+i)}}
+			svc.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: []string{fmt.Sprint("192.0.2.", 1+i), "172.30.0.1"}[random.IntN(2)]}}
 		}
 		if random.IntN(2) == 0 {
 			svc.Spec.LoadBalancerSourceRanges = []string{"203.0.113.0/24", "10.244.0.0/16"}
