@@ -56,11 +56,7 @@ func table(features policy.Features, node policy.Node, desired []policy.Decision
 	return schema.TextWith(func(set ruleset.Set) []string {
 		var lines []string
 		for _, element := range elements.Sorted(set.Name) {
-			if set.Name == ruleset.StickyChains {
-				lines = append(lines, element.Key)
-			} else {
-				lines = append(lines, schema.ElementText(element))
-			}
+			lines = append(lines, schema.ElementText(element))
 		}
 		return lines
 	})

@@ -17,7 +17,9 @@ limitations under the License.
 package render
 
 import (
+	"fmt"
 	"net/netip"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -137,6 +139,26 @@ func TestTheTableOfAFewObjects(t *testing.T) {
 	}
 	if again, _ := Text(input(d.Objects)); again != text {
 		t.Error("the same objects make another text")
+	}
+}
+
+func TestAffinityBringsItsChain(t *testing.T) {
+	d := read(t, strings.Replace(service, "spec:\n", "spec:\n  sessionAffinity: ClientIP\n", 1)+"---"+slice)
+	text, _ := Text(input(d.Objects))
+	chain := regexp.MustCompile(`(?m)^\tchain (\S*10800\S*) \{$`).FindStringSubmatch(text)
+	if chain == nil || !strings.Contains(text, ": goto "+chain[1]) {
+		t.Errorf("no chain for three hours, or nothing leads to it: %q", chain)
+	}
+}
+
+func TestOfTwoNodesOfANameTheLastCounts(t *testing.T) {
+	const node = "apiVersion: v1\nkind: Node\nmetadata: {name: node-1, labels: {at: %s}}\n---\n"
+	objects := read(t, fmt.Sprintf(node+node, "first", "second")).Objects
+	if got := objects.Node("node-1"); got == nil || got.Labels["at"] != "second" {
+		t.Errorf("found %v", got)
+	}
+	if got := objects.Node("node-2"); got != nil {
+		t.Errorf("found %v", got)
 	}
 }
 
