@@ -172,7 +172,7 @@ func TestServiceChecksFollowServicesAndAddresses(t *testing.T) {
 			t.Errorf("%s answers with weight %s, want %s", address, got, want)
 		}
 	}
-	n.mustSync(model.IPv4, []ServiceCheck{{web, 30000, 1}, {dns, 30001, 2}}, nodeV4)
+	n.mustSync(model.IPv4, []ServiceCheck{{web, 30000, 1}, {dns, 30001, 2}}, nodeV4, nodeV6) // of another family
 	n.mustSync(model.IPv6, []ServiceCheck{{web, 30000, 3}}, nodeV6)
 	weight("192.0.2.1:30000", "1")
 	weight("192.0.2.1:30001", "2")
@@ -210,6 +210,13 @@ func TestServiceChecksFollowServicesAndAddresses(t *testing.T) {
 	weight("192.0.2.1:30000", "6")
 	n.checks.Close()
 	n.silent("192.0.2.1:30000", "[::1]:30000")
+}
+
+func TestAPortIsFreeAsSoonAsItIsClosed(t *testing.T) {
+	n := newCheckNode(t)
+	for i := range 200 { // often, since a server may be closed before it has begun
+		n.mustSync(model.IPv4, []ServiceCheck{{[]types.NamespacedName{web, dns}[i%2], 30000, 1}}, nodeV4)
+	}
 }
 
 func TestAPortInUseIsNamedAndTriedAgain(t *testing.T) {

@@ -74,4 +74,7 @@ func TestTrafficOfServicesOnlyGrows(t *testing.T) {
 	failure = errors.New("the kernel is busy again")
 	check("what is tracked is not known", connections("", "other", "107"), connections("default", "c", "0"),
 		"switchyard_node_service_traffic_failures_total 2")
+	if got := values(t, metrics, "switchyard_node_service_tracked_.*"); got != nil {
+		t.Errorf("what is tracked is not known: %q", got)
+	}
 }
