@@ -56,25 +56,30 @@ func TestSourcesThatPeopleName(t *testing.T) {
 		gone, pod("default", "web", "node-1", "10.244.1.5", "fd00::5"), pod("shop", "web", "node-2", "10.244.2.5"),
 		pod("default", "both", "node-1", "10.244.1.6"), pod("default", "young", ""), host,
 	}
+	ghost := pod("kube-system", "ghost", "node-9", "172.30.0.19") // of a node that is not registered any more
+	ghost.Spec.HostNetwork = true
+	pods = append(pods, ghost)
 	nodes := []corev1.Node{node("node-1", "172.30.0.11", "fd00:1::11"), node("both", "172.30.0.12")}
 	web := Source{Kind: Pod, Namespace: "default", Name: "web", Node: "node-1", Addrs: addrs("10.244.1.5", "fd00::5")}
 	for text, tc := range map[string]struct {
 		want    Source
 		wantErr string
 	}{
-		"web":             {want: web},
-		"pod/web":         {want: web},
-		"shop/web":        {want: Source{Kind: Pod, Namespace: "shop", Name: "web", Node: "node-2", Addrs: addrs("10.244.2.5")}},
-		"kube-system/cni": {want: Source{Kind: Pod, Namespace: "kube-system", Name: "cni", Node: "node-1", HostNetwork: true, Addrs: addrs("172.30.0.11")}},
-		"node-1":          {want: Source{Kind: Node, Name: "node-1", Node: "node-1", Addrs: addrs("172.30.0.11", "fd00:1::11")}},
-		"172.30.0.11":     {want: Source{Kind: Node, Name: "node-1", Node: "node-1", Addrs: addrs("172.30.0.11")}},
-		"10.244.1.5":      {want: Source{Kind: Pod, Namespace: "default", Name: "web", Node: "node-1", Addrs: addrs("10.244.1.5")}},
-		"192.0.2.1":       {want: Source{Kind: Outside, Addrs: addrs("192.0.2.1")}},
-		"both":            {wantErr: "say pod/both or node/both"},
-		"node/both":       {want: Source{Kind: Node, Name: "both", Node: "both", Addrs: addrs("172.30.0.12")}},
-		"nobody":          {wantErr: `"nobody" is no pod of namespace default, no node and no IP address`},
-		"shop/nobody":     {wantErr: "there is no pod shop/nobody"},
-		"pod/young":       {wantErr: "has no address"},
+		"web":               {want: web},
+		"pod/web":           {want: web},
+		"shop/web":          {want: Source{Kind: Pod, Namespace: "shop", Name: "web", Node: "node-2", Addrs: addrs("10.244.2.5")}},
+		"kube-system/cni":   {want: Source{Kind: Pod, Namespace: "kube-system", Name: "cni", Node: "node-1", HostNetwork: true, Addrs: addrs("172.30.0.11")}},
+		"node-1":            {want: Source{Kind: Node, Name: "node-1", Node: "node-1", Addrs: addrs("172.30.0.11", "fd00:1::11")}},
+		"172.30.0.11":       {want: Source{Kind: Node, Name: "node-1", Node: "node-1", Addrs: addrs("172.30.0.11")}},
+		"10.244.1.5":        {want: Source{Kind: Pod, Namespace: "default", Name: "web", Node: "node-1", Addrs: addrs("10.244.1.5")}},
+		"192.0.2.1":         {want: Source{Kind: Outside, Addrs: addrs("192.0.2.1")}},
+		"172.30.0.19":       {want: Source{Kind: Outside, Addrs: addrs("172.30.0.19")}},
+		"::ffff:10.244.1.5": {want: Source{Kind: Pod, Namespace: "default", Name: "web", Node: "node-1", Addrs: addrs("10.244.1.5")}},
+		"both":              {wantErr: "say pod/both or node/both"},
+		"node/both":         {want: Source{Kind: Node, Name: "both", Node: "both", Addrs: addrs("172.30.0.12")}},
+		"nobody":            {wantErr: `"nobody" is no pod of namespace default, no node and no IP address`},
+		"shop/nobody":       {wantErr: "there is no pod shop/nobody"},
+		"pod/young":         {wantErr: "has no address"},
 	} {
 		t.Run(text, func(t *testing.T) {
 			got, err := FindSource(text, "default", pods, nodes)
@@ -125,6 +130,9 @@ func TestDestinationsThatPeopleName(t *testing.T) {
 		"web:http":                         {want: both("TCP", "80")},
 		"web:dns":                          {want: both("UDP", "53")},
 		"web:dns-tcp":                      {want: both("TCP", "53")},
+		"[::ffff:10.0.0.1]:80":             {want: []destination{{"10.0.0.1:80", "TCP"}}},
+		"web:53":                           {want: both("UDP", "53")},
+		"web.:53":                          {protocol: "TCP", want: both("TCP", "53")},
 		"web:9999":                         {want: both("TCP", "9999")},
 		"web.default.svc.cluster.local:80": {want: both("TCP", "80")},
 		"cart.shop.svc:80":                 {want: []destination{{"10.96.0.11:80", "TCP"}}},
@@ -147,5 +155,17 @@ func TestDestinationsThatPeopleName(t *testing.T) {
 				t.Errorf("destinations (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestASourceHasOneAddressForADestination(t *testing.T) {
+	s := Source{Addrs: addrs("10.244.1.5", "fd00::5")}
+	for to, want := range map[string]string{"10.96.0.10": "10.244.1.5", "fd00::a": "fd00::5"} {
+		if got, ok := s.Of(netip.MustParseAddr(to)); !ok || got.String() != want {
+			t.Errorf("to %s it has %s", to, got)
+		}
+	}
+	if got, ok := (Source{Addrs: addrs("fd00::5")}).Of(netip.MustParseAddr("10.96.0.10")); ok {
+		t.Errorf("it has IPv4 address %s", got)
 	}
 }

@@ -24,6 +24,7 @@ import (
 	"net/netip"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -86,9 +87,20 @@ func (n node) nft(t *testing.T, rules string) {
 // trace connects to the virtual address and returns what the kernel told.
 func (n node) trace(t *testing.T) []flowtrace.Packet {
 	t.Helper()
+	packets := n.follow(t, flowtrace.Flow{Protocol: model.TCP, Destination: n.vip}, 20*time.Second)
+	if len(packets) == 0 {
+		t.Fatal("no packet was seen")
+	}
+	return packets
+}
+
+// follow connects to a flow's destination and waits that long for what the
+// kernel tells.
+func (n node) follow(t *testing.T, flow flowtrace.Flow, patience time.Duration) []flowtrace.Packet {
+	t.Helper()
 	var follower *flowtrace.Follower
 	n.must(t, func() (err error) {
-		follower, err = flowtrace.Follow(flowtrace.Flow{Protocol: model.TCP, Destination: n.vip})
+		follower, err = flowtrace.Follow(flow)
 		return err
 	})
 	defer func() {
@@ -98,19 +110,16 @@ func (n node) trace(t *testing.T) []flowtrace.Packet {
 	}()
 	n.must(t, func() error {
 		dialer := net.Dialer{Timeout: 300 * time.Millisecond}
-		if conn, err := dialer.Dial("tcp", n.vip.String()); err == nil {
+		if conn, err := dialer.Dial("tcp", flow.Destination.String()); err == nil {
 			return conn.Close()
 		}
 		return nil
 	})
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	packets, err := follower.Collect(ctx, 200*time.Millisecond)
 	if err != nil {
 		t.Fatal(err)
-	}
-	if len(packets) == 0 {
-		t.Fatal("no packet was seen")
 	}
 	return packets
 }
@@ -153,6 +162,63 @@ func TestAPolicyThatDropsIsNamed(t *testing.T) {
 	step, dropped := n.trace(t)[0].Dropped()
 	if !dropped || step.Table != "ip firewall" || step.Verdict != "policy drop" || step.Handle != 0 {
 		t.Errorf("dropped %t by %+v", dropped, step)
+	}
+}
+
+func TestOnlyTheClientThatIsAskedForIsFollowed(t *testing.T) {
+	for _, family := range []string{"ip", "ip6"} {
+		n := newNode(t, family)
+		flow := flowtrace.Flow{Protocol: model.TCP, Source: n.server.Addr(), Destination: n.server}
+		if got := n.follow(t, flow, 200*time.Millisecond); len(got) == 0 || got[0].SentFrom().Addr() != flow.Source {
+			t.Errorf("%s: the client was not seen: %+v", family, got)
+		}
+		flow.Source = n.vip.Addr()
+		if got := n.follow(t, flow, 200*time.Millisecond); len(got) != 0 {
+			t.Errorf("%s: another client was seen: %+v", family, got)
+		}
+	}
+}
+
+// More is sent than the socket holds, and no end of it.
+func TestABusyFlowIsCut(t *testing.T) {
+	n := newNode(t, "ip")
+	n.nft(t, "table ip filter { chain out { type filter hook output priority 0; }; }")
+	flow := flowtrace.Flow{Protocol: model.UDP, Destination: n.server}
+	var follower *flowtrace.Follower
+	var conn net.Conn
+	n.must(t, func() (err error) {
+		if follower, err = flowtrace.Follow(flow); err == nil {
+			conn, err = net.Dial("udp", n.server.String())
+		}
+		return err
+	})
+	defer func() { _ = follower.Close(); _ = conn.Close() }()
+	for range 5000 {
+		_, _ = conn.Write([]byte("x")) // nobody listens, and says so to every second one
+	}
+	ended := make(chan struct{})
+	var sending sync.WaitGroup
+	sending.Go(func() {
+		for {
+			select {
+			case <-ended:
+				return
+			default:
+				_, _ = conn.Write([]byte("x"))
+			}
+		}
+	})
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	packets, err := follower.Collect(ctx, 10*time.Second)
+	close(ended)
+	sending.Wait()
+	steps := 0
+	for _, packet := range packets {
+		steps += len(packet.Steps)
+	}
+	if err != nil || ctx.Err() != nil || steps < 4096 || steps > 2*4096 {
+		t.Errorf("%d steps, error %v, out of time %v", steps, err, ctx.Err())
 	}
 }
 

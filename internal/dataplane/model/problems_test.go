@@ -139,8 +139,8 @@ func TestMalformedPartsAreSkippedAndNamed(t *testing.T) {
 		},
 		"and those of one name by namespace": {
 			services: []*corev1.Service{
-				makeService("a", clusterIPs("10.96.0.11"), externalIPs("192.0.2.1"), func(svc *corev1.Service) { svc.Namespace = "zoo" }),
 				makeService("a", clusterIPs("10.96.0.12"), externalIPs("192.0.2.1")),
+				makeService("a", clusterIPs("10.96.0.11"), externalIPs("192.0.2.1"), func(svc *corev1.Service) { svc.Namespace = "zoo" }),
 			},
 			want: []string{"default/a/TCP 10.96.0.12:80 vips=[192.0.2.1]", "zoo/a/TCP 10.96.0.11:80"},
 			wantProblems: []string{
