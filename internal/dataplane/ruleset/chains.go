@@ -139,6 +139,9 @@ func refusalChains(family model.Family, features policy.Features) []Chain {
 		input = append([]Rule{{CameInBy{Interface: "lo", Not: true}, SentToLoopback{}, Drop{}}}, input...)
 	}
 	addresses := append(slices.Clip(endpoints),
+		// A frontend with endpoints whose way to them is missing: its elements are
+		// on their way, or a foreign hand took them. What is sent again arrives.
+		Rule{InSet{Key: key(DestinationAddress, Protocol, DestinationPort), Set: ClusterFrontends}, Drop{}},
 		Rule{InSet{Key: key(DestinationAddress), Set: ClusterIPs}, Goto("refuse")},
 		Rule{InSet{Key: key(DestinationAddress), Set: ServiceCIDRs}, Drop{}})
 	all := []Chain{
