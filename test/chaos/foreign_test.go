@@ -33,6 +33,9 @@ var foreign = []string{
 	"delete table ip switchyard; delete table ip6 switchyard",
 	"flush table ip switchyard; flush table ip6 switchyard",
 	"flush map ip switchyard endpoints; flush map ip6 switchyard endpoints",
+	"flush map ip switchyard frontends; flush map ip6 switchyard frontends",
+	"flush chain ip switchyard services; flush chain ip6 switchyard services",
+	"flush chain ip switchyard nat-prerouting; flush chain ip6 switchyard nat-prerouting",
 }
 
 // tamper runs nft in the node's namespace, and tells whether it was let.

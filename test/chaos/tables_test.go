@@ -121,9 +121,9 @@ func number(value any) uint32 {
 		_, _ = fmt.Sscanf(s, "%x:%x", &major, &minor)
 	}
 	if n, ok := value.(float64); ok {
-		return uint32(n) & 0xffffff
+		return uint32(n) & 0xfffff
 	}
-	return (major<<16 | minor) & 0xffffff
+	return (major<<16 | minor) & 0xfffff
 }
 
 // named is an element whose ids are names. Slots are a matter of history, as is
