@@ -33,6 +33,14 @@ func TestWrongArgumentsAreNamed(t *testing.T) {
 		"nodes in words":        {args: []string{"up", "--nodes", "two"}, want: "--nodes \"two\": want a number: `switchyard up --help` lists the flags"},
 		"more nodes than fit":   {args: []string{"up", "--nodes", "99999999999999999999"}, want: "--nodes \"99999999999999999999\": the number is too large: `switchyard up --help` lists the flags"},
 		"a flag there is not":   {args: []string{"up", "--bogus"}, want: "unknown flag: --bogus: `switchyard up --help` lists the flags"},
+		"a trace from nowhere":  {args: []string{"trace", "--to", "web:80"}, want: "say from where to where: `switchyard trace --from POD --to HOST:PORT`"},
+		"a trace of ICMP":       {args: []string{"trace", "--from", "a", "--to", "web:80", "--proto", "icmp"}, want: "--proto \"icmp\": want tcp, udp or sctp"},
+		"a trace as YAML":       {args: []string{"trace", "--from", "a", "--to", "web:80", "-o", "yaml"}, want: "unknown output format \"yaml\""},
+		"a trace without time":  {args: []string{"trace", "--from", "a", "--to", "web:80", "--timeout", "0s"}, want: "--timeout 0s: the time must be positive"},
+		"a hasty top":           {args: []string{"top", "--interval", "1ms"}, want: "--interval 1ms: want at least 500ms"},
+		"an unknown order":      {args: []string{"top", "--sort", "name"}, want: "--sort \"name\": want connections or bytes"},
+		"two kinds of agents":   {args: []string{"top", "--node", "1", "--metrics-url", "http://a/metrics"}, want: "give one of them"},
+		"an agent without URL":  {args: []string{"top", "--metrics-url", "node-1"}, want: "--metrics-url \"node-1\": want a URL"},
 		"a time without a unit": {args: []string{"up", "--wait", "5"}, want: "missing unit in duration"},
 	}
 	for name, tc := range tests {

@@ -54,8 +54,7 @@ func topCommand() *cobra.Command {
 		Use:   "top",
 		Short: "Show what each Service carries on each node",
 		Long: `Show what each Service carries on each node: connections begun, per second and
-since the agent started, and those that are tracked now with their packets and
-bytes. The numbers are the node agents', which count with --count-connections;
+in total, and those that are tracked now with their packets and bytes. The numbers are the node agents', which count with --count-connections;
 packets and bytes are there where net.netfilter.nf_conntrack_acct is 1.
 
 Of a local cluster all nodes are asked. Elsewhere it is the agent of this

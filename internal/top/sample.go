@@ -31,8 +31,8 @@ import (
 
 // Counts are of one Service on one node, both IP families together.
 type Counts struct {
-	// Connections are those begun since the agent started, Tracked those that
-	// are tracked now.
+	// Connections are those begun since the node first programmed the Service,
+	// Tracked those that are tracked now.
 	Connections, Tracked uint64
 	// Packets and Bytes are what the tracked ones have carried so far; they
 	// say something if Counted.

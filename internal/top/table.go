@@ -61,8 +61,8 @@ func Table(now, before []Sample) []Row {
 }
 
 // rate is nil if the agent was not asked before. A Service that was not there
-// had no connections; a number that is smaller is of an agent that has started
-// again, and all of it is new.
+// had no connections; a number that is smaller has begun at 0 again, and all of
+// it is new.
 func rate(now Sample, before []Sample, name types.NamespacedName) *float64 {
 	i := slices.IndexFunc(before, func(s Sample) bool { return s.Node == now.Node })
 	if i < 0 || !before[i].Counting {

@@ -90,7 +90,7 @@ func TestRates(t *testing.T) {
 	}{
 		"over two seconds":              {now: sample("n", 2, 50), before: sample("n", 0, 40), want: new(5.0)},
 		"the first reading":             {now: sample("n", 2, 50), before: sample("another", 0, 40)},
-		"an agent that started again":   {now: sample("n", 2, 6), before: sample("n", 0, 40), want: new(3.0)},
+		"a count that began again":      {now: sample("n", 2, 6), before: sample("n", 0, 40), want: new(3.0)},
 		"a Service that has come":       {now: sample("n", 2, 8), before: Sample{Node: "n", Time: noon, Counting: true}, want: new(4.0)},
 		"an agent that counts by now":   {now: sample("n", 2, 8), before: Sample{Node: "n", Time: noon}},
 		"two readings at the same time": {now: sample("n", 0, 50), before: sample("n", 0, 40)},

@@ -22,11 +22,14 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"switchyard.dev/switchyard/internal/dataplane/explain"
+	"switchyard.dev/switchyard/internal/localcluster/state"
 	"switchyard.dev/switchyard/internal/probe"
 	"switchyard.dev/switchyard/internal/trace"
 	"switchyard.dev/switchyard/test/prereq"
@@ -161,11 +164,54 @@ func TestAQuestionThatCanNotBeAnsweredHasAnExitCodeOfItsOwn(t *testing.T) {
 		"say with --node which one":                   {"trace", "--from", "outside", "--to", "front.demo:17"},
 		"nobody in the local cluster has the address": {"trace", "--from", "192.0.2.9", "--to", "node-1:31000", "--live"},
 		"unknown flag: --bogus: `switchyard trace":    {"trace", "--bogus"},
-		"want a number":                               {"trace", "--timeout=x"},
 	} {
 		if _, problems, code := cli(t, args...); code != 2 || !strings.Contains(problems, want) {
 			t.Errorf("%v: exit code %d, %q, want %q", args, code, problems, want)
 		}
+	}
+}
+
+// On a node of a cluster that is not the local one, as far as the program can
+// tell, it asks the agent there and needs to be told where the pod's network is.
+func TestTraceOnANodeOfAnotherCluster(t *testing.T) {
+	needCluster(t)
+	output(t, "wait", "--for=condition=Ready", "pod/pair", "--timeout=60s")
+	node := output(t, "get", "pod", "pair", "-o", "jsonpath={.spec.nodeName}")
+	dir := state.Dir(cluster.State())
+	record, err := dir.Record()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	text, err := os.ReadFile(dir.Kubeconfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// As a node reaches the API server.
+	text = regexp.MustCompile(`server: .*`).ReplaceAll(text, []byte("server: https://172.30.0.11:6443"))
+	if err := os.WriteFile(kubeconfig, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	there := func(args ...string) (string, string, int) {
+		return cli(t, append([]string{"exec", "--node", node, "--", "env", "SWITCHYARD_STATE=" + t.TempDir(),
+			switchyard(), "trace", "--kubeconfig", kubeconfig, "-n", "demo", "--live"}, args...)...)
+	}
+	out, problems, code := there("--from", "pair", "--to", "front:17", "--netns", dir.NamespacePath(record.PID, "demo_pair"))
+	if code != 0 || !strings.Contains(out, "settings     of the agent on "+node) || !strings.Contains(out, "AGREES: it was sent to ") {
+		t.Errorf("exit code %d: %s%s", code, out, problems)
+	}
+	if out, problems, code := there("--from", node, "--to", "front:17"); code != 0 || !strings.Contains(out, "AGREES: it was sent to ") {
+		t.Errorf("from the node: exit code %d: %s%s", code, out, problems)
+	}
+	if _, problems, code := there("--from", "pair", "--to", "front:17"); code != 2 || !strings.Contains(problems, "say with --netns") {
+		t.Errorf("without the pod's network: exit code %d: %s", code, problems)
+	}
+	_, other := frontNode(t)
+	if other == node {
+		other, _ = frontNode(t)
+	}
+	if _, problems, code := there("--from", other, "--to", "front:17"); code != 2 || !strings.Contains(problems, "this machine is not "+other) {
+		t.Errorf("about another node: exit code %d: %s", code, problems)
 	}
 }
 
