@@ -111,7 +111,7 @@ test: deps build controlplane ## Run every test: unit, envtest, packets in names
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need nothing but Go.
-	go test ./allocator/... ./webhooks/... ./controllers/... ./internal/dataplane/model/... ./internal/dataplane/policy/... ./internal/dataplane/ruleset/...
+	go test ./allocator/... ./webhooks/... ./controllers/... ./internal/dataplane/model/... ./internal/dataplane/policy/... ./internal/dataplane/ruleset/... ./internal/dataplane/explain/... ./internal/lookup/...
 
 .PHONY: test-netns
 test-netns: deps ## Run the packet tests in network namespaces.
@@ -120,6 +120,11 @@ test-netns: deps ## Run the packet tests in network namespaces.
 .PHONY: test-e2e
 test-e2e: deps build controlplane ## Run the end-to-end tests on a local cluster of their own.
 	go test -count=1 -timeout 20m ./test/e2e/... ./internal/localcluster/...
+
+CHAOSEACH ?= 1m
+.PHONY: chaos
+chaos: deps build controlplane ## Kill, flush, cut off and make fail whatever can be, under traffic, CHAOSEACH each.
+	go test -count=1 -timeout 60m -v ./test/chaos -args -each=$(CHAOSEACH)
 
 .PHONY: test-fuzz
 test-fuzz: ## Fuzz each fuzz target for FUZZTIME.
