@@ -44,10 +44,18 @@ const agentURL = "http://127.0.0.1:10249"
 // pagePatience bounds a request to an agent.
 const pagePatience = 3 * time.Second
 
-// readSettings asks the agent on the node how it is set, and says what had to be
-// assumed if it can not be asked.
-func readSettings(ctx context.Context, cluster reach, client kubernetes.Interface, objects trace.Objects, node string, flags *pflag.FlagSet) (trace.Settings, error) {
-	page, pageErr := cluster.configPage(ctx, client, objects, node)
+// agentOn is the agent whose settings are wanted.
+type agentOn struct {
+	cluster reach
+	client  kubernetes.Interface
+	objects trace.Objects
+	node    string
+}
+
+// settings asks the agent how it is set, and says what had to be assumed if it
+// can not be asked. Flags win over what it says.
+func (a agentOn) settings(ctx context.Context, flags *pflag.FlagSet) (trace.Settings, error) {
+	page, pageErr := a.configPage(ctx)
 	view, err := app.ReadView(page, flags)
 	if errors.Is(err, app.ErrForeignAgent) {
 		page, pageErr = nil, err
@@ -56,28 +64,31 @@ func readSettings(ctx context.Context, cluster reach, client kubernetes.Interfac
 	if err != nil {
 		return trace.Settings{}, err
 	}
-	s := trace.Settings{
-		Node: view.Node, Features: view.Features, Store: view.Store, WithoutExternalIPs: view.WithoutExternalIPs,
-		Known: "of the agent on " + node,
-	}
-	given := givenFlags(flags)
-	if given != "" {
-		s.Known += ", but for " + given
-	}
+	s := trace.Settings{Node: view.Node, Features: view.Features, Store: view.Store, WithoutExternalIPs: view.WithoutExternalIPs}
+	s.Known = a.known(page != nil, givenFlags(flags))
 	if page == nil {
-		s.Known = "the agent's defaults"
-		if given != "" {
-			s.Known = given + ", else the agent's defaults"
-		}
-		s.Assumed = append(s.Assumed, fmt.Sprintf("that the agent on %s is set so: it could not be asked (%v)", node, pageErr))
-		if !view.Node.DetectLocal.FromNode && len(view.Node.DetectLocal.ClusterCIDRs) == 0 && view.Features.LocalInterface == "" {
-			s.Assumed = append(s.Assumed, "that it was told of no pod ranges (--cluster-cidr), so that no client of a ClusterIP counts as foreign")
-		}
+		s.Assumed = append(s.Assumed, fmt.Sprintf("that the agent on %s is set so: it could not be asked (%v)", a.node, pageErr))
+	}
+	if local := view.Node.DetectLocal; page == nil && !local.FromNode && len(local.ClusterCIDRs) == 0 && view.Features.LocalInterface == "" {
+		s.Assumed = append(s.Assumed, "that it was told of no pod ranges (--cluster-cidr), so that no client of a ClusterIP counts as foreign")
 	}
 	if !view.Node.NodePorts.Primary || len(view.Node.NodePorts.CIDRs) > 0 {
-		s.Assumed = append(s.Assumed, "that "+node+" has the addresses of its Node object, and no others")
+		s.Assumed = append(s.Assumed, "that "+a.node+" has the addresses of its Node object, and no others")
 	}
 	return s, nil
+}
+
+// known says where settings are from.
+func (a agentOn) known(asked bool, flags string) string {
+	switch {
+	case asked && flags == "":
+		return "of the agent on " + a.node
+	case asked:
+		return "of the agent on " + a.node + ", but for " + flags
+	case flags == "":
+		return "the agent's defaults"
+	}
+	return flags + ", else the agent's defaults"
 }
 
 // givenFlags names the agent's flags that were set.
@@ -93,18 +104,18 @@ func givenFlags(flags *pflag.FlagSet) string {
 	return strings.Join(names, " ")
 }
 
-// configPage is what the agent on the node says of itself.
-func (r reach) configPage(ctx context.Context, client kubernetes.Interface, objects trace.Objects, node string) ([]byte, error) {
+// configPage is what the agent says of itself.
+func (a agentOn) configPage(ctx context.Context) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, pagePatience)
 	defer cancel()
 	switch {
-	case r.local != nil:
-		return getOnNode(ctx, *r.local, node, agentURL+"/configz")
-	case isHere(objects, node):
+	case a.cluster.local != nil:
+		return getOnNode(ctx, *a.cluster.local, a.node, agentURL+"/configz")
+	case isHere(a.objects, a.node):
 		return get(ctx, agentURL+"/configz")
 	}
 	// The API server reaches only agents that serve more than their loopback.
-	page, err := client.CoreV1().RESTClient().Get().Resource("nodes").Name(node + ":10249").SubResource("proxy").Suffix("configz").DoRaw(ctx)
+	page, err := a.client.CoreV1().RESTClient().Get().Resource("nodes").Name(a.node + ":10249").SubResource("proxy").Suffix("configz").DoRaw(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("through the API server: %w", err)
 	}

@@ -17,6 +17,7 @@ limitations under the License.
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -145,24 +146,34 @@ func (o *traceOptions) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	settings, err := readSettings(c.Context(), cluster, client, objects, asked.Node, c.Flags())
+	settings, err := agentOn{cluster, client, objects, asked.Node}.settings(c.Context(), c.Flags())
 	if err != nil {
 		return err
 	}
-	var answers []trace.Answer
+	answers, err := o.answers(c.Context(), cluster, objects, asked, settings)
+	if err != nil {
+		return err
+	}
+	return o.print(c, answers)
+}
+
+// answers has one for each address that was meant.
+func (o *traceOptions) answers(
+	ctx context.Context, cluster reach, objects trace.Objects, asked trace.Asked, settings trace.Settings,
+) (answers []trace.Answer, err error) {
 	for _, to := range asked.Destinations {
 		answer, err := objects.Explain(asked, to, settings)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if o.live {
-			if answer.Live, err = o.try(c.Context(), cluster, objects, asked, answer); err != nil {
-				return fmt.Errorf("--live: %w", err)
+			if answer.Live, err = o.try(ctx, cluster, objects, asked, answer); err != nil {
+				return nil, fmt.Errorf("--live: %w", err)
 			}
 		}
 		answers = append(answers, answer)
 	}
-	return o.print(c, answers)
+	return answers, nil
 }
 
 func (o *traceOptions) print(c *cobra.Command, answers []trace.Answer) error {

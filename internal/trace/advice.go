@@ -22,10 +22,12 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"switchyard.dev/switchyard/internal/dataplane/explain"
+	"switchyard.dev/switchyard/internal/dataplane/policy"
 	"switchyard.dev/switchyard/internal/lookup"
 )
 
@@ -42,8 +44,8 @@ func (o Objects) advise(a Answer, asked Asked) []string {
 		bits := a.question.Source.BitLen()
 		return []string{fmt.Sprintf("To let it in, add %s/%d, or a range around it, to spec.loadBalancerSourceRanges of Service %s.",
 			a.question.Source, bits, name(svc))}
-	case svc != nil && a.Outcome.End == explain.Dropped:
-		return a.adviseLocal(svc)
+	case svc != nil && len(a.elsewhere()) > 0 && o.anyReady(svc):
+		return a.adviseLocal(svc, a.elsewhere())
 	case svc != nil:
 		return o.adviseEndpoints(a, svc)
 	case reason == "ports":
@@ -92,40 +94,60 @@ func (o Objects) adviseElsewhere(a Answer, asked Asked) []string {
 	return advice
 }
 
-// adviseLocal names the nodes that have endpoints.
-func (a Answer) adviseLocal(svc *corev1.Service) []string {
+// elsewhere are the nodes whose endpoints a Local policy leaves out.
+func (a Answer) elsewhere() []string {
 	var nodes []string
 	for _, e := range a.Endpoints {
-		if e.Node != "" && e.Node != a.Node && !slices.Contains(nodes, e.Node) {
+		if e.Why == policy.OnAnotherNode.String() && !slices.Contains(nodes, e.Node) {
 			nodes = append(nodes, e.Node)
 		}
 	}
-	field := "spec.internalTrafficPolicy"
-	advice := []string{"The Service's endpoints are on other nodes."}
-	if a.question.Destination.Addr().String() != svc.Spec.ClusterIP && !slices.Contains(svc.Spec.ClusterIPs, a.question.Destination.Addr().String()) {
-		field = "spec.externalTrafficPolicy"
-	}
-	if len(nodes) > 0 {
-		advice[0] = fmt.Sprintf("The Service's endpoints are on %s.", strings.Join(nodes, ", "))
-		if field == "spec.externalTrafficPolicy" {
-			advice[0] += " Connect there, or let the load balancer ask each node's health check first."
+	return nodes
+}
+
+// anyReady says whether some node has an endpoint that takes connections.
+func (o Objects) anyReady(svc *corev1.Service) bool {
+	for i := range o.Slices {
+		slice := &o.Slices[i]
+		if slice.Namespace != svc.Namespace || slice.Labels[discoveryv1.LabelServiceName] != svc.Name {
+			continue
+		}
+		for _, e := range slice.Endpoints {
+			if e.Conditions.Ready == nil || *e.Conditions.Ready {
+				return true
+			}
 		}
 	}
-	return append(advice, fmt.Sprintf("Or set %s of Service %s to Cluster, or run a pod of it on %s.", field, name(svc), a.Node))
+	return false
+}
+
+// adviseLocal is for a Local policy without endpoint on this node.
+func (a Answer) adviseLocal(svc *corev1.Service, nodes []string) []string {
+	there := fmt.Sprintf("The Service's endpoints are on %s.", strings.Join(nodes, ", "))
+	field := "spec.externalTrafficPolicy"
+	if slices.Contains(svc.Spec.ClusterIPs, a.question.Destination.Addr().String()) {
+		field = "spec.internalTrafficPolicy"
+	} else {
+		there += " Connect there, or let the load balancer ask each node's health check first."
+	}
+	return []string{there, fmt.Sprintf("Or set %s of Service %s to Cluster, or run a pod of it on %s.", field, name(svc), a.Node)}
 }
 
 // adviseEndpoints says why a Service has no endpoint that takes connections.
 func (o Objects) adviseEndpoints(a Answer, svc *corev1.Service) []string {
 	for _, e := range a.Endpoints {
 		if e.Pod != "" {
-			return []string{fmt.Sprintf("Its endpoints take no connections, for example %s %s: `kubectl describe pod -n %s %s` says why.", e.Pod, e.Why, svc.Namespace, e.Pod)}
+			return []string{fmt.Sprintf("Its endpoints take no connections, for example %s %s: `kubectl describe pod -n %s %s` says why.",
+				e.Pod, e.Why, svc.Namespace, e.Pod)}
 		}
 	}
-	if len(a.Endpoints) > 0 {
-		return []string{fmt.Sprintf("Its endpoints are not ready: `kubectl get endpointslices -n %s -l kubernetes.io/service-name=%s -o yaml` shows them.", svc.Namespace, svc.Name)}
-	}
-	if len(svc.Spec.Selector) == 0 {
-		return []string{fmt.Sprintf("Service %s has no selector and nobody made an EndpointSlice for it: make one with the label kubernetes.io/service-name=%s.", name(svc), svc.Name)}
+	switch {
+	case len(a.Endpoints) > 0:
+		return []string{fmt.Sprintf("Its endpoints are not ready: `kubectl get endpointslices -n %s -l kubernetes.io/service-name=%s -o yaml` shows them.",
+			svc.Namespace, svc.Name)}
+	case len(svc.Spec.Selector) == 0:
+		return []string{fmt.Sprintf("Service %s has no selector and nobody made an EndpointSlice for it: make one with the label kubernetes.io/service-name=%s.",
+			name(svc), svc.Name)}
 	}
 	return []string{o.adviseSelector(svc)}
 }

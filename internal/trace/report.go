@@ -152,7 +152,8 @@ func (r *Report) note(a Answer) {
 	switch {
 	case dropped && !ours(step):
 		family, table, _ := strings.Cut(step.Table, " ")
-		r.Notes = append(r.Notes, fmt.Sprintf("That table is not Switchyard's: `nft -a list chain %s %s %s` on %s shows the rule.", family, table, step.Chain, r.node))
+		r.Notes = append(r.Notes, fmt.Sprintf("That table is not Switchyard's: `nft -a list chain %s %s %s` on %s shows the rule.",
+			family, table, step.Chain, r.node))
 	case dropped:
 	case len(r.Packets) == 0:
 		r.Notes = append(r.Notes, "It was lost before: look at routes and rules where the client is.")

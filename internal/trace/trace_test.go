@@ -28,6 +28,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"switchyard.dev/switchyard/internal/dataplane/agent"
+	"switchyard.dev/switchyard/internal/dataplane/explain"
 )
 
 // The cluster of these tests has two nodes with a pod of "web" on the second.
@@ -45,8 +46,11 @@ func objects(change ...func(*Objects)) Objects {
 			}),
 			service("nobody", "10.96.0.12", 30082, func(svc *corev1.Service) { svc.Spec.Selector = map[string]string{"app": "nobody"} }),
 			service("ill", "10.96.0.13", 30083, func(*corev1.Service) {}),
+			service("sick", "10.96.0.14", 30084, func(svc *corev1.Service) {
+				svc.Spec.InternalTrafficPolicy = new(corev1.ServiceInternalTrafficPolicyLocal)
+			}),
 		},
-		Slices:       []discoveryv1.EndpointSlice{slice("web", true), slice("local", true), slice("ill", false)},
+		Slices:       []discoveryv1.EndpointSlice{slice("web", true), slice("local", true), slice("ill", false), slice("sick", false)},
 		ServiceCIDRs: []networkingv1.ServiceCIDR{{Spec: networkingv1.ServiceCIDRSpec{CIDRs: []string{"10.96.0.0/16"}}}},
 	}
 	for _, f := range change {
@@ -102,12 +106,17 @@ func settings() Settings {
 
 func answer(t *testing.T, o Objects, q Query) Answer {
 	t.Helper()
+	return answerWith(t, o, q, settings())
+}
+
+func answerWith(t *testing.T, o Objects, q Query, s Settings) Answer {
+	t.Helper()
 	q.Namespace, q.Domain = "default", "cluster.local"
 	asked, err := o.Find(q)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := o.Explain(asked, asked.Destinations[0], settings())
+	a, err := o.Explain(asked, asked.Destinations[0], s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,6 +138,7 @@ func TestTheVerdictAndWhatToDo(t *testing.T) {
 		"Local, from a pod": {from: "client", to: "local:80", want: "DROPPED",
 			advice: "set spec.internalTrafficPolicy of Service default/local to Cluster, or run a pod of it on node-1"},
 		"Local, from outside": {from: "203.0.113.9", to: "node-1:30081", want: "DROPPED", advice: "The Service's endpoints are on node-2. Connect there"},
+		"Local, nobody ready": {from: "client", to: "sick:80", want: "REFUSED", advice: "Its endpoints take no connections, for example web-0"},
 		"not in the ranges": {from: "198.51.100.7", to: "192.0.2.1:80", node: "node-2", want: "DROPPED",
 			advice: "add 198.51.100.7/32, or a range around it, to spec.loadBalancerSourceRanges of Service default/local"},
 		"nobody's ClusterIP":      {from: "client", to: "10.96.9.9:80", want: "DROPPED", advice: "Ask for the Service by its name"},
@@ -145,6 +155,15 @@ func TestTheVerdictAndWhatToDo(t *testing.T) {
 				t.Errorf("the advice is %q, want %q", advice, tc.advice)
 			}
 		})
+	}
+}
+
+func TestARefusalForWantOfALocalEndpointIsAdvisedLikeADrop(t *testing.T) {
+	s := settings()
+	s.Node.RejectWithoutLocal = true
+	a := answerWith(t, objects(), Query{From: "client", To: "local:80"}, s)
+	if a.Outcome.End != explain.Refused || !strings.Contains(strings.Join(a.Advice, " "), "endpoints are on node-2") {
+		t.Errorf("it says\n%s", a.Text())
 	}
 }
 
