@@ -301,11 +301,12 @@ func (t *Table) carryOut(ctx context.Context, plan ruleset.Plan) (Result, error)
 			"family", t.schema.Family.String(), "servicePorts", plan.Prolonged)
 	}
 	var result Result
+	w := newWriter(t.schema)
 	for edits := plan.Edits; len(edits) > 0; {
 		if err := ctx.Err(); err != nil {
 			return result, err
 		}
-		w, part := t.transaction(edits)
+		part := t.transaction(w, edits)
 		edits = edits[len(part):]
 		if err := t.conn.Commit(unix.NFNL_SUBSYS_NFTABLES, &w.Messages); err != nil {
 			return result, err
@@ -320,12 +321,12 @@ func (t *Table) carryOut(ctx context.Context, plan ruleset.Plan) (Result, error)
 }
 
 // transaction writes the first of edits, as many as may and can be sent at once.
-func (t *Table) transaction(edits []ruleset.Edit) (*writer, []ruleset.Edit) {
+func (t *Table) transaction(w *writer, edits []ruleset.Edit) (part []ruleset.Edit) {
 	for n := min(len(beforeDeletedChains(edits)), t.limit); ; n /= 2 {
-		w := newWriter(t.schema)
+		w.Reset()
 		w.all(edits[:n])
 		if n == 1 || w.Size() <= t.conn.MaxTransaction() {
-			return w, edits[:n]
+			return edits[:n]
 		}
 	}
 }

@@ -85,7 +85,8 @@ func passing(err error) bool {
 }
 
 func (c *Conn) transact(subsystem uint8, m *Messages, commit bool) error {
-	var batch Messages
+	batch := &c.batch
+	defer batch.Reset()
 	batch.begin(unix.NFNL_MSG_BATCH_BEGIN, 0, unix.AF_UNSPEC, uint16(subsystem), "beginning a transaction")
 	batch.append(m)
 	last := batch.Len()
@@ -98,7 +99,7 @@ func (c *Conn) transact(subsystem uint8, m *Messages, commit bool) error {
 	if err := c.send(batch.buf); err != nil {
 		return err
 	}
-	return c.replies(&batch, uint32(last))
+	return c.replies(batch, uint32(last))
 }
 
 // replies reads what the kernel answered. It did so before send returned, so

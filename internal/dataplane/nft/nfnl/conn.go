@@ -33,6 +33,8 @@ const dumpBuffer = 64 << 10
 type Conn struct {
 	socket Socket
 	buf    []byte
+	// batch is room for a transaction.
+	batch Messages
 }
 
 // Dial opens a Conn to the kernel, like OpenSocket.

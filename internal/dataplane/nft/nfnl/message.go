@@ -34,6 +34,18 @@ type Messages struct {
 	about []string
 }
 
+// keptBuffer is how many bytes a Messages holds on to for its next use.
+const keptBuffer = 1 << 20
+
+// Reset empties m and keeps what it has room in, unless that is a lot.
+func (m *Messages) Reset() {
+	if cap(m.buf) > keptBuffer {
+		*m = Messages{}
+		return
+	}
+	*m = Messages{m.buf[:0], m.starts[:0], m.about[:0]}
+}
+
 // Len is the number of messages.
 func (m *Messages) Len() int { return len(m.starts) }
 
