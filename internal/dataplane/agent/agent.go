@@ -223,28 +223,17 @@ func (a *Agent) changeFacts(ctx context.Context, fn func(*Facts)) {
 func (a *Agent) decide(family model.Family, name model.ServicePortName) (policy.Decision, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.decideLocked(family, name)
-}
-
-func (a *Agent) decideAll(family model.Family) []policy.Decision {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	names := a.store.Names()
-	decisions := make([]policy.Decision, 0, len(names))
-	for _, name := range names {
-		if decision, ok := a.decideLocked(family, name); ok {
-			decisions = append(decisions, decision)
-		}
-	}
-	return decisions
-}
-
-func (a *Agent) decideLocked(family model.Family, name model.ServicePortName) (policy.Decision, bool) {
 	port, ok := a.store.ServicePort(name)
 	if !ok {
 		return policy.Decision{}, false
 	}
 	return policy.Decide(port, a.store.Endpoints(name, family), family, a.place)
+}
+
+func (a *Agent) decideAll(family model.Family) []policy.Decision {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return policy.DecideAll(a.store, family, a.place)
 }
 
 func (a *Agent) localHealth(family model.Family, namespace, name string) (policy.HealthCheck, bool) {

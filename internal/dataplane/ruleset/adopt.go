@@ -41,51 +41,61 @@ func newFound() *found {
 // adopt makes the ServicePorts of desired, each list with the id that its ways
 // lead to already.
 func (p *Planner) adopt(desired []policy.Decision, held Elements) {
+	desired = byName(desired)
 	byID := readIDs(held)
-	ordered := slices.Clone(desired)
-	slices.SortFunc(ordered, func(a, b policy.Decision) int { return a.Name.Compare(b.Name) })
-	kept := make([]servicePort, len(ordered))
-	taken := map[uint32]bool{}
-	keep := func(found votes, protocol model.Protocol) (l list) {
-		if l.id = found.winner(func(id uint32) bool { return byID[id] != nil && !taken[id] }); l.id == 0 {
-			return l
-		}
-		taken[l.id] = true
-		l.slots, l.class = byID[l.id].slots[protocol], byID[l.id].class
-		l.pins = byID[l.id].pins(protocol)
-		return l
-	}
-	for i, d := range ordered {
-		kept[i].decision = d
-		cluster, local := p.vote(d, held)
-		if usesCluster(&d) {
-			kept[i].cluster = keep(cluster, d.Name.Protocol)
-		}
-		if usesLocal(&d) {
-			kept[i].local = keep(local, d.Name.Protocol)
-		}
-	}
 	// While the plan is carried out, ids that are on their way out are in use.
-	inUse := make(map[uint32]bool, len(byID))
-	for id := range byID {
-		inUse[id] = true
-	}
-	p.ids = poolWithout(inUse)
-	clear(taken) // one that follows another has no use for its own
-	p.ports = make(map[model.ServicePortName]*servicePort, len(ordered))
-	for i, d := range ordered {
-		sp := p.next(&kept[i], d)
+	p.ids = poolWithout(byID)
+	p.ports = make(map[model.ServicePortName]*servicePort, len(desired))
+	// One that follows another is found under an id that it has no use for.
+	claimed, used := map[uint32]bool{}, map[uint32]bool{}
+	for _, d := range desired {
+		old := servicePort{decision: d}
+		if len(byID) > 0 {
+			old.cluster, old.local = p.found(&d, held, byID, claimed)
+		}
+		sp := p.next(&old, d)
 		p.keep(d.Name, sp)
-		taken[sp.cluster.id], taken[sp.local.id] = true, true
+		used[sp.cluster.id], used[sp.local.id] = true, true
 		for _, e := range sp.shared(p.host()) {
 			p.claims.add(sp, e)
 		}
 	}
 	for id := range byID {
-		if !taken[id] {
+		if !used[id] {
 			p.ids.giveBack(id)
 		}
 	}
+}
+
+// byName sorts a copy, if desired is not sorted anyway.
+func byName(desired []policy.Decision) []policy.Decision {
+	compare := func(a, b policy.Decision) int { return a.Name.Compare(b.Name) }
+	if slices.IsSortedFunc(desired, compare) {
+		return desired
+	}
+	return slices.SortedFunc(slices.Values(desired), compare)
+}
+
+// found are the lists of d as the kernel holds them, each under an id that no
+// ServicePort has claimed before.
+func (p *Planner) found(d *policy.Decision, held Elements, byID map[uint32]*found, claimed map[uint32]bool) (cluster, local list) {
+	keep := func(ids votes) (l list) {
+		if l.id = ids.winner(func(id uint32) bool { return byID[id] != nil && !claimed[id] }); l.id == 0 {
+			return l
+		}
+		claimed[l.id] = true
+		l.slots, l.class = byID[l.id].slots[d.Name.Protocol], byID[l.id].class
+		l.pins = byID[l.id].pins(d.Name.Protocol)
+		return l
+	}
+	ofCluster, ofLocal := p.vote(d, held)
+	if usesCluster(d) {
+		cluster = keep(ofCluster)
+	}
+	if usesLocal(d) {
+		local = keep(ofLocal)
+	}
+	return cluster, local
 }
 
 // votes are the ids that the ways into a list lead to, in their order.
@@ -93,8 +103,8 @@ type votes []uint32
 
 // vote asks every way into d which list it leads to. Those that keep to this
 // node lead to the Local list, and through ClusterRoutes to the Cluster list.
-func (p *Planner) vote(d policy.Decision, held Elements) (cluster, local votes) {
-	sp := servicePort{decision: d}
+func (p *Planner) vote(d *policy.Decision, held Elements) (cluster, local votes) {
+	sp := servicePort{decision: *d}
 	for _, w := range sp.ways(p.host()) {
 		e := w.routeElement(d.Name.Protocol, 0)
 		id := readNumber(held[e.Set][e.Key]) & IDMask

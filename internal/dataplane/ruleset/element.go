@@ -58,6 +58,19 @@ func (es Elements) Add(e Element) {
 	es[e.Set][e.Key] = e.Data
 }
 
+// beyond counts the elements that o does not have, or has other data for.
+func (es Elements) beyond(o Elements) int {
+	count := 0
+	for set, elements := range es {
+		for k, data := range elements {
+			if other, ok := o[set][k]; !ok || other != data {
+				count++
+			}
+		}
+	}
+	return count
+}
+
 // Sorted are the elements of one set in the order of their keys.
 func (es Elements) Sorted(set string) []Element {
 	list := make([]Element, 0, len(es[set]))

@@ -30,13 +30,13 @@ func adoptable(id uint32, held int) bool {
 }
 
 // poolWithout is a pool in which the ids of used are taken.
-func poolWithout(used map[uint32]bool) idPool {
+func poolWithout[T any](used map[uint32]T) idPool {
 	var p idPool
 	for id := range used {
 		p.last = max(p.last, id)
 	}
 	for id := p.last; id > 0; id-- {
-		if !used[id] {
+		if _, isUsed := used[id]; !isUsed {
 			p.free = append(p.free, id)
 		}
 	}

@@ -38,12 +38,11 @@ const (
 // Edit changes one element.
 type Edit struct {
 	Operation
+	order int8
 	// Element has the new data, or for Delete the old.
 	Element
 	// Old is the data before a Replace.
 	Old string
-
-	order int
 }
 
 // Plan is an ordered list of edits: what is led to is added before what leads
@@ -79,15 +78,15 @@ var loadOrder = ranked(StickyChains, Sticky, Draws, Spreads, DrawClasses, Endpoi
 	ExternalFrontends, LocalFrontends, ClusterFrontends, SourceRanges, Connections, NoEndpoints,
 	Frontends, NodePorts, NodeAddresses, ClusterIPs, ExternalVIPs)
 
-func ranked(sets ...string) map[string]int {
-	ranks := make(map[string]int, len(sets))
+func ranked(sets ...string) map[string]int8 {
+	ranks := make(map[string]int8, len(sets))
 	for i, set := range sets {
-		ranks[set] = i + 1
+		ranks[set] = int8(i + 1)
 	}
 	return ranks
 }
 
-func (e Edit) rank() int {
+func (e Edit) rank() int8 {
 	rank := loadOrder[e.Set]
 	if isSourceRanges(e.Set) {
 		rank = loadOrder[SourceRanges]
@@ -125,7 +124,7 @@ func newPlan(edits []Edit) Plan {
 // compare is the order in which edits are carried out. The ranges of one
 // frontend stay together, those that go first: new ones may overlap them.
 func (e Edit) compare(o Edit) int {
-	if c := e.order - o.order; c != 0 {
+	if c := cmp.Compare(e.order, o.order); c != 0 {
 		return c
 	}
 	if isSourceRanges(e.Set) && isSourceRanges(o.Set) {
@@ -148,37 +147,29 @@ var allFrontends = map[string]bool{ExternalFrontends: true, LocalFrontends: true
 
 // appeared reads the new frontends off the sets that hold every frontend,
 // with endpoints or without.
-func appeared(edits []Edit) []Frontend {
+func appeared(edits []Edit) []Frontend { return onlyBy(Add, Delete, edits) }
+
+// disappeared is the reverse of appeared.
+func disappeared(edits []Edit) []Frontend { return onlyBy(Delete, Add, edits) }
+
+// onlyBy are the frontends in edits of one operation that are in none of the
+// other: one that only moved between two sets is neither new nor gone.
+func onlyBy(operation, other Operation, edits []Edit) []Frontend {
 	var list []Frontend
-	gone := map[string]bool{} // one that only moved between the two sets is not new
+	moved := map[string]bool{}
 	for _, e := range edits {
-		if e.Operation == Delete && allFrontends[e.Set] {
-			gone[e.Key] = true
+		if e.Operation == other && allFrontends[e.Set] {
+			moved[e.Key] = true
 		}
 	}
 	for _, e := range edits {
-		if e.Operation == Add && allFrontends[e.Set] && !gone[e.Key] {
+		if e.Operation == operation && allFrontends[e.Set] && !moved[e.Key] {
 			if f, ok := ReadFrontend(e.Key); ok {
 				list = append(list, f)
 			}
 		}
 	}
 	return list
-}
-
-// disappeared is the reverse of appeared.
-func disappeared(edits []Edit) []Frontend {
-	reversed := make([]Edit, 0, len(edits))
-	for _, e := range edits {
-		switch e.Operation {
-		case Add:
-			e.Operation = Delete
-		case Delete:
-			e.Operation = Add
-		}
-		reversed = append(reversed, e)
-	}
-	return appeared(reversed)
 }
 
 // restored are the frontends, beyond those that appeared, whose way to their

@@ -94,12 +94,12 @@ func (p *Planner) next(old *servicePort, d policy.Decision) *servicePort {
 		sp.local = p.following(leader.local, sp.decision.Local)
 		return sp
 	}
-	old = p.history(old, &sp.decision)
+	cluster, local := p.history(old, &sp.decision)
 	if usesCluster(&d) {
-		sp.cluster = p.nextList(old.cluster, &sp.decision, sp.decision.Cluster)
+		sp.cluster = p.nextList(cluster, &sp.decision, sp.decision.Cluster)
 	}
 	if usesLocal(&d) {
-		sp.local = p.nextList(old.local, &sp.decision, sp.decision.Local)
+		sp.local = p.nextList(local, &sp.decision, sp.decision.Local)
 	}
 	return sp
 }
@@ -144,7 +144,7 @@ func expand(k claimKey, data string) []Element {
 }
 
 func difference(held, wanted Elements) []Edit {
-	var edits []Edit
+	edits := make([]Edit, 0, wanted.beyond(held)+held.beyond(wanted))
 	for set, elements := range wanted {
 		for k, data := range elements {
 			old, isHeld := held[set][k]

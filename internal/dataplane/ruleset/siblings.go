@@ -123,20 +123,20 @@ func (p *Planner) leader(d *policy.Decision) *servicePort {
 
 // history is what next may keep of old: nothing when d shares and old did not,
 // or the reverse, and no list whose id an earlier port has by now.
-func (p *Planner) history(old *servicePort, d *policy.Decision) *servicePort {
+func (p *Planner) history(old *servicePort, d *policy.Decision) (cluster, local list) {
 	if old == nil || shares(&old.decision) != shares(d) {
-		return &servicePort{}
+		return list{}, list{}
 	}
-	kept := *old
+	cluster, local = old.cluster, old.local
 	for _, other := range p.earlier(d) {
 		if other.cluster.id == old.cluster.id {
-			kept.cluster = list{}
+			cluster = list{}
 		}
 		if other.local.id == old.local.id {
-			kept.local = list{}
+			local = list{}
 		}
 	}
-	return &kept
+	return cluster, local
 }
 
 // following is a list like that of the leader, with endpoints on its hosts.

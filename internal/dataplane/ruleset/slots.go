@@ -16,12 +16,18 @@ limitations under the License.
 
 package ruleset
 
+import "slices"
+
 // arrange gives each entry of want a slot, as often as it is in there. Slots are
 // always filled from 0 without holes, so that the draws of a pick chain find
 // one; an entry keeps the slot it holds unless that lies beyond the last,
 // which is then the one that fills a hole. So replacing one entry changes one
-// slot, and removing one changes at most two. A zero in held is a hole.
+// slot, and removing one changes at most two. A zero in held is a hole. The
+// result may be want itself.
 func arrange[T comparable](held, want []T) []T {
+	if len(held) == 0 || slices.Equal(held, want) {
+		return want
+	}
 	var none T
 	slots := make([]T, len(want))
 	waiting := make(map[T]int, len(want))
