@@ -46,12 +46,17 @@ type Stale struct {
 // connection is over, and must not be cut off before. But one that was never
 // answered repeats its first packet for minutes, to the endpoint that it was
 // given at first, and would do better with another.
+//
+// Of UDP every change of endpoints is told, as kube-proxy cleans up after every
+// one: what is told may wait for its turn, and flows to an endpoint that came
+// meanwhile must not be taken for stale.
 func StaleFlows(before, after Decision) []Stale {
 	protocol := protocolOf(before, after)
 	lost := !subset(before.Known, after.Known)
 	if protocol != model.UDP && !lost {
 		return nil
 	}
+	changed := lost || !slices.Equal(before.Known, after.Known)
 	family := max(before.Family, after.Family)
 	held, wanted := destinations(before), destinations(after)
 	var stale []Stale
@@ -59,7 +64,9 @@ func StaleFlows(before, after Decision) []Stale {
 		stale = append(stale, Stale{protocol, family, dst, keep, protocol != model.UDP})
 	}
 	for _, dst := range wanted {
-		if lost || protocol == model.UDP && fresh(before, after, held, dst) {
+		// An entry made when dst was not ours leads to the VIP itself, and would
+		// stay for ever.
+		if changed || !slices.Contains(held, dst) {
 			add(dst, after.Known)
 		}
 	}
@@ -69,12 +76,6 @@ func StaleFlows(before, after Decision) []Stale {
 		}
 	}
 	return stale
-}
-
-// fresh says whether dst was not ours before, or nothing was behind it: an
-// entry made then leads to the VIP itself and would stay for ever.
-func fresh(before, after Decision, held []netip.AddrPort, dst netip.AddrPort) bool {
-	return !slices.Contains(held, dst) || len(before.Known) == 0 && len(after.Known) > 0
 }
 
 func protocolOf(before, after Decision) model.Protocol {

@@ -61,13 +61,14 @@ func TestWhichFlowsGoStale(t *testing.T) {
 		before, after Decision
 		want          []Stale
 	}{
-		"nothing changed":                   {before: udp(a, b), after: udp(a, b)},
-		"an endpoint more leaves all alone": {before: udp(a), after: udp(a, b)},
-		"an endpoint less":                  {before: udp(a, b), after: udp(b), want: everywhere(b)},
-		"an endpoint exchanged":             {before: udp(a), after: udp(b), want: everywhere(b)},
-		"scaled to zero":                    {before: udp(a), after: udp(), want: everywhere()},
-		"the first endpoint":                {before: udp(), after: udp(a), want: everywhere(a)},
-		"nothing before and nothing now":    {before: udp(), after: udp()},
+		"nothing changed": {before: udp(a, b), after: udp(a, b)},
+		// A request of a moment ago may still wait, and knows nothing of b.
+		"an endpoint more is to be spared":                       {before: udp(a), after: udp(a, b), want: everywhere(a, b)},
+		"an endpoint less":                                       {before: udp(a, b), after: udp(b), want: everywhere(b)},
+		"an endpoint exchanged":                                  {before: udp(a), after: udp(b), want: everywhere(b)},
+		"scaled to zero":                                         {before: udp(a), after: udp(), want: everywhere()},
+		"the first endpoint":                                     {before: udp(), after: udp(a), want: everywhere(a)},
+		"nothing before and nothing now":                         {before: udp(), after: udp()},
 		"the first programming finds flows that slipped through": {after: udp(a), want: everywhere(a)},
 		"the Service is deleted":                                 {before: udp(a), want: everywhere()},
 		"one that terminates but answers keeps its flows": {
@@ -90,6 +91,7 @@ func TestWhichFlowsGoStale(t *testing.T) {
 			before: with(udp(a), over(model.SCTP)), after: with(udp(), over(model.SCTP)), want: unreplied(model.SCTP, everywhere()),
 		},
 		"a TCP Service is deleted": {before: with(udp(a), over(model.TCP)), want: unreplied(model.TCP, everywhere())},
+		"an endpoint more of TCP":  {before: with(udp(a), over(model.TCP)), after: with(udp(a, b), over(model.TCP))},
 		"a TCP Service appears":    {after: with(udp(a), over(model.TCP))},
 		"a TCP VIP taken away while its endpoints stay": {
 			before: with(udp(a), over(model.TCP)), after: with(udp(a), func(d *Decision) { d.Name.Protocol = model.TCP; d.ExternalIPs = nil }),
