@@ -44,7 +44,7 @@ func (o Objects) advise(a Answer, asked Asked) []string {
 		bits := a.question.Source.BitLen()
 		return []string{fmt.Sprintf("To let it in, add %s/%d, or a range around it, to spec.loadBalancerSourceRanges of Service %s.",
 			a.question.Source, bits, name(svc))}
-	case svc != nil && len(a.elsewhere()) > 0 && o.anyReady(svc):
+	case svc != nil && len(a.elsewhere()) > 0 && (a.Outcome.End == explain.Dropped || o.anyReady(svc)):
 		return a.adviseLocal(svc, a.elsewhere())
 	case svc != nil:
 		return o.adviseEndpoints(a, svc)
@@ -137,13 +137,12 @@ func (a Answer) adviseLocal(svc *corev1.Service, nodes []string) []string {
 func (o Objects) adviseEndpoints(a Answer, svc *corev1.Service) []string {
 	for _, e := range a.Endpoints {
 		if e.Pod != "" {
-			return []string{fmt.Sprintf("Its endpoints take no connections, for example %s %s: `kubectl describe pod -n %s %s` says why.",
-				e.Pod, e.Why, svc.Namespace, e.Pod)}
+			return []string{fmt.Sprintf("None of its endpoints is ready: `kubectl describe pod -n %s %s` says why of one.", svc.Namespace, e.Pod)}
 		}
 	}
 	switch {
 	case len(a.Endpoints) > 0:
-		return []string{fmt.Sprintf("Its endpoints are not ready: `kubectl get endpointslices -n %s -l kubernetes.io/service-name=%s -o yaml` shows them.",
+		return []string{fmt.Sprintf("None of its endpoints is ready: `kubectl get endpointslices -n %s -l kubernetes.io/service-name=%s -o yaml` shows them.",
 			svc.Namespace, svc.Name)}
 	case len(svc.Spec.Selector) == 0:
 		return []string{fmt.Sprintf("Service %s has no selector and nobody made an EndpointSlice for it: make one with the label kubernetes.io/service-name=%s.",
