@@ -141,6 +141,9 @@ func (m *Metrics) registerSwitchyard(r registrar) {
 		for _, operation := range []string{opAdd, opDelete, opReplace} {
 			m.switchyard.written.WithLabelValues(family, operation)
 		}
+		for _, cause := range []string{causeStart, causeRepair, causeNode, causeFailure} {
+			m.switchyard.fullSyncs.WithLabelValues(family, cause)
+		}
 		for _, cause := range []string{lostTable, lostElements} {
 			m.switchyard.repairs.WithLabelValues(family, cause)
 		}

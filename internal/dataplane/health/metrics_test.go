@@ -81,6 +81,7 @@ func TestCountersExistBeforeTheyCount(t *testing.T) {
 		`kubeproxy_proxy_livez_total{code="503"} 0`,
 		`switchyard_node_repairs_total{cause="table",ip_family="IPv6"} 0`,
 		`switchyard_node_elements_written_total{ip_family="IPv4",operation="replace"} 0`,
+		`switchyard_node_full_syncs_total{cause="failure",ip_family="IPv6"} 0`,
 		`switchyard_node_service_check_failures_total{ip_family="IPv4"} 0`,
 	} {
 		if !strings.Contains(text, want+"\n") {
@@ -108,6 +109,20 @@ func TestProgrammingHasKubeProxysBuckets(t *testing.T) {
 	}
 }
 
+func TestTheTriggerOfAChangeIsTimed(t *testing.T) {
+	metrics := NewMetrics("test", model.IPv4)
+	const pod, rule = `kubeproxy_network_programming_duration_seconds_bucket{ip_family="IPv4",le="120"} `, `kubeproxy_network_programming_duration_seconds_count{ip_family="IPv4"} `
+	ago := time.Now().Add(-100 * time.Second)
+	metrics.Synced(Sync{Family: model.IPv4, Triggers: []time.Time{ago, time.Now()}, Err: errors.New("refused")})
+	metrics.Synced(Sync{Family: model.IPv4, Triggers: []time.Time{ago, ago.Add(-time.Hour)}})
+	got := values(t, metrics, "kubeproxy_network_programming_duration_seconds_(bucket|count)")
+	for _, want := range []string{pod + "1", rule + "2"} {
+		if !slices.Contains(got, want) {
+			t.Errorf("no %s in %q", want, got)
+		}
+	}
+}
+
 func TestRepairsAreCountedByWhatWasLost(t *testing.T) {
 	metrics := NewMetrics("test", model.IPv4)
 	for _, sync := range []Sync{
@@ -117,7 +132,8 @@ func TestRepairsAreCountedByWhatWasLost(t *testing.T) {
 		{Cause: "repair", Added: 1},
 		{Cause: "repair", Deleted: 2},
 		{Cause: "repair", Replaced: 3, Err: errors.New("refused")},
-		{Elements: 8, NoLocalInternal: 1, NoLocalExternal: 2, Queued: time.Now()},
+		{Elements: 8, Queued: time.Now()},
+		{NoLocalInternal: 1, NoLocalExternal: 2}, // elements were not counted
 	} {
 		sync.Family = model.IPv4
 		metrics.Synced(sync)

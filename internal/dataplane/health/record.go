@@ -32,10 +32,17 @@ const (
 	opReplace = "replace"
 )
 
-// causeRepair is the cause of full syncs that undo a foreign change; the others
-// are what such a sync found to be missing.
+// The causes of full syncs: the first one, a foreign change to undo, the node's
+// addresses and ranges, and what the kernel refused before.
 const (
+	causeStart   = "start"
 	causeRepair  = "repair"
+	causeNode    = "node"
+	causeFailure = "failure"
+)
+
+// What a repair found to be missing.
+const (
 	lostTable    = "table"
 	lostElements = "elements"
 )
@@ -44,8 +51,8 @@ const (
 type Sync struct {
 	Family   model.Family
 	Duration time.Duration
-	// Cause is why everything was compared with the kernel, empty when only
-	// changes were written.
+	// Cause is why everything was compared with the kernel, in a word of which
+	// there are few; empty when only changes were written.
 	Cause string
 	Err   error
 	// ServicePorts, Endpoints and Elements are how many are programmed now; 0
