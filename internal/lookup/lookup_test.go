@@ -158,6 +158,15 @@ func TestDestinationsThatPeopleName(t *testing.T) {
 	}
 }
 
+func TestANodeConnectsFromItsInternalAddress(t *testing.T) {
+	n := node("node-1", "172.30.0.11")
+	n.Status.Addresses = append([]corev1.NodeAddress{{Type: corev1.NodeExternalIP, Address: "203.0.113.1"}}, n.Status.Addresses...)
+	got, err := FindSource("node-1", "default", nil, []corev1.Node{n})
+	if diff := cmp.Diff(addrs("172.30.0.11"), got.Addrs, comparable); err != nil || diff != "" {
+		t.Errorf("error %v, addresses (-want +got):\n%s", err, diff)
+	}
+}
+
 func TestASourceHasOneAddressForADestination(t *testing.T) {
 	s := Source{Addrs: addrs("10.244.1.5", "fd00::5")}
 	for to, want := range map[string]string{"10.96.0.10": "10.244.1.5", "fd00::a": "fd00::5"} {

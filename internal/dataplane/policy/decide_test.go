@@ -18,6 +18,7 @@ package policy
 
 import (
 	"net/netip"
+	"reflect"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -74,5 +75,22 @@ func TestEachFamilyHasItsOwnDecision(t *testing.T) {
 	port.ClusterIPs = addrs("10.96.0.10")
 	if _, ok := Decide(port, nil, model.IPv6, Place{}); ok {
 		t.Error("a Service without an IPv6 ClusterIP is proxied for IPv6")
+	}
+}
+
+func TestPlacesAreEqualInEveryField(t *testing.T) {
+	full := func() Place { return Place{NodeName: "here", Zone: "a", Addrs: addrs("172.30.0.1")} }
+	if !full().Equal(full()) {
+		t.Error("a Place is not equal to itself")
+	}
+	for i := range reflect.TypeFor[Place]().NumField() {
+		less := full()
+		field := reflect.ValueOf(&less).Elem().Field(i)
+		if field.IsZero() {
+			t.Fatalf("full has no %s", reflect.TypeFor[Place]().Field(i).Name)
+		}
+		if field.SetZero(); full().Equal(less) || less.Equal(full()) {
+			t.Errorf("equal without %s", reflect.TypeFor[Place]().Field(i).Name)
+		}
 	}
 }

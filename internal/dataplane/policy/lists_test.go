@@ -117,6 +117,10 @@ func TestWhichEndpointsAreUsed(t *testing.T) {
 			[]model.Endpoint{{Addr: netip.MustParseAddrPort("10.0.0.1:80"), Ready: true, Hints: &model.Hints{ForZones: []string{""}}},
 				{Addr: netip.MustParseAddrPort("10.0.0.2:80"), Ready: true, Hints: &model.Hints{ForZones: []string{"a"}}}},
 			Place{NodeName: "here"}, "1 2", "", "1 2"},
+		"no name is not a node of that name": {
+			[]model.Endpoint{{Addr: netip.MustParseAddrPort("10.0.0.1:80"), Ready: true, Hints: &model.Hints{ForNodes: []string{""}}},
+				{Addr: netip.MustParseAddrPort("10.0.0.2:80"), Ready: true, Hints: &model.Hints{ForNodes: []string{"here"}}}},
+			Place{Zone: "a"}, "1 2", "", "1 2"},
 		"hints do not hold for those that terminate": {at("1 leaving zone:a", "2 leaving zone:b"), here, "1 2", "", "1 2"},
 		"hints never narrow the local list": {
 			at("1 ready here zone:b", "2 ready zone:a", "3 ready here node:there zone:a"), here, "2 3", "1 3", "1 2 3"},

@@ -162,6 +162,35 @@ func TestOfTwoNodesOfANameTheLastCounts(t *testing.T) {
 	}
 }
 
+func TestAProxyRendersItsOwnServices(t *testing.T) {
+	d := read(t, service+"---"+slice)
+	d.Objects.Services[0].Labels = map[string]string{model.LabelServiceProxyName: "mine"}
+	for proxy, want := range map[string]bool{"": false, "mine": true} {
+		in := input(d.Objects)
+		in.Options.ProxyName = proxy
+		if text, _ := Text(in); strings.Contains(text, "10.96.0.10") != want {
+			t.Errorf("proxy %q renders the Service: %v", proxy, !want)
+		}
+	}
+}
+
+func TestServiceCIDRsAreReadAsWritten(t *testing.T) {
+	d := read(t, `
+apiVersion: networking.k8s.io/v1
+kind: ServiceCIDR
+metadata: {name: odd}
+spec: {cidrs: [10.96.1.2/16, "::ffff:10.97.0.0/112"]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: alias}
+spec: {type: ExternalName, externalName: example.org}`)
+	text, problems := Text(input(d.Objects))
+	if len(problems) != 0 || !strings.Contains(text, "10.96.0.0/16") || !strings.Contains(text, "10.97.0.0/16") {
+		t.Errorf("problems %v, text:\n%s", problems, text)
+	}
+}
+
 func TestWhatIsNotRenderedIsNamed(t *testing.T) {
 	d := read(t, `
 apiVersion: v1
