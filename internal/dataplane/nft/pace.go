@@ -26,24 +26,37 @@ import (
 
 // A repair compares a whole table, so whoever changes ours for ever must not get
 // one for each of his changes: the first newsBurst of them are told at once,
-// then one in newsInterval. A while without news gives the burst back.
+// then one in the time of several repairs. A while without news gives the burst
+// back.
 const (
-	newsBurst    = 5
-	newsInterval = 5 * time.Second
+	newsBurst = 5
+	// newsRest is how many times as long as the last repair took the next one
+	// waits, at least newsSoon, which keeps small tables repaired within a
+	// second, and at most newsLate.
+	newsRest = 4
+	newsSoon = 500 * time.Millisecond
+	newsLate = 5 * time.Second
 )
+
+// newsInterval is the time from one repair to the next, given what one takes.
+func newsInterval(repair time.Duration) time.Duration {
+	return min(max(newsRest*repair, newsSoon), newsLate)
+}
 
 // bell tells news of one kind, not more often than it may. News that come while
 // it waits are told with those it waits for.
 type bell struct {
 	ring func()
+	// repair is how long it takes to do something about the news.
+	repair func() time.Duration
 
 	mu      sync.Mutex
 	limiter *rate.Limiter
 	waiting bool
 }
 
-func newBell(ring func()) *bell {
-	return &bell{ring: ring, limiter: rate.NewLimiter(rate.Every(newsInterval), newsBurst)}
+func newBell(repair func() time.Duration, ring func()) *bell {
+	return &bell{ring: ring, repair: repair, limiter: rate.NewLimiter(rate.Every(newsSoon), newsBurst)}
 }
 
 // press rings now or as soon as it may, unless ctx ends before. It is false when
@@ -54,6 +67,7 @@ func (b *bell) press(ctx context.Context) bool {
 	if b.waiting {
 		return false
 	}
+	b.limiter.SetLimit(rate.Every(newsInterval(b.repair())))
 	delay := b.limiter.Reserve().Delay()
 	if delay == 0 {
 		b.ring()

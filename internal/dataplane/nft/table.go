@@ -24,6 +24,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -94,6 +95,8 @@ type Table struct {
 	// untranslated are frontends that appeared and whose earlier conntrack
 	// entries are not known to be deleted yet, gone those that disappeared.
 	untranslated, gone map[conntrack.Destination]struct{}
+	// compared is how long the last FullSync took, in nanoseconds.
+	compared atomic.Int64
 }
 
 // Open connects to the kernel and makes sure that it can do what the ruleset
@@ -163,6 +166,7 @@ func (t *Table) FullSync(ctx context.Context, node policy.Node, desired []policy
 		}
 	}
 	result.Duration = time.Since(start)
+	t.compared.Store(int64(result.Duration))
 	return result, t.named(err)
 }
 

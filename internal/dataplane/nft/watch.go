@@ -46,6 +46,8 @@ type Watcher struct {
 	home     *netns.Namespace
 	listen   func() (listener, error)
 	listener listener
+	// tables are those that are repaired, by family.
+	tables map[model.Family]*Table
 }
 
 // listener is a *nfnl.Listener.
@@ -66,7 +68,9 @@ func Watch(tables ...*Table) (*Watcher, error) {
 
 func watch(tables []*Table) (*Watcher, error) {
 	var ports []uint32
+	byFamily := map[model.Family]*Table{}
 	for _, t := range tables {
+		byFamily[t.schema.Family] = t
 		port, err := t.conn.Port()
 		if err != nil {
 			return nil, err
@@ -77,7 +81,7 @@ func watch(tables []*Table) (*Watcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Watcher{home: home}
+	w := &Watcher{home: home, tables: byFamily}
 	w.listen = func() (l listener, err error) {
 		err = within(home, func() (err error) {
 			l, err = nfnl.Listen(unix.NFNLGRP_NFTABLES, ports)
@@ -105,6 +109,14 @@ func within(home *netns.Namespace, fn func() error) error {
 	return home.Do(fn)
 }
 
+// repairTook is how long the last comparison of the family's table took.
+func (w *Watcher) repairTook(family model.Family) time.Duration {
+	if t := w.tables[family]; t != nil {
+		return time.Duration(t.compared.Load())
+	}
+	return 0
+}
+
 // Close frees what the Watcher holds, once Run has ended.
 func (w *Watcher) Close() error {
 	err := errors.Join(w.listener.Close(), w.home.Close())
@@ -120,7 +132,7 @@ func (w *Watcher) Close() error {
 // both families. It ends with ctx, and only then. changed must not block: the
 // remedy, a FullSync, belongs to whoever drives the Table.
 func (w *Watcher) Run(ctx context.Context, changed func(model.Family)) error {
-	news := newNews(ctx, changed)
+	news := newNews(ctx, w.repairTook, changed)
 	for ctx.Err() == nil {
 		err := w.listener.Receive(ctx, news.take)
 		switch {
@@ -161,10 +173,10 @@ type news struct {
 	touched map[model.Family]bool
 }
 
-func newNews(ctx context.Context, changed func(model.Family)) *news {
+func newNews(ctx context.Context, repair func(model.Family) time.Duration, changed func(model.Family)) *news {
 	n := &news{ctx: ctx, bells: map[model.Family]*bell{}, touched: map[model.Family]bool{}}
 	for _, family := range []model.Family{model.IPv4, model.IPv6} {
-		n.bells[family] = newBell(func() { changed(family) })
+		n.bells[family] = newBell(func() time.Duration { return repair(family) }, func() { changed(family) })
 	}
 	return n
 }
