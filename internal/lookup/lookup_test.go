@@ -79,6 +79,7 @@ func TestSourcesThatPeopleName(t *testing.T) {
 		"node/both":         {want: Source{Kind: Node, Name: "both", Node: "both", Addrs: addrs("172.30.0.12")}},
 		"nobody":            {wantErr: `"nobody" is no pod of namespace default, no node and no IP address`},
 		"shop/nobody":       {wantErr: "there is no pod shop/nobody"},
+		"default/gone":      {wantErr: "pod default/gone has ended (phase Succeeded)"},
 		"pod/young":         {wantErr: "has no address"},
 	} {
 		t.Run(text, func(t *testing.T) {

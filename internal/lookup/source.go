@@ -103,6 +103,9 @@ func ofPod(pod *corev1.Pod) (Source, error) {
 		Kind: Pod, Namespace: pod.Namespace, Name: pod.Name, Node: pod.Spec.NodeName,
 		HostNetwork: pod.Spec.HostNetwork, Addrs: podAddrs(pod),
 	}
+	if ended(pod) {
+		return Source{}, fmt.Errorf("pod %s/%s has ended (phase %s): its address may be another pod's by now", pod.Namespace, pod.Name, pod.Status.Phase)
+	}
 	if len(s.Addrs) == 0 {
 		return Source{}, fmt.Errorf("pod %s/%s has no address (phase %s): it can not connect to anything yet", pod.Namespace, pod.Name, pod.Status.Phase)
 	}
