@@ -25,6 +25,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 
 	"switchyard.dev/switchyard/internal/dataplane/model"
 )
@@ -64,20 +65,37 @@ func inNamespace(meta *metav1.ObjectMeta) {
 	}
 }
 
-// Node is the named Node object, or nil.
-func (o *Objects) Node(name string) *corev1.Node {
-	var found *corev1.Node
-	for _, node := range o.Nodes {
-		if node.Name == name {
-			found = node
+// latest leaves out objects that a later one of the same name replaces.
+func latest[T metav1.Object](list []T) []T {
+	key := func(object T) types.NamespacedName {
+		return types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()}
+	}
+	last := make(map[types.NamespacedName]int, len(list))
+	for i, object := range list {
+		last[key(object)] = i
+	}
+	kept := make([]T, 0, len(last))
+	for i, object := range list {
+		if last[key(object)] == i {
+			kept = append(kept, object)
 		}
 	}
-	return found
+	return kept
+}
+
+// Node is the named Node object, or nil.
+func (o *Objects) Node(name string) *corev1.Node {
+	for _, node := range latest(o.Nodes) {
+		if node.Name == name {
+			return node
+		}
+	}
+	return nil
 }
 
 // serviceCIDRs are the ranges of all ServiceCIDRs that can be read.
 func (o *Objects) serviceCIDRs() (ranges []netip.Prefix, problems []model.Problem) {
-	for _, object := range o.ServiceCIDRs {
+	for _, object := range latest(o.ServiceCIDRs) {
 		for i, text := range object.Spec.CIDRs {
 			prefix, err := netip.ParsePrefix(text)
 			if err != nil {

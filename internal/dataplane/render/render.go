@@ -67,13 +67,13 @@ func (o Objects) Store(options model.Options) (store *model.Store, problems []mo
 	store = model.NewStore(options)
 	cidrs, problems := o.serviceCIDRs()
 	store.SetServiceCIDRs(cidrs)
-	for _, svc := range o.Services {
+	for _, svc := range latest(o.Services) {
 		store.SetService(svc)
 		if svc.Spec.ClusterIP == "" && len(svc.Spec.ClusterIPs) == 0 && svc.Spec.Type != corev1.ServiceTypeExternalName {
 			problems = append(problems, noClusterIP(svc))
 		}
 	}
-	for _, eps := range o.EndpointSlices {
+	for _, eps := range latest(o.EndpointSlices) {
 		store.SetSlice(eps)
 	}
 	return store, slices.Concat(problems, store.TakeProblems())

@@ -151,14 +151,19 @@ func TestAffinityBringsItsChain(t *testing.T) {
 	}
 }
 
-func TestOfTwoNodesOfANameTheLastCounts(t *testing.T) {
+func TestOfTwoObjectsOfANameTheLastCounts(t *testing.T) {
 	const node = "apiVersion: v1\nkind: Node\nmetadata: {name: node-1, labels: {at: %s}}\n---\n"
-	objects := read(t, fmt.Sprintf(node+node, "first", "second")).Objects
+	const ranges = "apiVersion: networking.k8s.io/v1\nkind: ServiceCIDR\nmetadata: {name: kubernetes}\nspec: {cidrs: [%s]}\n---\n"
+	const fresh = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80}]}\n---"
+	objects := read(t, fmt.Sprintf(node+node+ranges+ranges, "first", "second", "nonsense", "10.96.0.0/16")+fresh+service).Objects
 	if got := objects.Node("node-1"); got == nil || got.Labels["at"] != "second" {
 		t.Errorf("found %v", got)
 	}
 	if got := objects.Node("node-2"); got != nil {
 		t.Errorf("found %v", got)
+	}
+	if text, problems := Text(input(objects)); len(problems) != 0 || !strings.Contains(text, "10.96.0.10 . tcp . 80") {
+		t.Errorf("problems of what was replaced: %v", problems)
 	}
 }
 
