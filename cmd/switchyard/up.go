@@ -110,14 +110,15 @@ func sayHints(out io.Writer, dir state.Dir) {
 	_, _ = fmt.Fprintf(out, `
   export KUBECONFIG=%s
 %s
-Three things to try:
+Four things to try:
 
   kubectl create deployment web --image=any --port=80 --replicas=2 && kubectl expose deployment web
   %s exec --node 1 -- %s probe --count 6 $(kubectl get service web -o jsonpath={.spec.clusterIP}):80
+  %s trace --from node-1 --to web:80 --live
   for s in one two; do kubectl create service nodeport $s --tcp=80 --node-port=31000; done
 
 `+"`%s down`"+` ends the cluster and removes everything it made.
-`, dir.Kubeconfig(), kubectlHint(), me, me, me)
+`, dir.Kubeconfig(), kubectlHint(), me, me, me, me)
 }
 
 // program is this program as the user calls it.
