@@ -73,7 +73,7 @@ func (o Objects) Store(options model.Options) (store *model.Store, problems []mo
 			problems = append(problems, noClusterIP(svc))
 		}
 	}
-	for _, eps := range latest(o.EndpointSlices) {
+	for _, eps := range o.EndpointSlices {
 		store.SetSlice(eps)
 	}
 	return store, slices.Concat(problems, store.TakeProblems())
