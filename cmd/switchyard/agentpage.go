@@ -50,6 +50,8 @@ type agentOn struct {
 	client  kubernetes.Interface
 	objects trace.Objects
 	node    string
+	// url is where to ask it from here, if it was said.
+	url string
 }
 
 // settings asks the agent how it is set, and says what had to be assumed if it
@@ -109,6 +111,8 @@ func (a agentOn) configPage(ctx context.Context) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, pagePatience)
 	defer cancel()
 	switch {
+	case a.url != "":
+		return get(ctx, strings.TrimSuffix(a.url, "/")+"/configz")
 	case a.cluster.local != nil:
 		return getOnNode(ctx, *a.cluster.local, a.node, agentURL+"/configz")
 	case isHere(a.objects, a.node):

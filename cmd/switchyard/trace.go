@@ -45,6 +45,7 @@ type traceOptions struct {
 	trace.Query
 	protocol   string
 	kubeconfig string
+	agentURL   string
 	output     string
 	live       bool
 	netns      string
@@ -99,6 +100,7 @@ func (o *traceOptions) addFlags(c *cobra.Command) {
 	flags.StringVar(&o.Node, "node", "", "Node to look from, if not the client's or the one that has the destination.")
 	flags.StringVar(&o.Domain, "cluster-domain", layout.ClusterDomain, "The cluster's DNS domain.")
 	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "Kubeconfig; without it the local cluster if one is running, else as kubectl chooses.")
+	flags.StringVar(&o.agentURL, "agent-url", "", "Metrics server of the node's agent, if it is not at 127.0.0.1:10249 there.")
 	flags.StringVarP(&o.output, "output", "o", "", "json, or nothing for text.")
 	flags.BoolVar(&o.live, "live", false, "Make the connection, and follow it through the kernel.")
 	flags.StringVar(&o.netns, "netns", "", "With --live on a node of another cluster: path of the pod's network namespace.")
@@ -146,7 +148,7 @@ func (o *traceOptions) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	settings, err := agentOn{cluster, client, objects, asked.Node}.settings(c.Context(), c.Flags())
+	settings, err := agentOn{cluster, client, objects, asked.Node, o.agentURL}.settings(c.Context(), c.Flags())
 	if err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ func cli(t *testing.T, args ...string) (stdout, stderr string, code int) {
 // traced is the answer for the first family, confirmed by a real connection.
 func traced(t *testing.T, wantCode int, args ...string) trace.Answer {
 	t.Helper()
-	args = append([]string{"trace", "-n", "demo", "--live", "--timeout", "500ms", "-o", "json"}, args...)
+	args = append([]string{"trace", "-n", "demo", "--live", "--timeout", "2s", "-o", "json"}, args...)
 	out, problems, code := cli(t, args...)
 	if code != wantCode {
 		t.Fatalf("%v: exit code %d, want %d: %s%s", args, code, wantCode, problems, out)
@@ -212,6 +212,17 @@ func TestTraceOnANodeOfAnotherCluster(t *testing.T) {
 	}
 	if _, problems, code := there("--from", other, "--to", "front:17"); code != 2 || !strings.Contains(problems, "this machine is not "+other) {
 		t.Errorf("about another node: exit code %d: %s", code, problems)
+	}
+}
+
+func TestAnAgentThatDoesNotAnswerIsSaid(t *testing.T) {
+	needCluster(t)
+	output(t, "wait", "--for=condition=Ready", "pod/pair", "--timeout=60s")
+	out, problems, code := cli(t, "trace", "-n", "demo", "--from", "pair", "--to", "front:17", "--agent-url", "http://127.0.0.1:1")
+	for _, want := range []string{"settings     the agent's defaults\n", "it could not be asked (", "told of no pod ranges (--cluster-cidr)"} {
+		if code != 0 || !strings.Contains(out, want) {
+			t.Errorf("exit code %d, nothing says %q in\n%s%s", code, want, out, problems)
+		}
 	}
 }
 
