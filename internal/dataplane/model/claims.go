@@ -45,14 +45,25 @@ func (c claim) compare(o claim) int {
 	return cmp.Or(c.addr.Compare(o.addr), cmp.Compare(c.protocol, o.protocol), cmp.Compare(c.port, o.port))
 }
 
-// claims is who wants each destination, who gets it first: the oldest Service,
-// so that a newcomer never takes traffic away from whoever has it. Most have
+// claims is who wants each destination, who gets it first: the Service whose
+// ClusterIP it is, which the API server gave to it alone, then the oldest, so
+// that a newcomer never takes traffic away from whoever has it. Most have
 // exactly one claimant. Within one Service nothing is claimed twice.
+//
+// Were an older Service to keep an external IP that becomes another one's
+// ClusterIP, whoever may write externalIPs could take Services' traffic before
+// they exist (CVE-2020-8554).
 type claims map[claim][]*service
 
 // before orders Services by who gets a destination that both want.
-func (s *service) before(o *service) int {
-	return cmp.Or(s.created.Compare(o.created), cmp.Compare(s.object.Namespace, o.object.Namespace), cmp.Compare(s.object.Name, o.object.Name))
+func (c claim) before(s, o *service) int {
+	return cmp.Or(falseFirst(!s.hasClusterIP(c.addr), !o.hasClusterIP(c.addr)), s.created.Compare(o.created),
+		cmp.Compare(s.object.Namespace, o.object.Namespace), cmp.Compare(s.object.Name, o.object.Name))
+}
+
+// hasClusterIP is false for an address that is not valid.
+func (s *service) hasClusterIP(addr netip.Addr) bool {
+	return len(s.ports) > 0 && slices.Contains(s.ports[0].ClusterIPs, addr) // all ports have the same
 }
 
 // claims lists all destinations of svc, sorted.
@@ -77,7 +88,7 @@ func (s *service) claims() []claim {
 }
 
 func (c claims) add(key claim, who *service) {
-	at, _ := slices.BinarySearchFunc(c[key], who, (*service).before)
+	at, _ := slices.BinarySearchFunc(c[key], who, key.before)
 	c[key] = slices.Insert(c[key], at, who)
 }
 
@@ -174,11 +185,18 @@ func (s *Store) contest(key claim, svc *service, found *problems) {
 		return
 	}
 	const remedy = "change or delete one of the two"
-	if owner := s.claims.owner(key); owner != svc {
+	owner, byClusterIP := s.claims.owner(key), s.claims.owner(key).hasClusterIP(key.addr)
+	switch {
+	case owner != svc && byClusterIP:
+		found.add("spec", remedy, "%s is of the ClusterIP of Service %s/%s and leads there", key, owner.object.Namespace, owner.object.Name)
+	case owner != svc:
 		found.add("spec", remedy, "%s belongs to the older Service %s/%s and leads there", key, owner.object.Namespace, owner.object.Name)
-		return
+	default:
+		// The next in line stands for all: a list would grow with their number.
+		other, whom := s.claims[key][1].object, "the newer "
+		if byClusterIP {
+			whom = ""
+		}
+		found.add("spec", remedy, "%s is also claimed by %sService %s/%s, which gets nothing of it", key, whom, other.Namespace, other.Name)
 	}
-	// The next in line stands for all: a list would grow with their number.
-	other := s.claims[key][1].object
-	found.add("spec", remedy, "%s is also claimed by the newer Service %s/%s, which gets nothing of it", key, other.Namespace, other.Name)
 }

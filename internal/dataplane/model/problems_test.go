@@ -126,6 +126,17 @@ func TestMalformedPartsAreSkippedAndNamed(t *testing.T) {
 				"Service default/old: spec: TCP 192.0.2.1:80 is also claimed by the newer Service default/new, which gets nothing of it; change or delete one of the two",
 			},
 		},
+		"a ClusterIP is its Service's, whoever named the address before": {
+			services: []*corev1.Service{
+				makeService("web", createdAfter(time.Minute), clusterIPs("10.96.0.11"), ports(corev1.ServicePort{Port: 80, NodePort: 30080})),
+				makeService("grabber", clusterIPs("10.96.0.12"), externalIPs("10.96.0.11", "192.0.2.1")),
+			},
+			want: []string{"default/grabber/TCP 10.96.0.12:80 vips=[192.0.2.1]", "default/web/TCP 10.96.0.11:80 nodePort=30080"},
+			wantProblems: []string{
+				"Service default/grabber: spec: TCP 10.96.0.11:80 is of the ClusterIP of Service default/web and leads there; change or delete one of the two",
+				"Service default/web: spec: TCP 10.96.0.11:80 is also claimed by Service default/grabber, which gets nothing of it; change or delete one of the two",
+			},
+		},
 		"Services of one age are ordered by name": {
 			services: []*corev1.Service{
 				makeService("b", clusterIPs("10.96.0.11"), ports(corev1.ServicePort{Port: 80, NodePort: 30080})),
