@@ -138,7 +138,7 @@ func (f Facts) Place(name string, options NodeOptions) policy.Place {
 	if f.Node != nil {
 		place.Zone = f.Node.Labels[corev1.LabelTopologyZone]
 	}
-	place.Addrs = slices.Concat(f.Local, options.ownAddresses(f.Node))
+	place.Addrs = options.ownAddresses(f.Node)
 	slices.SortFunc(place.Addrs, netip.Addr.Compare)
 	place.Addrs = slices.Compact(place.Addrs)
 	return place

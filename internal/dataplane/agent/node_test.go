@@ -122,3 +122,16 @@ func TestWhichNodesMayTakeTrafficFromOutside(t *testing.T) {
 		}
 	}
 }
+
+func TestAnAddressThatTheNodeOnlyCarriesIsNotItsOwn(t *testing.T) {
+	facts := Facts{
+		Node: &corev1.Node{Status: corev1.NodeStatus{Addresses: []corev1.NodeAddress{
+			{Type: corev1.NodeExternalIP, Address: "203.0.113.1"}, {Type: corev1.NodeInternalIP, Address: "172.18.0.2"},
+		}}},
+		Local: []netip.Addr{netip.MustParseAddr("172.18.0.2"), netip.MustParseAddr("10.244.1.1"), netip.MustParseAddr("198.51.100.7")},
+	}
+	place := facts.Place("n1", NodeOptions{})
+	if got, want := fmt.Sprint(place.Addrs), "[172.18.0.2 203.0.113.1]"; got != want {
+		t.Errorf("the node's own addresses are %s, want %s: a bridge's or a bound VIP would open source ranges", got, want)
+	}
+}

@@ -81,17 +81,15 @@ func (a *Agent) watch(ctx context.Context) bool {
 
 func (a *Agent) sources(ctx context.Context) []source {
 	core, discovery := a.Client.CoreV1(), a.Client.DiscoveryV1()
-	// Slices have the labels of their Service, unless somebody wrote them by
-	// hand: those of a named proxy may lack its label.
-	ours, theirs := withoutProxyName, notHeadless+","+withoutProxyName
+	ours := withoutProxyName
 	if name := a.Store.ProxyName; name != "" {
-		ours, theirs = model.LabelServiceProxyName+"="+name, notHeadless
+		ours = model.LabelServiceProxyName + "=" + name
 	}
 	return []source{
 		follow(a, "Services", core.Services(metav1.NamespaceAll), metav1.ListOptions{FieldSelector: servicesWithVIPs, LabelSelector: ours},
 			newSink(func(svc *corev1.Service) { a.setService(ctx, svc) },
 				func(namespace, name string) { a.deleteService(ctx, namespace, name) })),
-		follow(a, "EndpointSlices", discovery.EndpointSlices(metav1.NamespaceAll), metav1.ListOptions{LabelSelector: theirs},
+		follow(a, "EndpointSlices", discovery.EndpointSlices(metav1.NamespaceAll), metav1.ListOptions{LabelSelector: notHeadless},
 			newSink(func(eps *discoveryv1.EndpointSlice) { a.setSlice(ctx, eps) },
 				func(namespace, name string) { a.deleteSlice(ctx, namespace, name) })),
 		follow(a, "Node "+a.NodeName, core.Nodes(), metav1.ListOptions{FieldSelector: "metadata.name=" + a.NodeName},

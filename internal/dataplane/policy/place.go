@@ -30,7 +30,8 @@ type Place struct {
 	NodeName string
 	// Zone is its label topology.kubernetes.io/zone, empty for none.
 	Zone string
-	// Addrs are the node's own addresses, of both families.
+	// Addrs are the node's own addresses, of both families, as the cluster
+	// knows them: not those of bridges, nor VIPs that the node happens to hold.
 	Addrs []netip.Addr
 }
 
