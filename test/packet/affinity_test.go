@@ -362,7 +362,7 @@ func TestTheOtherSideOfALocalPolicyIsStickyToo(t *testing.T) {
 func TestOneAffinityOverAllPortsOfAService(t *testing.T) {
 	eachFamilyCrowded(t, 24, func(c *crowd) {
 		ports := c.twoPorts()
-		c.program(ports...)
+		c.program(append([]policy.Decision(nil), ports...)...) // whoever programs them keeps them
 		first := c.choices(c.vip())
 		second := netip.AddrPortFrom(c.clusterIP(), 81)
 		if diff := moved(first, c.choices(second)); len(diff) != 0 {

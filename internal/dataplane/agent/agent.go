@@ -89,7 +89,7 @@ func New(config Config) *Agent {
 			family: family, decider: a, table: table, sweeper: config.Sweepers[family],
 			metrics: config.Metrics, checks: newLaneChecks(family, config),
 			queue: newQueue(family, config.State, config.Metrics),
-			held:  map[model.ServicePortName]policy.Decision{},
+			held:  map[model.ServicePortName]*policy.Decision{},
 		}
 	}
 	return a

@@ -55,9 +55,10 @@ type lane struct {
 
 	// The rest belongs to the goroutine in run.
 
-	// node and held are what the table was last told with success.
+	// node and held are what the table was last told with success. The table
+	// keeps the same Decisions: a node holds those of the whole cluster.
 	node policy.Node
-	held map[model.ServicePortName]policy.Decision
+	held map[model.ServicePortName]*policy.Decision
 	// tally counts what is in held.
 	tally tally
 }
@@ -151,7 +152,7 @@ func (l *lane) full(ctx context.Context, work work) (written, error) {
 		wanted[decision.Name] = struct{}{}
 	}
 	if len(l.held) == 0 {
-		l.held = make(map[model.ServicePortName]policy.Decision, len(desired))
+		l.held = make(map[model.ServicePortName]*policy.Decision, len(desired))
 	}
 	gone := slices.DeleteFunc(slices.Collect(maps.Keys(l.held)), func(name model.ServicePortName) bool {
 		_, stays := wanted[name]
@@ -179,7 +180,7 @@ func (l *lane) compare(names map[model.ServicePortName]struct{}) (changed []poli
 		decision, wanted := l.decider.decide(l.family, name)
 		before, held := l.held[name]
 		switch {
-		case wanted && !(held && policy.Equal(before, decision)):
+		case wanted && !(held && policy.Equal(*before, decision)):
 			changed = append(changed, decision)
 		case held && !wanted:
 			removed = append(removed, name)
@@ -192,20 +193,29 @@ func (l *lane) compare(names map[model.ServicePortName]struct{}) (changed []poli
 // makes stale.
 func (l *lane) hold(changed []policy.Decision, removed []model.ServicePortName) []policy.Stale {
 	var stale []policy.Stale
-	for _, after := range changed {
-		before := l.held[after.Name]
-		stale = append(stale, policy.StaleFlows(before, after)...)
-		l.tally.count(&before, -1)
-		l.tally.count(&after, 1)
+	for i := range changed {
+		after := &changed[i]
+		before := l.before(after.Name)
+		stale = append(stale, policy.StaleFlows(*before, *after)...)
+		l.tally.count(before, -1)
+		l.tally.count(after, 1)
 		l.held[after.Name] = after
 	}
 	for _, name := range removed {
-		before := l.held[name]
-		stale = append(stale, policy.StaleFlows(before, policy.Decision{})...)
-		l.tally.count(&before, -1)
+		before := l.before(name)
+		stale = append(stale, policy.StaleFlows(*before, policy.Decision{})...)
+		l.tally.count(before, -1)
 		delete(l.held, name)
 	}
 	return stale
+}
+
+// before is what was held, the zero Decision for nothing.
+func (l *lane) before(name model.ServicePortName) *policy.Decision {
+	if held, ok := l.held[name]; ok {
+		return held
+	}
+	return &policy.Decision{}
 }
 
 // tally counts Decisions, for metrics.

@@ -29,7 +29,8 @@ import (
 // overlap.
 type Table interface {
 	// FullSync lists the kernel, compares and writes the difference: start,
-	// restart and repair.
+	// restart and repair. Like Apply it keeps the Decisions, which must not
+	// change any more.
 	FullSync(ctx context.Context, node policy.Node, desired []policy.Decision) (nft.Result, error)
 	// Apply changes only the named ServicePorts; a name in removed that is not
 	// held is no error. After it fails only FullSync is called.

@@ -153,7 +153,8 @@ func (t *Table) Close() error {
 }
 
 // FullSync lists the kernel, compares and writes the difference: start,
-// restart and repair. A second call right after writes nothing.
+// restart and repair. A second call right after writes nothing. The Decisions
+// are kept, as those of Apply are: they must not change any more.
 func (t *Table) FullSync(ctx context.Context, node policy.Node, desired []policy.Decision) (Result, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

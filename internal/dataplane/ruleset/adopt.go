@@ -48,10 +48,11 @@ func (p *Planner) adopt(desired []policy.Decision, held Elements) {
 	p.ports = make(map[model.ServicePortName]*servicePort, len(desired))
 	// One that follows another is found under an id that it has no use for.
 	claimed, used := map[uint32]bool{}, map[uint32]bool{}
-	for _, d := range desired {
+	for i := range desired {
+		d := &desired[i]
 		old := servicePort{decision: d}
 		if len(byID) > 0 {
-			old.cluster, old.local = p.found(&d, held, byID, claimed)
+			old.cluster, old.local = p.found(d, held, byID, claimed)
 		}
 		sp := p.next(&old, d)
 		p.keep(d.Name, sp)
@@ -85,7 +86,7 @@ func (p *Planner) found(d *policy.Decision, held Elements, byID map[uint32]*foun
 		}
 		claimed[l.id] = true
 		l.slots, l.class = byID[l.id].slots[d.Name.Protocol], byID[l.id].class
-		l.pins = byID[l.id].pins(d.Name.Protocol)
+		l.pinned = byID[l.id].pins(d.Name.Protocol)
 		return l
 	}
 	ofCluster, ofLocal := p.vote(d, held)
@@ -104,7 +105,7 @@ type votes []uint32
 // vote asks every way into d which list it leads to. Those that keep to this
 // node lead to the Local list, and through ClusterRoutes to the Cluster list.
 func (p *Planner) vote(d *policy.Decision, held Elements) (cluster, local votes) {
-	sp := servicePort{decision: *d}
+	sp := servicePort{decision: d}
 	for _, w := range sp.ways(p.host()) {
 		e := w.routeElement(d.Name.Protocol, 0)
 		id := readNumber(held[e.Set][e.Key]) & IDMask

@@ -37,10 +37,10 @@ type held struct {
 // replace turns old into next; either may be nil.
 func (c *change) replace(old, next *servicePort) {
 	if old == nil {
-		old = &servicePort{}
+		old = &noServicePort
 	}
 	if next == nil {
-		next = &servicePort{}
+		next = &noServicePort
 	}
 	c.replacePrivate(old, next)
 	c.replaceShared(old, next)
@@ -55,7 +55,7 @@ func (c *change) replacePrivate(old, next *servicePort) {
 	wasLists, nowLists := old.lists(), next.lists()
 	for i := range wasLists {
 		wasLists[i].replaced(nowLists[i], c.edit)
-		c.timeouts.giveBack(wasLists[i].pins.timeout)
+		c.timeouts.giveBack(wasLists[i].pins().timeout)
 	}
 	was, isHeld := old.ownClusterRoute()
 	now, isWanted := next.ownClusterRoute()

@@ -36,7 +36,7 @@ type placed struct {
 
 // lists are Cluster and Local.
 func (sp *servicePort) lists() [2]placed {
-	d := &sp.decision
+	d := sp.decision
 	ports := []uint16{d.Port}
 	if d.NodePort != 0 && d.NodePort != d.Port {
 		ports = append(ports, d.NodePort)
@@ -82,10 +82,10 @@ func (l placed) unshared() placed {
 // drawn visits the elements in which the draws of l and next differ.
 func (l placed) drawn(next placed, visit editing) {
 	id := max(l.id, next.id)
-	column(l.pins.draws, next.pins.draws, visit, func(i int, pin uint32) Element {
+	column(l.pins().draws, next.pins().draws, visit, func(i int, pin uint32) Element {
 		return Element{Draws, drawKey(id, uint32(i)), number(pin)}
 	})
-	column([]uint32{l.pins.spread(id)}, []uint32{next.pins.spread(id)}, visit, func(_ int, spread uint32) Element {
+	column([]uint32{l.pins().spread(id)}, []uint32{next.pins().spread(id)}, visit, func(_ int, spread uint32) Element {
 		return Element{Spreads, number(id), number(spread)}
 	})
 }
@@ -95,7 +95,7 @@ func (l placed) behind(port uint16) []netip.AddrPort {
 	if !slices.Contains(l.ports, port) {
 		return nil
 	}
-	return l.pins.byNumber
+	return l.pins().byNumber
 }
 
 func union(a, b []uint16) []uint16 {

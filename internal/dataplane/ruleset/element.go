@@ -58,15 +58,10 @@ func (es Elements) Add(e Element) {
 	es[e.Set][e.Key] = e.Data
 }
 
-// beyond counts the elements that o does not have, or has other data for.
-func (es Elements) beyond(o Elements) int {
+func (es Elements) count() int {
 	count := 0
-	for set, elements := range es {
-		for k, data := range elements {
-			if other, ok := o[set][k]; !ok || other != data {
-				count++
-			}
-		}
+	for _, elements := range es {
+		count += len(elements)
 	}
 	return count
 }

@@ -36,9 +36,13 @@ func (f Frontend) String() string { return fmt.Sprintf("%s %s", f.Protocol, f.Ad
 
 // servicePort is a ServicePort as the kernel holds it.
 type servicePort struct {
-	decision       policy.Decision
+	// decision is shared with whoever took it, and never changes.
+	decision       *policy.Decision
 	cluster, local list
 }
+
+// noServicePort is what one becomes of and ends as.
+var noServicePort = servicePort{decision: &policy.Decision{}}
 
 // way is one destination that leads into a ServicePort.
 type way struct {
@@ -54,7 +58,7 @@ type way struct {
 
 // ways are all ways in. Those from outside share a scope.
 func (sp *servicePort) ways(h host) []way {
-	d := &sp.decision
+	d := sp.decision
 	external := ExternalFrontends
 	if d.External == policy.LocalScope {
 		external = LocalFrontends
@@ -98,7 +102,7 @@ func (sp *servicePort) scope(w way) policy.Scope {
 // that comes this way is refused. refused is true if the filter hooks are to
 // refuse what was not translated.
 func (sp *servicePort) lead(w way, h host) (lead uint32, routed, refused bool) {
-	d := &sp.decision
+	d := sp.decision
 	l := &sp.cluster
 	if sp.scope(w) == policy.LocalScope {
 		l = &sp.local
@@ -122,7 +126,7 @@ func (sp *servicePort) lead(w way, h host) (lead uint32, routed, refused bool) {
 // all but those of its lists. The source ranges of a way are one element here,
 // see expandRanges.
 func (sp *servicePort) shared(h host) []Element {
-	d := &sp.decision
+	d := sp.decision
 	p := d.Name.Protocol
 	ways := sp.ways(h)
 	elements := make([]Element, 0, 3*len(ways)+len(d.Cluster))
@@ -161,7 +165,7 @@ func (sp *servicePort) shared(h host) []Element {
 // masquerades: those to a ClusterIP, which are translated where the client is,
 // and those to external destinations that keep their source.
 func (sp *servicePort) hairpins(h host) []Element {
-	d := &sp.decision
+	d := sp.decision
 	outside := d.External == policy.LocalScope && reachableFromOutside(d)
 	var elements []Element
 	add := func(endpoints []netip.AddrPort, may func(netip.Addr) bool) {
@@ -181,22 +185,20 @@ func (sp *servicePort) hairpins(h host) []Element {
 	return elements
 }
 
-// private are the elements that carry an id of sp in their keys.
-func (sp *servicePort) private() []Element {
-	elements := make([]Element, 0, len(sp.cluster.slots)+len(sp.local.slots)+1)
+// private visits the elements that carry an id of sp in their keys.
+func (sp *servicePort) private(visit func(Element)) {
 	for _, l := range sp.lists() {
-		l.private(func(e Element) { elements = append(elements, e) })
+		l.private(visit)
 	}
 	if e, ok := sp.ownClusterRoute(); ok {
-		elements = append(elements, e)
+		visit(e)
 	}
-	return elements
 }
 
 // clusterRoute leads those who may have the Cluster list in place of the Local
 // one to it; ok is false if there are none.
 func (sp *servicePort) clusterRoute() (e Element, ok bool) {
-	d := &sp.decision
+	d := sp.decision
 	if sp.local.id == 0 || d.External != policy.LocalScope || !reachableFromOutside(d) {
 		return Element{}, false
 	}

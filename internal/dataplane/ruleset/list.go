@@ -33,14 +33,24 @@ type list struct {
 	// slots are the endpoints, each in its slot, or the Maglev table of them;
 	// pins take their place in a list with affinity.
 	slots []netip.AddrPort
-	pins  pins
+	// pinned is nil in a list without affinity, as most are.
+	pinned *pins
 }
 
-func (l *list) empty() bool { return len(l.slots)+len(l.pins.endpoints) == 0 }
+func (l *list) empty() bool { return len(l.slots)+len(l.pins().endpoints) == 0 }
+
+// pins are not for writing.
+func (l *list) pins() *pins {
+	if l.pinned == nil {
+		return &noPins
+	}
+	return l.pinned
+}
 
 // nextList is old brought to endpoints, as d schedules them. Without an id, which more than a
 // million lists would have to share, it stays empty.
 func (p *Planner) nextList(old list, d *policy.Decision, endpoints []netip.AddrPort) list {
+	endpoints = endpoints[:min(len(endpoints), maxClass)]
 	next := list{id: old.id}
 	if next.id == 0 {
 		next.id = p.ids.take()
@@ -50,8 +60,8 @@ func (p *Planner) nextList(old list, d *policy.Decision, endpoints []netip.AddrP
 	}
 	switch {
 	case d.Affinity > 0:
-		next.pins = p.nextPins(old.pins, next.id, d, endpoints)
-		next.class = p.timeouts[next.pins.timeout].class
+		next.pinned = p.nextPins(old.pins(), next.id, d, endpoints)
+		next.class = p.timeouts[next.pinned.timeout].class
 	case d.Scheduler == model.Maglev:
 		size := maglevSize(len(endpoints))
 		next.slots, next.class = maglevTable(endpoints[:min(len(endpoints), int(size))], size), maglevClass(size)

@@ -45,13 +45,16 @@ type pins struct {
 	size  Class
 }
 
+// noPins are those of a list without affinity.
+var noPins pins
+
 // pin is the number above the id: what a client's element of Affinity holds.
 func pin(id, number uint32) uint32 { return number<<idBits | id }
 
 // nextPins is old brought to endpoints, which are sorted and at least one.
-func (p *Planner) nextPins(old pins, id uint32, d *policy.Decision, endpoints []netip.AddrPort) pins {
+func (p *Planner) nextPins(old *pins, id uint32, d *policy.Decision, endpoints []netip.AddrPort) *pins {
 	endpoints = endpoints[:min(len(endpoints), maxPinned)]
-	next := pins{timeout: p.timeouts.take(d.Affinity), endpoints: endpoints}
+	next := &pins{timeout: p.timeouts.take(d.Affinity), endpoints: endpoints}
 	next.numbers = keepNumbers(old.endpoints, old.numbers, endpoints)
 	next.byNumber = byNumber(endpoints, next.numbers)
 	next.draws = arrange(old.draws, next.wanted(id, d))
@@ -87,7 +90,7 @@ func (s *pins) wanted(id uint32, d *policy.Decision) []uint32 {
 // prolonged is the name of sp if a client stays longer than asked.
 func (sp *servicePort) prolonged() []model.ServicePortName {
 	for _, l := range sp.lists() {
-		if actual := l.pins.timeout; actual != 0 && actual != sp.decision.Affinity {
+		if actual := l.pins().timeout; actual != 0 && actual != sp.decision.Affinity {
 			return []model.ServicePortName{sp.decision.Name}
 		}
 	}
@@ -162,9 +165,12 @@ func readPins(held Elements, get func(id uint32) *found) {
 	}
 }
 
-// pins are what was found for a list of that protocol.
-func (f *found) pins(protocol model.Protocol) pins {
-	s := pins{draws: f.draws, size: f.size}
+// pins are what was found for a list of that protocol, nil for nothing.
+func (f *found) pins(protocol model.Protocol) *pins {
+	if len(f.numbers[protocol])+len(f.draws) == 0 && f.size == 0 {
+		return nil
+	}
+	s := &pins{draws: f.draws, size: f.size}
 	s.endpoints = slices.SortedFunc(maps.Keys(f.numbers[protocol]), netip.AddrPort.Compare)
 	for _, endpoint := range s.endpoints {
 		s.numbers = append(s.numbers, f.numbers[protocol][endpoint])

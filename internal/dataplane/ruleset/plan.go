@@ -156,12 +156,7 @@ func disappeared(edits []Edit) []Frontend { return onlyBy(Delete, Add, edits) }
 // other: one that only moved between two sets is neither new nor gone.
 func onlyBy(operation, other Operation, edits []Edit) []Frontend {
 	var list []Frontend
-	moved := map[string]bool{}
-	for _, e := range edits {
-		if e.Operation == other && allFrontends[e.Set] {
-			moved[e.Key] = true
-		}
-	}
+	moved := frontendKeys(edits, other)
 	for _, e := range edits {
 		if e.Operation == operation && allFrontends[e.Set] && !moved[e.Key] {
 			if f, ok := ReadFrontend(e.Key); ok {
@@ -172,23 +167,30 @@ func onlyBy(operation, other Operation, edits []Edit) []Frontend {
 	return list
 }
 
+func frontendKeys(edits []Edit, operation Operation) map[string]bool {
+	keys := map[string]bool{}
+	for _, e := range edits {
+		if e.Operation == operation && allFrontends[e.Set] {
+			keys[e.Key] = true
+		}
+	}
+	return keys
+}
+
 // restored are the frontends, beyond those that appeared, whose way to their
 // endpoints a foreign hand had removed: their packets went through meanwhile.
-func restored(edits []Edit, appeared []Frontend) []Frontend {
+func restored(edits []Edit) []Frontend {
+	added, gone := frontendKeys(edits, Add), frontendKeys(edits, Delete)
 	var list []Frontend
 	for _, e := range edits {
-		if e.Set != Frontends || e.Operation != Add {
+		if e.Set != Frontends || e.Operation != Add || added[e.Key] && !gone[e.Key] {
 			continue
 		}
 		if f, ok := ReadFrontend(e.Key); ok {
 			list = append(list, f)
 		}
 	}
-	known := make(map[Frontend]bool, len(appeared))
-	for _, f := range appeared {
-		known[f] = true
-	}
-	return slices.DeleteFunc(list, func(f Frontend) bool { return known[f] })
+	return list
 }
 
 // edit is the change of one key from held to wanted, if it is one.

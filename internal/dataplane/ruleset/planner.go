@@ -17,6 +17,8 @@ limitations under the License.
 package ruleset
 
 import (
+	"slices"
+
 	"switchyard.dev/switchyard/internal/dataplane/model"
 	"switchyard.dev/switchyard/internal/dataplane/policy"
 )
@@ -41,7 +43,8 @@ func (p *Planner) host() host { return host{p.node, p.Features} }
 
 // Sync forgets all, takes held for what the kernel holds, and plans the way
 // from there to desired. Ids, slots and classes are kept as they are found
-// wherever they still serve.
+// wherever they still serve. The Decisions are kept, as those of Apply are: they
+// must not change any more.
 func (p *Planner) Sync(node policy.Node, desired []policy.Decision, held Elements) Plan {
 	p.node = node
 	p.claims = claims{}
@@ -50,8 +53,8 @@ func (p *Planner) Sync(node policy.Node, desired []policy.Decision, held Element
 	p.timeouts.adopt(held)
 	p.adopt(desired, held)
 	p.timeouts.settle()
-	plan := newPlan(difference(held, p.Elements()))
-	plan.Appeared = append(plan.Appeared, restored(plan.Edits, plan.Appeared)...)
+	plan := newPlan(p.fromHeld(held))
+	plan.Appeared = append(plan.Appeared, restored(plan.Edits)...)
 	plan.Disappeared = disappeared(plan.Edits)
 	for _, sp := range p.ports {
 		plan.Prolonged = append(plan.Prolonged, sp.prolonged()...)
@@ -70,7 +73,8 @@ func (p *Planner) Apply(changed []policy.Decision, removed []model.ServicePortNa
 			p.keep(name, nil)
 		}
 	}
-	for _, d := range changed {
+	for i := range changed {
+		d := &changed[i]
 		old := p.ports[d.Name]
 		next := p.next(old, d)
 		c.replace(old, next)
@@ -87,52 +91,55 @@ func (p *Planner) Apply(changed []policy.Decision, removed []model.ServicePortNa
 }
 
 // next is the ServicePort of old, or none, brought to d.
-func (p *Planner) next(old *servicePort, d policy.Decision) *servicePort {
-	sp := &servicePort{decision: remembered(d)}
-	if leader := p.leader(&sp.decision); leader != nil {
-		sp.cluster = p.following(leader.cluster, sp.decision.Cluster)
-		sp.local = p.following(leader.local, sp.decision.Local)
+func (p *Planner) next(old *servicePort, d *policy.Decision) *servicePort {
+	sp := &servicePort{decision: d}
+	if leader := p.leader(d); leader != nil {
+		sp.cluster = p.following(leader.cluster, d.Cluster)
+		sp.local = p.following(leader.local, d.Local)
 		return sp
 	}
-	cluster, local := p.history(old, &sp.decision)
-	if usesCluster(&d) {
-		sp.cluster = p.nextList(cluster, &sp.decision, sp.decision.Cluster)
+	cluster, local := p.history(old, d)
+	if usesCluster(d) {
+		sp.cluster = p.nextList(cluster, d, d.Cluster)
 	}
-	if usesLocal(&d) {
-		sp.local = p.nextList(local, &sp.decision, sp.decision.Local)
+	if usesLocal(d) {
+		sp.local = p.nextList(local, d, d.Local)
 	}
 	return sp
-}
-
-// remembered is d without what the ruleset has no use for.
-func remembered(d policy.Decision) policy.Decision {
-	d.Known = nil
-	d.Cluster = d.Cluster[:min(len(d.Cluster), maxClass)]
-	d.Local = d.Local[:min(len(d.Local), maxClass)]
-	return d
 }
 
 // Elements are all elements that the plans so far lead to.
 func (p *Planner) Elements() Elements {
 	es := Elements{}
-	for _, e := range p.host().elements() {
-		es.Add(e)
-	}
-	for _, e := range p.timeouts.elements() {
-		es.Add(e)
+	p.each(es.Add)
+	return es
+}
+
+// each visits every element that the plans so far lead to once.
+func (p *Planner) each(visit func(Element)) {
+	fixed := slices.Concat(p.host().elements(), p.timeouts.elements())
+	slices.SortFunc(fixed, Element.Compare)
+	for _, e := range slices.Compact(fixed) {
+		visit(e)
 	}
 	for k := range p.claims {
 		data, _ := p.claims.holder(k)
 		for _, e := range expand(k, data) {
-			es.Add(e)
+			visit(e)
 		}
 	}
 	for _, sp := range p.ports {
-		for _, e := range sp.private() {
-			es.Add(e)
-		}
+		sp.private(visit)
 	}
-	return es
+}
+
+// size is about how many elements each visits.
+func (p *Planner) size() int {
+	size := len(p.claims)
+	for _, sp := range p.ports {
+		size += len(sp.cluster.slots) + len(sp.local.slots)
+	}
+	return size
 }
 
 // expand are the elements that a shared one stands for.
@@ -143,16 +150,44 @@ func expand(k claimKey, data string) []Element {
 	return []Element{{k.set, k.key, data}}
 }
 
+// fromHeld are the edits that turn held into what the plans so far lead to.
+// Most of the time nothing is held, or nothing has to go.
+func (p *Planner) fromHeld(held Elements) []Edit {
+	var edits []Edit
+	if len(held) == 0 {
+		edits = make([]Edit, 0, p.size())
+	}
+	kept := 0
+	p.each(func(e Element) {
+		old, isHeld := held[e.Set][e.Key]
+		if isHeld {
+			kept++
+		}
+		if e, changes := edit(e.Set, e.Key, old, isHeld, e.Data, true); changes {
+			edits = appendEdit(edits, e)
+		}
+	})
+	if kept == held.count() {
+		return edits
+	}
+	return append(edits, deletions(held, p.Elements())...)
+}
+
 func difference(held, wanted Elements) []Edit {
-	edits := make([]Edit, 0, wanted.beyond(held)+held.beyond(wanted))
+	edits := deletions(held, wanted)
 	for set, elements := range wanted {
 		for k, data := range elements {
 			old, isHeld := held[set][k]
 			if e, changes := edit(set, k, old, isHeld, data, true); changes {
-				edits = append(edits, splitRange(e)...)
+				edits = appendEdit(edits, e)
 			}
 		}
 	}
+	return edits
+}
+
+func deletions(held, wanted Elements) []Edit {
+	var edits []Edit
 	for set, elements := range held {
 		for k, data := range elements {
 			if _, isWanted := wanted[set][k]; !isWanted {
@@ -164,12 +199,12 @@ func difference(held, wanted Elements) []Edit {
 	return edits
 }
 
-// splitRange turns the replacement of a range, which the kernel keeps as two
-// elements, into removal and addition.
-func splitRange(e Edit) []Edit {
+// appendEdit makes removal and addition of the replacement of a range, which the
+// kernel keeps as two elements.
+func appendEdit(edits []Edit, e Edit) []Edit {
 	if !rangeSets[e.Set] && !isSourceRanges(e.Set) || e.Operation != Replace {
-		return []Edit{e}
+		return append(edits, e)
 	}
 	old := Edit{Operation: Delete, Element: Element{e.Set, e.Key, e.Old}}
-	return []Edit{old, {Operation: Add, Element: e.Element}}
+	return append(edits, old, Edit{Operation: Add, Element: e.Element})
 }

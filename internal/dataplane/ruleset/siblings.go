@@ -44,7 +44,7 @@ func (p *Planner) withSiblings(changed []policy.Decision, removed []model.Servic
 	touched := map[service]bool{}
 	touch := func(name model.ServicePortName, d *policy.Decision) {
 		named[name] = true
-		if old := p.ports[name]; old != nil && shares(&old.decision) || d != nil && shares(d) {
+		if old := p.ports[name]; old != nil && shares(old.decision) || d != nil && shares(d) {
 			touched[serviceOf(name)] = true
 		}
 	}
@@ -61,7 +61,7 @@ func (p *Planner) withSiblings(changed []policy.Decision, removed []model.Servic
 	for s := range touched {
 		for _, name := range p.sharing[s] {
 			if !named[name] {
-				all = append(all, p.ports[name].decision)
+				all = append(all, *p.ports[name].decision)
 			}
 		}
 	}
@@ -71,7 +71,7 @@ func (p *Planner) withSiblings(changed []policy.Decision, removed []model.Servic
 
 // keep remembers sp as the state of its port; nil forgets it.
 func (p *Planner) keep(name model.ServicePortName, sp *servicePort) {
-	if old := p.ports[name]; old != nil && shares(&old.decision) {
+	if old := p.ports[name]; old != nil && shares(old.decision) {
 		s := serviceOf(name)
 		p.sharing[s] = slices.DeleteFunc(p.sharing[s], func(n model.ServicePortName) bool { return n == name })
 		if len(p.sharing[s]) == 0 {
@@ -83,7 +83,7 @@ func (p *Planner) keep(name model.ServicePortName, sp *servicePort) {
 		return
 	}
 	p.ports[name] = sp
-	if shares(&sp.decision) {
+	if shares(sp.decision) {
 		s := serviceOf(name)
 		p.sharing[s] = append(p.sharing[s], name)
 		slices.SortFunc(p.sharing[s], model.ServicePortName.Compare)
@@ -109,7 +109,7 @@ func (p *Planner) earlier(d *policy.Decision) []*servicePort {
 func (p *Planner) leader(d *policy.Decision) *servicePort {
 	var found *servicePort
 	for _, other := range p.earlier(d) {
-		o := &other.decision
+		o := other.decision
 		if o.Name.Protocol == d.Name.Protocol && (o.Port == d.NodePort || o.NodePort == d.Port) {
 			return nil
 		}
@@ -124,7 +124,7 @@ func (p *Planner) leader(d *policy.Decision) *servicePort {
 // history is what next may keep of old: nothing when d shares and old did not,
 // or the reverse, and no list whose id an earlier port has by now.
 func (p *Planner) history(old *servicePort, d *policy.Decision) (cluster, local list) {
-	if old == nil || shares(&old.decision) != shares(d) {
+	if old == nil || shares(old.decision) != shares(d) {
 		return list{}, list{}
 	}
 	cluster, local = old.cluster, old.local
@@ -142,12 +142,14 @@ func (p *Planner) history(old *servicePort, d *policy.Decision) (cluster, local 
 // following is a list like that of the leader, with endpoints on its hosts.
 func (p *Planner) following(leader list, endpoints []netip.AddrPort) list {
 	next := leader
-	if leader.pins.timeout == 0 {
+	if leader.pinned == nil {
 		return next
 	}
-	p.timeouts.take(leader.pins.timeout)
-	next.pins.endpoints = endpoints[:len(leader.pins.endpoints)]
-	next.pins.byNumber = byNumber(next.pins.endpoints, next.pins.numbers)
+	p.timeouts.take(leader.pinned.timeout)
+	pinned := *leader.pinned
+	pinned.endpoints = endpoints[:len(pinned.endpoints)]
+	pinned.byNumber = byNumber(pinned.endpoints, pinned.numbers)
+	next.pinned = &pinned
 	return next
 }
 
@@ -165,7 +167,7 @@ func (p *Planner) inUse(name model.ServicePortName, id uint32) bool {
 
 // ownClusterRoute is clusterRoute of a port that does not share.
 func (sp *servicePort) ownClusterRoute() (e Element, ok bool) {
-	if shares(&sp.decision) {
+	if shares(sp.decision) {
 		return Element{}, false
 	}
 	return sp.clusterRoute()
@@ -174,7 +176,7 @@ func (sp *servicePort) ownClusterRoute() (e Element, ok bool) {
 // common are the elements that all ports that share have: the draw of each
 // list, and the way from the Local to the Cluster list.
 func (sp *servicePort) common() []Element {
-	if !shares(&sp.decision) {
+	if !shares(sp.decision) {
 		return nil
 	}
 	var elements []Element

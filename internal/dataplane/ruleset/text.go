@@ -57,10 +57,10 @@ func namedText(s *Schema, e Element, byID map[uint32]namedList) string {
 	case Draws:
 		n := readNumber(e.Data)
 		l := byID[n&IDMask]
-		return fmt.Sprintf("%s : %s", l, l.pins.byNumber[n>>idBits])
+		return fmt.Sprintf("%s : %s", l, l.pins().byNumber[n>>idBits])
 	case Spreads:
 		l := byID[readNumber(e.Key)]
-		return fmt.Sprintf("%s : %s", l, drawName(nextClass(0, len(l.pins.draws))))
+		return fmt.Sprintf("%s : %s", l, drawName(nextClass(0, len(l.pins().draws))))
 	case Classes:
 		if _, onDemand := stickyTimeout(e.Data); onDemand {
 			return "any : goto " + e.Data
@@ -116,7 +116,7 @@ func routeText(route uint32, byID map[uint32]namedList) string {
 	}
 	text := fixedClasses()[class]
 	if class >= firstTimeout {
-		text = stickyName(l.pins.timeout)
+		text = stickyName(l.pins().timeout)
 	}
 	if ok {
 		text += " of " + l.String()

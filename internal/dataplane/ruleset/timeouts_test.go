@@ -75,7 +75,7 @@ func TestWhenClassesOfTimeoutsRunOutTheNextLongerIsUsed(t *testing.T) {
 		if diff := cmp.Diff([]model.ServicePortName{one.Name}, plan.Prolonged); diff != "" {
 			t.Errorf("%s: who is prolonged (-want +got):\n%s", asked, diff)
 		}
-		if got := p.ports[one.Name].cluster.pins.timeout; got != want {
+		if got := p.ports[one.Name].cluster.pins().timeout; got != want {
 			t.Errorf("%s: got %s, want %s", asked, got, want)
 		}
 	}
