@@ -101,26 +101,36 @@ func newKernel(tb testing.TB) *kernel { return &kernel{TB: tb, elements: Element
 
 func (k *kernel) carryOut(p Plan) {
 	k.Helper()
+	k.begin(p)
+	for _, e := range p.Edits {
+		k.edit(e)
+	}
+}
+
+// begin takes note of what p is about to do.
+func (k *kernel) begin(p Plan) {
 	k.leaving = map[string]bool{}
 	for _, e := range p.Edits {
 		leaves := e.Operation == Delete || e.Operation == Replace && (readNumber(e.Old)^readNumber(e.Data))&IDMask != 0
 		k.leaving[e.Key] = k.leaving[e.Key] || leaves && (e.Set == Frontends || e.Set == NodePorts)
 	}
-	for _, e := range p.Edits {
-		data, held := k.elements[e.Set][e.Key]
-		if held == (e.Operation == Add) {
-			k.Fatalf("operation %d of %s %x: held is %v", e.Operation, e.Set, e.Key, held)
-		}
-		if e.Operation == Replace && (data != e.Old || data == e.Data) {
-			k.Fatalf("replacing %s %x: held %x, thought %x", e.Set, e.Key, data, e.Old)
-		}
-		if e.Operation == Delete {
-			delete(k.elements[e.Set], e.Key)
-		} else {
-			k.elements.Add(e.Element)
-		}
-		k.leadsSomewhere()
+}
+
+func (k *kernel) edit(e Edit) {
+	k.Helper()
+	data, held := k.elements[e.Set][e.Key]
+	if held == (e.Operation == Add) {
+		k.Fatalf("operation %d of %s %x: held is %v", e.Operation, e.Set, e.Key, held)
 	}
+	if e.Operation == Replace && (data != e.Old || data == e.Data) {
+		k.Fatalf("replacing %s %x: held %x, thought %x", e.Set, e.Key, data, e.Old)
+	}
+	if e.Operation == Delete {
+		delete(k.elements[e.Set], e.Key)
+	} else {
+		k.elements.Add(e.Element)
+	}
+	k.leadsSomewhere()
 }
 
 func (k *kernel) filled(id, slot uint32) bool {
