@@ -179,7 +179,8 @@ func (l lister) elements() (ruleset.Elements, error) {
 	}
 	all := ruleset.Elements{}
 	for name := range chains {
-		if l.schema.Chain(name).OnDemand {
+		// A foreign one may have come since matchesSchema; that is news, too.
+		if c := l.schema.Chain(name); c != nil && c.OnDemand {
 			all.Add(ruleset.Element{Set: ruleset.StickyChains, Key: name})
 		}
 	}
