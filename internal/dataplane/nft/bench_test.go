@@ -21,6 +21,7 @@ import (
 	"net/netip"
 	"testing"
 
+	"switchyard.dev/switchyard/internal/dataplane/conntrack"
 	"switchyard.dev/switchyard/internal/dataplane/model"
 	"switchyard.dev/switchyard/internal/dataplane/nft"
 	"switchyard.dev/switchyard/internal/dataplane/policy"
@@ -85,12 +86,21 @@ func BenchmarkApplyOneEndpoint(b *testing.B) {
 	}
 }
 
-// BenchmarkApplyOneServicePort adds and removes a whole ServicePort, with its
-// verdict element.
+// BenchmarkApplyOneServicePort adds and removes a whole ServicePort. As in the
+// agent, the walk through conntrack for a frontend that appears is another's.
 func BenchmarkApplyOneServicePort(b *testing.B) {
-	table := open(b, newNamespace(b), model.IPv4, nft.Options{})
+	benchmarkServicePort(b, nft.Options{Sweeper: conntrack.NewSweeper(nil, nil)}) // which does not run
+}
+
+// BenchmarkApplyOneServicePortAndWalk waits for that walk: most of it is the
+// visit of every bucket, of which the kernel has up to 262,144.
+func BenchmarkApplyOneServicePortAndWalk(b *testing.B) { benchmarkServicePort(b, nft.Options{}) }
+
+func benchmarkServicePort(b *testing.B, opts nft.Options) {
+	table := open(b, newNamespace(b), model.IPv4, opts)
 	fullSync(b, table, node(model.IPv4), many())
 	d := decision(model.IPv4, manyPorts+1, manyEndpoints)
+	b.ReportAllocs()
 	b.ResetTimer()
 	for n := range b.N {
 		changed, removed := []policy.Decision{d}, []model.ServicePortName(nil)
