@@ -88,6 +88,7 @@ type Table struct {
 	limit   int
 	flags   uint32
 	conn    *nfnl.Conn
+	writer  *writer
 	cleaner *conntrack.Cleaner
 	sweeper *conntrack.Sweeper
 	planner ruleset.Planner
@@ -108,8 +109,10 @@ func Open(family model.Family, opts Options) (*Table, error) {
 	if opts.ElementsPerTransaction <= 0 {
 		opts.ElementsPerTransaction = 8192
 	}
+	schema := ruleset.NewSchema(family, opts.Features)
 	t := &Table{
-		schema: ruleset.NewSchema(family, opts.Features), limit: opts.ElementsPerTransaction,
+		schema: schema, limit: opts.ElementsPerTransaction,
+		writer:       newWriter(schema),
 		planner:      ruleset.Planner{Features: opts.Features},
 		untranslated: map[conntrack.Destination]struct{}{}, gone: map[conntrack.Destination]struct{}{},
 		sweeper: opts.Sweeper,
@@ -217,8 +220,11 @@ func (t *Table) sync(ctx context.Context, node policy.Node, desired []policy.Dec
 			return Result{}, err
 		}
 	}
-	if !ours {
-		return t.recreate(ctx, found.exists, node, desired)
+	switch {
+	case !found.exists:
+		return t.create(ctx, node, desired)
+	case !ours:
+		return t.replace(ctx, node, desired)
 	}
 	if t.orphaned(found.flags) {
 		if err := t.takeOver(); err != nil {
@@ -232,23 +238,44 @@ func (t *Table) sync(ctx context.Context, node policy.Node, desired []policy.Dec
 	return t.carryOut(ctx, t.planner.Sync(node, desired, held))
 }
 
-// recreate writes the table anew. In place of another one it takes a single
+// servicePortsAtOnce is how many ServicePorts of a new table are planned
+// together. With ten endpoints each they fill one transaction.
+const servicePortsAtOnce = 512
+
+// create writes a table where there is none. All ServicePorts in one plan would
+// be a good part of an agent's memory, and the first would wait for the last.
+func (t *Table) create(ctx context.Context, node policy.Node, desired []policy.Decision) (Result, error) {
+	result := Result{Recreated: true, Transactions: 1}
+	if err := t.conn.Commit(unix.NFNL_SUBSYS_NFTABLES, &t.emptyTable(false).Messages); err != nil {
+		return Result{}, err
+	}
+	if err := t.commit(ctx, t.planner.Sync(node, nil, nil), &result); err != nil {
+		return result, err
+	}
+	for some := range slices.Chunk(desired, servicePortsAtOnce) {
+		if err := t.commit(ctx, t.planner.Apply(some, nil), &result); err != nil {
+			return result, err
+		}
+	}
+	return result, t.finish(ctx, &result)
+}
+
+// replace writes the table anew in place of another one, in a single
 // transaction, so that no packet sees the table half full. Only where so much
 // can not be sent at once it takes several after all: that needs a socket
 // buffer beyond net.core.wmem_max, which Linux before 6.0 gives nobody in a user
 // namespace.
-func (t *Table) recreate(ctx context.Context, exists bool, node policy.Node, desired []policy.Decision) (Result, error) {
+func (t *Table) replace(ctx context.Context, node policy.Node, desired []policy.Decision) (Result, error) {
 	plan := t.planner.Sync(node, desired, nil)
 	t.note(plan)
-	w := t.emptyTable(exists)
 	result := Result{Recreated: true, Transactions: 1}
-	if full := t.emptyTable(exists); exists {
-		full.all(plan.Edits)
-		if full.Size() < t.conn.MaxTransaction() {
-			w = full
-			result.count(plan.Edits)
-			plan.Edits = nil
-		}
+	w := t.emptyTable(true)
+	w.all(plan.Edits)
+	if w.Size() < t.conn.MaxTransaction() {
+		result.count(plan.Edits)
+		plan.Edits = nil
+	} else {
+		w = t.emptyTable(true)
 	}
 	if err := t.conn.Commit(unix.NFNL_SUBSYS_NFTABLES, &w.Messages); err != nil {
 		return Result{}, err
@@ -297,32 +324,43 @@ func (t *Table) clean(ctx context.Context) (deleted int, err error) {
 	return deleted, nil
 }
 
-// carryOut commits a plan in as many transactions as it takes.
-func (t *Table) carryOut(ctx context.Context, plan ruleset.Plan) (Result, error) {
+// carryOut commits a plan and cleans up behind it.
+func (t *Table) carryOut(ctx context.Context, plan ruleset.Plan) (result Result, err error) {
 	t.synced = false
+	if err := t.commit(ctx, plan, &result); err != nil {
+		return result, err
+	}
+	return result, t.finish(ctx, &result)
+}
+
+// finish is what follows the last commit.
+func (t *Table) finish(ctx context.Context, result *Result) (err error) {
+	t.synced = true
+	result.Untranslated, err = t.clean(ctx)
+	return err
+}
+
+// commit carries a plan out in as many transactions as it takes.
+func (t *Table) commit(ctx context.Context, plan ruleset.Plan, result *Result) error {
 	t.note(plan)
 	if len(plan.Prolonged) > 0 {
 		log.FromContext(ctx).Info("More different affinity timeouts are in use than fit into the table, clients of some Services stay longer than asked",
 			"family", t.schema.Family.String(), "servicePorts", plan.Prolonged)
 	}
-	var result Result
-	w := newWriter(t.schema)
+	w := t.writer
 	for edits := plan.Edits; len(edits) > 0; {
 		if err := ctx.Err(); err != nil {
-			return result, err
+			return err
 		}
 		part := t.transaction(w, edits)
 		edits = edits[len(part):]
 		if err := t.conn.Commit(unix.NFNL_SUBSYS_NFTABLES, &w.Messages); err != nil {
-			return result, err
+			return err
 		}
 		result.Transactions++
 		result.count(part)
 	}
-	t.synced = true
-	var err error
-	result.Untranslated, err = t.clean(ctx)
-	return result, err
+	return nil
 }
 
 // transaction writes the first of edits, as many as may and can be sent at once.

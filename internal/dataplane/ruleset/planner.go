@@ -66,7 +66,10 @@ func (p *Planner) Sync(node policy.Node, desired []policy.Decision, held Element
 // that is not held is no error; one that is also in changed is changed.
 func (p *Planner) Apply(changed []policy.Decision, removed []model.ServicePortName) Plan {
 	changed = p.withSiblings(changed, removed)
-	c := change{Planner: p, before: map[claimKey]held{}, released: map[uint32]model.ServicePortName{}}
+	c := change{
+		Planner: p, before: make(map[claimKey]held, 4*len(changed)), released: map[uint32]model.ServicePortName{},
+		edits: make([]Edit, 0, 8*len(changed)),
+	}
 	for _, name := range removed {
 		if old := p.ports[name]; old != nil {
 			c.replace(old, nil)
