@@ -132,7 +132,9 @@ func (s *Supervisor) startAgents(ctx, starting context.Context, st *step) error 
 		s.launch(ctx, s.processOn(node, agentOn(node), s.config.Binaries.NodeAgent, []string{
 			"--kubeconfig=" + access,
 			"--hostname-override=" + node.Name,
-			"--cluster-cidr=" + layout.PodCIDRs,
+			// By the range of all pods, those of other nodes would pass for local
+			// ones, whom traffic policy Local does not bind.
+			"--detect-local-mode=NodeCIDR",
 			"--count-connections", // for `switchyard top`
 		}))
 	}
