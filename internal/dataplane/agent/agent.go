@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -120,6 +121,7 @@ func (a *Agent) begin(ctx context.Context) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.synced = true
+	a.facts.VIPs = a.heldVIPs()
 	a.store.TakeDirty()
 	a.report(ctx, a.store.TakeProblems())
 	if a.facts.Node == nil {
@@ -155,6 +157,21 @@ func (a *Agent) change(ctx context.Context, fn func(*model.Store), e event) {
 	for _, lane := range a.lanes {
 		lane.queue.add(names, e)
 	}
+	if !slices.Equal(a.heldVIPs(), a.facts.VIPs) {
+		a.learn(ctx, func(*Facts) {})
+	}
+}
+
+// heldVIPs are the node's own addresses that are VIPs of Services as well. It
+// is asked for each change: a machine has few addresses.
+func (a *Agent) heldVIPs() []netip.Addr {
+	var held []netip.Addr
+	for _, addr := range a.facts.Local {
+		if a.store.IsExternalVIP(addr) {
+			held = append(held, addr)
+		}
+	}
+	return held
 }
 
 // setNode takes the Node object as it is now.
@@ -195,11 +212,17 @@ func (a *Agent) readAddresses() error {
 func (a *Agent) changeFacts(ctx context.Context, fn func(*Facts)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.learn(ctx, fn)
+}
+
+// learn is changeFacts for who has the lock.
+func (a *Agent) learn(ctx context.Context, fn func(*Facts)) {
 	before := map[model.Family]policy.Node{}
 	for family := range a.lanes {
 		before[family] = a.facts.Shape(family, a.Node)
 	}
 	fn(&a.facts)
+	a.facts.VIPs = a.heldVIPs()
 	place := a.facts.Place(a.NodeName, a.Node)
 	moved := !a.place.Equal(place)
 	a.place = place

@@ -89,8 +89,8 @@ func (l *lane) check(ctx context.Context, work work) {
 		check, ok := l.decider.localHealth(l.family, service.Namespace, service.Name)
 		changed = l.checks.want(service, check, ok) || changed
 	}
-	if changed || !slices.Equal(l.checks.addresses, l.node.NodePortAddrs) {
-		l.checks.addresses = l.node.NodePortAddrs
+	if changed || !slices.Equal(l.checks.addresses, l.node.CheckAddrs) {
+		l.checks.addresses = l.node.CheckAddrs
 		l.checks.sync(ctx)
 	}
 	l.checkLater()

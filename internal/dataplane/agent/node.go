@@ -106,6 +106,8 @@ type Facts struct {
 	Node *corev1.Node
 	// Local are its own usable addresses, as the kernel has them.
 	Local []netip.Addr
+	// VIPs are those of Local that are external or load balancer IPs of Services.
+	VIPs []netip.Addr
 	// ServiceCIDRs are the cluster's ranges of ClusterIPs.
 	ServiceCIDRs []netip.Prefix
 }
@@ -123,7 +125,8 @@ func trimNode(node *corev1.Node) *corev1.Node {
 func (f Facts) Shape(family model.Family, options NodeOptions) policy.Node {
 	return policy.Node{
 		Family:             family,
-		NodePortAddrs:      options.nodePortAddrs(family, f),
+		NodePortAddrs:      options.nodePortAddrs(family, f, f.VIPs),
+		CheckAddrs:         options.nodePortAddrs(family, f, nil),
 		LocalPods:          options.DetectLocal.pods(family, f.Node),
 		MasqueradeAll:      options.MasqueradeAll,
 		ServiceCIDRs:       ofFamily(family, f.ServiceCIDRs),
@@ -144,7 +147,10 @@ func (f Facts) Place(name string, options NodeOptions) policy.Place {
 	return place
 }
 
-func (o NodeOptions) nodePortAddrs(family model.Family, facts Facts) []netip.Addr {
+// nodePortAddrs are the selected addresses, without those of vips that the
+// cluster does not know as the node's: that a machine holds a Service's VIP, as
+// keepalived has it, opens no other Service there (kubernetes #111863).
+func (o NodeOptions) nodePortAddrs(family model.Family, facts Facts, vips []netip.Addr) []netip.Addr {
 	own := o.ownAddresses(facts.Node)
 	cidrs := ofFamily(family, o.NodePorts.CIDRs)
 	var chosen []netip.Addr
@@ -156,6 +162,9 @@ func (o NodeOptions) nodePortAddrs(family model.Family, facts Facts) []netip.Add
 	}
 	for _, addr := range facts.Local {
 		inside := func(p netip.Prefix) bool { return p.Contains(addr) }
+		if slices.Contains(vips, addr) && !slices.Contains(own, addr) {
+			continue
+		}
 		if model.FamilyOf(addr) == family && slices.ContainsFunc(cidrs, inside) {
 			chosen = append(chosen, addr)
 		}

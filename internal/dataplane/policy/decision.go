@@ -106,6 +106,9 @@ type Node struct {
 	Family model.Family
 	// NodePortAddrs are the node's own addresses that NodePorts answer on.
 	NodePortAddrs []netip.Addr
+	// CheckAddrs are those and the VIPs that the node holds: load balancers may
+	// send their health checks to either.
+	CheckAddrs []netip.Addr
 	// LocalPods are the address ranges of this node's pods (detect-local mode
 	// ClusterCIDR or NodeCIDR). Traffic to a ClusterIP from any other source
 	// is masqueraded; with none, no source counts as foreign and none as a
