@@ -27,9 +27,10 @@ import (
 
 // gcPercent trades a little CPU for memory: an agent runs on every node, and
 // most of what it allocates is decoded objects that are dropped at once. At
-// 10,000 Services the start takes 10 % more CPU time than with Go's 100, and
-// changes the same.
-const gcPercent = 25
+// 10,000 Services with 10 endpoints each a start peaks at 98 MiB and is done
+// after 1.8 s; with 25 it is 6 MiB less and takes 2.6 s on the same, busy
+// machine. Changes cost the same.
+const gcPercent = 50
 
 // boundMemory sets it unless the user has.
 func boundMemory() {
