@@ -40,6 +40,8 @@ type decider interface {
 	decideAll(family model.Family) []policy.Decision
 	// localHealth is what load balancers are told of a Service.
 	localHealth(family model.Family, namespace, name string) (policy.HealthCheck, bool)
+	// report tells the owners of objects what of them is not used.
+	report(ctx context.Context, problems []model.Problem)
 }
 
 // lane brings one family's table up to date. Families do not wait for each
@@ -61,6 +63,8 @@ type lane struct {
 	held map[model.ServicePortName]*policy.Decision
 	// tally counts what is in held.
 	tally tally
+	// starved are those of held that the table has no room for.
+	starved []model.ServicePortName
 }
 
 // run syncs whenever there is something to sync, until ctx ends. Whatever
@@ -146,6 +150,7 @@ func (l *lane) full(ctx context.Context, work work) (written, error) {
 		return written{result: result}, fmt.Errorf("programming all %d ServicePorts (%s): %w", len(desired), work.cause, err)
 	}
 	log.FromContext(ctx).Info("Compared everything with the kernel", "cause", work.cause, "servicePorts", len(desired), "result", result)
+	l.reportStarved(ctx, result.Starved)
 	l.node = work.node
 	wanted := make(map[model.ServicePortName]struct{}, len(desired))
 	for _, decision := range desired {
@@ -171,6 +176,7 @@ func (l *lane) partial(ctx context.Context, work work) (written, error) {
 		return written{result: result}, fmt.Errorf("programming %d changed and %d removed ServicePorts: %w", len(changed), len(removed), err)
 	}
 	log.FromContext(ctx).V(2).Info("Programmed", "changed", len(changed), "removed", len(removed), "result", result)
+	l.reportStarved(ctx, result.Starved)
 	return written{result, l.hold(changed, removed)}, nil
 }
 

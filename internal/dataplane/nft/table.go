@@ -69,7 +69,10 @@ type Result struct {
 	// their frontend was programmed, or lead to one that went while no agent
 	// ran; 0 with a Sweeper.
 	Untranslated int
-	Duration     time.Duration
+	// Starved are all ServicePorts that the table has no room for, as of
+	// ruleset.Plan.
+	Starved  []model.ServicePortName
+	Duration time.Duration
 }
 
 // syncAttempts bounds how often a FullSync begins again because someone else
@@ -343,6 +346,7 @@ func (t *Table) finish(ctx context.Context, result *Result) (err error) {
 // commit carries a plan out in as many transactions as it takes.
 func (t *Table) commit(ctx context.Context, plan ruleset.Plan, result *Result) error {
 	t.note(plan)
+	result.Starved = plan.Starved
 	if len(plan.Prolonged) > 0 {
 		log.FromContext(ctx).Info("More different affinity timeouts are in use than fit into the table, clients of some Services stay longer than asked",
 			"family", t.schema.Family.String(), "servicePorts", plan.Prolonged)
@@ -404,6 +408,7 @@ func (r *Result) add(o Result) {
 	r.Replaced += o.Replaced
 	r.Transactions += o.Transactions
 	r.Untranslated += o.Untranslated
+	r.Starved = o.Starved
 }
 
 // all writes edits in their order, neighbours of one kind together.

@@ -111,6 +111,7 @@ func (c *change) plan() Plan {
 	}
 	plan := newPlan(append(handedOn(c.edits), c.timeouts.settle()...))
 	plan.Prolonged = c.prolonged
+	plan.Starved = c.starving()
 	return plan
 }
 

@@ -57,4 +57,7 @@ func (p *idPool) take() uint32 {
 	return p.last
 }
 
+// left is how many ids are free.
+func (p *idPool) left() int { return len(p.free) + int(IDMask-p.last) }
+
 func (p *idPool) giveBack(id uint32) { p.free = append(p.free, id) }

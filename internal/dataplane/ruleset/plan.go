@@ -60,6 +60,10 @@ type Plan struct {
 	// Prolonged are ServicePorts whose clients stay longer than asked, because
 	// more different affinity timeouts are wanted than there are classes.
 	Prolonged []model.ServicePortName
+	// Starved are all ServicePorts that are not served, for want of an id: more
+	// than a million lists of endpoints are in use. They are tried again with
+	// each Apply.
+	Starved []model.ServicePortName
 }
 
 // Text is the plan in words, one edit a line.

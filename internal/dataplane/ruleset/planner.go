@@ -37,6 +37,8 @@ type Planner struct {
 	timeouts timeouts
 	// sharing are the ports of each Service that want one affinity, sorted.
 	sharing map[service][]model.ServicePortName
+	// starved are the ports with a list that got no id.
+	starved map[model.ServicePortName]struct{}
 }
 
 func (p *Planner) host() host { return host{p.node, p.Features} }
@@ -50,12 +52,14 @@ func (p *Planner) Sync(node policy.Node, desired []policy.Decision, held Element
 	p.claims = claims{}
 	p.timeouts = timeouts{}
 	p.sharing = map[service][]model.ServicePortName{}
+	p.starved = map[model.ServicePortName]struct{}{}
 	p.timeouts.adopt(held)
 	p.adopt(desired, held)
 	p.timeouts.settle()
 	plan := newPlan(p.fromHeld(held))
 	plan.Appeared = append(plan.Appeared, restored(plan.Edits)...)
 	plan.Disappeared = disappeared(plan.Edits)
+	plan.Starved = p.starving()
 	for _, sp := range p.ports {
 		plan.Prolonged = append(plan.Prolonged, sp.prolonged()...)
 	}
@@ -65,7 +69,7 @@ func (p *Planner) Sync(node policy.Node, desired []policy.Decision, held Element
 // Apply plans the change of the named ServicePorts only. A name in removed
 // that is not held is no error; one that is also in changed is changed.
 func (p *Planner) Apply(changed []policy.Decision, removed []model.ServicePortName) Plan {
-	changed = p.withSiblings(changed, removed)
+	changed = p.withSiblings(p.withStarved(changed, removed), removed)
 	c := change{
 		Planner: p, before: make(map[claimKey]held, 4*len(changed)), released: map[uint32]model.ServicePortName{},
 		edits: make([]Edit, 0, 8*len(changed)),

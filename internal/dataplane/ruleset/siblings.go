@@ -78,11 +78,15 @@ func (p *Planner) keep(name model.ServicePortName, sp *servicePort) {
 			delete(p.sharing, s)
 		}
 	}
+	delete(p.starved, name)
 	if sp == nil {
 		delete(p.ports, name)
 		return
 	}
 	p.ports[name] = sp
+	if sp.starved() {
+		p.starved[name] = struct{}{}
+	}
 	if shares(sp.decision) {
 		s := serviceOf(name)
 		p.sharing[s] = append(p.sharing[s], name)
