@@ -21,6 +21,7 @@ limitations under the License.
 //
 //	watch.go, sink.go  API events       -> model.Store, names that may have changed
 //	lane.go, queue.go  names            -> policy.Decision -> Table, one loop per family
+//	rename.go          port renamed     -> both halves of the change at once
 //	node.go            Node, addresses  -> policy.Node, policy.Place
 //	checks.go          Services         -> health-check node ports, after the kernel
 //	report.go          model.Problem    -> Event on the object, log

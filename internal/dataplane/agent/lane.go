@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -42,6 +43,8 @@ type decider interface {
 	localHealth(family model.Family, namespace, name string) (policy.HealthCheck, bool)
 	// report tells the owners of objects what of them is not used.
 	report(ctx context.Context, problems []model.Problem)
+	// halfRenamed is what model.Store.HalfRenamed says.
+	halfRenamed(family model.Family, name model.ServicePortName) bool
 }
 
 // lane brings one family's table up to date. Families do not wait for each
@@ -65,6 +68,8 @@ type lane struct {
 	tally tally
 	// starved are those of held that the table has no room for.
 	starved []model.ServicePortName
+	// postponed are in the table as they were before.
+	postponed map[types.NamespacedName]postponed
 }
 
 // run syncs whenever there is something to sync, until ctx ends. Whatever
@@ -152,6 +157,7 @@ func (l *lane) full(ctx context.Context, work work) (written, error) {
 	log.FromContext(ctx).Info("Compared everything with the kernel", "cause", work.cause, "servicePorts", len(desired), "result", result)
 	l.reportStarved(ctx, result.Starved)
 	l.node = work.node
+	l.resume(func(types.NamespacedName) bool { return true }) // nothing was left out
 	wanted := make(map[model.ServicePortName]struct{}, len(desired))
 	for _, decision := range desired {
 		wanted[decision.Name] = struct{}{}
@@ -167,7 +173,9 @@ func (l *lane) full(ctx context.Context, work work) (written, error) {
 }
 
 func (l *lane) partial(ctx context.Context, work work) (written, error) {
+	l.rejoin(work)
 	changed, removed := l.compare(work.names)
+	changed, removed = l.postpone(work, changed, removed)
 	if len(changed)+len(removed) == 0 {
 		return written{}, nil
 	}

@@ -96,3 +96,30 @@ func (s *Store) AppendEndpoints(list []Endpoint, name ServicePortName, family Fa
 	}
 	return m.finish()
 }
+
+// HalfRenamed says whether no slice of the family names this port while one
+// has endpoints for a port that its Service does not have: of a rename, the
+// Service's half is here and the slices' is not, or the other way round.
+func (s *Store) HalfRenamed(name ServicePortName, family Family) bool {
+	key, orphans := serviceKey{name.Namespace, name.Name}, false
+	svc := s.services[key]
+	if svc == nil {
+		return false
+	}
+	for _, held := range s.slices.of(key) {
+		for _, port := range held.ports {
+			switch {
+			case held.family != family || port.protocol != name.Protocol:
+			case port.name == name.Port:
+				return false
+			default:
+				orphans = orphans || len(held.endpoints) > 0 && !svc.has(port.name, port.protocol)
+			}
+		}
+	}
+	return orphans
+}
+
+func (s *service) has(port string, protocol Protocol) bool {
+	return slices.ContainsFunc(s.ports, func(p ServicePort) bool { return p.Name.Port == port && p.Name.Protocol == protocol })
+}
