@@ -126,6 +126,35 @@ func TestARenameHoldsNobodyElseBack(t *testing.T) {
 	})
 }
 
+func TestLoadBalancersAreNotToldOfHalfARename(t *testing.T) {
+	inWorld(t, func(ctx context.Context, w world) {
+		local := func(svc *corev1.Service) *corev1.Service {
+			svc.Spec.Type = corev1.ServiceTypeLoadBalancer
+			svc.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
+			svc.Spec.HealthCheckNodePort = 32000
+			return svc
+		}
+		here := func(eps *discoveryv1.EndpointSlice) *discoveryv1.EndpointSlice {
+			eps.Endpoints[0].NodeName = &w.NodeName
+			return eps
+		}
+		w.setService(ctx, local(makeService("web", "10.96.0.1", 80, tcp)))
+		w.setSlice(ctx, here(makeSlice("web", 8080, tcp, "10.0.0.1")))
+		w.begin(ctx)
+		synctest.Wait()
+		before := w.checks.serving()
+		calls := w.checks.calls
+		w.setService(ctx, local(named()))
+		time.Sleep(20 * time.Millisecond)
+		w.setSlice(ctx, here(namedSlice()))
+		synctest.Wait()
+		expect(t, "health checks", w.checks.serving(), before)
+		if w.checks.calls != calls || len(before) != 1 {
+			t.Errorf("%v changed %d times", before, w.checks.calls-calls)
+		}
+	})
+}
+
 func TestADeletionDoesNotWaitForARename(t *testing.T) {
 	inRename(t, func(ctx context.Context, w world) {
 		w.setService(ctx, named())
@@ -154,6 +183,9 @@ func TestAFullSyncEndsTheWaitForARename(t *testing.T) {
 		w.repair(model.IPv4)
 		synctest.Wait()
 		expect(t, "table", w.v4.lines(), []string{refusedLine, noMetrics})
+		if pending := w.lanes[model.IPv4].queue.pending; pending != (health.Pending{}) {
+			t.Errorf("%+v are pending after it", pending)
+		}
 		w.setSlice(ctx, namedSlice())
 		synctest.Wait()
 		expect(t, "table after the slice", w.v4.lines(), []string{httpLine, metricsLine})
@@ -171,6 +203,26 @@ func TestOnlyARenameWaits(t *testing.T) {
 		"the last endpoint goes": {
 			func(ctx context.Context, w world) { w.setSlice(ctx, makeSlice("web", 8080, tcp)) },
 			[]string{"default/web/TCP 10.96.0.1:80 -> []"},
+		},
+		"the last endpoint goes while the name changes": {
+			func(ctx context.Context, w world) {
+				eps := namedSlice()
+				eps.Endpoints = nil
+				w.setSlice(ctx, eps)
+			},
+			[]string{"default/web/TCP 10.96.0.1:80 -> []"},
+		},
+		"one of two ports loses its slice": {
+			func(ctx context.Context, w world) {
+				metrics := namedSlice()
+				metrics.Name, metrics.Ports = "web-2", metrics.Ports[1:]
+				w.setSlice(ctx, namedSlice())
+				w.setService(ctx, named())
+				w.setSlice(ctx, metrics)
+				synctest.Wait()
+				w.deleteSlice(ctx, "default", "web-1")
+			},
+			[]string{refusedLine, metricsLine},
 		},
 		"the last slice goes": {
 			func(ctx context.Context, w world) { w.deleteSlice(ctx, "default", "web-1") },
