@@ -23,6 +23,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"switchyard.dev/switchyard/internal/dataplane/model"
 	"switchyard.dev/switchyard/internal/dataplane/nft"
 	"switchyard.dev/switchyard/internal/dataplane/policy"
@@ -37,8 +39,8 @@ func TestARestartDoesNotTouchTraffic(t *testing.T) {
 			for range 10 {
 				result, err := w.openTable().FullSync(context.Background(), w.config, []policy.Decision{service})
 				result.Duration = 0
-				if err != nil || result != (nft.Result{}) {
-					w.Errorf("adoption changed something: %+v, %v", result, err)
+				if diff := cmp.Diff(nft.Result{}, result); err != nil || diff != "" {
+					w.Errorf("adoption changed something: %v, %s", err, diff)
 				}
 			}
 		})
