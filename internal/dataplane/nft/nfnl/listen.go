@@ -58,6 +58,8 @@ func (l *Listener) join(fd, group int, deafTo []uint32) error {
 	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return os.NewSyscallError("bind", err)
 	}
+	// A deleted table is told rule by rule, which is more than the default.
+	kernelSocket(fd).enlarge(unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, receiveBuffer)
 	return os.NewSyscallError("setsockopt NETLINK_ADD_MEMBERSHIP",
 		unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, group))
 }
