@@ -108,7 +108,7 @@ func TestARenameWithoutSlicesIsProgrammedAfterASecond(t *testing.T) {
 		w.setService(ctx, named())
 		time.Sleep(renamePatience/2 - 1)
 		expect(t, "table before", w.v4.lines(), []string{unnamedLine})
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		expect(t, "table after", w.v4.lines(), []string{refusedLine, noMetrics})
 		w.setSlice(ctx, namedSlice())
