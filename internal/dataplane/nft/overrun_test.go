@@ -59,7 +59,9 @@ func TestTheEndOfATableIsNoNewsOfTheOtherFamily(t *testing.T) {
 		}
 	}
 	cancel()
-	<-ended
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
 	if diff := cmp.Diff([]model.Family{model.IPv4, model.IPv6, model.IPv6}, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
