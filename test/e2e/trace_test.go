@@ -229,8 +229,8 @@ func TestAnAgentThatDoesNotAnswerIsSaid(t *testing.T) {
 func TestFlagsStandInForTheAgent(t *testing.T) {
 	needCluster(t)
 	output(t, "wait", "--for=condition=Ready", "pod/pair", "--timeout=60s")
-	out, problems, code := cli(t, "trace", "-n", "demo", "--from", "pair", "--to", "front:17", "--cluster-cidr=192.0.2.0/24")
-	for _, want := range []string{", but for --cluster-cidr=192.0.2.0/24", "with the node's address in place of the client's"} {
+	out, problems, code := cli(t, "trace", "-n", "demo", "--from", "pair", "--to", "front:17", "--detect-local-mode=ClusterCIDR", "--cluster-cidr=192.0.2.0/24")
+	for _, want := range []string{"--cluster-cidr=192.0.2.0/24", "with the node's address in place of the client's"} {
 		if code != 0 || !strings.Contains(out, want) {
 			t.Errorf("exit code %d, nothing says %q in\n%s%s", code, want, out, problems)
 		}
