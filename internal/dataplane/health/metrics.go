@@ -56,12 +56,12 @@ type kubeproxyMetrics struct {
 }
 
 type switchyardMetrics struct {
-	servicePorts, endpoints, elements *prometheus.GaugeVec
-	written                           *prometheus.CounterVec
-	programming                       *prometheus.HistogramVec
-	fullSyncs, repairs                *prometheus.CounterVec
-	problems                          *prometheus.CounterVec
-	checkFailures                     *prometheus.CounterVec
+	servicePorts, endpoints *prometheus.GaugeVec
+	written                 *prometheus.CounterVec
+	programming             *prometheus.HistogramVec
+	fullSyncs, repairs      *prometheus.CounterVec
+	problems                *prometheus.CounterVec
+	checkFailures           *prometheus.CounterVec
 }
 
 // The labels that several metrics share, and their values.
@@ -129,7 +129,6 @@ func (m *Metrics) registerSwitchyard(r registrar) {
 	m.switchyard = switchyardMetrics{
 		servicePorts:  r.familyGauge("switchyard_node_service_ports", "ServicePorts programmed"),
 		endpoints:     r.familyGauge("switchyard_node_endpoints", "Endpoints that take new connections, over all ServicePorts"),
-		elements:      r.gauge("switchyard_node_elements", "Elements of maps and sets in the kernel", familyLabel),
 		written:       r.counter("switchyard_node_elements_written_total", "Elements of maps and sets written to the kernel", familyLabel, "operation"),
 		programming:   r.perFamily("switchyard_node_programming_duration_seconds", "From the arrival of a change here to its rules", arrivals),
 		fullSyncs:     r.counter("switchyard_node_full_syncs_total", "Full syncs by what caused them", familyLabel, "cause"),

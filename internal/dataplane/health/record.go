@@ -55,9 +55,8 @@ type Sync struct {
 	// there are few; empty when only changes were written.
 	Cause string
 	Err   error
-	// ServicePorts, Endpoints and Elements are how many are programmed now; 0
-	// elements means that they were not counted, as no table has none.
-	ServicePorts, Endpoints, Elements int
+	// ServicePorts and Endpoints are how many are programmed now.
+	ServicePorts, Endpoints int
 	// NoLocalInternal and NoLocalExternal are how many of the ServicePorts have
 	// the policy Local and no endpoint on this node, but some on others.
 	NoLocalInternal, NoLocalExternal int
@@ -99,9 +98,6 @@ func (m *Metrics) written(s Sync, label string) {
 	own := m.switchyard
 	own.servicePorts.WithLabelValues(label).Set(float64(s.ServicePorts))
 	own.endpoints.WithLabelValues(label).Set(float64(s.Endpoints))
-	if s.Elements > 0 {
-		own.elements.WithLabelValues(label).Set(float64(s.Elements))
-	}
 	for operation, count := range map[string]int{opAdd: s.Added, opDelete: s.Deleted, opReplace: s.Replaced} {
 		own.written.WithLabelValues(label, operation).Add(float64(count))
 	}
