@@ -93,20 +93,7 @@ func TestForeignChangesToAffinityAreRepaired(t *testing.T) {
 			"an entry of a Maglev table bent": {"flush map " + table + " endpoints", false},
 		} {
 			t.Run(family.String()+" "+name, func(t *testing.T) {
-				ns := newNamespace(t)
-				ours := open(t, ns, family, nft.Options{})
-				fullSync(t, ours, node(family), scheduled(family))
-				want := sorted(list(t, ns, family))
-				tool(t, ns, tc.damage, "-f", "-")
-				if result := fullSync(t, ours, node(family), scheduled(family)); result.Recreated != tc.recreated || result.Transactions == 0 {
-					t.Errorf("repair: %+v", result)
-				}
-				if diff := cmp.Diff(want, sorted(list(t, ns, family))); diff != "" {
-					t.Errorf("-before +after the repair:\n%s", diff)
-				}
-				if result := fullSync(t, ours, node(family), scheduled(family)); result.Transactions != 0 {
-					t.Errorf("the next full sync changes again: %+v", result)
-				}
+				repairs(t, family, scheduled, tc.damage, tc.recreated)
 			})
 		}
 	}

@@ -73,22 +73,29 @@ func TestWhatAForeignHandChangedIsRepaired(t *testing.T) {
 			"the table put to sleep":      {"add table " + table + " { flags dormant; }", true},
 		} {
 			t.Run(family.String()+" "+name, func(t *testing.T) {
-				ns := newNamespace(t)
-				ours := open(t, ns, family, nft.Options{})
-				fullSync(t, ours, node(family), mixture(family))
-				want := sorted(list(t, ns, family))
-				tool(t, ns, tc.damage, "-f", "-")
-				if result := fullSync(t, ours, node(family), mixture(family)); result.Recreated != tc.recreated || result.Transactions == 0 {
-					t.Errorf("repair: %+v", result)
-				}
-				if diff := cmp.Diff(want, sorted(list(t, ns, family))); diff != "" {
-					t.Errorf("-before +after the repair:\n%s", diff)
-				}
-				if result := fullSync(t, ours, node(family), mixture(family)); result.Transactions != 0 {
-					t.Errorf("the next full sync changes again: %+v", result)
-				}
+				repairs(t, family, mixture, tc.damage, tc.recreated)
 			})
 		}
+	}
+}
+
+// repairs damages a table that holds what is desired, and wants it back as it
+// was, written anew or not, by one full sync.
+func repairs(t *testing.T, family model.Family, desired func(model.Family) []policy.Decision, damage string, recreated bool) {
+	t.Helper()
+	ns := newNamespace(t)
+	ours := open(t, ns, family, nft.Options{})
+	fullSync(t, ours, node(family), desired(family))
+	want := sorted(list(t, ns, family))
+	tool(t, ns, damage, "-f", "-")
+	if result := fullSync(t, ours, node(family), desired(family)); result.Recreated != recreated || result.Transactions == 0 {
+		t.Errorf("repair: %+v", result)
+	}
+	if diff := cmp.Diff(want, sorted(list(t, ns, family))); diff != "" {
+		t.Errorf("-before +after the repair:\n%s", diff)
+	}
+	if result := fullSync(t, ours, node(family), desired(family)); result.Transactions != 0 {
+		t.Errorf("the next full sync changes again: %+v", result)
 	}
 }
 
