@@ -41,6 +41,9 @@ func newClient(o *Options) (kubernetes.Interface, error) {
 	if config.AcceptContentTypes == "" && config.ContentType == protobuf {
 		config.AcceptContentTypes = protobuf + ",application/json"
 	}
+	// A watch that begins with a list is compressed to its end (Kubernetes 1.37,
+	// WatchListCompression): each change once more for every node.
+	config.DisableCompression = config.DisableCompression || !o.Own.CompressResponses
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("using the kubeconfig: %w", err)

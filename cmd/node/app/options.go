@@ -65,6 +65,8 @@ type OwnOptions struct {
 	RestrictNodePorts bool `json:"restrictNodePorts"`
 	// CountConnections counts the connections of each Service.
 	CountConnections bool `json:"countConnections"`
+	// CompressResponses asks the API server for gzip.
+	CompressResponses bool `json:"compressResponses"`
 	// ServiceProxyName is the value of the label
 	// service.kubernetes.io/service-proxy-name of the Services to proxy; empty
 	// for those without the label.
@@ -112,6 +114,8 @@ func (o *OwnOptions) addFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.RestrictNodePorts, "source-ranges-cover-nodeports", o.RestrictNodePorts,
 		"make spec.loadBalancerSourceRanges hold for the NodePort of the Service, too")
 	fs.BoolVar(&o.CountConnections, "count-connections", o.CountConnections, "count the connections of each Service")
+	fs.BoolVar(&o.CompressResponses, "compress-responses", o.CompressResponses,
+		"ask the API server to compress what it sends: less traffic, more work for both")
 	fs.StringVar(&o.ServiceProxyName, "service-proxy-name", o.ServiceProxyName,
 		"proxy the Services whose label service.kubernetes.io/service-proxy-name has this value, in place of those without the label")
 }
