@@ -33,10 +33,10 @@ type pace struct {
 var (
 	// ofUDP takes at most 2 % of a processor: clients lose packets until the walk.
 	ofUDP = pace{rest: 49, most: time.Second}
-	// ofOthers takes 0.5 %. Clients of TCP and SCTP repeat a first packet that is
-	// not answered, after 1 s, 3 s, 7 s and so on; the second or third repetition
-	// finds another endpoint.
-	ofOthers = pace{rest: 199, most: 3 * time.Second}
+	// ofOthers takes 0.25 %. Clients of TCP and SCTP repeat a first packet that is
+	// not answered, after 1 s, 3 s, 7 s and so on; the third repetition at the
+	// latest finds another endpoint.
+	ofOthers = pace{rest: 399, most: 6 * time.Second}
 )
 
 // retryPause is how long a Sweeper waits after a walk that failed.
