@@ -106,7 +106,7 @@ func run(ctx context.Context, args []string, r resolved) error {
 		}}
 		group.Go(func() error { return reload.run(ctx) })
 	}
-	for _, background := range append(kernel.background, announcer.Run, func(ctx context.Context) { giveBack(ctx, state) }) {
+	for _, background := range append(kernel.background, announcer.Run, func(ctx context.Context) { settle(ctx, state) }) {
 		group.Go(func() error { background(ctx); return nil })
 	}
 	group.Go(func() error { return programmer.Run(ctx) })
