@@ -105,6 +105,9 @@ func randomService(random *rand.Rand, i int) *corev1.Service {
 		if random.IntN(2) == 0 {
 			svc.Spec.LoadBalancerSourceRanges = []string{"203.0.113.0/24", "10.244.0.0/16"}
 		}
+		if random.IntN(4) == 0 { // the number of another's NodePort
+			svc.Spec.Ports[0].Port = int32(30000 + (i+1)%4)
+		}
 		if random.IntN(3) == 0 {
 			svc.Spec.SessionAffinity = corev1.ServiceAffinityClientIP
 		}

@@ -103,7 +103,7 @@ func (c *change) touch(e Element) {
 func (c *change) plan() Plan {
 	for k, was := range c.before {
 		data, ok := c.claims.holder(k)
-		if k.set == SourceRanges {
+		if k.expands() {
 			c.edits = append(c.edits, difference(asElements(k, was.data), asElements(k, data))...)
 		} else if e, changes := edit(k.set, k.key, was.data, was.ok, data, ok); changes {
 			c.edits = append(c.edits, e)
@@ -117,7 +117,7 @@ func (c *change) plan() Plan {
 
 func asElements(k claimKey, data string) Elements {
 	es := Elements{}
-	for _, e := range expand(k, data) {
+	for _, e := range k.expand(data) {
 		es.Add(e)
 	}
 	return es

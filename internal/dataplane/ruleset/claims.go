@@ -16,15 +16,51 @@ limitations under the License.
 
 package ruleset
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // claims keeps the elements that several ServicePorts may want at once: two
-// that share an endpoint want the same hairpin element, and two that claim the
-// same VIP want one key to lead to two ids. The first by name has it; the next
-// gets it when that one goes.
+// that share an endpoint want the same hairpin element, two that claim the same
+// VIP want one key to lead to two ids, and where a VIP is an address of the node
+// the NodePort of another may be the same destination. The first in the order
+// of claimKey.compare has it; the next gets it when that one goes.
 type claims map[claimKey][]claim
 
 type claimKey struct{ set, key string }
+
+// compare orders claimants. Whoever has a frontend for a VIP comes before those
+// who answer there by a NodePort, as the chain find-service has it: its source
+// ranges count and its policy says who is masqueraded. Then the name counts.
+func (k claimKey) compare(a, b *servicePort) int {
+	rank := func(sp *servicePort) int {
+		if k.set != frontendSets && k.set != SourceRanges {
+			return 0
+		}
+		if f, ok := ReadFrontend(k.key); ok && sp.hasVIP(f) {
+			return 0
+		}
+		return 1
+	}
+	return cmp.Or(cmp.Compare(rank(a), rank(b)), a.decision.Name.Compare(b.decision.Name))
+}
+
+// expands says whether what is claimed is not an element but stands for some.
+func (k claimKey) expands() bool { return k.set == SourceRanges || k.set == frontendSets }
+
+// expand are the elements that a claim stands for.
+func (k claimKey) expand(data string) []Element {
+	switch {
+	case k.set == SourceRanges:
+		return expandRanges(k.key, data)
+	case k.set == frontendSets && data == "": // which no one claims
+		return nil
+	case k.set == frontendSets:
+		return []Element{{Set: data, Key: k.key}}
+	}
+	return []Element{{k.set, k.key, data}}
+}
 
 type claim struct {
 	by   *servicePort
@@ -43,9 +79,7 @@ func (c claims) holder(k claimKey) (data string, ok bool) {
 func (c claims) add(by *servicePort, e Element) {
 	k := claimKey{e.Set, e.Key}
 	list := c[k]
-	at, _ := slices.BinarySearchFunc(list, by, func(c claim, by *servicePort) int {
-		return c.by.decision.Name.Compare(by.decision.Name)
-	})
+	at, _ := slices.BinarySearchFunc(list, by, func(c claim, by *servicePort) int { return k.compare(c.by, by) })
 	c[k] = slices.Insert(list, at, claim{by, e.Data})
 }
 

@@ -83,6 +83,13 @@ func (sp *servicePort) ways(h host) []way {
 // key is the way as a key of frontends.
 func (w way) key(p model.Protocol) string { return frontendKey(w.addr, p, w.port) }
 
+// hasVIP says whether f is one of the Service's addresses and its port, and not
+// only its NodePort.
+func (sp *servicePort) hasVIP(f Frontend) bool {
+	d, addr := sp.decision, f.Addr.Addr()
+	return f.Addr.Port() == d.Port && (addr == d.ClusterIP || slices.Contains(d.ExternalIPs, addr) || slices.Contains(d.LoadBalancerIPs, addr))
+}
+
 // routeElement leads w to lead.
 func (w way) routeElement(p model.Protocol, lead uint32) Element {
 	if w.byPort {
@@ -99,8 +106,9 @@ func (sp *servicePort) scope(w way) policy.Scope {
 }
 
 // lead is the route of a way; routed is false if it needs none, because all
-// that comes this way is refused. refused is true if the filter hooks are to
-// refuse what was not translated.
+// that comes this way is refused. A VIP on the node's own address needs one all
+// the same, or the packets would be taken for those of a NodePort. refused is
+// true if the filter hooks are to refuse what was not translated.
 func (sp *servicePort) lead(w way, h host) (lead uint32, routed, refused bool) {
 	d := sp.decision
 	l := &sp.cluster
@@ -119,7 +127,8 @@ func (sp *servicePort) lead(w way, h host) (lead uint32, routed, refused bool) {
 	if w.restricted {
 		lead |= restrictedFlag
 	}
-	return lead, !refused || lead&(restrictedFlag|externalLocalFlag) != 0, refused
+	onNode := !w.byPort && slices.Contains(h.NodePortAddrs, w.addr)
+	return lead, !refused || onNode || lead&(restrictedFlag|externalLocalFlag) != 0, refused
 }
 
 // shared are the elements of sp whose keys other ServicePorts might claim too:
@@ -138,7 +147,7 @@ func (sp *servicePort) shared(h host) []Element {
 	}
 	for _, w := range ways {
 		k := w.key(p)
-		add(w.set, k, "")
+		add(frontendSets, k, w.set)
 		lead, routed, refused := sp.lead(w, h)
 		if routed {
 			elements = append(elements, w.routeElement(p, lead))

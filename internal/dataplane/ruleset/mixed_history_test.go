@@ -163,8 +163,8 @@ func (w world) flows(d policy.Decision) []flow {
 		ways = append(ways, netip.AddrPortFrom(addr, d.Port))
 	}
 	for _, addr := range w.node.NodePortAddrs {
-		if d.NodePort != 0 {
-			ways = append(ways, netip.AddrPortFrom(addr, d.NodePort))
+		if at := netip.AddrPortFrom(addr, d.NodePort); d.NodePort != 0 && !w.isVIP(d.Name.Protocol, at) {
+			ways = append(ways, at)
 		}
 	}
 	var list []flow
@@ -177,6 +177,17 @@ func (w world) flows(d policy.Decision) []flow {
 			flow{ip(d.Family, nodeNet, 1), true, to, d.Name})
 	}
 	return list
+}
+
+// isVIP says whether any Service has addr for a VIP: a NodePort is not looked for
+// there.
+func (w world) isVIP(protocol model.Protocol, addr netip.AddrPort) bool {
+	for _, d := range w.state {
+		if d.Name.Protocol == protocol && d.Port == addr.Port() && slices.Contains(d.ExternalVIPs(), addr.Addr()) {
+			return true
+		}
+	}
+	return false
 }
 
 // compareWithPolicy says of each flow, in words of its own, what is to become
@@ -218,7 +229,7 @@ func newOutcome(trace Trace) outcome {
 
 func (w world) expected(d policy.Decision, f flow) outcome {
 	external := f.to.Addr.Addr() != d.ClusterIP
-	atNodePort := slices.Contains(w.node.NodePortAddrs, f.to.Addr.Addr())
+	atNodePort := f.to.Addr.Port() == d.NodePort
 	restricted := d.SourceRanges != nil && (slices.Contains(d.LoadBalancerIPs, f.to.Addr.Addr()) || atNodePort && w.node.RestrictNodePorts)
 	inside := func(p netip.Prefix) bool { return p.Contains(f.source) }
 	if restricted && !slices.ContainsFunc(d.SourceRanges, inside) {
@@ -384,6 +395,14 @@ func randomPort(r *rand.Rand, family model.Family, i int) policy.Decision {
 	}
 	if r.IntN(2) == 0 {
 		d.LoadBalancerIPs = append(d.LoadBalancerIPs, ip(family, publicNet, 100+i/2))
+	}
+	if len(d.Cluster)%3 == 0 { // a VIP on the node, where another port's NodePort may be
+		d.Port = uint16(30000 + i ^ 1)
+		if i/2%3 == 0 {
+			d.Port = uint16(30000 + (i+6)%12)
+		}
+		d.ExternalIPs = append(d.ExternalIPs, ip(family, nodeNet, 1))
+		slices.SortFunc(d.ExternalIPs, netip.Addr.Compare)
 	}
 	if r.IntN(3) == 0 {
 		d.Internal = policy.LocalScope

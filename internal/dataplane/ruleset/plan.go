@@ -146,6 +146,11 @@ func (e Edit) frontend() string {
 	return e.Key[:size+8]
 }
 
+// frontendSets stands for the sets of allFrontends, as if they were one map from
+// a frontend to the name of the one that holds it: it is in one at a time, so
+// that there is one answer to whether it is masqueraded.
+const frontendSets = "*-frontends"
+
 // allFrontends are the sets that together hold every frontend.
 var allFrontends = map[string]bool{ExternalFrontends: true, LocalFrontends: true, ClusterFrontends: true}
 

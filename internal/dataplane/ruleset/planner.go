@@ -131,7 +131,7 @@ func (p *Planner) each(visit func(Element)) {
 	}
 	for k := range p.claims {
 		data, _ := p.claims.holder(k)
-		for _, e := range expand(k, data) {
+		for _, e := range k.expand(data) {
 			visit(e)
 		}
 	}
@@ -147,14 +147,6 @@ func (p *Planner) size() int {
 		size += len(sp.cluster.slots) + len(sp.local.slots)
 	}
 	return size
-}
-
-// expand are the elements that a shared one stands for.
-func expand(k claimKey, data string) []Element {
-	if k.set == SourceRanges {
-		return expandRanges(k.key, data)
-	}
-	return []Element{{k.set, k.key, data}}
 }
 
 // fromHeld are the edits that turn held into what the plans so far lead to.
