@@ -42,7 +42,7 @@ func (b *bench) busyChurn(ctx context.Context) error {
 	if err := b.trackConnections(b.options.tracked); err != nil {
 		return err
 	}
-	updates, err := b.churning(ctx, "busy", steadyRate, b.options.churn/2, nil)
+	updates, err := b.churning(ctx, "busy", steadyRate, b.options.busyChurn(), nil)
 	b.result.Busy = updates
 	return err
 }
@@ -87,11 +87,11 @@ func (b *bench) churning(ctx context.Context, name string, rate int, length time
 		return result, err
 	}
 	stopProfile := b.profileCPU(name, length)
-	begin := time.Now()
-	if result.Updates, err = b.write(ctx, rate, length, during); err != nil {
+	turns := b.turn
+	result.Updates = int(length.Seconds() * float64(rate))
+	if result.Seconds, err = b.write(ctx, result.Updates, rate, during); err != nil {
 		return result, err
 	}
-	result.Seconds = time.Since(begin).Seconds()
 	if result.Tracked, err = b.tracked(); err != nil {
 		return result, err
 	}
@@ -104,7 +104,8 @@ func (b *bench) churning(ctx context.Context, name string, rate int, length time
 		return result, err
 	}
 	result.LagAfter = milliseconds(last.sent)
-	result.CPU = milliseconds(after-before) / float64(result.Updates)
+	result.Switches = b.turn - turns
+	result.CPU = milliseconds(after-before) / float64(result.Updates+result.Switches)
 	stopProfile()
 	result.PeakBytes, err = b.process.peakMemory()
 	return result, err
@@ -137,19 +138,24 @@ func awaitIdle(ctx context.Context, spent func() (time.Duration, error), most ti
 	return err
 }
 
-func (b *bench) write(ctx context.Context, rate int, length time.Duration, during func(context.Context) error) (int, error) {
+// write makes total updates and says in how many seconds. during is not waited
+// for in these: it ends with a switch, which takes as long as the proxy does.
+func (b *bench) write(ctx context.Context, total, rate int, during func(context.Context) error) (seconds float64, err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	writing, written := context.WithCancel(ctx)
 	defer written()
 	if during != nil {
 		group.Go(func() error { return during(writing) })
 	}
-	total := int(length.Seconds() * float64(rate))
+	begin := time.Now()
 	group.Go(func() error {
 		defer written()
-		return b.writeAll(ctx, total, rate)
+		err := b.writeAll(ctx, total, rate)
+		seconds = time.Since(begin).Seconds()
+		return err
 	})
-	return total, group.Wait()
+	err = group.Wait()
+	return seconds, err
 }
 
 func (b *bench) writeAll(ctx context.Context, total, rate int) error {

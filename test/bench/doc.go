@@ -29,7 +29,8 @@ limitations under the License.
 //	 /    \
 //	client  servers    every endpoint's address is answered by one server
 //
-// What each figure means and how it is taken is said once, in the type it is
-// kept in (results.go), and printed with the results. Nothing here fails
-// because a figure is bad: a target that was missed is reported as missed.
+// What each figure means is said in the type it is kept in (results.go), and
+// how it is taken on the page that is written (page.md.tmpl). Nothing here
+// fails because a figure is bad: a target that was missed is reported as
+// missed.
 package main

@@ -76,12 +76,13 @@ var figures = []figure{
 	{"cold start until the last Service answers", ms, func(r result) float64 { return r.Cold.AllAnswer },
 		[]target{atMost(10000, 2000, "<= 2 s"), ofTheirs(1.0/8, "<= 1/8")}},
 	{"cold start, CPU time", ms, func(r result) float64 { return r.Cold.CPU }, nil},
+	{"slice write -> new endpoint, samples", "", func(r result) float64 { return float64(r.Switch.Sent.Samples) }, nil},
 	{"slice write -> new endpoint, p50", ms, func(r result) float64 { return r.Switch.Sent.P50 },
 		[]target{atMost(10000, 5, "<= 5 ms"), flat(10000)}},
-	{"slice write -> new endpoint, p99", ms, func(r result) float64 { return r.Switch.Sent.P99 },
+	{"slice write -> new endpoint, p99", ms, func(r result) float64 { return measured(r.Switch.Sent.P99) },
 		[]target{atMost(10000, 25, "<= 25 ms"), flat(10000)}},
 	{"  of which until a bare watch has it, p50", ms, func(r result) float64 { return r.Switch.Watch.P50 }, nil},
-	{"  of which until a bare watch has it, p99", ms, func(r result) float64 { return r.Switch.Watch.P99 }, nil},
+	{"  of which until a bare watch has it, p99", ms, func(r result) float64 { return measured(r.Switch.Watch.P99) }, nil},
 	{"slice write acknowledged -> new endpoint, p50", ms, func(r result) float64 { return r.Switch.Acknowledged.P50 }, nil},
 	{"CPU per slice update at 50/s", ms, func(r result) float64 { return r.Steady.CPU },
 		[]target{ofTheirs(1.0/10, "<= 1/10"), flat(10000), flat(50000)}},
@@ -105,18 +106,28 @@ var figures = []figure{
 	{"handshake p99, direct to pods", ms, handshake(toPods), nil},
 	{"handshake p99, ClusterIP of 100 endpoints", ms, handshake(toClusterIP), nil},
 	{"handshake p99, affinity to 100 endpoints", ms, handshake(toSticky), nil},
+	{"new connections that failed", "", failed, []target{atMost(0, 0, "none")}},
 	{"restart until a change made meanwhile is in force", ms, func(r result) float64 { return r.Warm.Change }, nil},
 	{"connections that failed during the restart", "", func(r result) float64 { return float64(r.Warm.Failed) },
 		[]target{atMost(0, 0, "none")}},
 }
 
-// measured is not a number if no switch began in that third of the time, as one
-// before took so long.
-func measured(lag float64) float64 {
-	if lag == 0 {
+// measured is not a number where there is none: no switch began in a third of
+// the time, as one before took so long, or too few were measured for a p99.
+func measured(figure float64) float64 {
+	if figure == 0 {
 		return math.NaN()
 	}
-	return lag
+	return figure
+}
+
+// failed counts connections of all kinds.
+func failed(r result) float64 {
+	sum := 0
+	for _, t := range r.Traffic {
+		sum += t.Failed
+	}
+	return float64(sum)
 }
 
 func rate(kind string) func(result) float64 {
@@ -128,7 +139,7 @@ func relative(kind string) func(result) float64 {
 }
 
 func handshake(kind string) func(result) float64 {
-	return func(r result) float64 { return r.Traffic[kind].Handshake.P99 }
+	return func(r result) float64 { return measured(r.Traffic[kind].Handshake.P99) }
 }
 
 func (r row) cells() []string {

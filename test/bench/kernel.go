@@ -31,14 +31,15 @@ func (b *bench) kernelMemory(context.Context) error {
 		time.Sleep(time.Second) // for what the kernel frees after a grace period
 		return kilobytes("/proc/meminfo", "SUnreclaim", "Percpu", "VmallocUsed")
 	}
+	// Not asked to end: what it would do then is not what is measured, and it
+	// must not repair what is deleted now. What the kernel held for the process
+	// is not the rules', so that it goes before the first look.
+	_ = b.process.cmd.Process.Kill()
+	<-b.process.ended
 	with, err := settled()
 	if err != nil {
 		return err
 	}
-	// Not asked to end: what it would do then is not what is measured, and it
-	// must not repair what is deleted now.
-	_ = b.process.cmd.Process.Kill()
-	<-b.process.ended
 	var out []byte
 	err = b.node.Do(func() (err error) {
 		out, err = exec.Command("nft", "flush ruleset").CombinedOutput()

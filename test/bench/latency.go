@@ -60,7 +60,7 @@ func (b *bench) switchLatency(ctx context.Context) error {
 			watched = append(watched, at.Sub(s.at))
 		}
 	}
-	b.result.Switch = latency{Samples: len(sent), Sent: spreadOf(sent), Acknowledged: spreadOf(acknowledged), Watch: spreadOf(watched)}
+	b.result.Switch = latency{Sent: spreadOf(sent), Acknowledged: spreadOf(acknowledged), Watch: spreadOf(watched)}
 	return nil
 }
 

@@ -128,6 +128,10 @@ func parse(args []string) (options, error) {
 	return o, o.validate(flags.Args())
 }
 
+// busyChurn is how long to write slices on a busy node: half as long, as only
+// the CPU time of an update is taken there.
+func (o *options) busyChurn() time.Duration { return o.churn / 2 }
+
 // shorten keeps what was given on the command line.
 func (o *options) shorten(given map[string]bool) {
 	if !given["sizes"] {

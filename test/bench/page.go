@@ -21,6 +21,7 @@ import (
 	_ "embed"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"text/template"
@@ -30,6 +31,10 @@ import (
 var pageText string
 
 var pageTemplate = template.Must(template.New("page").Parse(pageText))
+
+// notesName is a file beside the page that somebody may have written: what
+// limits a figure is not measured, so that it would not survive the next run.
+const notesName = "benchmarks-notes.md"
 
 // writePage writes the page of the documentation.
 func (r *report) writePage(o options) error {
@@ -41,9 +46,14 @@ func (r *report) writePage(o options) error {
 		}
 		goBench = benchmarkLines(string(text))
 	}
+	notes := ""
+	if _, err := os.Stat(filepath.Join(filepath.Dir(o.markdown), notesName)); err == nil {
+		notes = notesName
+	}
 	var page bytes.Buffer
 	if err := pageTemplate.Execute(&page, map[string]any{
 		"Machine": r.Machine, "Table": r.markdownTable(), "GoBench": goBench, "PeerInterval": peerInterval, "Tracked": o.tracked,
+		"Churn": o.churn, "BusyChurn": o.busyChurn(), "Notes": notes, "LeastForP99": leastForP99,
 	}); err != nil {
 		return err
 	}

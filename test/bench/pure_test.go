@@ -18,7 +18,9 @@ package main
 
 import (
 	"net/netip"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -32,10 +34,13 @@ func TestQuantilesAreMeasuredValues(t *testing.T) {
 	for n := 200; n >= 1; n-- {
 		durations = append(durations, time.Duration(n)*time.Millisecond)
 	}
-	if diff := cmp.Diff(spread{P50: 100, P99: 198, Max: 200}, spreadOf(durations)); diff != "" {
+	if diff := cmp.Diff(spread{Samples: 200, P50: 100, P99: 198, Max: 200}, spreadOf(durations)); diff != "" {
 		t.Errorf("of 1 to 200 ms (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(spread{P50: 7, P99: 7, Max: 7}, spreadOf([]time.Duration{7 * time.Millisecond})); diff != "" {
+	if diff := cmp.Diff(spread{Samples: 99, P50: 50, Max: 99}, spreadOf(durations[:99])); diff != "" {
+		t.Errorf("of so few that a p99 would be their maximum (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(spread{Samples: 1, P50: 7, Max: 7}, spreadOf([]time.Duration{7 * time.Millisecond})); diff != "" {
 		t.Errorf("of one (-want +got):\n%s", diff)
 	}
 }
@@ -117,6 +122,47 @@ func TestTargets(t *testing.T) {
 			}
 			t.Errorf("no row %q", tc.figure)
 		})
+	}
+}
+
+func TestConnectionsThatFailedAreInTheTable(t *testing.T) {
+	for failed, want := range map[int]string{0: "met", 3: "NOT met"} {
+		r := report{Results: results(10000, 1900, 16000)}
+		r.Results[0].Traffic = map[string]traffic{toPods: {}, toClusterIP: {Failed: failed}}
+		r.tabulate()
+		found := false
+		for _, row := range r.Rows {
+			if row.Figure != "new connections that failed" {
+				continue
+			}
+			found = true
+			if got := row.verdict(); got != want || *row.Ours != float64(failed) {
+				t.Errorf("%d failed: the row has %v, %s; want %s", failed, *row.Ours, got, want)
+			}
+		}
+		if !found {
+			t.Error("there is no such row")
+		}
+	}
+}
+
+func TestTheNotesAreLinkedWhereThereAreAny(t *testing.T) {
+	page := filepath.Join(t.TempDir(), "page.md")
+	r := report{Results: results(10000, 1900, 16000)}
+	r.tabulate()
+	for _, notes := range []bool{false, true} {
+		if notes {
+			if err := os.WriteFile(filepath.Join(filepath.Dir(page), notesName), []byte("# Notes\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := r.writePage(options{markdown: page, tracked: 7}); err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(page)
+		if err != nil || strings.Contains(string(text), "]("+notesName+")") != notes {
+			t.Errorf("%v; notes: %v; the page:\n%s", err, notes, text)
+		}
 	}
 }
 

@@ -59,7 +59,6 @@ type coldStart struct {
 }
 
 type latency struct {
-	Samples int `json:"samples"`
 	// Sent is from before the write was sent, Acknowledged from when the API
 	// server had answered it, and zero if the endpoint was reached before.
 	Sent         spread `json:"sent"`
@@ -84,8 +83,11 @@ type churn struct {
 	PerSecond int     `json:"perSecond"`
 	Updates   int     `json:"updates"`
 	Seconds   float64 `json:"seconds"`
-	// CPU is the CPU time per update, from the first until the last is in
-	// force, with that of children.
+	// Switches is how many more slices were written to measure lags, meanwhile
+	// and after the last update.
+	Switches int `json:"switches"`
+	// CPU is the CPU time per slice written, switches included, from the first
+	// until the last is in force, with that of children.
 	CPU float64 `json:"cpuMsPerUpdate"`
 	// PeakBytes is the peak of the resident memory in that time.
 	PeakBytes int64 `json:"peakBytes"`
@@ -109,8 +111,10 @@ type traffic struct {
 
 // spread is of durations, in milliseconds.
 type spread struct {
-	P50 float64 `json:"p50Ms"`
-	P99 float64 `json:"p99Ms"`
+	Samples int     `json:"samples"`
+	P50     float64 `json:"p50Ms"`
+	// P99 is only of a hundred samples or more.
+	P99 float64 `json:"p99Ms,omitempty"`
 	Max float64 `json:"maxMs"`
 }
 

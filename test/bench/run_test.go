@@ -41,7 +41,7 @@ func TestAShortRunTakesEveryFigureOfBothProxies(t *testing.T) {
 	page := filepath.Join(t.TempDir(), "page.md")
 	var code int
 	out := standardOutput(t, func() {
-		code = run([]string{"-sizes=20x2", "-alone=", "-switches=3", "-peer-switches=2", "-churn=1s", "-burst=3s", "-traffic=1s",
+		code = run([]string{"-sizes=20x2", "-alone=", "-switches=105", "-peer-switches=2", "-churn=1s", "-burst=3s", "-traffic=1s",
 			"-tracked=500", "-o=json", "-markdown=" + page, "-logs=" + t.TempDir()})
 	})
 	var got report
@@ -54,8 +54,7 @@ func TestAShortRunTakesEveryFigureOfBothProxies(t *testing.T) {
 	for _, r := range got.Results {
 		everyConnectionIsAnswered(t, r)
 		for _, f := range figures {
-			// Of so few Services, the kernel's memory is lost in the machine's noise.
-			if value := f.of(r); value <= 0 && f.unit != "" && f.name != "kernel memory per Service" {
+			if value := f.of(r); !(value > 0) && !mayBeMissing(r, f) {
 				t.Errorf("%s at %s: %s is %v %s", r.Proxy, r.Size, f.name, value, f.unit)
 			}
 		}
@@ -64,6 +63,22 @@ func TestAShortRunTakesEveryFigureOfBothProxies(t *testing.T) {
 	if err != nil || !strings.Contains(string(text), "| cold start until the last Service answers | 20x2 |") {
 		t.Errorf("%v; the page:\n%s", err, text)
 	}
+}
+
+// mayBeMissing says whether f need not be a number above zero.
+func mayBeMissing(r result, f figure) bool {
+	switch {
+	case strings.HasSuffix(f.name, "that failed"), strings.HasSuffix(f.name, "that failed during the restart"):
+		return true
+	case f.name == "kernel memory per Service": // of so few it is lost in the machine's noise
+		return true
+	case r.Proxy != kubeProxyName:
+		return false
+	case strings.HasPrefix(f.name, "lag at 500/s"): // which may take longer than a third of the run
+		return true
+	}
+	// Of two samples there is none.
+	return f.name == "slice write -> new endpoint, p99" || f.name == "  of which until a bare watch has it, p99"
 }
 
 func everyConnectionIsAnswered(t *testing.T, r result) {

@@ -34,7 +34,7 @@ type special struct {
 const manyEndpoints = 100
 
 var (
-	// switching has one endpoint, which alternates between two servers.
+	// switching has one endpoint, a new one at each turn of the bench.
 	switching = special{name: "switching", vip: nth(serviceCIDR, 101), first: 0, count: 1}
 	// many and sticky share 100 endpoints.
 	many     = special{name: "many", vip: nth(serviceCIDR, 102), first: 10, count: manyEndpoints}

@@ -22,6 +22,10 @@ import (
 	"time"
 )
 
+// leastForP99 is how many samples a 99th percentile takes. Of fewer it would be
+// the greatest of them.
+const leastForP99 = 100
+
 // spreadOf sorts durations. Its quantiles are values that were measured: the
 // smallest that so many are not above.
 func spreadOf(durations []time.Duration) spread {
@@ -29,11 +33,15 @@ func spreadOf(durations []time.Duration) spread {
 		return spread{}
 	}
 	slices.Sort(durations)
-	return spread{
-		P50: milliseconds(quantile(durations, 0.50)),
-		P99: milliseconds(quantile(durations, 0.99)),
-		Max: milliseconds(durations[len(durations)-1]),
+	s := spread{
+		Samples: len(durations),
+		P50:     milliseconds(quantile(durations, 0.50)),
+		Max:     milliseconds(durations[len(durations)-1]),
 	}
+	if s.Samples >= leastForP99 {
+		s.P99 = milliseconds(quantile(durations, 0.99))
+	}
+	return s
 }
 
 func quantile(sorted []time.Duration, q float64) time.Duration {

@@ -35,8 +35,7 @@ type subject struct {
 	name    string
 	program string
 	args    []string
-	// switches is how many times a Service is switched, interval how long to
-	// wait in between so that no sync period of the proxy shows.
+	// switches is how many times a Service is switched to measure its latency.
 	switches int
 }
 
