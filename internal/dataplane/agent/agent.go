@@ -167,7 +167,7 @@ func (a *Agent) change(ctx context.Context, fn func(*model.Store), e event) {
 func (a *Agent) heldVIPs() []netip.Addr {
 	var held []netip.Addr
 	for _, addr := range a.facts.Local {
-		if a.store.IsExternalVIP(addr) {
+		if a.store.IsVIP(addr) {
 			held = append(held, addr)
 		}
 	}

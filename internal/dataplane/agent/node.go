@@ -106,7 +106,7 @@ type Facts struct {
 	Node *corev1.Node
 	// Local are its own usable addresses, as the kernel has them.
 	Local []netip.Addr
-	// VIPs are those of Local that are external or load balancer IPs of Services.
+	// VIPs are those of Local that are VIPs of Services as well.
 	VIPs []netip.Addr
 	// ServiceCIDRs are the cluster's ranges of ClusterIPs.
 	ServiceCIDRs []netip.Prefix

@@ -105,7 +105,7 @@ func (c claims) owner(key claim) *service { return c[key][0] }
 // claim enters svc, which is new, and everything that is its own.
 func (s *Store) claim(svc *service) {
 	svc.touch(s.dirty)
-	s.external.count(svc, 1)
+	s.vips.count(svc, 1)
 	for _, key := range svc.claims() {
 		s.contend(key, func() { s.claims.add(key, svc) })
 	}
@@ -117,7 +117,7 @@ func (s *Store) disclaim(svc *service) {
 		return
 	}
 	svc.touch(s.dirty)
-	s.external.count(svc, -1)
+	s.vips.count(svc, -1)
 	for _, key := range svc.claims() {
 		s.contend(key, func() { s.claims.remove(key, svc) })
 	}

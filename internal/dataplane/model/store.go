@@ -34,7 +34,7 @@ type Store struct {
 	services map[serviceKey]*service
 	slices   sliceIndex
 	claims   claims
-	external vipCounts
+	vips     vipCounts
 	// serviceCIDRs hold no endpoints: what is sent there is for Services.
 	serviceCIDRs []netip.Prefix
 	dirty        map[ServicePortName]struct{}
@@ -59,7 +59,7 @@ func NewStore(options Options) *Store {
 		services: map[serviceKey]*service{},
 		slices:   newSliceIndex(),
 		claims:   claims{},
-		external: vipCounts{},
+		vips:     vipCounts{},
 		dirty:    map[ServicePortName]struct{}{},
 		reports:  newReports(),
 		names:    interner{},

@@ -18,12 +18,13 @@ package model
 
 import "net/netip"
 
-// vipCounts counts the ports that each external IP and load balancer IP has.
+// vipCounts counts the ports that each VIP has.
 type vipCounts map[netip.Addr]int
 
 func (v vipCounts) count(svc *service, by int) {
 	for i := range svc.ports {
-		for _, addrs := range [][]netip.Addr{svc.ports[i].ExternalIPs, svc.ports[i].LoadBalancerIPs} {
+		port := &svc.ports[i]
+		for _, addrs := range [][]netip.Addr{port.ClusterIPs, port.ExternalIPs, port.LoadBalancerIPs} {
 			for _, addr := range addrs {
 				if v[addr] += by; v[addr] == 0 {
 					delete(v, addr)
@@ -33,6 +34,6 @@ func (v vipCounts) count(svc *service, by int) {
 	}
 }
 
-// IsExternalVIP says whether addr is an external IP or a load balancer IP of any
-// Service.
-func (s *Store) IsExternalVIP(addr netip.Addr) bool { return s.external[addr] > 0 }
+// IsVIP says whether addr is a ClusterIP, an external IP or a load balancer IP of
+// any Service.
+func (s *Store) IsVIP(addr netip.Addr) bool { return s.vips[addr] > 0 }

@@ -21,12 +21,12 @@ import (
 	"testing"
 )
 
-func TestAnAddressIsAnExternalVIPWhileAnyServiceHasIt(t *testing.T) {
+func TestAnAddressIsAVIPWhileAnyServiceHasIt(t *testing.T) {
 	addr := netip.MustParseAddr("203.0.113.9")
 	s := NewStore(Options{})
 	expect := func(when string, want bool) {
 		t.Helper()
-		if got := s.IsExternalVIP(addr); got != want {
+		if got := s.IsVIP(addr); got != want {
 			t.Errorf("%s: %v", when, got)
 		}
 	}
@@ -39,7 +39,16 @@ func TestAnAddressIsAnExternalVIPWhileAnyServiceHasIt(t *testing.T) {
 	expect("of one of two that had it", true)
 	s.SetService(makeService("b"))
 	expect("given up", false)
-	if len(s.external) != 0 {
-		t.Errorf("%d addresses are left", len(s.external))
+	s.DeleteService(b.Namespace, b.Name)
+	if len(s.vips) != 0 {
+		t.Errorf("%d addresses are left", len(s.vips))
 	}
+	c := makeService("c")
+	c.Spec.ClusterIP, c.Spec.ClusterIPs = addr.String(), []string{addr.String()}
+	s.SetService(c)
+	expect("a ClusterIP", true)
+	c = c.DeepCopy()
+	c.Spec.ClusterIP, c.Spec.ClusterIPs = "None", []string{"None"}
+	s.SetService(c)
+	expect("a headless Service's no more", false)
 }
