@@ -56,7 +56,9 @@ func askTCP(ctx context.Context, r Request) (reply, error) { return askSocket(ct
 func askUDP(ctx context.Context, r Request) (reply, error) { return askSocket(ctx, "udp", r) }
 
 // askSocket sends one line and takes what the first read returns. A connected
-// UDP socket is told of an ICMP port unreachable as ECONNREFUSED.
+// UDP socket is told of an ICMP port unreachable as ECONNREFUSED. A sender on the
+// node itself is told EPERM first, whether its packet was rejected or dropped;
+// only of a reject an ICMP error follows, so EPERM alone says nothing yet.
 func askSocket(ctx context.Context, network string, r Request) (got reply, err error) {
 	dialer := net.Dialer{Control: func(_, _ string, socket syscall.RawConn) error {
 		var bound error
@@ -74,7 +76,7 @@ func askSocket(ctx context.Context, network string, r Request) (got reply, err e
 	if deadline, ok := ctx.Deadline(); ok {
 		_ = conn.SetDeadline(deadline)
 	}
-	if _, err := io.WriteString(conn, r.Text+"\n"); err != nil {
+	if _, err := io.WriteString(conn, r.Text+"\n"); err != nil && !errors.Is(err, unix.EPERM) {
 		return got, err
 	}
 	buf := make([]byte, maxAnswer)

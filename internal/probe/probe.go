@@ -54,8 +54,7 @@ type Outcome string
 // The outcomes of an attempt.
 const (
 	Answered Outcome = "answered"
-	// Refused is a TCP reset, an ICMP port unreachable, or the kernel's word
-	// that it will not send.
+	// Refused is a TCP reset or an ICMP port unreachable.
 	Refused  Outcome = "refused"
 	TimedOut Outcome = "timeout"
 	Failed   Outcome = "failed"
@@ -134,10 +133,6 @@ func outcome(err error) Outcome {
 	case err == nil:
 		return Answered
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return Refused
-	case errors.Is(err, syscall.EPERM):
-		// What a sender on the node itself is told when its own packet is
-		// rejected on the way out, before any ICMP error can reach it.
 		return Refused
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded),
 		errors.As(err, &timeout) && timeout.Timeout():

@@ -93,20 +93,24 @@ func TestTraceSaysWhatTheKernelDoes(t *testing.T) {
 		masqueraded bool
 		advice      string
 	}{
-		"from a pod to a ClusterIP":    {[]string{"--from", "pair", "--to", "front:17"}, explain.ToEndpoints, probe.Answered, false, ""},
-		"from a node to a ClusterIP":   {[]string{"--from", without, "--to", "front:17"}, explain.ToEndpoints, probe.Answered, true, ""},
-		"a pod to itself":              {[]string{"--from", "pair", "--to", "pair:left"}, explain.ToEndpoints, probe.Answered, true, ""},
-		"UDP":                          {[]string{"--from", "pair", "--to", "protocols:70", "--proto", "udp"}, explain.ToEndpoints, probe.Answered, false, ""},
-		"SCTP":                         {[]string{"--from", "pair", "--to", "protocols:sctp"}, explain.ToEndpoints, probe.Answered, false, ""},
-		"from outside to a NodePort":   {[]string{"--from", "outside", "--to", without + ":31000"}, explain.ToEndpoints, probe.Answered, true, ""},
-		"Local, with an endpoint":      {[]string{"--from", "outside", "--to", with + ":31500"}, explain.ToEndpoints, probe.Answered, false, ""},
-		"Local, without one":           {[]string{"--from", "outside", "--to", without + ":31500"}, explain.Dropped, probe.TimedOut, false, "endpoints are on " + with},
-		"Local, asked by the node":     {[]string{"--from", without, "--to", without + ":31500"}, explain.ToEndpoints, probe.Answered, true, ""},
-		"a port that is not defined":   {[]string{"--from", "pair", "--to", "front:18"}, explain.Refused, probe.Refused, false, "add this one to its spec.ports"},
-		"a Service without endpoints":  {[]string{"--from", without, "--to", "nobody:80"}, explain.Refused, probe.Refused, false, "No pod of namespace demo has the labels"},
-		"an address that nobody has":   {[]string{"--from", "pair", "--to", "10.96.255.250:80"}, explain.Dropped, probe.TimedOut, false, "Ask for the Service by its name"},
-		"another node, from a pod":     {[]string{"--from", "pair", "--to", "node-2:31000", "--node", "node-1"}, explain.PassedOn, probe.Answered, false, "--node node-2"},
-		"what is none of the Services": {[]string{"--from", "node-1", "--to", "node-2:10256"}, explain.PassedOn, probe.Answered, false, "--node node-2"},
+		"from a pod to a ClusterIP":     {[]string{"--from", "pair", "--to", "front:17"}, explain.ToEndpoints, probe.Answered, false, ""},
+		"from a node to a ClusterIP":    {[]string{"--from", without, "--to", "front:17"}, explain.ToEndpoints, probe.Answered, true, ""},
+		"a pod to itself":               {[]string{"--from", "pair", "--to", "pair:left"}, explain.ToEndpoints, probe.Answered, true, ""},
+		"UDP":                           {[]string{"--from", "pair", "--to", "protocols:70", "--proto", "udp"}, explain.ToEndpoints, probe.Answered, false, ""},
+		"SCTP":                          {[]string{"--from", "pair", "--to", "protocols:sctp"}, explain.ToEndpoints, probe.Answered, false, ""},
+		"from outside to a NodePort":    {[]string{"--from", "outside", "--to", without + ":31000"}, explain.ToEndpoints, probe.Answered, true, ""},
+		"Local, with an endpoint":       {[]string{"--from", "outside", "--to", with + ":31500"}, explain.ToEndpoints, probe.Answered, false, ""},
+		"Local, without one":            {[]string{"--from", "outside", "--to", without + ":31500"}, explain.Dropped, probe.TimedOut, false, "endpoints are on " + with},
+		"Local, asked by the node":      {[]string{"--from", without, "--to", without + ":31500"}, explain.ToEndpoints, probe.Answered, true, ""},
+		"a port that is not defined":    {[]string{"--from", "pair", "--to", "front:18"}, explain.Refused, probe.Refused, false, "add this one to its spec.ports"},
+		"a Service without endpoints":   {[]string{"--from", without, "--to", "nobody:80"}, explain.Refused, probe.Refused, false, "No pod of namespace demo has the labels"},
+		"an address that nobody has":    {[]string{"--from", "pair", "--to", "10.96.255.250:80"}, explain.Dropped, probe.TimedOut, false, "Ask for the Service by its name"},
+		"UDP dropped, asked by a node":  {[]string{"--from", without, "--to", "10.96.255.250:80", "--proto", "udp"}, explain.Dropped, probe.TimedOut, false, ""},
+		"UDP refused, asked by a node":  {[]string{"--from", without, "--to", "front:18", "--proto", "udp"}, explain.Refused, probe.Refused, false, ""},
+		"SCTP dropped, asked by a node": {[]string{"--from", without, "--to", "10.96.255.250:80", "--proto", "sctp"}, explain.Dropped, probe.TimedOut, false, ""},
+		"SCTP refused, asked by a node": {[]string{"--from", without, "--to", "front:18", "--proto", "sctp"}, explain.Refused, probe.Refused, false, ""},
+		"another node, from a pod":      {[]string{"--from", "pair", "--to", "node-2:31000", "--node", "node-1"}, explain.PassedOn, probe.Answered, false, "--node node-2"},
+		"what is none of the Services":  {[]string{"--from", "node-1", "--to", "node-2:10256"}, explain.PassedOn, probe.Answered, false, "--node node-2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if name == "another node, from a pod" && output(t, "get", "pod", "pair", "-o", "jsonpath={.spec.nodeName}") != "node-1" {

@@ -24,6 +24,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -223,10 +224,16 @@ func (c *Conn) failure() error {
 }
 
 // transmit is best effort: what gets lost is sent again, and an ICMP error
-// that a write reports is seen by the reader, too, or by the next attempt.
+// that a write reports is seen by the reader, too, or by the next attempt. EPERM
+// is what a packet filter of this machine makes of a drop and of a reject alike;
+// only a reject is followed by an ICMP error.
 func (c *Conn) transmit(packets []packet) {
 	for _, p := range packets {
-		if _, err := c.socket.Write(p.marshal()); err != nil && c.assoc.state < stateEstablished && !errors.Is(err, net.ErrClosed) {
+		_, err := c.socket.Write(p.marshal())
+		if errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.EPERM) {
+			continue
+		}
+		if err != nil && c.assoc.state < stateEstablished {
 			c.assoc.end(err)
 		}
 	}
