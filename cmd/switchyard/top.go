@@ -27,10 +27,10 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/term"
 
 	"switchyard.dev/switchyard/internal/localcluster"
@@ -54,11 +54,13 @@ func topCommand() *cobra.Command {
 		Use:   "top",
 		Short: "Show what each Service carries on each node",
 		Long: `Show what each Service carries on each node: connections begun, per second and
-in total, and those that are tracked now with their packets and bytes. The numbers are the node agents', which count with --count-connections;
-packets and bytes are there where net.netfilter.nf_conntrack_acct is 1.
+in total, and those that are tracked now with their packets and bytes. The
+numbers are the node agents', which count with --count-connections; packets and
+bytes are there where net.netfilter.nf_conntrack_acct is 1.
 
 Of a local cluster all nodes are asked. Elsewhere it is the agent of this
-machine, or the one that --metrics-url leads to.`,
+machine, or the one that --metrics-url leads to. An agent that does not answer
+is named below the table, and asked again.`,
 		Example: `  switchyard top -n shop
   switchyard top --once -o json
   switchyard top --metrics-url http://127.0.0.1:10249/metrics`,
@@ -150,23 +152,24 @@ func (o *topOptions) localAgents(dir state.Dir, nodes int) ([]metricsPage, error
 	return pages, nil
 }
 
-// watch prints reading after reading, until ctx ends.
+// watch prints reading after reading, until ctx ends. What is wrong from the
+// start is an error; later an agent may be away for a while.
 func (o *topOptions) watch(ctx context.Context, agents []metricsPage, out, problems io.Writer) error {
 	var before []top.Sample
 	ticker := time.NewTicker(o.interval)
 	defer ticker.Stop()
-	for {
-		now, err := sample(ctx, agents)
-		switch {
-		case ctx.Err() != nil:
+	for first := true; ; first = false {
+		now := ask(ctx, agents)
+		if ctx.Err() != nil {
 			return nil
-		case err != nil:
+		}
+		if err := now.useless(); err != nil && first {
 			return err
 		}
 		if err := o.show(out, problems, now, before); err != nil || o.once {
 			return err
 		}
-		before = now
+		before = top.Newest(now.samples, before)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -175,29 +178,92 @@ func (o *topOptions) watch(ctx context.Context, agents []metricsPage, out, probl
 	}
 }
 
-// sample asks all agents at once.
-func sample(ctx context.Context, agents []metricsPage) ([]top.Sample, error) {
-	samples := make([]top.Sample, len(agents))
-	asking, ctx := errgroup.WithContext(ctx)
-	for i, agent := range agents {
-		asking.Go(func() error {
-			page, err := agent.get(ctx)
-			if err != nil {
-				return fmt.Errorf("asking the agent of %s: %w", agent.node, err)
-			}
-			samples[i], err = top.Read(agent.node, time.Now(), bytes.NewReader(page))
-			return err
-		})
-	}
-	return samples, asking.Wait()
+// agentPatience is how long an agent may take to answer: it walks through what
+// the node tracks.
+const agentPatience = 10 * time.Second
+
+// reading is what the agents said at a time.
+type reading struct {
+	samples []top.Sample
+	// idle are the nodes whose agents do not count.
+	idle []string
+	// silent is an error for each agent that did not answer.
+	silent []error
 }
 
-func (o *topOptions) show(out, problems io.Writer, now, before []top.Sample) error {
-	if err := o.reportIdle(problems, now); err != nil {
+// ask asks all agents at once.
+func ask(ctx context.Context, agents []metricsPage) (r reading) {
+	ctx, cancel := context.WithTimeout(ctx, agentPatience)
+	defer cancel()
+	samples, failures := make([]top.Sample, len(agents)), make([]error, len(agents))
+	var asking sync.WaitGroup
+	for i, agent := range agents {
+		asking.Go(func() { samples[i], failures[i] = agent.sample(ctx) })
+	}
+	asking.Wait()
+	for i, s := range samples {
+		switch {
+		case failures[i] != nil:
+			r.silent = append(r.silent, failures[i])
+			continue
+		case !s.Counting:
+			r.idle = append(r.idle, s.Node)
+		}
+		r.samples = append(r.samples, s)
+	}
+	return r
+}
+
+func (m metricsPage) sample(ctx context.Context) (top.Sample, error) {
+	page, err := m.get(ctx)
+	if err != nil {
+		return top.Sample{}, fmt.Errorf("asking the agent of %s: %w", m.node, err)
+	}
+	return top.Read(m.node, time.Now(), bytes.NewReader(page))
+}
+
+// useless is an error if there is nothing to show.
+func (r reading) useless() error {
+	switch {
+	case len(r.samples) == 0:
+		return errors.Join(r.silent...)
+	case len(r.idle) == len(r.samples) && len(r.silent) == 0:
+		return errors.New(r.idleText())
+	}
+	return nil
+}
+
+func (r reading) idleText() string {
+	return fmt.Sprintf("the agent of %s does not count: start switchyard-node with --count-connections", strings.Join(r.idle, ", "))
+}
+
+// notes are what the table can not tell.
+func (r reading) notes() (lines []string) {
+	if len(r.idle) > 0 {
+		lines = append(lines, r.idleText())
+	}
+	for _, err := range r.silent {
+		lines = append(lines, "not shown: "+err.Error())
+	}
+	return lines
+}
+
+func (o *topOptions) show(out, problems io.Writer, now reading, before []top.Sample) error {
+	rows := slices.DeleteFunc(top.Table(now.samples, before), func(r top.Row) bool { return o.namespace != "" && r.Namespace != o.namespace })
+	top.Sort(rows, top.Order(o.sort))
+	if err := o.print(out, rows, len(now.notes()), before == nil); err != nil {
 		return err
 	}
-	rows := slices.DeleteFunc(top.Table(now, before), func(r top.Row) bool { return o.namespace != "" && r.Namespace != o.namespace })
-	top.Sort(rows, top.Order(o.sort))
+	for _, note := range now.notes() {
+		if _, err := fmt.Fprintln(problems, note); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// print leaves lines for notes free below the table.
+func (o *topOptions) print(out io.Writer, rows []top.Row, notes int, first bool) error {
 	if o.output == "json" {
 		if rows == nil {
 			rows = []top.Row{}
@@ -207,30 +273,11 @@ func (o *topOptions) show(out, problems io.Writer, now, before []top.Sample) err
 	lines := 0
 	if file, is := out.(*os.File); is && !o.once && term.IsTerminal(int(file.Fd())) {
 		if _, height, err := term.GetSize(int(file.Fd())); err == nil {
-			lines = height
+			lines = max(height-notes, 1)
 		}
 		_, _ = fmt.Fprint(out, "\x1b[H\x1b[2J") // home, and clear
-	} else if before != nil {
+	} else if !first {
 		_, _ = fmt.Fprintln(out)
 	}
 	return top.Print(out, rows, lines)
-}
-
-// reportIdle names the agents that do not count; it is an error if none does.
-func (o *topOptions) reportIdle(problems io.Writer, now []top.Sample) error {
-	var idle []string
-	for _, s := range now {
-		if !s.Counting {
-			idle = append(idle, s.Node)
-		}
-	}
-	if len(idle) == 0 {
-		return nil
-	}
-	text := fmt.Sprintf("the agent of %s does not count: start switchyard-node with --count-connections", strings.Join(idle, ", "))
-	if len(idle) == len(now) {
-		return errors.New(text)
-	}
-	_, err := fmt.Fprintln(problems, text)
-	return err
 }

@@ -49,6 +49,18 @@ type Sample struct {
 	Services map[types.NamespacedName]Counts
 }
 
+// Newest are the samples of now, and of nodes that have none there, those of
+// before: the rate of an agent that was away spans the whole time.
+func Newest(now, before []Sample) []Sample {
+	newest := slices.Clone(now)
+	for _, old := range before {
+		if !slices.ContainsFunc(now, func(s Sample) bool { return s.Node == old.Node }) {
+			newest = append(newest, old)
+		}
+	}
+	return newest
+}
+
 // The metrics of docs/metrics.md that are read here.
 const (
 	prefix   = "switchyard_node_service_"

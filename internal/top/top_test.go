@@ -104,6 +104,16 @@ func TestRates(t *testing.T) {
 	}
 }
 
+func TestTheRateOfAnAgentThatWasAwaySpansTheTime(t *testing.T) {
+	first := []Sample{sample("n", 0, 40), sample("other", 0, 7)}
+	without := Newest([]Sample{sample("other", 2, 9)}, first)
+	rows := Table([]Sample{sample("n", 4, 50), sample("other", 4, 9)}, without)
+	Sort(rows, ByConnections)
+	if diff := cmp.Diff([]*float64{new(2.5), new(0.0)}, []*float64{rows[0].Rate, rows[1].Rate}); diff != "" {
+		t.Errorf("rates (-want +got):\n%s", diff)
+	}
+}
+
 func TestTheTableIsSortedAndCut(t *testing.T) {
 	rows := []Row{
 		{Namespace: "a", Service: "idle", Node: "node-1"},
