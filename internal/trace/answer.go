@@ -19,6 +19,7 @@ package trace
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -68,7 +69,7 @@ func (o Objects) Explain(a Asked, to lookup.Destination, s Settings) (Answer, er
 	}
 	q := question(a, to, s.Features.LocalInterface)
 	answer := Answer{
-		Result: explain.New(world).Explain(q), question: q, Settings: s.Known, Assumptions: s.Assumed,
+		Result: explain.New(world).Explain(q), question: q, Settings: s.Known, Assumptions: slices.Concat(s.Assumed, o.Unread),
 		From: sourceText(a.Source, q.Source), To: destinationText(to),
 	}
 	if q.Interface != "" {

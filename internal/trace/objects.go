@@ -38,9 +38,13 @@ type Objects struct {
 	Nodes        []corev1.Node
 	Pods         []corev1.Pod
 	ServiceCIDRs []networkingv1.ServiceCIDR
+	// Unread says what could not be read although it may exist, and what is
+	// taken for granted for that.
+	Unread []string
 }
 
-// Read lists them all, at once.
+// Read lists them all, at once. As for the agent, ServiceCIDRs need not exist
+// nor be allowed to read.
 func Read(ctx context.Context, client kubernetes.Interface) (o Objects, err error) {
 	lists, ctx := errgroup.WithContext(ctx)
 	var all metav1.ListOptions
@@ -62,7 +66,11 @@ func Read(ctx context.Context, client kubernetes.Interface) (o Objects, err erro
 	})
 	lists.Go(func() error {
 		list, err := client.NetworkingV1().ServiceCIDRs().List(ctx, all)
-		if apierrors.IsNotFound(err) { // before Kubernetes 1.33
+		switch {
+		case apierrors.IsNotFound(err): // before Kubernetes 1.33
+			return nil
+		case apierrors.IsForbidden(err):
+			o.Unread = append(o.Unread, fmt.Sprintf("no connection is dropped for being to an unallocated ClusterIP, as the ServiceCIDRs are not known (%v)", err))
 			return nil
 		}
 		return keep(err, func() { o.ServiceCIDRs = list.Items })
