@@ -18,6 +18,7 @@ package model
 
 import (
 	"iter"
+	"net/netip"
 	"slices"
 )
 
@@ -120,6 +121,67 @@ func (s *Store) HalfRenamed(name ServicePortName, family Family) bool {
 	return orphans
 }
 
+// Orphans are the endpoints that may hold flows and that slices of the family
+// list for ports of name's protocol that its Service does not have: half of a
+// rename. They are in no order and may be there twice; nil when there are none,
+// as nearly always.
+func (s *Store) Orphans(name ServicePortName, family Family) []netip.AddrPort {
+	key := serviceKey{name.Namespace, name.Name}
+	svc := s.services[key]
+	if svc == nil {
+		return nil
+	}
+	var orphans []netip.AddrPort
+	for _, held := range s.slices.of(key) {
+		for _, port := range held.ports {
+			if held.family != family || port.protocol != name.Protocol || svc.has(port.name, port.protocol) {
+				continue
+			}
+			for i := range held.endpoints {
+				if e := &held.endpoints[i]; e.Ready || e.Serving {
+					orphans = append(orphans, netip.AddrPortFrom(e.Addr.Addr(), port.number))
+				}
+			}
+		}
+	}
+	return orphans
+}
+
+// Owner is the ServicePort that gets what is sent to port of addr, as one of
+// its VIPs; an addr that is not valid stands for the node's own addresses and
+// port for a NodePort. ok is false if it is nobody's.
+func (s *Store) Owner(addr netip.Addr, protocol Protocol, port uint16) (name ServicePortName, ok bool) {
+	key := claim{addr, protocol, port}
+	if len(s.claims[key]) == 0 {
+		return ServicePortName{}, false
+	}
+	ports := s.claims.owner(key).ports
+	for i := range ports {
+		number := ports[i].Port
+		if !addr.IsValid() {
+			number = ports[i].NodePort
+		}
+		if ports[i].Name.Protocol == protocol && number == port {
+			return ports[i].Name, true
+		}
+	}
+	return ServicePortName{}, false // a health-check node port
+}
+
+// ServiceObject names a Service for who reads about it, without a UID if it is
+// not there.
+func (s *Store) ServiceObject(namespace, name string) Object {
+	if svc := s.services[serviceKey{namespace, name}]; svc != nil {
+		return svc.object
+	}
+	return Object{Kind: kindService, Namespace: namespace, Name: name}
+}
+
 func (s *service) has(port string, protocol Protocol) bool {
-	return slices.ContainsFunc(s.ports, func(p ServicePort) bool { return p.Name.Port == port && p.Name.Protocol == protocol })
+	for i := range s.ports {
+		if name := &s.ports[i].Name; name.Port == port && name.Protocol == protocol {
+			return true
+		}
+	}
+	return false
 }
