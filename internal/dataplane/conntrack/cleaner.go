@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -85,7 +86,7 @@ func (c *Cleaner) Sweep(ctx context.Context, what Sweep) (deleted int, err error
 		if err := ctx.Err(); err != nil {
 			return deleted, err
 		}
-		n, err := c.walk(g, part)
+		n, err := c.walk(g, part, what.newer)
 		deleted += n
 		if err != nil {
 			return deleted, fmt.Errorf("conntrack: deleting %s entries: %w", g.family, err)
@@ -94,24 +95,40 @@ func (c *Cleaner) Sweep(ctx context.Context, what Sweep) (deleted int, err error
 	return deleted, nil
 }
 
-func (c *Cleaner) walk(g group, wanted selection) (deleted int, err error) {
+// walk lists entries and deletes those that are not wanted. Between the two one
+// may lead to an endpoint that came a moment ago; newer knows of that. One may
+// also be answered: the kernel deletes by tuple and id whatever the state, and
+// its conditional deletion is a walk of its own for each. So a handshake with an
+// endpoint that is neither ready nor serving, and answers all the same within
+// those milliseconds, is lost.
+func (c *Cleaner) walk(g group, wanted selection, newer func() []Stale) (deleted int, err error) {
 	family := familyNumber(g.family)
 	var list nfnl.Messages
 	list.Begin(getEntry, 0, family, "listing entries")
 	wanted.filter(g).append(&list)
-	var found []identity
+	var found []doomed
 	err = c.conn.Dump(&list, func() { found = nil }, func(_ uint8, a nfnl.Attributes) {
-		if wanted.doomed(parseEntry(a)) {
-			found = append(found, identify(a))
+		if e := parseEntry(a); wanted.doomed(e) {
+			found = append(found, doomed{e, identify(a)})
 		}
 	})
 	if err != nil {
 		return 0, err
 	}
+	if newer != nil && len(found) > 0 {
+		since := Sweep{Stale: newer()}.selection()
+		found = slices.DeleteFunc(found, func(d doomed) bool { return since.spares(d.entry) })
+	}
 	return c.conn.RequestEach(len(found), func(m *nfnl.Messages, i int) {
 		m.Begin(deleteEntry, 0, family, "deleting an entry")
 		found[i].append(m)
 	})
+}
+
+// doomed is an entry that is to be deleted.
+type doomed struct {
+	entry
+	identity
 }
 
 func familyNumber(family model.Family) uint8 {

@@ -206,6 +206,26 @@ func TestTheSuccessorOfAnEntryStays(t *testing.T) {
 	})
 }
 
+// An endpoint may come between the list and the requests to delete. What leads to
+// it stays.
+func TestFlowsToAnEndpointThatCameDuringAWalkStay(t *testing.T) {
+	for _, protocol := range protocols {
+		inNamespace(t, func(c *Cleaner) {
+			vip, came, gone := at(model.IPv4, 96, 1, 80), at(model.IPv4, 2, 1, 80), at(model.IPv4, 2, 2, 80)
+			stay := []flow{{protocol, at(model.IPv4, 1, 1, 1000), vip, came, false}}
+			insert(t, c, append([]flow{{protocol, at(model.IPv4, 1, 2, 1000), vip, gone, false}}, stay...)...)
+			asked := func(allowed ...netip.AddrPort) []Stale {
+				return []Stale{{Protocol: protocol, Addrs: []netip.Addr{vip.Addr()}, Port: vip.Port(), Allowed: allowed}}
+			}
+			deleted, err := c.Sweep(context.Background(), Sweep{Stale: asked(), newer: func() []Stale { return asked(came) }})
+			if err != nil || deleted != 1 {
+				t.Errorf("%s: deleted %d, want 1 (%v)", protocol, deleted, err)
+			}
+			expectTracked(t, c, stay)
+		})
+	}
+}
+
 // expectTracked compares with all that the kernel holds.
 func expectTracked(t *testing.T, c *Cleaner, want []flow) {
 	t.Helper()

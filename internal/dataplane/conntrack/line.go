@@ -34,6 +34,9 @@ type line struct {
 	mu           sync.Mutex
 	stale        map[Destination]Stale
 	untranslated map[Destination]struct{}
+	// taken is what the walk that is on looks for, and newer what was asked since
+	// of any of it.
+	taken, newer map[Destination]Stale
 	wake         chan struct{}
 }
 
@@ -51,8 +54,29 @@ func (l *line) join(what Sweep) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.add(what, true)
-	l.wakeUp()
+	for to, stale := range what.byDestination() {
+		l.ask(to, stale)
+	}
+	for _, to := range what.Untranslated {
+		l.untranslated[to] = struct{}{}
+	}
+	if len(l.stale)+len(l.untranslated) > 0 {
+		l.wakeUp()
+	}
+}
+
+// ask puts the newest request for a destination in line, and what only amends
+// if there is something to amend.
+func (l *line) ask(to Destination, stale Stale) {
+	_, waits := l.stale[to]
+	waits = waits || !stale.Amends
+	stale.Amends = false
+	if waits {
+		l.stale[to] = stale
+	}
+	if _, taken := l.taken[to]; taken {
+		l.newer[to] = stale
+	}
 }
 
 func (l *line) wakeUp() {
@@ -62,28 +86,40 @@ func (l *line) wakeUp() {
 	}
 }
 
-func (l *line) add(what Sweep, newer bool) {
-	for to, stale := range what.byDestination() {
-		if _, known := l.stale[to]; newer || !known {
-			l.stale[to] = stale
-		}
-	}
-	for _, to := range what.Untranslated {
-		l.untranslated[to] = struct{}{}
-	}
-}
-
 func (l *line) take() Sweep {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	what := Sweep{Untranslated: slices.Collect(maps.Keys(l.untranslated))}
-	for to, stale := range l.stale {
-		stale.Addrs, stale.Port = []netip.Addr{to.Addr.Addr()}, to.Addr.Port()
-		what.Stale = append(what.Stale, stale)
-	}
-	clear(l.stale)
+	what := Sweep{Stale: listed(l.stale), Untranslated: slices.Collect(maps.Keys(l.untranslated)), newer: l.since}
+	l.taken, l.stale, l.newer = l.stale, map[Destination]Stale{}, map[Destination]Stale{}
 	clear(l.untranslated)
 	return what
+}
+
+// since is what was asked since take.
+func (l *line) since() []Stale {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return listed(l.newer)
+}
+
+func listed(all map[Destination]Stale) []Stale {
+	list := make([]Stale, 0, len(all))
+	for to, stale := range all {
+		stale.Addrs, stale.Port = []netip.Addr{to.Addr.Addr()}, to.Addr.Port()
+		list = append(list, stale)
+	}
+	return list
+}
+
+// putBack is for a walk that failed. What was asked since counts more.
+func (l *line) putBack(what Sweep) {
+	maps.Copy(l.taken, l.newer)
+	maps.Copy(l.taken, l.stale)
+	l.stale = l.taken
+	for _, to := range what.Untranslated {
+		l.untranslated[to] = struct{}{}
+	}
+	l.wakeUp()
 }
 
 func (l *line) run(ctx context.Context) {
@@ -111,12 +147,13 @@ func (l *line) walk(ctx context.Context) time.Duration {
 	deleted, err := l.sweep(ctx, what)
 	took := time.Since(begin)
 	l.report(Swept{len(what.Stale) + len(what.Untranslated), deleted, took, err})
-	if err == nil {
-		return min(time.Duration(l.pace.rest)*took, l.pace.most)
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.add(what, false)
-	l.wakeUp()
-	return retryPause
+	rest := min(time.Duration(l.pace.rest)*took, l.pace.most)
+	if err != nil {
+		l.putBack(what)
+		rest = retryPause
+	}
+	l.taken, l.newer = nil, nil
+	return rest
 }

@@ -44,6 +44,9 @@ type Stale struct {
 	// that were are spared in any case: their ends notice, and may still have
 	// something to say to each other.
 	UnrepliedOnly bool
+	// Amends is true of what is no reason for a walk: it takes the place of a
+	// request for the same destination that waits for one, if there is any.
+	Amends bool
 }
 
 func (s Stale) destinations() iter.Seq[Destination] {
@@ -60,6 +63,7 @@ func (s Stale) destinations() iter.Seq[Destination] {
 func (s Stale) and(o Stale) Stale {
 	s.Allowed = slices.Concat(s.Allowed, o.Allowed)
 	s.UnrepliedOnly = s.UnrepliedOnly || o.UnrepliedOnly
+	s.Amends = s.Amends && o.Amends
 	return s
 }
 
@@ -71,6 +75,10 @@ type Sweep struct {
 	// were before there was a rule for them; of TCP and SCTP only those that
 	// were never answered.
 	Untranslated []Destination
+
+	// newer tells what was asked for since, nil for nothing. It is asked after
+	// the entries were listed: what it spares stays.
+	newer func() []Stale
 }
 
 // rule is what of the entries to one destination has to go.
@@ -140,6 +148,16 @@ func (s selection) doomed(e entry) bool {
 	}
 	_, allowed := r.allowed[e.answering]
 	return !allowed
+}
+
+// spares says whether an entry leads where it may.
+func (s selection) spares(e entry) bool {
+	r := s[e.sentTo]
+	if r == nil || !r.endpoint {
+		return false
+	}
+	_, allowed := r.allowed[e.answering]
+	return allowed
 }
 
 // spared says whether flows of a protocol stay once they were answered.

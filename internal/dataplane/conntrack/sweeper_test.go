@@ -65,6 +65,14 @@ func sweeping(t *testing.T, w *walks, test func(s *Sweeper)) {
 	})
 }
 
+// handshakes asks for what was never answered of TCP, but for the allowed.
+func handshakes(host byte, amends bool, allowed ...netip.AddrPort) Sweep {
+	to := at(model.IPv4, 96, host, 80)
+	return Sweep{Stale: []Stale{{
+		Protocol: model.TCP, Addrs: []netip.Addr{to.Addr()}, Port: to.Port(), Allowed: allowed, UnrepliedOnly: true, Amends: amends,
+	}}}
+}
+
 func staleAt(host byte, allowed ...netip.AddrPort) Sweep {
 	to := at(model.IPv4, 96, host, 53)
 	return Sweep{Stale: []Stale{{Protocol: model.UDP, Addrs: []netip.Addr{to.Addr()}, Port: to.Port(), Allowed: allowed}}}
@@ -201,6 +209,92 @@ func TestWhatOneRequestSaysOfADestinationIsJoined(t *testing.T) {
 			if !slices.Equal(stale.Allowed, []netip.AddrPort{stays}) {
 				t.Errorf("flows of %v to %v stay, want those to %v", stale.Addrs, stale.Allowed, stays)
 			}
+		}
+	})
+}
+
+func TestWhatAmendsIsNoReasonToWalk(t *testing.T) {
+	w := &walks{takes: time.Millisecond}
+	sweeping(t, w, func(s *Sweeper) {
+		s.Add(handshakes(1, true, at(model.IPv4, 2, 1, 80)))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if len(w.seen) != 0 {
+			t.Fatalf("%d walks", len(w.seen))
+		}
+		s.Add(handshakes(2, false))
+		synctest.Wait()
+		if diff := cmp.Diff([]int{2}, hosts(w.seen[0])); diff != "" {
+			t.Errorf("looked for (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// One endpoint goes and another comes while the request waits: handshakes with
+// the second must not be taken for stale.
+func TestWhatAmendsRenewsARequestThatWaits(t *testing.T) {
+	w := &walks{takes: 20 * time.Millisecond}
+	sweeping(t, w, func(s *Sweeper) {
+		s.Add(handshakes(9, false))
+		synctest.Wait() // what follows waits for the next walk
+		time.Sleep(time.Second)
+		left, came := at(model.IPv4, 2, 1, 80), at(model.IPv4, 2, 2, 80)
+		s.Add(handshakes(1, false, left))
+		s.Add(handshakes(1, true, left, came))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if len(w.seen) != 2 || !slices.Equal(w.seen[1].Stale[0].Allowed, []netip.AddrPort{left, came}) {
+			t.Errorf("walked for %+v", w.seen)
+		}
+	})
+}
+
+func TestOfOneRequestWhatAmendsGoesWithWhatDoesNot(t *testing.T) {
+	w := &walks{takes: time.Millisecond}
+	sweeping(t, w, func(s *Sweeper) {
+		stays := at(model.IPv4, 2, 1, 80)
+		// A port of TCP with another name: the new one has its endpoints, the old
+		// one has lost the destination.
+		s.Add(Sweep{Stale: slices.Concat(handshakes(1, true, stays).Stale, handshakes(1, false).Stale)})
+		synctest.Wait()
+		if len(w.seen) != 1 || !slices.Equal(w.seen[0].Stale[0].Allowed, []netip.AddrPort{stays}) {
+			t.Errorf("walked for %+v", w.seen)
+		}
+	})
+}
+
+func TestAWalkLearnsWhatCameMeanwhile(t *testing.T) {
+	w := &walks{takes: time.Second, fail: 1}
+	sweeping(t, w, func(s *Sweeper) {
+		left, came, back := at(model.IPv4, 2, 1, 80), at(model.IPv4, 2, 2, 80), at(model.IPv4, 2, 3, 80)
+		s.Add(Sweep{Stale: slices.Concat(handshakes(1, false, left).Stale, handshakes(2, false, left).Stale, handshakes(3, false, left).Stale)})
+		synctest.Wait() // the walk that will fail is on
+		s.Add(handshakes(1, true, left, came))
+		s.Add(handshakes(2, false, back))
+		s.Add(handshakes(4, true, came)) // was not asked for
+		newer := map[int][]netip.AddrPort{}
+		for _, stale := range w.seen[0].newer() {
+			newer[int(stale.Addrs[0].As4()[3])] = stale.Allowed
+		}
+		if diff := cmp.Diff(map[int][]netip.AddrPort{1: {left, came}, 2: {back}}, newer, addresses); diff != "" {
+			t.Errorf("what the walk is told (-want +got):\n%s", diff)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if len(w.seen) != 2 {
+			t.Fatalf("%d walks", len(w.seen))
+		}
+		again := map[int][]netip.AddrPort{}
+		for _, stale := range w.seen[1].Stale {
+			again[int(stale.Addrs[0].As4()[3])] = stale.Allowed
+		}
+		if diff := cmp.Diff(map[int][]netip.AddrPort{1: {left, came}, 2: {back}, 3: {left}}, again, addresses); diff != "" {
+			t.Errorf("what the next walk is after (-want +got):\n%s", diff)
+		}
+		s.Add(handshakes(1, true, left)) // nothing waits any more
+		time.Sleep(time.Minute)
+		if len(w.seen) != 2 {
+			t.Errorf("%d walks in the end", len(w.seen))
 		}
 	})
 }
