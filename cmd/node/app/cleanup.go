@@ -18,16 +18,25 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"golang.org/x/sys/unix"
+
+	"switchyard.dev/switchyard/internal/dataplane/model"
 	"switchyard.dev/switchyard/internal/dataplane/nft"
 )
 
 // cleanup removes our tables from the kernel; that they are not there is
-// success.
+// success. It does not ask whether IPv6 is on: it may have been when the table
+// was made.
 func cleanup(ctx context.Context) error {
-	if err := nft.Cleanup(ctx, families()); err != nil {
-		return fmt.Errorf("--cleanup: %w", err)
+	var errs []error
+	for _, family := range []model.Family{model.IPv4, model.IPv6} {
+		err := nft.Cleanup(ctx, []model.Family{family})
+		if err != nil && !errors.Is(err, unix.EAFNOSUPPORT) { // a kernel without that family
+			errs = append(errs, fmt.Errorf("--cleanup: %w", err))
+		}
 	}
-	return nil
+	return errors.Join(errs...)
 }

@@ -21,6 +21,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -103,13 +104,23 @@ func (k *kernel) close() {
 	}
 }
 
-// families are those of the kernel. Without IPv6 there is no such file; with
-// IPv6 switched off nothing can have an address of it.
+// families are those that something in the calling thread's network namespace
+// can have an address of.
 func families() []model.Family {
-	_, missing := os.Stat("/proc/net/if_inet6")
-	off, _ := os.ReadFile("/proc/sys/net/ipv6/conf/all/disable_ipv6")
-	if missing != nil || strings.TrimSpace(string(off)) == "1" {
+	if !hasIPv6("/proc/sys/net/ipv6/conf") {
 		return []model.Family{model.IPv4}
 	}
 	return []model.Family{model.IPv4, model.IPv6}
+}
+
+// hasIPv6 says whether an interface may have IPv6 addresses, or one that is yet
+// to come ("default"). What "all" says is only what was last written to all of
+// them; each can be set otherwise since. Without IPv6 in the kernel there is no
+// such directory.
+func hasIPv6(conf string) bool {
+	interfaces, _ := os.ReadDir(conf)
+	return slices.ContainsFunc(interfaces, func(i os.DirEntry) bool {
+		off, err := os.ReadFile(filepath.Join(conf, i.Name(), "disable_ipv6"))
+		return err == nil && i.Name() != "all" && strings.TrimSpace(string(off)) == "0"
+	})
 }

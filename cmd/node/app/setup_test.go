@@ -25,6 +25,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"switchyard.dev/switchyard/internal/dataplane/model"
+	"switchyard.dev/switchyard/internal/netns"
 	"switchyard.dev/switchyard/test/prereq"
 )
 
@@ -47,6 +49,98 @@ func TestOnlyWhatIsAskedForIsSet(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(kernelSetting{})); diff != "" {
 		t.Errorf("settings (-want +got):\n%s", diff)
+	}
+}
+
+// One timeout in the place of another would be set without a word.
+func TestEachConntrackFlagSetsItsOwnSysctl(t *testing.T) {
+	prereq.Root(t)
+	ns := newNamespace(t)
+	for flag, want := range map[string]struct{ value, sysctl, read string }{
+		"tcp-timeout-established": {"1001s", "tcp_timeout_established", "1001"},
+		"tcp-timeout-close-wait":  {"1002s", "tcp_timeout_close_wait", "1002"},
+		"udp-timeout":             {"1003s", "udp_timeout", "1003"},
+		"udp-timeout-stream":      {"1004s", "udp_timeout_stream", "1004"},
+		"tcp-be-liberal":          {"true", "tcp_be_liberal", "1"},
+	} {
+		asked := settingsOf(t, 4, "--conntrack-max-per-core=0", "--conntrack-tcp-timeout-established=0", "--conntrack-tcp-timeout-close-wait=0",
+			"--conntrack-"+flag+"="+want.value)
+		before := conntrackFiles(t, ns)
+		if err := ns.Do(func() error { return apply(asked, "/") }); err != nil {
+			t.Fatal(err)
+		}
+		before[conntrackSysctls+want.sysctl] = want.read
+		if diff := cmp.Diff(before, conntrackFiles(t, ns)); diff != "" {
+			t.Errorf("--conntrack-%s sets (-want +got):\n%s", flag, diff)
+		}
+	}
+}
+
+// conntrackFiles are all settings of connection tracking that ns has for itself.
+func conntrackFiles(t *testing.T, ns *netns.Namespace) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	out := runIn(t, ns, "", "grep", "-s", "", "-r", "/proc/sys/net/netfilter")
+	for line := range strings.Lines(out) {
+		if path, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok && strings.Contains(path, "/nf_conntrack_") {
+			files[strings.TrimPrefix(path, "/")] = value
+		}
+	}
+	for _, machines := range []string{"max", "buckets"} {
+		delete(files, conntrackSysctls+machines)
+	}
+	return files
+}
+
+func TestIPv6IsOnWhereAnInterfaceMayHaveIt(t *testing.T) {
+	for name, tc := range map[string]struct {
+		disabled map[string]string
+		want     bool
+	}{
+		"no IPv6 in the kernel":       {nil, false},
+		"off":                         {map[string]string{"all": "1", "default": "1", "lo": "1", "eth0": "1"}, false},
+		"on":                          {map[string]string{"all": "0", "default": "0", "lo": "0", "eth0": "0"}, true},
+		"off, but on for one":         {map[string]string{"all": "1", "default": "1", "lo": "1", "eth0": "0"}, true},
+		"on for those that come":      {map[string]string{"all": "1", "default": "0", "lo": "1"}, true},
+		"each off by itself":          {map[string]string{"all": "0", "default": "1", "lo": "1", "eth0": "1"}, false},
+		"a directory that is no more": {map[string]string{"all": "1", "default": "1", "gone": ""}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conf := t.TempDir()
+			for i, off := range tc.disabled {
+				if err := os.Mkdir(filepath.Join(conf, i), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if off == "" {
+					continue
+				}
+				if err := os.WriteFile(filepath.Join(conf, i, "disable_ipv6"), []byte(off+"\n"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := hasIPv6(conf); got != tc.want {
+				t.Errorf("on: %v", got)
+			}
+		})
+	}
+}
+
+func TestCleaningUpTakesTheTablesOfAFamilyThatIsOffNow(t *testing.T) {
+	prereq.Root(t)
+	nft := prereq.Tool(t, "nft", "nftables")
+	ns := newNamespace(t)
+	runIn(t, ns, "add table ip switchyard; add table ip6 switchyard; add table ip6 other", nft, "-f", "-")
+	runIn(t, ns, "", "sh", "-c", "for f in /proc/sys/net/ipv6/conf/*/disable_ipv6; do echo 1 > $f; done")
+	var stdout, stderr bytes.Buffer
+	var left []model.Family
+	if err := ns.Do(func() error { left = families(); Main([]string{"--cleanup"}, &stdout, &stderr); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if len(left) != 1 {
+		t.Fatalf("the namespace has %v", left)
+	}
+	if tables := strings.TrimSpace(runIn(t, ns, "", nft, "list", "tables")); tables != "table ip6 other" {
+		t.Errorf("said %q; tables that are left:\n%s", &stderr, tables)
 	}
 }
 
