@@ -50,21 +50,21 @@ const (
 	modeInterfaceNamePrefix = "InterfaceNamePrefix"
 )
 
-// readConfig reads a KubeProxyConfiguration as it is. A key that kube-proxy
-// does not know is an error.
-func readConfig(path string) (config proxyconfig.KubeProxyConfiguration, err error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return config, fmt.Errorf("--config: %w: give the path of a KubeProxyConfiguration that this user can read", err)
+// readConfig reads a KubeProxyConfiguration as it is, and its text, which is
+// there also if it can not be used. A key that kube-proxy does not know is an
+// error.
+func readConfig(path string) (config proxyconfig.KubeProxyConfiguration, text []byte, err error) {
+	if text, err = os.ReadFile(path); err != nil {
+		return config, nil, fmt.Errorf("--config: %w: give the path of a KubeProxyConfiguration that this user can read", err)
 	}
 	if err := yaml.UnmarshalStrict(text, &config); err != nil {
-		return config, fmt.Errorf("--config=%s: %w: correct or remove the key", path, err)
+		return config, text, fmt.Errorf("--config=%s: %w: correct or remove the key", path, err)
 	}
 	if config.Kind != "KubeProxyConfiguration" || config.APIVersion != proxyconfig.SchemeGroupVersion.String() {
-		return config, fmt.Errorf("--config=%s: this is %q of %q: give a KubeProxyConfiguration of %q",
+		return config, text, fmt.Errorf("--config=%s: this is %q of %q: give a KubeProxyConfiguration of %q",
 			path, config.Kind, config.APIVersion, proxyconfig.SchemeGroupVersion)
 	}
-	return config, nil
+	return config, text, nil
 }
 
 // setDefaults gives what is empty kube-proxy's defaults, but for those that

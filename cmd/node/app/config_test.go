@@ -17,6 +17,7 @@ limitations under the License.
 package app
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -134,13 +135,30 @@ func TestAConfigurationThatCanNotBeMeant(t *testing.T) {
 		"no YAML":        {"}", "--config="},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := readConfig(writeConfig(t, tc.text))
+			_, _, err := readConfig(writeConfig(t, tc.text))
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("error %v, want one with %q", err, tc.want)
 			}
 		})
 	}
-	if _, err := readConfig("/nonexistent"); err == nil || !strings.Contains(err.Error(), "--config: open /nonexistent") {
+	if _, _, err := readConfig("/nonexistent"); err == nil || !strings.Contains(err.Error(), "--config: open /nonexistent") {
 		t.Errorf("a missing file: %v", err)
+	}
+}
+
+// What means nothing here is checked, too.
+func TestMistakesInKeysWithoutAFlag(t *testing.T) {
+	for text, want := range map[string]string{
+		"nftables: {masqueradeBit: 32}":                   "nftables.masqueradeBit: 32 is out of range: give a number from 0 to 31",
+		"nftables: {syncPeriod: -1s}":                     "nftables.syncPeriod: -1s is too short: give a duration above zero, as in 30s",
+		"nftables: {minSyncPeriod: -1s}":                  "nftables.minSyncPeriod: -1s is too short: give a duration above zero, as in 30s",
+		"nftables: {syncPeriod: 5s, minSyncPeriod: 10s}":  "nftables.syncPeriod: 5s is shorter than the minimum period, 10s: give at least that",
+		"iptables: {syncPeriod: 5s, minSyncPeriod: 10s}":  "--iptables-sync-period=5s is shorter than the minimum period, 10s: give at least that",
+		"nftables: {syncPeriod: 10s, minSyncPeriod: 10s}": "",
+	} {
+		_, err := resolve([]string{"--config=" + writeConfig(t, header+text)})
+		if got := fmt.Sprint(err); want != "" && got != want || want == "" && err != nil {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
 	}
 }

@@ -124,12 +124,15 @@ func (o *OwnOptions) addFlags(fs *pflag.FlagSet) {
 type resolved struct {
 	options *Options
 	flags   *pflag.FlagSet
+	// file is the text of the configuration file, as it was read.
+	file []byte
 	// ignored names what was set without any meaning here.
 	ignored []string
 }
 
 // resolve reads the flags in args, then the file that --config names, and takes
-// the flags once more, which win over the file.
+// the flags once more, which win over the file. What it returns beside an error
+// has the file, if that could be read.
 func resolve(args []string) (resolved, error) {
 	r := resolved{options: newOptions(proxyconfig.KubeProxyConfiguration{})}
 	r.flags = r.options.flags()
@@ -137,7 +140,8 @@ func resolve(args []string) (resolved, error) {
 		return r, usageError{err}
 	}
 	if r.options.Config != "" {
-		config, err := readConfig(r.options.Config)
+		config, text, err := readConfig(r.options.Config)
+		r.file = text
 		if err != nil {
 			return r, err
 		}
@@ -183,14 +187,21 @@ func (o *Options) nodeName() (string, error) {
 	return strings.ToLower(strings.TrimSpace(host)), nil
 }
 
-// differences are the flags whose values are not the same in both.
-func differences(a, b *pflag.FlagSet) []string {
+// differences are the flags whose values are not the same in both, and the keys
+// that no flag says.
+func differences(a, b resolved) []string {
 	var names []string
-	a.VisitAll(func(f *pflag.Flag) {
-		if f.Value.String() != b.Lookup(f.Name).Value.String() {
-			names = append(names, f.Name)
+	a.flags.VisitAll(func(f *pflag.Flag) {
+		if f.Value.String() != b.flags.Lookup(f.Name).Value.String() {
+			names = append(names, "--"+f.Name)
 		}
 	})
+	before, after := keyValues(a.options.Proxy), keyValues(b.options.Proxy)
+	for _, s := range settings {
+		if s.flag == "" && s.meaning != ignored && s.key != anotherMasqueradeAll && before[s.key] != after[s.key] {
+			names = append(names, s.key)
+		}
+	}
 	slices.Sort(names)
 	return names
 }

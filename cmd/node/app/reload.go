@@ -35,9 +35,9 @@ const configPeriod = 2 * time.Second
 
 // live are the flags of file keys that take effect without a restart.
 var live = []string{
-	"bind-address", "cluster-cidr", "detect-local-mode", "masquerade-all", "nodeport-addresses", "v",
-	"conntrack-max-per-core", "conntrack-min", "conntrack-tcp-be-liberal", "conntrack-tcp-timeout-close-wait",
-	"conntrack-tcp-timeout-established", "conntrack-udp-timeout", "conntrack-udp-timeout-stream", "oom-score-adj",
+	"--bind-address", "--cluster-cidr", "--detect-local-mode", "--masquerade-all", "--nodeport-addresses", "--v",
+	"--conntrack-max-per-core", "--conntrack-min", "--conntrack-tcp-be-liberal", "--conntrack-tcp-timeout-close-wait",
+	"--conntrack-tcp-timeout-established", "--conntrack-udp-timeout", "--conntrack-udp-timeout-stream", "--oom-score-adj",
 }
 
 // reloader follows the configuration file.
@@ -54,7 +54,8 @@ type reloader struct {
 // reported: the node goes on as it is.
 func (r *reloader) run(ctx context.Context) error {
 	path := r.current.options.Config
-	known, _ := os.ReadFile(path)
+	// What was read before, which the file may already differ from.
+	known := r.current.file
 	ticker := time.NewTicker(configPeriod)
 	defer ticker.Stop()
 	for {
@@ -67,37 +68,41 @@ func (r *reloader) run(ctx context.Context) error {
 		if err != nil || bytes.Equal(text, known) {
 			continue // while it is replaced, there may be none
 		}
-		known = text
-		if err := r.reload(ctx); err != nil {
+		if known, err = r.reload(ctx); err != nil {
 			return err
 		}
 	}
 }
 
-func (r *reloader) reload(ctx context.Context) error {
-	log := ctrllog.FromContext(ctx)
+// reload takes the file as it is now, of which it returns the text.
+func (r *reloader) reload(ctx context.Context) ([]byte, error) {
 	next, err := resolve(r.args)
 	if err != nil {
-		log.Error(err, "The configuration file has changed and can not be used, going on with the configuration so far")
-		return nil
+		ctrllog.FromContext(ctx).Error(err, "The configuration file has changed and can not be used, going on with the configuration so far")
+		return next.file, nil
 	}
-	changed := differences(r.current.flags, next.flags)
-	fixed := slices.DeleteFunc(slices.Clone(changed), func(flag string) bool { return slices.Contains(live, flag) || meansNothing(flag) })
+	return next.file, r.take(ctx, next)
+}
+
+func (r *reloader) take(ctx context.Context, next resolved) error {
+	changed := differences(r.current, next)
+	fixed := slices.DeleteFunc(slices.Clone(changed), func(name string) bool { return slices.Contains(live, name) || meansNothing(name) })
 	if r.current.options.features() != next.options.features() && len(fixed) == 0 {
 		fixed = changed
 	}
 	if len(fixed) > 0 {
-		return fmt.Errorf("--config=%s has changed in what can not change while the program runs (--%s): ending, to be started again with it",
-			r.current.options.Config, strings.Join(fixed, ", --"))
+		return fmt.Errorf("--config=%s has changed in what can not change while the program runs (%s): ending, to be started again with it",
+			r.current.options.Config, strings.Join(fixed, ", "))
 	}
 	if len(changed) == 0 {
 		return nil
 	}
-	log.Info("The configuration file has changed", "flags", changed)
+	ctrllog.FromContext(ctx).Info("The configuration file has changed", "settings", changed)
 	r.current = next
 	return r.use(next)
 }
 
-func meansNothing(flag string) bool {
-	return slices.ContainsFunc(settings, func(s setting) bool { return s.flag == flag && s.meaning == ignored })
+// meansNothing is about a setting as differences names it.
+func meansNothing(name string) bool {
+	return slices.ContainsFunc(settings, func(s setting) bool { return "--"+s.flag == name && s.meaning == ignored })
 }

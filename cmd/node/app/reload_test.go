@@ -20,6 +20,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -102,6 +103,8 @@ func TestAFileThatCanNotBeUsedChangesNothing(t *testing.T) {
 func TestWhatCanNotChangeEndsTheProgramAndIsNamed(t *testing.T) {
 	for text, want := range map[string]string{
 		"hostnameOverride: n2\nclusterCIDR: 10.0.0.0/8\n":                          "(--hostname-override): ending",
+		"clientConnection: {acceptContentTypes: application/json}\n":               "(clientConnection.acceptContentTypes): ending",
+		"hostnameOverride: n2\nmetricsBindAddress: 0.0.0.0:10249\n":                "(--hostname-override, --metrics-bind-address): ending",
 		"metricsBindAddress: 0.0.0.0:10249\n":                                      "(--metrics-bind-address): ending",
 		"detectLocalMode: BridgeInterface\ndetectLocal: {bridgeInterface: cni0}\n": "(--pod-bridge-interface): ending",
 	} {
@@ -119,6 +122,31 @@ func TestANewBridgeIsANewTable(t *testing.T) {
 		change("detectLocal: {bridgeInterface: cni0}\n") // ClusterCIDR again
 		if err := ended(); err == nil || !strings.Contains(err.Error(), "(--detect-local-mode): ending") {
 			t.Errorf("ended with %v", err)
+		}
+	})
+}
+
+// The file may be replaced while the program starts.
+func TestAChangeFromBeforeTheFirstLookTakesEffect(t *testing.T) {
+	path := writeConfig(t, header+"clusterCIDR: 10.0.0.0/8\n")
+	args := []string{"--config=" + path}
+	first, err := resolve(args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(header+"clusterCIDR: 10.1.0.0/16\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*configPeriod)
+		defer cancel()
+		var used []string
+		r := reloader{args: args, current: first, use: func(next resolved) error {
+			used = append(used, next.options.Proxy.ClusterCIDR)
+			return nil
+		}}
+		if err := r.run(ctx); err != nil || !slices.Equal(used, []string{"10.1.0.0/16"}) {
+			t.Errorf("%v, took effect: %v", err, used)
 		}
 	})
 }

@@ -45,6 +45,9 @@ type setting struct {
 	meaning   meaning
 }
 
+// anotherMasqueradeAll has its effect, if any, through --masquerade-all.
+const anotherMasqueradeAll = "iptables.masqueradeAll"
+
 // settings are all that kube-proxy v1.37 has. docs/node-agent.md says of each
 // one that is not the same why, and a test compares the two.
 var settings = slices.Concat([]setting{
@@ -74,7 +77,7 @@ var settings = slices.Concat([]setting{
 	{"pod-bridge-interface", "detectLocal.bridgeInterface", same},
 	{"pod-interface-name-prefix", "detectLocal.interfaceNamePrefix", same},
 	{"masquerade-all", "nftables.masqueradeAll", same},
-	{"", "iptables.masqueradeAll", same},
+	{"", anotherMasqueradeAll, same},
 	{"nodeport-addresses", "nodePortAddresses", differs},
 	{"conntrack-max-per-core", "conntrack.maxPerCore", differs},
 	{"conntrack-min", "conntrack.min", same},

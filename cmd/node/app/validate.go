@@ -45,6 +45,7 @@ func (o *Options) Validate() error {
 		validateChoice("protect-table", o.Own.ProtectTable, protectAuto, protectOn, protectOff),
 		validateRange("oom-score-adj", *p.OOMScoreAdj, -1000, 1000),
 		validateRange("iptables-masquerade-bit", *p.IPTables.MasqueradeBit, 0, 31),
+		validateRange("nftables.masqueradeBit", *p.NFTables.MasqueradeBit, 0, 31),
 		validateRange("kube-api-burst", p.ClientConnection.Burst, 0, 1<<31-1),
 		validatePeriods(p),
 	)
@@ -74,9 +75,18 @@ func validateChoice(name, value string, choices ...string) error {
 
 func validateRange(name string, value, least, most int32) error {
 	if value < least || value > most {
-		return fmt.Errorf("--%s=%d is out of range: give a number from %d to %d", name, value, least, most)
+		return fmt.Errorf("%s is out of range: give a number from %d to %d", written(name, value), least, most)
 	}
 	return nil
+}
+
+// written is a setting as it is given: by its flag, or by its key in the file
+// where it has no flag.
+func written(name string, value any) string {
+	if strings.Contains(name, ".") {
+		return fmt.Sprintf("%s: %v", name, value)
+	}
+	return fmt.Sprintf("--%s=%v", name, value)
 }
 
 // validatePeriods checks what has no effect here, too: a mistake in a file is
@@ -84,14 +94,16 @@ func validateRange(name string, value, least, most int32) error {
 func validatePeriods(p *proxyconfig.KubeProxyConfiguration) error {
 	var errs []error
 	for _, period := range []struct {
-		name      string
-		value     time.Duration
-		orZero    bool
-		mayExceed time.Duration
+		name    string
+		value   time.Duration
+		orZero  bool
+		atLeast time.Duration
 	}{
 		{"config-sync-period", p.ConfigSyncPeriod.Duration, false, 0},
 		{"iptables-sync-period", p.IPTables.SyncPeriod.Duration, false, p.IPTables.MinSyncPeriod.Duration},
 		{"iptables-min-sync-period", p.IPTables.MinSyncPeriod.Duration, true, 0},
+		{"nftables.syncPeriod", p.NFTables.SyncPeriod.Duration, false, p.NFTables.MinSyncPeriod.Duration},
+		{"nftables.minSyncPeriod", p.NFTables.MinSyncPeriod.Duration, true, 0},
 		{"ipvs-sync-period", p.IPVS.SyncPeriod.Duration, false, p.IPVS.MinSyncPeriod.Duration},
 		{"ipvs-min-sync-period", p.IPVS.MinSyncPeriod.Duration, true, 0},
 		{"ipvs-tcp-timeout", p.IPVS.TCPTimeout.Duration, true, 0},
@@ -100,9 +112,9 @@ func validatePeriods(p *proxyconfig.KubeProxyConfiguration) error {
 	} {
 		switch {
 		case period.value < 0, period.value == 0 && !period.orZero:
-			errs = append(errs, fmt.Errorf("--%s=%s is too short: give a duration above zero, as in 30s", period.name, period.value))
-		case period.value < period.mayExceed:
-			errs = append(errs, fmt.Errorf("--%s=%s is shorter than the minimum period, %s: give at least that", period.name, period.value, period.mayExceed))
+			errs = append(errs, fmt.Errorf("%s is too short: give a duration above zero, as in 30s", written(period.name, period.value)))
+		case period.value < period.atLeast:
+			errs = append(errs, fmt.Errorf("%s is shorter than the minimum period, %s: give at least that", written(period.name, period.value), period.atLeast))
 		}
 	}
 	return errors.Join(errs...)
