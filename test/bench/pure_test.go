@@ -17,12 +17,14 @@ limitations under the License.
 package main
 
 import (
+	"context"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -55,6 +57,19 @@ func TestAStrideMeetsEveryService(t *testing.T) {
 			t.Errorf("%d of %d Services are met", len(met), n)
 		}
 	}
+}
+
+func TestTheClockEndsWithTheLastUpdate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		seconds, err := (&bench{}).write(t.Context(), 0, burstRate, func(ctx context.Context) error {
+			<-ctx.Done()
+			time.Sleep(10 * time.Second) // a switch that was begun before
+			return nil
+		})
+		if err != nil || seconds != 0 {
+			t.Errorf("%v; none was written in %v s", err, seconds)
+		}
+	})
 }
 
 func TestAddressesOfDifferentThingsDiffer(t *testing.T) {
