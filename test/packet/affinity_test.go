@@ -292,12 +292,12 @@ func (c *crowd) await(what string, condition func() bool) {
 }
 
 func TestEachConnectionProlongsAffinityAndAnIdleClientIsForgotten(t *testing.T) {
-	eachFamilyCrowded(t, 1, func(c *crowd) {
+	eachFamilyCrowded(t, 2, func(c *crowd) {
 		d := c.sticky(c.a, c.b, c.c)
-		d.Affinity = 3 * time.Second
+		d.Affinity = time.Minute // a machine that stalls must not end it
 		c.program(d)
 		first := c.ask(c.clients[0], c.vip())
-		c.await("the pin ages", func() bool { return c.remaining() < 2500*time.Millisecond })
+		c.await("the pin ages", func() bool { return c.remaining() < d.Affinity-time.Second/2 })
 		aged := c.remaining()
 		if aged == 0 {
 			c.Fatalf("no pin:\n%s", c.pins())
@@ -308,7 +308,13 @@ func TestEachConnectionProlongsAffinityAndAnIdleClientIsForgotten(t *testing.T) 
 		if now := c.remaining(); now <= aged {
 			c.Errorf("the pin lasted %s, and after another connection %s", aged, now)
 		}
-		c.await("the pin ends", func() bool { return c.remaining() == 0 })
+		d.Affinity = time.Second
+		c.program(d)
+		c.ask(c.clients[1], c.vip())
+		c.await("the pin ends, and the other client's does not", func() bool {
+			pins := c.pins()
+			return !strings.Contains(pins, "timeout 1s ") && strings.Contains(pins, "timeout 1m ")
+		})
 	})
 }
 
@@ -355,6 +361,30 @@ func TestTheOtherSideOfALocalPolicyIsStickyToo(t *testing.T) {
 		}
 		if len(outside) != 1 || outside["c"] {
 			c.Errorf("a client outside met %v, want a or b alone", outside)
+		}
+	})
+}
+
+func TestInternalPolicyLocalIsSticky(t *testing.T) {
+	eachFamilyCrowded(t, 24, func(c *crowd) {
+		d := c.sticky(c.a, c.b, c.c)
+		d.Local, d.Internal = []netip.AddrPort{c.a, c.b}, policy.LocalScope
+		c.program(d)
+		first := c.choices(c.vip())
+		if counts := spread(first); len(counts) != 2 || counts["c"] != 0 {
+			c.Errorf("24 clients chose %v, want the two of this node", counts)
+		}
+		// An external address leads to all three.
+		if counts := spread(c.choices(netip.AddrPortFrom(c.externalIP(), 80))); counts["c"] == 0 {
+			c.Errorf("by an external address 24 clients chose %v", counts)
+		}
+		if diff := moved(first, c.choices(c.vip())); len(diff) != 0 {
+			c.Errorf("%v moved", diff)
+		}
+		d.Local = []netip.AddrPort{c.a}
+		c.apply(d)
+		if counts := spread(c.choices(c.vip())); counts["a"] != len(c.clients) {
+			c.Errorf("with one endpoint left on this node, %v", counts)
 		}
 	})
 }

@@ -34,11 +34,19 @@ import (
 
 func TestNodePortsOnLocalhostAreForTheNodeAlone(t *testing.T) {
 	w := newWorld(t, model.IPv4)
-	w.reopen(policy.Features{LocalhostNodePorts: true})
 	w.in(w.node, func() error {
 		return os.WriteFile("/proc/sys/net/ipv4/conf/all/route_localnet", []byte("1"), 0)
 	})
 	localhost := netip.MustParseAddr("127.0.0.1")
+	program := w.listen(w.node, netip.AddrPortFrom(localhost, 7777))
+	w.sendLocalhostTo(w.nodeIP())
+	w.program()
+	w.tell(w.outside, netip.AddrPortFrom(localhost, 7777))
+	if !heard(program, patience) {
+		t.Fatal("with the setting alone, a neighbour does not reach the node's localhost: nothing is left to be protected")
+	}
+
+	w.reopen(policy.Features{LocalhostNodePorts: true})
 	at := w.serve(w.a, "a", w.podIP(podA))
 	for network, protocol := range networks {
 		service := w.service(protocol, at)
@@ -54,23 +62,29 @@ func TestNodePortsOnLocalhostAreForTheNodeAlone(t *testing.T) {
 	service := w.service(model.UDP, pod)
 	service.NodePort++
 	w.program(service)
-	w.sendLocalhostTo(w.nodeIP())
-	for name, heard := range map[string]struct {
+	for name, listener := range map[string]struct {
 		at net.PacketConn
 		to uint16
 	}{
-		"a program of the node": {w.listen(w.node, netip.AddrPortFrom(localhost, 7777)), 7777},
+		"a program of the node": {program, 7777},
 		"a NodePort":            {w.listen(w.a, pod), service.NodePort},
 	} {
-		for from, want := range map[*netns.Namespace]bool{w.outside: false, w.node: true} {
-			w.tell(from, netip.AddrPortFrom(localhost, heard.to))
-			_ = heard.at.SetReadDeadline(time.Now().Add(shortPatience))
-			_, _, err := heard.at.ReadFrom(make([]byte, 16))
-			if got := err == nil; got != want {
-				t.Errorf("%s, told by the node itself %v: heard %v, want %v", name, from == w.node, got, want)
-			}
+		w.tell(w.outside, netip.AddrPortFrom(localhost, listener.to))
+		if heard(listener.at, shortPatience) {
+			t.Errorf("%s hears a neighbour", name)
+		}
+		w.tell(w.node, netip.AddrPortFrom(localhost, listener.to))
+		if !heard(listener.at, patience) {
+			t.Errorf("%s does not hear the node itself", name)
 		}
 	}
+}
+
+// heard is true once a datagram has come.
+func heard(conn net.PacketConn, limit time.Duration) bool {
+	_ = conn.SetReadDeadline(time.Now().Add(limit))
+	_, _, err := conn.ReadFrom(make([]byte, 16))
+	return err == nil
 }
 
 // sendLocalhostTo has the machine outside take 127.0.0.1 for one behind via.

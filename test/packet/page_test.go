@@ -38,8 +38,9 @@ func TestThePageOfBehavioursNamesTestsThatExist(t *testing.T) {
 	}
 	page := string(text)
 	for row := 1; row <= rows; row++ {
-		if n := strings.Count(page, fmt.Sprintf("\n| %d | ", row)); n != 1 {
-			t.Errorf("row %d is there %d times", row, n)
+		lines := regexp.MustCompile(fmt.Sprintf("(?m)^\\| %d \\| .*$", row)).FindAllString(page, -1)
+		if len(lines) != 1 || !strings.Contains(lines[0], "`Test") {
+			t.Errorf("row %d: want one line that names a test, found %q", row, lines)
 		}
 	}
 	exist := map[string]map[string]bool{}
@@ -59,7 +60,7 @@ func TestThePageOfBehavioursNamesTestsThatExist(t *testing.T) {
 	for _, list := range lists {
 		named += strings.Count(list[2], "Test")
 	}
-	if all := strings.Count(page, "`Test"); named != all || named < rows {
+	if all := strings.Count(page, "`Test"); named != all {
 		t.Errorf("%d of %d names were looked for: each list begins with its package", named, all)
 	}
 }

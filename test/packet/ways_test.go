@@ -79,9 +79,12 @@ func TestEveryWayLeadsToAnEndpoint(t *testing.T) {
 					}
 					// A pod is seen as itself through the ClusterIP, and every
 					// other client as the node.
-					kept := got.source == w.podIP(clientPod)
-					if want := name == "pod to ClusterIP"; kept != want {
-						t.Errorf("the endpoint saw the client as %s", got.source)
+					want := w.podIP(gateway)
+					if name == "pod to ClusterIP" {
+						want = w.podIP(clientPod)
+					}
+					if got.source != want {
+						t.Errorf("the endpoint saw the client as %s, want %s", got.source, want)
 					}
 				})
 			}
@@ -144,18 +147,25 @@ func TestAnEndpointIsItsOwnClient(t *testing.T) {
 func TestANodePortIsOnlyWhereItShouldBe(t *testing.T) {
 	eachFamily(t, func(w *world) {
 		w.program(w.service(model.TCP, w.serve(w.a, "a", w.podIP(podA))))
-		for name, way := range map[string]way{
-			"on loopback":              {w.node, netip.AddrPortFrom(w.either("127.0.0.1", "::1"), nodePort)},
-			"on an address not listed": {w.client, netip.AddrPortFrom(w.podIP(gateway), nodePort)},
-			"on the ClusterIP":         {w.client, netip.AddrPortFrom(w.clusterIP(), nodePort)},
-			"on the pod":               {w.client, netip.AddrPortFrom(w.podIP(podA), nodePort)},
-			"Service port on the node": {w.outside, netip.AddrPortFrom(w.nodeIP(), 80)},
+		loopback := w.either("127.0.0.1", "::1")
+		for _, at := range []netip.AddrPort{
+			netip.AddrPortFrom(loopback, nodePort), netip.AddrPortFrom(w.podIP(gateway), nodePort), netip.AddrPortFrom(w.nodeIP(), 80),
 		} {
-			w.Run(name, func(t *testing.T) {
-				if got, err := askWithin(shortPatience, way.from, "tcp", way.to); err == nil {
-					t.Errorf("it answered: %+v", got)
-				}
-			})
+			w.serveAt(w.node, "node", at)
+		}
+		w.serveAt(w.a, "pod", netip.AddrPortFrom(w.podIP(podA), nodePort))
+		for name, tc := range map[string]struct {
+			way
+			want outcome
+		}{
+			"where it should be":       {way{w.outside, netip.AddrPortFrom(w.nodeIP(), nodePort)}, "a"},
+			"on loopback":              {way{w.node, netip.AddrPortFrom(loopback, nodePort)}, "node"},
+			"on an address not listed": {way{w.client, netip.AddrPortFrom(w.podIP(gateway), nodePort)}, "node"},
+			"on the ClusterIP":         {way{w.client, netip.AddrPortFrom(w.clusterIP(), nodePort)}, refused},
+			"on the pod":               {way{w.client, netip.AddrPortFrom(w.podIP(podA), nodePort)}, "pod"},
+			"Service port on the node": {way{w.outside, netip.AddrPortFrom(w.nodeIP(), 80)}, "node"},
+		} {
+			w.Run(name, func(t *testing.T) { tc.expect(t, "tcp", tc.want) })
 		}
 	})
 }
