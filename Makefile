@@ -44,6 +44,10 @@ build: ## Build the binaries into bin/.
 controlplane: ## Build the control plane (etcd, kube-apiserver, ...) unless it is built.
 	@if [ -z "$$KUBEBUILDER_ASSETS" ]; then test/controlplane/build.sh; else echo "Using KUBEBUILDER_ASSETS=$$KUBEBUILDER_ASSETS"; fi
 
+# The peer of a test and of the benchmark; envtest's assets do not have it.
+$(BIN)/k8s/kube-proxy: | controlplane
+	test/controlplane/build.sh
+
 .PHONY: setup-envtest
 setup-envtest: controlplane ## Provide etcd and kube-apiserver for envtest.
 
@@ -106,7 +110,7 @@ deps: ## Install (as root) or name what the tests need from the distribution.
 	@hack/deps.sh
 
 .PHONY: test
-test: deps build controlplane ## Run every test: unit, envtest, packets in namespaces, end to end.
+test: deps build controlplane $(BIN)/k8s/kube-proxy ## Run every test: unit, envtest, packets in namespaces, end to end.
 	go test -count=1 -timeout 20m ./...
 
 .PHONY: test-unit
@@ -132,14 +136,14 @@ test-fuzz: ## Fuzz each fuzz target for FUZZTIME.
 
 .PHONY: test-long
 test-long: test ## Run the tests in their long forms: fuzzing and the race detector on top.
-	CGO_ENABLED=1 go test -race -timeout 20m ./allocator/... ./controllers/... ./webhooks/... ./internal/dataplane/model/... ./internal/dataplane/policy/... ./internal/dataplane/ruleset/... ./internal/dataplane/agent/...
+	CGO_ENABLED=1 go test -race -timeout 40m ./allocator/... ./controllers/... ./webhooks/... ./internal/dataplane/... ./test/chaos
 	hack/fuzz.sh $(FUZZTIME)
 
 # For example BENCHFLAGS=-quick, which takes two minutes in place of fifteen and
 # leaves the page as it is.
 BENCHFLAGS ?= -markdown docs/benchmarks.md
 .PHONY: bench
-bench: deps build controlplane ## Measure switchyard-node beside kube-proxy and write docs/benchmarks.md (BENCHFLAGS=-quick).
+bench: deps build controlplane $(BIN)/k8s/kube-proxy ## Measure switchyard-node beside kube-proxy and write docs/benchmarks.md (BENCHFLAGS=-quick).
 	go test -run '^$$' -bench . -benchmem -benchtime 0.3s ./allocator/... ./controllers/... ./webhooks/... ./internal/dataplane/... | tee $(BIN)/go-bench.txt
 	go build -o $(BIN)/bench ./test/bench
 	$(BIN)/bench -go-bench $(BIN)/go-bench.txt $(BENCHFLAGS)
