@@ -62,12 +62,11 @@ help: ## Show this text.
 	@awk 'BEGIN {FS = ":.*##"} /^[a-zA-Z_0-9-]+:.*?##/ { printf "  \033[36m%-16s\033[0m %s\n", $$1, $$2 } /^##@/ { printf "\n\033[1m%s\033[0m\n", substr($$0, 5) }' $(MAKEFILE_LIST)
 
 .PHONY: manifests
-manifests: ## Generate RBAC, webhook and install manifests from the markers.
+manifests: ## Generate CRDs, RBAC, webhook and install manifests, and code, from the markers.
 	@hack/generate.sh
 
 .PHONY: generate
-generate: ## Generate code (there are no API types of our own yet).
-	@:
+generate: manifests ## The same: one script generates all.
 
 .PHONY: fmt
 fmt: ## Format the code.

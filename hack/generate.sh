@@ -3,6 +3,8 @@
 #   config/rbac/role.yaml        what the manager may do
 #   config/rbac/node_role.yaml   what the node agent may do
 #   config/webhook/manifests.yaml
+#   config/crd/bases/            the schemas of our own objects
+#   api/*/zz_generated.deepcopy.go
 # and renders config/local for the binary that starts local clusters.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -23,6 +25,9 @@ go tool controller-gen \
 	rbac:roleName=node-role,fileName=node_role.yaml \
 	paths="$(join "${node[@]}")" \
 	output:rbac:artifacts:config=config/rbac
+
+go tool controller-gen object:headerFile=hack/boilerplate.go.txt paths=./api/...
+go tool controller-gen crd paths=./api/... output:crd:artifacts:config=config/crd/bases
 
 install=internal/localcluster/manifests/install.yaml
 mkdir -p "$(dirname "$install")"
