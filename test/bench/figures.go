@@ -67,6 +67,8 @@ func noBacklog() target {
 const (
 	ms  = "ms"
 	mib = "MiB"
+	// count is of what says nothing about a proxy.
+	count = "n"
 )
 
 func toMiB(bytes int64) float64 { return float64(bytes) / (1 << 20) }
@@ -76,7 +78,7 @@ var figures = []figure{
 	{"cold start until the last Service answers", ms, func(r result) float64 { return r.Cold.AllAnswer },
 		[]target{atMost(10000, 2000, "<= 2 s"), ofTheirs(1.0/8, "<= 1/8")}},
 	{"cold start, CPU time", ms, func(r result) float64 { return r.Cold.CPU }, nil},
-	{"slice write -> new endpoint, samples", "", func(r result) float64 { return float64(r.Switch.Sent.Samples) }, nil},
+	{"slice write -> new endpoint, samples", count, func(r result) float64 { return float64(r.Switch.Sent.Samples) }, nil},
 	{"slice write -> new endpoint, p50", ms, func(r result) float64 { return r.Switch.Sent.P50 },
 		[]target{atMost(10000, 5, "<= 5 ms"), flat(10000)}},
 	{"slice write -> new endpoint, p99", ms, func(r result) float64 { return measured(r.Switch.Sent.P99) },

@@ -181,6 +181,14 @@ func TestTheNotesAreLinkedWhereThereAreAny(t *testing.T) {
 	}
 }
 
+func TestNumbersHaveThreeDigitsThatCount(t *testing.T) {
+	for v, want := range map[float64]string{0: "0", 10: "10", 0.1234: "0.123", 1.234: "1.23", -12.34: "-12.3", 1234.5: "1234"} {
+		if got := number(v); got != want {
+			t.Errorf("%v is written %s, want %s", v, got, want)
+		}
+	}
+}
+
 func TestTheTableIsAligned(t *testing.T) {
 	r := report{Results: results(10000, 1900.4, 16000)}
 	r.tabulate()

@@ -128,7 +128,7 @@ func (r row) verdict() string {
 
 // ratio is ours to theirs.
 func (r row) ratio() string {
-	if r.Ours == nil || r.Theirs == nil || *r.Theirs == 0 {
+	if r.Ours == nil || r.Theirs == nil || *r.Theirs == 0 || r.Unit == count {
 		return ""
 	}
 	return number(*r.Ours / *r.Theirs)
@@ -137,7 +137,7 @@ func (r row) ratio() string {
 // number has three digits that count, or no fraction.
 func number(v float64) string {
 	switch a := max(v, -v); {
-	case a >= 100:
+	case a >= 100, v == math.Trunc(v):
 		return fmt.Sprintf("%.0f", v)
 	case a >= 10:
 		return fmt.Sprintf("%.1f", v)
