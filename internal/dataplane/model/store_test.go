@@ -19,6 +19,7 @@ package model
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -164,4 +165,40 @@ func wander(random *rand.Rand, services []*corev1.Service, slices []*discoveryv1
 		arrive()
 	}
 	return s
+}
+
+// A Service may lose its ClusterIP by being made anew, or by a change of its type.
+func TestAServiceThatBecomesHeadlessIsForgottenWithItsSlices(t *testing.T) {
+	for name, change := range map[string]serviceOption{
+		"headless": clusterIPs("None"),
+		"ExternalName": func(svc *corev1.Service) {
+			svc.Spec = corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "example.com"}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, slice := makeService("a", externalIPs("203.0.113.9")), makeSlice("a", "a-1", endpoint("10.0.0.1", "ready serving"), endpoint("nonsense", ""))
+			s := storeOf([]*corev1.Service{a}, []*discoveryv1.EndpointSlice{slice})
+			want := []string{"default/a/TCP 10.96.0.10:80 vips=[203.0.113.9] 10.0.0.1:8080/r/s"}
+			if diff := cmp.Diff(want, describe(s)); diff != "" {
+				t.Fatalf("at first (-want +got):\n%s", diff)
+			}
+			s.TakeDirty()
+			if len(describeProblems(s)) == 0 {
+				t.Fatal("nonsense is no problem")
+			}
+			gone := a.DeepCopy()
+			change(gone)
+			s.SetService(gone)
+			if diff := cmp.Diff([]string{"default/a/TCP"}, dirty(s)); diff != "" {
+				t.Errorf("who is looked at again (-want +got):\n%s", diff)
+			}
+			if left := describe(s); len(left) != 0 || s.IsVIP(netip.MustParseAddr("203.0.113.9")) {
+				t.Errorf("left are %v", left)
+			}
+			s.SetService(a)
+			if diff := cmp.Diff(want, describe(s)); diff != "" {
+				t.Errorf("with its ClusterIP again (-want +got):\n%s", diff)
+			}
+		})
+	}
 }
