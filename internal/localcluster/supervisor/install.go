@@ -21,9 +21,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -72,4 +75,33 @@ func apply(ctx context.Context, c client.Client, objects ...*unstructured.Unstru
 		}
 	}
 	return nil
+}
+
+// established waits until the API server serves the custom resources among the
+// objects: whoever watches one before then is told that there is no such thing.
+func established(ctx context.Context, c client.Client, objects []*unstructured.Unstructured) error {
+	for _, object := range objects {
+		if object.GetKind() != "CustomResourceDefinition" {
+			continue
+		}
+		now := object.DeepCopy()
+		err := wait.PollUntilContextCancel(ctx, 50*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+			if err := c.Get(ctx, client.ObjectKeyFromObject(object), now); err != nil {
+				return false, err
+			}
+			return isEstablished(now), nil
+		})
+		if err != nil {
+			return fmt.Errorf("waiting until %s is served: %w", object.GetName(), err)
+		}
+	}
+	return nil
+}
+
+func isEstablished(crd *unstructured.Unstructured) bool {
+	conditions, _, _ := unstructured.NestedSlice(crd.Object, "status", "conditions")
+	return slices.ContainsFunc(conditions, func(condition any) bool {
+		fields, ok := condition.(map[string]any)
+		return ok && fields["type"] == "Established" && fields["status"] == "True"
+	})
 }

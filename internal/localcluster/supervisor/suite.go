@@ -85,6 +85,9 @@ func (s *Supervisor) install(ctx context.Context, parsed installation) error {
 	if err := apply(ctx, s.client, parsed.objects...); err != nil {
 		return err
 	}
+	if err := established(ctx, s.client, parsed.objects); err != nil {
+		return err
+	}
 	if err := s.pointAtFirstNode(ctx, suiteNamespace, webhookService); err != nil {
 		return err
 	}
