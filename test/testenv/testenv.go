@@ -28,14 +28,18 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 )
 
-// New is an envtest environment that finds its binaries; the caller sets what
-// else it needs (webhooks, CRDs, API server flags) and starts it.
+// New is an envtest environment that finds its binaries and installs the CRDs;
+// the caller sets what else it needs (webhooks, API server flags) and starts it.
 func New() (*envtest.Environment, error) {
 	assets, err := Assets()
 	if err != nil {
 		return nil, err
 	}
-	return &envtest.Environment{BinaryAssetsDirectory: assets}, nil
+	return &envtest.Environment{
+		BinaryAssetsDirectory: assets,
+		CRDDirectoryPaths:     []string{filepath.Join(Root(), "config", "crd", "bases")},
+		ErrorIfCRDPathMissing: true,
+	}, nil
 }
 
 // Assets is the directory that holds etcd, kube-apiserver and kubectl.

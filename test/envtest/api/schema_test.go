@@ -17,7 +17,6 @@ limitations under the License.
 package api
 
 import (
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -90,8 +89,6 @@ func TestSchemas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	environment.CRDDirectoryPaths = []string{filepath.Join("..", "..", "..", "config", "crd", "bases")}
-	environment.ErrorIfCRDPathMissing = true
 	config, err := environment.Start()
 	if err != nil {
 		t.Fatal(err)
