@@ -255,11 +255,15 @@ func (t *Table) create(ctx context.Context, node policy.Node, desired []policy.D
 	if err := t.commit(ctx, t.planner.Sync(node, nil, nil), &result); err != nil {
 		return result, err
 	}
+	var prolonged []model.ServicePortName
 	for some := range slices.Chunk(desired, servicePortsAtOnce) {
-		if err := t.commit(ctx, t.planner.Apply(some, nil), &result); err != nil {
+		plan := t.planner.Apply(some, nil)
+		prolonged = append(prolonged, plan.Prolonged...)
+		if err := t.commit(ctx, plan, &result); err != nil {
 			return result, err
 		}
 	}
+	t.tellProlonged(ctx, prolonged)
 	return result, t.finish(ctx, &result)
 }
 
@@ -330,10 +334,18 @@ func (t *Table) clean(ctx context.Context) (deleted int, err error) {
 // carryOut commits a plan and cleans up behind it.
 func (t *Table) carryOut(ctx context.Context, plan ruleset.Plan) (result Result, err error) {
 	t.synced = false
+	t.tellProlonged(ctx, plan.Prolonged)
 	if err := t.commit(ctx, plan, &result); err != nil {
 		return result, err
 	}
 	return result, t.finish(ctx, &result)
+}
+
+func (t *Table) tellProlonged(ctx context.Context, names []model.ServicePortName) {
+	if len(names) > 0 {
+		log.FromContext(ctx).Info("More different affinity timeouts are in use than fit into the table, clients of some Services stay longer than asked",
+			"family", t.schema.Family.String(), "servicePorts", names)
+	}
 }
 
 // finish is what follows the last commit.
@@ -347,10 +359,6 @@ func (t *Table) finish(ctx context.Context, result *Result) (err error) {
 func (t *Table) commit(ctx context.Context, plan ruleset.Plan, result *Result) error {
 	t.note(plan)
 	result.Starved = plan.Starved
-	if len(plan.Prolonged) > 0 {
-		log.FromContext(ctx).Info("More different affinity timeouts are in use than fit into the table, clients of some Services stay longer than asked",
-			"family", t.schema.Family.String(), "servicePorts", plan.Prolonged)
-	}
 	w := t.writer
 	for edits := plan.Edits; len(edits) > 0; {
 		if err := ctx.Err(); err != nil {

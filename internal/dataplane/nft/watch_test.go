@@ -56,13 +56,8 @@ func TestForeignChangesAreNoticed(t *testing.T) {
 		}
 		tool(t, ns, "add table "+keyword(other)+" switchyard-mine; add table inet switchyard", "-f", "-")
 		tool(t, ns, step.foreign, "-f", "-")
-		select {
-		case got := <-news:
-			if got != step.want {
-				t.Errorf("%s: news of %s", step.foreign, got)
-			}
-		case <-time.After(10 * time.Second):
-			t.Errorf("%s: no news", step.foreign)
+		if got := next(t, news); got != step.want {
+			t.Errorf("%s: news of %s", step.foreign, got)
 		}
 		drain(news)
 	}
@@ -96,7 +91,7 @@ func TestAForeignChangeIsRepairedExactlyAndOnce(t *testing.T) {
 				last := 1 + strings.Count(damage, "add table")
 				syncs := 0
 				for others := 0; others < last; {
-					if <-news == other {
+					if next(t, news) == other {
 						others++
 						continue
 					}
@@ -148,6 +143,18 @@ func watch(t *testing.T, in func(func() error) error, tables ...*nft.Table) chan
 		}
 	})
 	return news
+}
+
+// next waits for news.
+func next(t *testing.T, news <-chan model.Family) model.Family {
+	t.Helper()
+	select {
+	case family := <-news:
+		return family
+	case <-time.After(30 * time.Second):
+		t.Fatal("no news")
+		return 0
+	}
 }
 
 func drain(news chan model.Family) {

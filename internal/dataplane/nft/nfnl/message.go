@@ -43,6 +43,7 @@ func (m *Messages) Reset() {
 		*m = Messages{}
 		return
 	}
+	clear(m.about) // the phrases of a large transaction are not to stay
 	*m = Messages{m.buf[:0], m.starts[:0], m.about[:0]}
 }
 

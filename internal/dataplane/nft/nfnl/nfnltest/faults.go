@@ -53,7 +53,7 @@ type Faults struct {
 	fails map[Point][]unix.Errno
 }
 
-// Add makes the next times at a point fail.
+// Add makes the next times at a point fail; with error number 0 they pass.
 func (f *Faults) Add(at Point, errno unix.Errno, times int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
