@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -66,5 +67,53 @@ func TestWhenIdsRunOutTheOthersAreServedAndTheLastSoonAfter(t *testing.T) {
 		if left := p.ids.left(); left != 0 {
 			t.Errorf("%d ids are left", left)
 		}
+	}
+}
+
+// Two ports that share need one id for the two of them, whoever of them waits.
+func TestPortsThatShareStarveAndAreServedTogether(t *testing.T) {
+	for _, family := range families {
+		shared := func(port string, number uint16, hosts ...int) policy.Decision {
+			d := clusterIP(family, "shared", 10, model.TCP, endpoints(family, podNet, hosts...))
+			d.Name.Port, d.Port = port, number
+			d.Affinity, d.AffinityScope = time.Hour, model.PerService
+			return d
+		}
+		alone := clusterIP(family, "alone", 1, model.TCP, endpoints(family, podNet, 9))
+		a, b := shared("a", 80, 1, 2), shared("b", 81, 1, 2)
+		var p Planner
+		k := newKernel(t)
+		k.carryOut(p.Sync(testNode(family), nil, nil))
+		p.ids.last = IDMask - 1
+		apply := func(when string, changed []policy.Decision, removed []model.ServicePortName, want ...model.ServicePortName) {
+			t.Helper()
+			plan := p.Apply(changed, removed)
+			k.carryOut(plan)
+			if diff := cmp.Diff(want, plan.Starved); diff != "" {
+				t.Errorf("%s %s: who has no id (-want +got):\n%s", family, when, diff)
+			}
+			if diff := cmp.Diff(p.Elements(), nonEmpty(k.elements)); diff != "" {
+				t.Errorf("%s %s: -planner +kernel:\n%s", family, when, diff)
+			}
+			starved := map[model.ServicePortName]bool{}
+			for _, name := range plan.Starved {
+				starved[name] = true
+			}
+			for name, sp := range p.ports {
+				to := Frontend{model.TCP, netip.AddrPortFrom(sp.decision.ClusterIP, sp.decision.Port)}
+				trace := Tracer{NewSchema(family, policy.Features{}), k.elements}.Trace(Packet{Source: ip(family, podNet, 77), To: to})
+				if served := len(trace.Targets) == len(sp.decision.Cluster); served == starved[name] {
+					t.Errorf("%s %s: %s leads to %v", family, when, name, trace.Targets)
+				}
+			}
+		}
+		apply("one id for three", []policy.Decision{alone, a, b}, nil, a.Name, b.Name)
+		apply("it is given back", nil, []model.ServicePortName{alone.Name}, a.Name, b.Name)
+		apply("the next change", nil, nil)
+		apply("their hosts differ", []policy.Decision{shared("b", 81, 3)}, nil, b.Name)
+		apply("they are the same again", []policy.Decision{b}, nil)
+		apply("one goes, the id stays", []policy.Decision{alone}, []model.ServicePortName{b.Name}, alone.Name)
+		apply("the other goes", nil, []model.ServicePortName{a.Name}, alone.Name)
+		apply("the id is free", nil, nil)
 	}
 }
