@@ -26,6 +26,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/record"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -35,8 +36,8 @@ import (
 	"switchyard.dev/switchyard/internal/dataplane/policy"
 )
 
-// Config is what an Agent works with. All of it is required but for Store and
-// WithoutExternalIPs.
+// Config is what an Agent works with. All of it is required but for Features,
+// Store and WithoutExternalIPs.
 type Config struct {
 	// NodeName is the name of this node's Node object.
 	NodeName string
@@ -52,6 +53,8 @@ type Config struct {
 	Watcher  Watcher
 	Checks   Checks
 	Node     NodeOptions
+	// Features are those that Tables were made with.
+	Features policy.Features
 	State    *health.State
 	Metrics  *health.Metrics
 	// Store says which Services are ours.
@@ -74,6 +77,8 @@ type Agent struct {
 	facts Facts
 	// place follows from facts.
 	place policy.Place
+	// checkAddrs are what Facts.CheckAddrs says of each family.
+	checkAddrs map[model.Family][]netip.Addr
 	// synced says that store is complete, so that what it says is a conflict is
 	// one.
 	synced bool
@@ -84,13 +89,13 @@ func New(config Config) *Agent {
 	a := &Agent{
 		Config: config, lanes: map[model.Family]*lane{}, triggers: newTriggers(time.Now()),
 		localAddresses: localAddresses, store: model.NewStore(config.Store), place: policy.Place{NodeName: config.NodeName},
+		checkAddrs: map[model.Family][]netip.Addr{},
 	}
 	for family, table := range config.Tables {
 		a.lanes[family] = &lane{
-			family: family, decider: a, table: table, sweeper: config.Sweepers[family],
+			family: family, decider: a, table: table, sweeper: config.Sweepers[family], features: config.Features,
 			metrics: config.Metrics, checks: newLaneChecks(family, config),
 			queue: newQueue(family, config.State, config.Metrics),
-			held:  map[model.ServicePortName]*policy.Decision{},
 		}
 	}
 	return a
@@ -226,6 +231,9 @@ func (a *Agent) learn(ctx context.Context, fn func(*Facts)) {
 	place := a.facts.Place(a.NodeName, a.Node)
 	moved := !a.place.Equal(place)
 	a.place = place
+	for family := range a.lanes {
+		a.checkAddrs[family] = a.facts.CheckAddrs(family, a.Node)
+	}
 	if !a.synced {
 		return
 	}
@@ -239,18 +247,23 @@ func (a *Agent) learn(ctx context.Context, fn func(*Facts)) {
 		case moved:
 			log.FromContext(ctx).V(2).Info("The node's zone or addresses have changed, deciding anew", "family", family.String(), "zone", place.Zone)
 			lane.queue.add(a.store.Names(), event{})
+		default:
+			lane.queue.again() // its health checks may be on other addresses
 		}
 	}
 }
 
-func (a *Agent) decide(family model.Family, name model.ServicePortName) (policy.Decision, bool) {
+// decide holds the lock until all is settled: what one ServicePort loses in a
+// change, another may gain.
+func (a *Agent) decide(family model.Family, names []model.ServicePortName, each func(settled)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	port, ok := a.store.ServicePort(name)
-	if !ok {
-		return policy.Decision{}, false
+	decider := policy.Decider{Store: a.store, Family: family, Place: a.place}
+	for _, name := range names {
+		decision, wanted := decider.Decide(name)
+		half := wanted && len(decision.Cluster) == 0 && a.store.HalfRenamed(name, family)
+		each(settled{name, decision, wanted, half})
 	}
-	return policy.Decide(port, a.store.Endpoints(name, family), family, a.place)
 }
 
 func (a *Agent) decideAll(family model.Family) []policy.Decision {
@@ -263,4 +276,22 @@ func (a *Agent) localHealth(family model.Family, namespace, name string) (policy
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return policy.LocalHealth(a.store, namespace, name, family, a.place)
+}
+
+func (a *Agent) checkAddresses(family model.Family) []netip.Addr {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.checkAddrs[family]
+}
+
+func (a *Agent) owner(addr netip.Addr, protocol model.Protocol, port uint16) (model.ServicePortName, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.store.Owner(addr, protocol, port)
+}
+
+func (a *Agent) object(service types.NamespacedName) model.Object {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.store.ServiceObject(service.Namespace, service.Name)
 }

@@ -146,10 +146,10 @@ func TestWhatWaitsForAKernelThatRefusesIsBounded(t *testing.T) {
 	q := newQueue(model.IPv4, health.NewState(health.Patience, model.IPv4), health.NewMetrics("test"))
 	for range 3 {
 		for i := range maxTriggers {
-			q.add(nil, event{family: model.IPv4, cause: time.Unix(int64(i), 0)})
+			q.add(nil, event{family: model.IPv4, cause: trigger{at: time.Unix(int64(i), 0)}})
 		}
 		failed := q.take()
-		q.add(nil, event{family: model.IPv4, cause: time.Unix(0, 0)}) // what comes meanwhile
+		q.add(nil, event{family: model.IPv4, cause: trigger{at: time.Unix(0, 0)}}) // what comes meanwhile
 		q.giveBack(failed)
 	}
 	if n := len(q.take().triggers); n != maxTriggers {

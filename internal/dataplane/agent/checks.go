@@ -58,6 +58,8 @@ type laneChecks struct {
 	// failing says what could not be opened, as it was told.
 	failing map[types.NamespacedName]string
 	tryAt   time.Time
+	// again wakes the lane then; nil before anything failed.
+	again *time.Timer
 }
 
 func newLaneChecks(family model.Family, config Config) *laneChecks {
@@ -89,26 +91,35 @@ func (l *lane) check(ctx context.Context, work work) {
 		check, ok := l.decider.localHealth(l.family, service.Namespace, service.Name)
 		changed = l.checks.want(service, check, ok) || changed
 	}
-	if changed || !slices.Equal(l.checks.addresses, l.node.CheckAddrs) {
-		l.checks.addresses = l.node.CheckAddrs
-		l.checks.sync(ctx)
-	}
-	l.checkLater()
+	l.serveChecks(ctx, changed)
 }
 
-// checkLater wakes the lane when a port that failed is to be tried again.
-func (l *lane) checkLater() {
-	if len(l.checks.failing) > 0 {
-		time.AfterFunc(time.Until(l.checks.tryAt), l.queue.again)
-	}
-}
-
-// recheck tries ports again that could not be opened, when it is time.
+// recheck is for when nothing has changed but where checks may be asked for: it
+// tries ports again that could not be opened, when it is time.
 func (l *lane) recheck(ctx context.Context) {
-	if len(l.checks.failing) > 0 && !time.Now().Before(l.checks.tryAt) {
-		l.checks.sync(ctx)
-		l.checkLater()
+	l.serveChecks(ctx, len(l.checks.failing) > 0 && !time.Now().Before(l.checks.tryAt))
+}
+
+// serveChecks opens and closes ports if that is needed, or the addresses differ.
+func (l *lane) serveChecks(ctx context.Context, needed bool) {
+	addresses := l.decider.checkAddresses(l.family)
+	if !needed && slices.Equal(l.checks.addresses, addresses) {
+		return
 	}
+	l.checks.addresses = addresses
+	l.checks.sync(ctx, l.decider.object)
+	if len(l.checks.failing) > 0 {
+		l.checks.later(l.queue.again)
+	}
+}
+
+// later has the lane woken when a port that failed is to be tried again.
+func (c *laneChecks) later(wake func()) {
+	if c.again == nil {
+		c.again = time.AfterFunc(time.Until(c.tryAt), wake)
+		return
+	}
+	c.again.Reset(time.Until(c.tryAt))
 }
 
 // want takes note of a Service's check, if it has one, and returns whether
@@ -125,7 +136,7 @@ func (c *laneChecks) want(service types.NamespacedName, check policy.HealthCheck
 
 // sync opens and closes ports and says on the Service what could not be opened,
 // once for as long as it is the same.
-func (c *laneChecks) sync(ctx context.Context) {
+func (c *laneChecks) sync(ctx context.Context, object func(types.NamespacedName) model.Object) {
 	said := map[types.NamespacedName][]string{}
 	errs := c.server.Sync(c.family, slices.Collect(maps.Values(c.wanted)), c.addresses)
 	c.metrics.ChecksFailed(c.family, errs)
@@ -140,8 +151,7 @@ func (c *laneChecks) sync(ctx context.Context) {
 		}
 		log.FromContext(ctx).Info("A health-check node port does not answer, trying again",
 			"service", klog.KRef(service.Namespace, service.Name), "error", failing[service])
-		c.recorder.Event(&corev1.ObjectReference{APIVersion: "v1", Kind: "Service", Namespace: service.Namespace, Name: service.Name},
-			corev1.EventTypeWarning, health.ReasonCheckNotStarted, failing[service])
+		c.recorder.Event(reference(object(service)), corev1.EventTypeWarning, health.ReasonCheckNotStarted, failing[service])
 	}
 	c.failing, c.tryAt = failing, time.Now().Add(checksAgain)
 }

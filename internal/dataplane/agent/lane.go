@@ -20,6 +20,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -37,14 +38,29 @@ import (
 
 // decider answers what is wanted now.
 type decider interface {
-	decide(family model.Family, name model.ServicePortName) (policy.Decision, bool)
+	// decide passes on what is wanted of each of names, all at one moment.
+	decide(family model.Family, names []model.ServicePortName, each func(settled))
 	decideAll(family model.Family) []policy.Decision
-	// localHealth is what load balancers are told of a Service.
+	// localHealth is what load balancers are told of a Service, checkAddresses
+	// are where they may ask.
 	localHealth(family model.Family, namespace, name string) (policy.HealthCheck, bool)
+	checkAddresses(family model.Family) []netip.Addr
 	// report tells the owners of objects what of them is not used.
 	report(ctx context.Context, problems []model.Problem)
-	// halfRenamed is what model.Store.HalfRenamed says.
-	halfRenamed(family model.Family, name model.ServicePortName) bool
+	// owner is what model.Store.Owner says.
+	owner(addr netip.Addr, protocol model.Protocol, port uint16) (model.ServicePortName, bool)
+	// object names a Service.
+	object(service types.NamespacedName) model.Object
+}
+
+// settled is what is wanted of one ServicePort.
+type settled struct {
+	name     model.ServicePortName
+	decision policy.Decision
+	// wanted is false for one that is not to be in the table.
+	wanted bool
+	// half is true without endpoints, if that may be half of a rename.
+	half bool
 }
 
 // lane brings one family's table up to date. Families do not wait for each
@@ -57,19 +73,23 @@ type lane struct {
 	metrics *health.Metrics
 	checks  *laneChecks
 	queue   queue
+	// features are those of table.
+	features policy.Features
 
 	// The rest belongs to the goroutine in run.
 
-	// node and held are what the table was last told with success. The table
-	// keeps the same Decisions: a node holds those of the whole cluster.
-	node policy.Node
+	// held is what the table was last told with success, nil before the first
+	// time. The table keeps the same Decisions: a node holds those of the whole
+	// cluster.
 	held map[model.ServicePortName]*policy.Decision
+	// nodePorts are the addresses that NodePorts answer on since.
+	nodePorts []netip.Addr
 	// tally counts what is in held.
 	tally tally
 	// starved are those of held that the table has no room for.
 	starved []model.ServicePortName
-	// postponed are in the table as they were before.
-	postponed map[types.NamespacedName]postponed
+	// renames are in the table as they were before.
+	renames map[types.NamespacedName]*rename
 }
 
 // run syncs whenever there is something to sync, until ctx ends. Whatever
@@ -109,17 +129,19 @@ func (l *lane) sync(ctx context.Context) error {
 		return nil
 	}
 	begin := time.Now()
-	done, err := l.write(ctx, work)
-	l.record(work, done, time.Since(begin), err)
+	done, err := l.write(ctx, &work)
+	if !work.empty() { // what is postponed was not programmed
+		l.record(work, done, time.Since(begin), err)
+	}
 	if err != nil {
 		l.queue.giveBack(work)
 		return err
 	}
+	if len(done.stale) > 0 { // at once: a walk may be on
+		l.sweeper.Add(conntrack.Sweep{Stale: l.flowsOf(done.stale)})
+	}
 	l.queue.done(work)
 	l.check(ctx, work)
-	if len(done.stale) > 0 {
-		l.sweeper.Add(conntrack.Sweep{Stale: flowsOf(done.stale, l.node)})
-	}
 	return nil
 }
 
@@ -131,24 +153,28 @@ type written struct {
 }
 
 func (l *lane) record(work work, done written, took time.Duration, err error) {
+	var triggers []time.Time
+	for _, trigger := range work.triggers {
+		triggers = append(triggers, trigger.at)
+	}
 	l.metrics.Synced(health.Sync{
 		Family: l.family, Duration: took, Cause: work.cause, Err: err,
 		ServicePorts: len(l.held), Endpoints: l.tally.endpoints,
 		NoLocalInternal: l.tally.noLocalInternal, NoLocalExternal: l.tally.noLocalExternal,
 		Added: done.result.Added, Deleted: done.result.Deleted, Replaced: done.result.Replaced, Recreated: done.result.Recreated,
-		Queued: work.since, Triggers: work.triggers,
+		Queued: work.since, Triggers: triggers,
 	})
 }
 
-// write brings the table to what is wanted.
-func (l *lane) write(ctx context.Context, work work) (written, error) {
+// write brings the table to what is wanted and leaves in work what it did.
+func (l *lane) write(ctx context.Context, work *work) (written, error) {
 	if work.cause != "" {
 		return l.full(ctx, work)
 	}
 	return l.partial(ctx, work)
 }
 
-func (l *lane) full(ctx context.Context, work work) (written, error) {
+func (l *lane) full(ctx context.Context, work *work) (written, error) {
 	desired := l.decider.decideAll(l.family)
 	result, err := l.table.FullSync(ctx, work.node, desired)
 	if err != nil {
@@ -156,14 +182,11 @@ func (l *lane) full(ctx context.Context, work work) (written, error) {
 	}
 	log.FromContext(ctx).Info("Compared everything with the kernel", "cause", work.cause, "servicePorts", len(desired), "result", result)
 	l.reportStarved(ctx, result.Starved)
-	l.node = work.node
-	l.resume(func(types.NamespacedName) bool { return true }) // nothing was left out
+	l.nodePorts = work.node.NodePortsAt(l.features)
+	l.resume(work, func(types.NamespacedName) bool { return true }) // nothing was left out
 	wanted := make(map[model.ServicePortName]struct{}, len(desired))
 	for _, decision := range desired {
 		wanted[decision.Name] = struct{}{}
-	}
-	if len(l.held) == 0 {
-		l.held = make(map[model.ServicePortName]*policy.Decision, len(desired))
 	}
 	gone := slices.DeleteFunc(slices.Collect(maps.Keys(l.held)), func(name model.ServicePortName) bool {
 		_, stays := wanted[name]
@@ -172,45 +195,61 @@ func (l *lane) full(ctx context.Context, work work) (written, error) {
 	return written{result, l.hold(desired, gone)}, nil
 }
 
-func (l *lane) partial(ctx context.Context, work work) (written, error) {
+func (l *lane) partial(ctx context.Context, work *work) (written, error) {
 	l.rejoin(work)
-	changed, removed := l.compare(work.names)
-	changed, removed = l.postpone(work, changed, removed)
-	if len(changed)+len(removed) == 0 {
+	c := l.postpone(work, l.compare(work.names))
+	if len(c.changed)+len(c.removed) == 0 {
 		return written{}, nil
 	}
-	result, err := l.table.Apply(ctx, changed, removed)
+	result, err := l.table.Apply(ctx, c.changed, c.removed)
 	if err != nil {
-		return written{result: result}, fmt.Errorf("programming %d changed and %d removed ServicePorts: %w", len(changed), len(removed), err)
+		return written{result: result}, fmt.Errorf("programming %d changed and %d removed ServicePorts: %w", len(c.changed), len(c.removed), err)
 	}
-	log.FromContext(ctx).V(2).Info("Programmed", "changed", len(changed), "removed", len(removed), "result", result)
+	log.FromContext(ctx).V(2).Info("Programmed", "changed", len(c.changed), "removed", len(c.removed), "result", result)
 	l.reportStarved(ctx, result.Starved)
-	return written{result, l.hold(changed, removed)}, nil
+	return written{result, l.hold(c.changed, c.removed)}, nil
+}
+
+// changes are what is different from what the table holds.
+type changes struct {
+	changed []policy.Decision
+	removed []model.ServicePortName
+	// half are the destinations of those in changed that are settled by half.
+	half []destination
 }
 
 // compare finds what is really different from what the table holds.
-func (l *lane) compare(names map[model.ServicePortName]struct{}) (changed []policy.Decision, removed []model.ServicePortName) {
-	for _, name := range slices.SortedFunc(maps.Keys(names), model.ServicePortName.Compare) {
-		decision, wanted := l.decider.decide(l.family, name)
-		before, held := l.held[name]
+func (l *lane) compare(names map[model.ServicePortName]struct{}) (c changes) {
+	sorted := slices.SortedFunc(maps.Keys(names), model.ServicePortName.Compare)
+	l.decider.decide(l.family, sorted, func(s settled) {
+		before, held := l.held[s.name]
 		switch {
-		case wanted && !(held && policy.Equal(*before, decision)):
-			changed = append(changed, decision)
-		case held && !wanted:
-			removed = append(removed, name)
+		case s.wanted && !(held && policy.Equal(*before, s.decision)):
+			c.changed = append(c.changed, s.decision)
+			if s.half {
+				c.half = append(c.half, destinationOf(&s.decision))
+			}
+		case held && !s.wanted:
+			c.removed = append(c.removed, s.name)
 		}
-	}
-	return changed, removed
+	})
+	return c
 }
 
 // hold takes note of what the table has agreed to and finds the flows that
-// makes stale.
+// makes stale. The first time no request waits that TCP or SCTP could amend.
 func (l *lane) hold(changed []policy.Decision, removed []model.ServicePortName) []policy.Stale {
 	var stale []policy.Stale
+	first := l.held == nil
+	if first {
+		l.held = make(map[model.ServicePortName]*policy.Decision, len(changed))
+	}
 	for i := range changed {
 		after := &changed[i]
 		before := l.before(after.Name)
-		stale = append(stale, policy.StaleFlows(*before, *after)...)
+		if !first || after.Name.Protocol == model.UDP {
+			stale = append(stale, policy.StaleFlows(*before, *after)...)
+		}
 		l.tally.count(before, -1)
 		l.tally.count(after, 1)
 		l.held[after.Name] = after

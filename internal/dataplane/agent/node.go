@@ -126,13 +126,18 @@ func (f Facts) Shape(family model.Family, options NodeOptions) policy.Node {
 	return policy.Node{
 		Family:             family,
 		NodePortAddrs:      options.nodePortAddrs(family, f, f.VIPs),
-		CheckAddrs:         options.nodePortAddrs(family, f, nil),
 		LocalPods:          options.DetectLocal.pods(family, f.Node),
 		MasqueradeAll:      options.MasqueradeAll,
 		ServiceCIDRs:       ofFamily(family, f.ServiceCIDRs),
 		RejectWithoutLocal: options.RejectWithoutLocal,
 		RestrictNodePorts:  options.RestrictNodePorts,
 	}
+}
+
+// CheckAddrs are where health-check node ports answer: where NodePorts do, and on
+// the VIPs that the node holds. Load balancers may ask either.
+func (f Facts) CheckAddrs(family model.Family, options NodeOptions) []netip.Addr {
+	return options.nodePortAddrs(family, f, nil)
 }
 
 // Place is the node as decisions need it.

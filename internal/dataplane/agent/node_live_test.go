@@ -20,6 +20,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,6 +28,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"switchyard.dev/switchyard/internal/dataplane/model"
 )
 
 func nodeInZone(zone string) *corev1.Node {
@@ -159,5 +162,66 @@ func TestATakenHealthCheckPortIsSaidOnceAndTriedAgain(t *testing.T) {
 		w.checks.mu.Unlock()
 		time.Sleep(2 * checksAgain)
 		expect(t, "once it is free", w.checks.serving(), []string{"default/lb :32000 [172.18.0.2] 0"})
+	})
+}
+
+// wakes counts how often a lane looks at its health checks.
+type wakes struct {
+	decider
+	count atomic.Int64
+}
+
+func (w *wakes) checkAddresses(family model.Family) []netip.Addr {
+	w.count.Add(1)
+	return w.decider.checkAddresses(family)
+}
+
+func TestATakenHealthCheckPortWakesTheLaneOncePerPause(t *testing.T) {
+	inWorld(t, func(ctx context.Context, w world) {
+		counted := &wakes{decider: w.Agent}
+		w.lanes[model.IPv4].decider = counted
+		w.checks.taken = 32000
+		lb := makeService("lb", "10.96.0.1", 80, tcp)
+		lb.Spec.Type, lb.Spec.ExternalTrafficPolicy, lb.Spec.HealthCheckNodePort = corev1.ServiceTypeLoadBalancer, corev1.ServiceExternalTrafficPolicyLocal, 32000
+		w.setService(ctx, lb)
+		w.begin(ctx)
+		synctest.Wait()
+		for i := range 100 {
+			w.setSlice(ctx, makeSlice("lb", int32(8000+i), tcp, "10.0.0.1"))
+			w.setSlice(ctx, local(makeSlice("lb", int32(8000+i), tcp, fmt.Sprint("10.0.0.", i+1))))
+			synctest.Wait()
+		}
+		counted.count.Store(0)
+		time.Sleep(6*checksAgain + time.Second)
+		if n := counted.count.Load(); n != 6 {
+			t.Errorf("%d looks in the time of six", n)
+		}
+	})
+}
+
+func TestHealthChecksFollowAVIPWithoutALookAtTheKernel(t *testing.T) {
+	const own, vip = "172.18.0.2", "203.0.113.9"
+	inWorld(t, func(ctx context.Context, w world) {
+		w.Node = NodeOptions{NodePorts: NodePortAddresses{CIDRs: anything}}
+		lb := makeService("lb", "10.96.0.1", 80, tcp)
+		lb.Spec.Type, lb.Spec.ExternalTrafficPolicy, lb.Spec.HealthCheckNodePort = corev1.ServiceTypeLoadBalancer, corev1.ServiceExternalTrafficPolicyLocal, 32000
+		lb.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: vip}}
+		w.setService(ctx, lb)
+		w.begin(ctx)
+		synctest.Wait()
+		w.v4.takeCalls()
+		for _, tc := range []struct {
+			addrs []netip.Addr
+			want  string
+		}{
+			{[]netip.Addr{netip.MustParseAddr(own), netip.MustParseAddr(vip)}, "default/lb :32000 [172.18.0.2 203.0.113.9] 0"},
+			{[]netip.Addr{netip.MustParseAddr(own)}, "default/lb :32000 [172.18.0.2] 0"},
+		} {
+			w.localAddresses = func() ([]netip.Addr, error) { return tc.addrs, nil }
+			w.refreshAddresses(ctx)
+			synctest.Wait()
+			expect(t, "health checks", w.checks.serving(), []string{tc.want})
+		}
+		expect(t, "calls", w.v4.takeCalls(), nil)
 	})
 }

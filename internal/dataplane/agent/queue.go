@@ -21,6 +21,8 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"switchyard.dev/switchyard/internal/dataplane/health"
 	"switchyard.dev/switchyard/internal/dataplane/model"
 	"switchyard.dev/switchyard/internal/dataplane/policy"
@@ -31,7 +33,7 @@ type work struct {
 	// names may have changed.
 	names map[model.ServicePortName]struct{}
 	// triggers are when the causes of the changes happened.
-	triggers []time.Time
+	triggers []trigger
 	// cause is why everything has to be compared with the kernel, in a word;
 	// empty when names are enough.
 	cause string
@@ -43,6 +45,12 @@ type work struct {
 	since time.Time
 	// pending counts the events of the API behind the changes.
 	pending health.Pending
+}
+
+// trigger is when what caused a change of a Service's endpoints happened.
+type trigger struct {
+	service types.NamespacedName
+	at      time.Time
 }
 
 // maxTriggers bounds what waits for a latency metric while the kernel refuses.
@@ -75,8 +83,8 @@ type event struct {
 	of health.Pending
 	// family is the one that it concerns, 0 for both.
 	family model.Family
-	// cause is when what brought it about happened, zero if that is not known.
-	cause time.Time
+	// cause is what brought it about, at no time if that is not known.
+	cause trigger
 }
 
 var (
@@ -92,8 +100,8 @@ func (q *queue) add(names []model.ServicePortName, e event) {
 	q.work.pending = plus(q.work.pending, e.of, 1)
 	q.expect(e.of, 1)
 	q.metrics.Queued(q.family)
-	if !e.cause.IsZero() && e.family == q.family {
-		q.work.addTriggers([]time.Time{e.cause})
+	if !e.cause.at.IsZero() && e.family == q.family {
+		q.work.addTriggers([]trigger{e.cause})
 	}
 	q.added()
 }
@@ -125,7 +133,7 @@ func plus(a, b health.Pending, sign int) health.Pending {
 }
 
 // addTriggers keeps the oldest, which tell how long the kernel has refused.
-func (w *work) addTriggers(triggers []time.Time) {
+func (w *work) addTriggers(triggers []trigger) {
 	room := max(0, maxTriggers-len(w.triggers))
 	w.triggers = append(w.triggers, triggers[:min(room, len(triggers))]...)
 }

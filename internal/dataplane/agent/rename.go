@@ -38,10 +38,12 @@ import (
 // milliseconds; slices that are written by hand may never follow.
 const renamePatience = time.Second
 
-// postponed is a Service whose changes wait for the rest of a rename.
-type postponed struct {
-	names map[model.ServicePortName]struct{}
-	until time.Time
+// rename is a Service whose changes wait for the rest of it.
+type rename struct {
+	names    map[model.ServicePortName]struct{}
+	triggers []trigger
+	// since is when the oldest of the changes arrived.
+	since, until time.Time
 }
 
 // destination is what ServicePorts of one Service pass on in a rename.
@@ -60,55 +62,58 @@ func serviceOf(name model.ServicePortName) types.NamespacedName {
 	return types.NamespacedName{Namespace: name.Namespace, Name: name.Name}
 }
 
-func (a *Agent) halfRenamed(family model.Family, name model.ServicePortName) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.store.HalfRenamed(name, family)
-}
-
-// postpone takes the Services out of work whose rename has arrived by half.
-func (l *lane) postpone(work work, changed []policy.Decision, removed []model.ServicePortName) ([]policy.Decision, []model.ServicePortName) {
-	half := l.halfRenamed(changed, removed)
-	l.resume(func(service types.NamespacedName) bool {
+// postpone takes the Services out of work and c whose rename has arrived by half.
+func (l *lane) postpone(work *work, c changes) changes {
+	half := l.halfRenamed(c)
+	l.resume(work, func(service types.NamespacedName) bool {
 		_, stays := half[service]
-		return !stays && len(l.postponed[service].names) == 0 // all rejoined
+		return !stays && len(l.renames[service].names) == 0 // all rejoined
 	})
 	if len(half) == 0 {
-		return changed, removed
-	}
-	for service := range half {
-		l.begin(service)
+		return c
 	}
 	waits := func(name model.ServicePortName) bool {
 		_, waits := half[serviceOf(name)]
 		return waits
 	}
+	for service := range half {
+		l.await(service, work.since)
+	}
 	for name := range work.names {
 		if waits(name) {
-			l.postponed[serviceOf(name)].names[name] = struct{}{}
+			l.renames[serviceOf(name)].names[name] = struct{}{}
 			delete(work.names, name)
 		}
 	}
-	return slices.DeleteFunc(changed, func(d policy.Decision) bool { return waits(d.Name) }), slices.DeleteFunc(removed, waits)
+	work.triggers = slices.DeleteFunc(work.triggers, func(t trigger) bool {
+		_, waits := half[t.service]
+		if waits {
+			l.renames[t.service].triggers = append(l.renames[t.service].triggers, t)
+		}
+		return waits
+	})
+	c.changed = slices.DeleteFunc(c.changed, func(d policy.Decision) bool { return waits(d.Name) })
+	c.removed = slices.DeleteFunc(c.removed, waits)
+	return c
 }
 
-// begin sets the time for service, unless it has one.
-func (l *lane) begin(service types.NamespacedName) {
-	if _, already := l.postponed[service]; already {
+// await sets the time for service, unless it has one.
+func (l *lane) await(service types.NamespacedName, since time.Time) {
+	if _, already := l.renames[service]; already {
 		return
 	}
-	if l.postponed == nil {
-		l.postponed = map[types.NamespacedName]postponed{}
+	if l.renames == nil {
+		l.renames = map[types.NamespacedName]*rename{}
 	}
-	l.postponed[service] = postponed{map[model.ServicePortName]struct{}{}, time.Now().Add(renamePatience)}
-	l.queue.postponed(1)
+	l.renames[service] = &rename{names: map[model.ServicePortName]struct{}{}, since: since, until: time.Now().Add(renamePatience)}
+	l.queue.countRenames(1)
 	one := model.ServicePortName{Namespace: service.Namespace, Name: service.Name} // the others rejoin it
 	time.AfterFunc(renamePatience, func() { l.queue.add([]model.ServicePortName{one}, event{}) })
 }
 
 // rejoin adds to work what was postponed of its Services.
-func (l *lane) rejoin(work work) {
-	if len(l.postponed) == 0 {
+func (l *lane) rejoin(work *work) {
+	if len(l.renames) == 0 {
 		return
 	}
 	services := map[types.NamespacedName]struct{}{}
@@ -116,39 +121,46 @@ func (l *lane) rejoin(work work) {
 		services[serviceOf(name)] = struct{}{}
 	}
 	for service := range services {
-		for name := range l.postponed[service].names {
-			work.names[name] = struct{}{}
+		if r := l.renames[service]; r != nil {
+			for name := range r.names {
+				work.names[name] = struct{}{}
+			}
+			clear(r.names)
+			r.returnTimes(work)
 		}
-		clear(l.postponed[service].names)
+	}
+}
+
+// returnTimes adds to work when its changes began.
+func (r *rename) returnTimes(work *work) {
+	work.addTriggers(r.triggers)
+	r.triggers = nil
+	if r.since.Before(work.since) {
+		work.since = r.since
 	}
 }
 
 // resume ends the waiting of Services.
-func (l *lane) resume(which func(types.NamespacedName) bool) {
-	for service := range l.postponed {
+func (l *lane) resume(work *work, which func(types.NamespacedName) bool) {
+	for service, r := range l.renames {
 		if which(service) {
-			delete(l.postponed, service)
-			l.queue.postponed(-1)
+			r.returnTimes(work)
+			delete(l.renames, service)
+			l.queue.countRenames(-1)
 		}
 	}
 }
 
 // halfRenamed finds the Services that are to wait: a destination had endpoints
 // until now, under whatever name, and has none only because names differ.
-func (l *lane) halfRenamed(changed []policy.Decision, removed []model.ServicePortName) map[types.NamespacedName]struct{} {
-	var candidates []*policy.Decision
-	for i := range changed {
-		if d := &changed[i]; len(d.Cluster) == 0 && !l.overdue(serviceOf(d.Name)) && l.decider.halfRenamed(l.family, d.Name) {
-			candidates = append(candidates, d)
-		}
-	}
-	if len(candidates) == 0 {
+func (l *lane) halfRenamed(c changes) map[types.NamespacedName]struct{} {
+	if len(c.half) == 0 {
 		return nil
 	}
-	served, half := l.served(changed, removed), map[types.NamespacedName]struct{}{}
-	for _, d := range candidates {
-		if _, ok := served[destinationOf(d)]; ok {
-			half[serviceOf(d.Name)] = struct{}{}
+	served, half := l.served(c), map[types.NamespacedName]struct{}{}
+	for _, to := range c.half {
+		if _, ok := served[to]; ok && !l.overdue(to.service) {
+			half[to.service] = struct{}{}
 		}
 	}
 	return half
@@ -156,30 +168,30 @@ func (l *lane) halfRenamed(changed []policy.Decision, removed []model.ServicePor
 
 // overdue says that service has waited for long enough.
 func (l *lane) overdue(service types.NamespacedName) bool {
-	waiting, ok := l.postponed[service]
-	return ok && !time.Now().Before(waiting.until)
+	r := l.renames[service]
+	return r != nil && !time.Now().Before(r.until)
 }
 
 // served are the destinations that lead to endpoints in the table and are about
 // to change.
-func (l *lane) served(changed []policy.Decision, removed []model.ServicePortName) map[destination]struct{} {
+func (l *lane) served(c changes) map[destination]struct{} {
 	served := map[destination]struct{}{}
 	add := func(name model.ServicePortName) {
 		if before := l.before(name); len(before.Cluster) > 0 {
 			served[destinationOf(before)] = struct{}{}
 		}
 	}
-	for i := range changed {
-		add(changed[i].Name)
+	for i := range c.changed {
+		add(c.changed[i].Name)
 	}
-	for _, name := range removed {
+	for _, name := range c.removed {
 		add(name)
 	}
 	return served
 }
 
-// postponed counts Services whose changes were taken and wait all the same.
-func (q *queue) postponed(services int) {
+// countRenames counts Services whose changes were taken and wait all the same.
+func (q *queue) countRenames(services int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.expect(health.Pending{Services: services}, 1)

@@ -18,6 +18,11 @@ package agent
 
 import (
 	"context"
+	"fmt"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -276,4 +281,73 @@ func TestARenameAtTheStartIsProgrammed(t *testing.T) {
 		synctest.Wait()
 		expect(t, "table", w.v4.lines(), []string{refusedLine, noMetrics})
 	})
+}
+
+// What waits is not programmed, and must not be reported as if it were.
+func TestAPostponedChangeIsReportedWhenItIsProgrammed(t *testing.T) {
+	inRename(t, func(ctx context.Context, w world) {
+		counts := func() (got []string) {
+			for _, metric := range []string{
+				"kubeproxy_sync_proxy_rules_duration_seconds", "kubeproxy_network_programming_duration_seconds", "switchyard_node_programming_duration_seconds",
+			} {
+				got = append(got, observed(t, w, metric))
+			}
+			return got
+		}
+		renamed := namedSlice()
+		renamed.Annotations = map[string]string{corev1.EndpointsLastChangeTriggerTime: time.Now().Format(time.RFC3339Nano)}
+		time.Sleep(time.Millisecond)
+		expect(t, "at first", counts(), []string{"1 0s", "0 0s", "1 0s"})
+		w.setSlice(ctx, renamed)
+		time.Sleep(20 * time.Millisecond)
+		expect(t, "after the first half", counts(), []string{"1 0s", "0 0s", "1 0s"})
+		w.setService(ctx, named())
+		synctest.Wait()
+		expect(t, "after the second half", counts(), []string{"2 0s", "1 21ms", "2 20ms"})
+	})
+}
+
+func TestWhatIsProgrammedBesideAPostponedChangeIsReportedAtOnce(t *testing.T) {
+	inRename(t, func(ctx context.Context, w world) {
+		api := makeSlice("api", 8081, tcp, "10.0.0.9")
+		renamed := namedSlice()
+		for _, eps := range []*discoveryv1.EndpointSlice{api, renamed} {
+			eps.Annotations = map[string]string{corev1.EndpointsLastChangeTriggerTime: time.Now().Format(time.RFC3339Nano)}
+		}
+		w.setService(ctx, makeService("api", "10.96.0.2", 81, tcp))
+		w.setSlice(ctx, api)
+		w.setSlice(ctx, renamed)
+		time.Sleep(20 * time.Millisecond)
+		programmed := func() []string { return []string{observed(t, w, "kubeproxy_network_programming_duration_seconds")} }
+		expect(t, "after the first half", programmed(), []string{"1 0s"})
+		w.setService(ctx, named())
+		synctest.Wait()
+		expect(t, "after the second half", programmed(), []string{"2 20ms"})
+	})
+}
+
+func TestAFullSyncReportsWhatWasPostponed(t *testing.T) {
+	inRename(t, func(ctx context.Context, w world) {
+		renamed := namedSlice()
+		renamed.Annotations = map[string]string{corev1.EndpointsLastChangeTriggerTime: time.Now().Format(time.RFC3339Nano)}
+		w.setSlice(ctx, renamed)
+		time.Sleep(20 * time.Millisecond)
+		w.repair(model.IPv4)
+		synctest.Wait()
+		expect(t, "programmed", []string{observed(t, w, "kubeproxy_network_programming_duration_seconds")}, []string{"1 20ms"})
+	})
+}
+
+// observed prints how often a histogram of IPv4 was told something, and the sum.
+func observed(t *testing.T, w world, metric string) string {
+	t.Helper()
+	answer := httptest.NewRecorder()
+	health.MetricsMux(w.Metrics).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	var count int
+	var seconds float64
+	for line := range strings.Lines(answer.Body.String()) {
+		_, _ = fmt.Sscanf(line, metric+"_count{ip_family=\"IPv4\"} %d", &count)
+		_, _ = fmt.Sscanf(line, metric+"_sum{ip_family=\"IPv4\"} %g", &seconds)
+	}
+	return fmt.Sprint(count, " ", time.Duration(math.Round(seconds*1e6))*time.Microsecond)
 }

@@ -32,7 +32,7 @@ func (l *lane) reportStarved(ctx context.Context, starved []model.ServicePortNam
 	for _, name := range starved {
 		if _, known := slices.BinarySearchFunc(l.starved, name, model.ServicePortName.Compare); !known {
 			problems = append(problems, model.Problem{
-				Object: model.Object{Kind: "Service", Namespace: name.Namespace, Name: name.Name}, Field: "spec.ports",
+				Object: l.decider.object(serviceOf(name)), Field: "spec.ports",
 				Reason: fmt.Sprintf("%s port %q of %s is not served, all %d ids for lists of endpoints are in use", name.Protocol, name.Port, l.family, ruleset.IDMask),
 				Remedy: "delete Services that no one needs",
 			})

@@ -18,9 +18,14 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/record"
 
 	"switchyard.dev/switchyard/internal/dataplane/model"
 	"switchyard.dev/switchyard/internal/dataplane/nft"
@@ -70,5 +75,37 @@ func TestAServiceThatTheTableHasNoRoomForIsToldOnce(t *testing.T) {
 		if n := len(w.events.Events); n != 1 {
 			t.Errorf("%d events when it happens again, want 1", n)
 		}
+	})
+}
+
+// referrer keeps the objects that Events are about.
+type referrer struct {
+	record.EventRecorder
+	objects []string
+}
+
+func (r *referrer) Announce(object *corev1.ObjectReference, _, _ string) {
+	r.objects = append(r.objects, fmt.Sprint(object.APIVersion, " ", object.Kind, " ", object.Name, " ", object.UID))
+}
+
+func (r *referrer) Event(object runtime.Object, _, reason, message string) {
+	r.Announce(object.(*corev1.ObjectReference), reason, message)
+}
+
+// kubectl describe shows Events by the UID of the object.
+func TestEventsAboutServicesNameTheirUID(t *testing.T) {
+	inWorld(t, func(ctx context.Context, w world) {
+		announced, recorded := &referrer{}, &referrer{}
+		w.Announcer, w.lanes[model.IPv4].checks.recorder = announced, recorded
+		w.lanes[model.IPv4].table = &crowdedTable{w.v4, []model.ServicePortName{{Namespace: "default", Name: "web", Protocol: model.TCP}}}
+		w.checks.taken = 32000
+		web := makeService("web", "10.96.0.1", 80, tcp)
+		web.UID = "uid-of-web"
+		web.Spec.Type, web.Spec.ExternalTrafficPolicy, web.Spec.HealthCheckNodePort = corev1.ServiceTypeLoadBalancer, corev1.ServiceExternalTrafficPolicyLocal, 32000
+		w.setService(ctx, web)
+		w.begin(ctx)
+		synctest.Wait()
+		expect(t, "no room", announced.objects, []string{"v1 Service web uid-of-web"})
+		expect(t, "no health check", recorded.objects, []string{"v1 Service web uid-of-web"})
 	})
 }

@@ -45,20 +45,3 @@ type Watcher interface {
 
 // Sweeper deletes conntrack entries in the background, a *conntrack.Sweeper.
 type Sweeper interface{ Add(what conntrack.Sweep) }
-
-// flowsOf turns stale destinations into what conntrack looks for. NodePorts
-// are kept to the node's own addresses: elsewhere the same port number may be
-// anybody's.
-func flowsOf(stale []policy.Stale, node policy.Node) []conntrack.Stale {
-	flows := make([]conntrack.Stale, 0, len(stale))
-	for _, s := range stale {
-		flow := conntrack.Stale{Protocol: s.Protocol, Port: s.Dst.Port(), Allowed: s.Keep, UnrepliedOnly: s.UnrepliedOnly}
-		if s.Dst.Addr().IsValid() {
-			flow.Addrs = append(flow.Addrs, s.Dst.Addr())
-		} else {
-			flow.Addrs = node.NodePortAddrs
-		}
-		flows = append(flows, flow)
-	}
-	return flows
-}

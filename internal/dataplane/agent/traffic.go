@@ -92,7 +92,7 @@ func addUp(family model.Family, services map[conntrack.Destination]types.Namespa
 func (a *Agent) frontends(family model.Family) map[conntrack.Destination]types.NamespacedName {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	nodePorts := a.facts.Shape(family, a.Node).NodePortAddrs
+	nodePorts := a.facts.Shape(family, a.Node).NodePortsAt(a.Features)
 	found := map[conntrack.Destination]types.NamespacedName{}
 	for _, name := range a.store.Names() {
 		port, ok := a.store.ServicePort(name)
@@ -110,7 +110,10 @@ func (a *Agent) frontends(family model.Family) map[conntrack.Destination]types.N
 		add(port.ClusterIPs, port.Port)
 		add(port.ExternalIPs, port.Port)
 		add(port.LoadBalancerIPs, port.Port)
-		add(nodePorts, port.NodePort)
+		add(slices.DeleteFunc(slices.Clone(nodePorts), func(addr netip.Addr) bool {
+			_, isVIP := a.store.Owner(addr, name.Protocol, port.NodePort)
+			return isVIP // and leads there
+		}), port.NodePort)
 	}
 	return found
 }

@@ -24,6 +24,8 @@ import (
 	"testing/synctest"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"switchyard.dev/switchyard/internal/dataplane/model"
 )
 
 // A machine may hold the VIP of a Service, as with keepalived. NodePorts of
@@ -46,7 +48,7 @@ func TestANodePortDoesNotAnswerOnAVIPThatTheNodeHolds(t *testing.T) {
 		w.begin(ctx)
 		state := func() []string {
 			synctest.Wait()
-			return []string{fmt.Sprint(w.v4.node.NodePortAddrs), fmt.Sprint(w.v4.node.CheckAddrs)}
+			return []string{fmt.Sprint(w.v4.node.NodePortAddrs), fmt.Sprint(w.checkAddresses(model.IPv4))}
 		}
 		everywhere := fmt.Sprintf("[%s %s %s]", own, other, vip)
 		expect(t, "at first", state(), []string{fmt.Sprintf("[%s %s]", own, other), everywhere})

@@ -24,6 +24,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
@@ -145,7 +146,8 @@ func (a *Agent) deleteService(ctx context.Context, namespace, name string) {
 
 func (a *Agent) setSlice(ctx context.Context, eps *discoveryv1.EndpointSlice) {
 	a.Metrics.EndpointChanges.Inc()
-	a.change(ctx, func(s *model.Store) { s.SetSlice(eps) }, event{sliceEvent, familyOf(eps), a.triggers.of(eps)})
+	service := types.NamespacedName{Namespace: eps.Namespace, Name: eps.Labels[discoveryv1.LabelServiceName]}
+	a.change(ctx, func(s *model.Store) { s.SetSlice(eps) }, event{sliceEvent, familyOf(eps), trigger{service, a.triggers.of(eps)}})
 }
 
 func (a *Agent) deleteSlice(ctx context.Context, namespace, name string) {

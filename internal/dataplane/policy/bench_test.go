@@ -94,7 +94,7 @@ func BenchmarkEndpointChange(b *testing.B) {
 
 func benchmarkChange(b *testing.B, store *model.Store, services, parts, endpoints int) {
 	b.ReportAllocs()
-	var buffer []model.Endpoint
+	decider := Decider{Store: store, Family: model.IPv4, Place: here}
 	var last Decision
 	for n := 0; b.Loop(); n++ {
 		b.StopTimer()
@@ -103,9 +103,7 @@ func benchmarkChange(b *testing.B, store *model.Store, services, parts, endpoint
 		store.SetSlice(eps)
 		store.TakeProblems()
 		for _, name := range store.TakeDirty() {
-			port, _ := store.ServicePort(name)
-			buffer = store.AppendEndpoints(buffer[:0], name, model.IPv4)
-			d, _ := Decide(port, buffer, model.IPv4, here)
+			d, _ := decider.Decide(name)
 			Equal(last, d)
 			last = d
 		}

@@ -52,16 +52,52 @@ func Decide(port model.ServicePort, endpoints []model.Endpoint, family model.Fam
 	return d, true
 }
 
+// Decider settles what a store has for one family at one place, one ServicePort
+// at a time.
+type Decider struct {
+	Store  *model.Store
+	Family model.Family
+	Place  Place
+
+	buffer []model.Endpoint // a Decision keeps addresses only
+}
+
+// Decide is Decide for the named ServicePort. ok is false when it does not
+// exist, too.
+func (d *Decider) Decide(name model.ServicePortName) (decision Decision, ok bool) {
+	port, ok := d.Store.ServicePort(name)
+	if !ok {
+		return Decision{}, false
+	}
+	d.buffer = d.Store.AppendEndpoints(d.buffer[:0], name, d.Family)
+	decision, ok = Decide(port, d.buffer, d.Family, d.Place)
+	if ok {
+		decision.spare(d.Store.Orphans(name, d.Family))
+	}
+	return decision, ok
+}
+
+// spare adds to the endpoints that may hold flows those that are half of a
+// rename: slices list them under the port's old name, or its next one. Flows to
+// them would otherwise be taken for stale until the other half is here, and of
+// many slices it comes one by one.
+func (d *Decision) spare(orphans []netip.AddrPort) {
+	if len(orphans) == 0 {
+		return
+	}
+	known := slices.Concat(d.Known, orphans) // Known may be shared with Cluster
+	slices.SortFunc(known, netip.AddrPort.Compare)
+	d.Known = slices.Compact(known)
+}
+
 // DecideAll settles all that store has for one family at one place, in the
 // order of names.
 func DecideAll(store *model.Store, family model.Family, place Place) []Decision {
 	names := store.Names()
 	decisions := make([]Decision, 0, len(names))
-	var buffer []model.Endpoint // a Decision keeps addresses only
+	decider := Decider{Store: store, Family: family, Place: place}
 	for _, name := range names {
-		port, _ := store.ServicePort(name)
-		buffer = store.AppendEndpoints(buffer[:0], name, family)
-		if decision, ok := Decide(port, buffer, family, place); ok {
+		if decision, ok := decider.Decide(name); ok {
 			decisions = append(decisions, decision)
 		}
 	}

@@ -19,10 +19,13 @@ package policy
 import (
 	"net/netip"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"switchyard.dev/switchyard/internal/dataplane/model"
 )
@@ -91,6 +94,61 @@ func TestPlacesAreEqualInEveryField(t *testing.T) {
 		}
 		if field.SetZero(); full().Equal(less) || less.Equal(full()) {
 			t.Errorf("equal without %s", reflect.TypeFor[Place]().Field(i).Name)
+		}
+	}
+}
+
+// Slices are written one by one, so that a rename has many steps.
+func TestHalfARenameIsStillKnownToHoldFlows(t *testing.T) {
+	service := func(port string) *corev1.Service {
+		svc := benchService(0)
+		svc.Spec.Ports[0].Name = port
+		return svc
+	}
+	slice := func(part int, port string) *discoveryv1.EndpointSlice {
+		eps := benchSlice(0, part, 1, 0)
+		eps.Ports[0].Name = &port
+		return eps
+	}
+	store := benchStore(1, 1)
+	store.SetSlice(slice(1, "http"))
+	decide := func() Decision {
+		t.Helper()
+		decisions := DecideAll(store, model.IPv4, here)
+		if len(decisions) != 1 {
+			t.Fatalf("%d decisions", len(decisions))
+		}
+		return decisions[0]
+	}
+	whole := decide()
+	if len(whole.Cluster) != 2 || len(whole.Known) != 2 {
+		t.Fatalf("%v of %v", whole.Cluster, whole.Known)
+	}
+	store.SetService(service("web"))
+	for step, change := range []func(){func() {}, func() { store.SetSlice(slice(0, "web")) }, func() { store.SetSlice(slice(1, "web")) }} {
+		change()
+		d := decide()
+		if !cmp.Equal(d.Known, whole.Known, comparable) || len(d.Cluster) != step {
+			t.Errorf("after step %d flows of %v stay, want %v; %v take connections", step, d.Known, whole.Known, d.Cluster)
+		}
+	}
+	if _, ok := (&Decider{Store: store, Family: model.IPv4}).Decide(model.ServicePortName{Name: "nobody"}); ok {
+		t.Error("decided for who is not there")
+	}
+}
+
+func TestWhereNodePortsAnswer(t *testing.T) {
+	for _, tc := range []struct {
+		node     Node
+		features Features
+		want     []netip.Addr
+	}{
+		{Node{Family: model.IPv4, NodePortAddrs: addrs("172.18.0.2", "127.0.0.5")}, Features{}, addrs("172.18.0.2")},
+		{Node{Family: model.IPv4, NodePortAddrs: addrs("172.18.0.2")}, Features{LocalhostNodePorts: true}, addrs("172.18.0.2", "127.0.0.1")},
+		{Node{Family: model.IPv6, NodePortAddrs: addrs("fd00::2", "::1")}, Features{LocalhostNodePorts: true}, addrs("fd00::2")},
+	} {
+		if got := tc.node.NodePortsAt(tc.features); !slices.Equal(got, tc.want) {
+			t.Errorf("%+v: %v, want %v", tc.node, got, tc.want)
 		}
 	}
 }

@@ -74,7 +74,8 @@ type Decision struct {
 	SourceRanges []netip.Prefix
 
 	// Known are all endpoints that may still hold flows (serving ones that no
-	// longer take new connections included), for conntrack clean-up.
+	// longer take new connections included, and those that slices list for a port
+	// which the Service does not have), for conntrack clean-up.
 	Known []netip.AddrPort
 }
 
@@ -106,9 +107,6 @@ type Node struct {
 	Family model.Family
 	// NodePortAddrs are the node's own addresses that NodePorts answer on.
 	NodePortAddrs []netip.Addr
-	// CheckAddrs are those and the VIPs that the node holds: load balancers may
-	// send their health checks to either.
-	CheckAddrs []netip.Addr
 	// LocalPods are the address ranges of this node's pods (detect-local mode
 	// ClusterCIDR or NodeCIDR). Traffic to a ClusterIP from any other source
 	// is masqueraded; with none, no source counts as foreign and none as a
@@ -124,6 +122,19 @@ type Node struct {
 	RejectWithoutLocal bool
 	// RestrictNodePorts makes SourceRanges hold for NodePorts, too.
 	RestrictNodePorts bool
+}
+
+var localhost = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
+// NodePortsAt are the addresses that NodePorts answer on. Loopback is never one
+// of them by itself: an answer to 127.0.0.1 can not come from another machine,
+// so only a feature with rules of its own has it.
+func (n Node) NodePortsAt(features Features) []netip.Addr {
+	addrs := slices.DeleteFunc(slices.Clone(n.NodePortAddrs), netip.Addr.IsLoopback)
+	if features.LocalhostNodePorts && n.Family == model.IPv4 {
+		addrs = append(addrs, localhost)
+	}
+	return addrs
 }
 
 // Features shape the table itself and stay as they are for the life of a

@@ -37,6 +37,9 @@ type Stale struct {
 	Keep []netip.AddrPort
 	// UnrepliedOnly leaves alone what has ever been answered.
 	UnrepliedOnly bool
+	// Amends renews a request that still waits, and is none by itself: there is
+	// nothing to delete, but there is more to spare.
+	Amends bool
 }
 
 // StaleFlows says which flows the step from one Decision for a ServicePort and
@@ -47,21 +50,23 @@ type Stale struct {
 // answered repeats its first packet for minutes, to the endpoint that it was
 // given at first, and would do better with another.
 //
-// Of UDP every change of endpoints is told, as kube-proxy cleans up after every
-// one: what is told may wait for its turn, and flows to an endpoint that came
-// meanwhile must not be taken for stale.
+// What is told may wait for its turn, and flows to an endpoint that came
+// meanwhile must not be taken for stale. So every change of endpoints is told,
+// and every new destination, which may have been another's a moment ago. Of UDP
+// each is a reason to look, as kube-proxy cleans up after every one; of TCP and
+// SCTP only that an endpoint has gone, since a look at all entries is not free.
 func StaleFlows(before, after Decision) []Stale {
-	protocol := protocolOf(before, after)
-	lost := !subset(before.Known, after.Known)
-	if protocol != model.UDP && !lost {
+	changed := !slices.Equal(before.Known, after.Known)
+	if !changed && sameDestinations(before, after) {
 		return nil
 	}
-	changed := lost || !slices.Equal(before.Known, after.Known)
+	protocol := protocolOf(before, after)
+	amends := protocol != model.UDP && subset(before.Known, after.Known)
 	family := max(before.Family, after.Family)
 	held, wanted := destinations(before), destinations(after)
 	var stale []Stale
 	add := func(dst netip.AddrPort, keep []netip.AddrPort) {
-		stale = append(stale, Stale{protocol, family, dst, keep, protocol != model.UDP})
+		stale = append(stale, Stale{protocol, family, dst, keep, protocol != model.UDP, amends})
 	}
 	for _, dst := range wanted {
 		// An entry made when dst was not ours leads to the VIP itself, and would
@@ -69,6 +74,9 @@ func StaleFlows(before, after Decision) []Stale {
 		if changed || !slices.Contains(held, dst) {
 			add(dst, after.Known)
 		}
+	}
+	if amends {
+		return stale
 	}
 	for _, dst := range held {
 		if !slices.Contains(wanted, dst) {
@@ -80,6 +88,12 @@ func StaleFlows(before, after Decision) []Stale {
 
 func protocolOf(before, after Decision) model.Protocol {
 	return max(before.Name.Protocol, after.Name.Protocol) // one may be the zero Decision
+}
+
+// sameDestinations says whether clients can send to the same before and after.
+func sameDestinations(a, b Decision) bool {
+	return a.ClusterIP == b.ClusterIP && a.Port == b.Port && a.NodePort == b.NodePort &&
+		slices.Equal(a.ExternalIPs, b.ExternalIPs) && slices.Equal(a.LoadBalancerIPs, b.LoadBalancerIPs)
 }
 
 // destinations are all that clients can send to, none for the zero Decision.

@@ -55,6 +55,12 @@ func TestWhichFlowsGoStale(t *testing.T) {
 		}
 		return list
 	}
+	amends := func(p model.Protocol, list []Stale) []Stale {
+		for i := range unreplied(p, list) {
+			list[i].Amends = true
+		}
+		return list
+	}
 	with := func(d Decision, change func(*Decision)) Decision { change(&d); return d }
 	const a, b = "10.0.0.1:53", "10.0.0.2:53"
 	for name, tc := range map[string]struct {
@@ -91,10 +97,29 @@ func TestWhichFlowsGoStale(t *testing.T) {
 			before: with(udp(a), over(model.SCTP)), after: with(udp(), over(model.SCTP)), want: unreplied(model.SCTP, everywhere()),
 		},
 		"a TCP Service is deleted": {before: with(udp(a), over(model.TCP)), want: unreplied(model.TCP, everywhere())},
-		"an endpoint more of TCP":  {before: with(udp(a), over(model.TCP)), after: with(udp(a, b), over(model.TCP))},
-		"a TCP Service appears":    {after: with(udp(a), over(model.TCP))},
+		// No reason for a walk, but one may wait that knows nothing of b.
+		"an endpoint more of TCP": {
+			before: with(udp(a), over(model.TCP)), after: with(udp(a, b), over(model.TCP)), want: amends(model.TCP, everywhere(a, b)),
+		},
+		"an endpoint more of SCTP": {
+			before: with(udp(a), over(model.SCTP)), after: with(udp(a, b), over(model.SCTP)), want: amends(model.SCTP, everywhere(a, b)),
+		},
+		"a TCP endpoint exchanged": {
+			before: with(udp(a), over(model.TCP)), after: with(udp(b), over(model.TCP)), want: unreplied(model.TCP, everywhere(b)),
+		},
+		// Its address may have been another's a moment ago.
+		"a TCP Service appears":        {after: with(udp(a), over(model.TCP)), want: amends(model.TCP, everywhere(a))},
+		"nothing changed of TCP":       {before: with(udp(a), over(model.TCP)), after: with(udp(a), over(model.TCP))},
+		"a TCP port without endpoints": {after: with(udp(), over(model.TCP)), want: amends(model.TCP, everywhere())},
+		"a new TCP VIP": {
+			before: with(udp(a), func(d *Decision) { d.Name.Protocol = model.TCP; d.ExternalIPs = nil }),
+			after:  with(udp(a), over(model.TCP)), want: amends(model.TCP, one("192.0.2.1:53", a)),
+		},
 		"a TCP VIP taken away while its endpoints stay": {
 			before: with(udp(a), over(model.TCP)), after: with(udp(a), func(d *Decision) { d.Name.Protocol = model.TCP; d.ExternalIPs = nil }),
+		},
+		"a load balancer's IP of UDP": {
+			before: udp(a), after: with(udp(a), func(d *Decision) { d.LoadBalancerIPs = addrs("192.0.2.7") }), want: one("192.0.2.7:53", a),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -20,7 +20,6 @@ import (
 	"net/netip"
 	"slices"
 
-	"switchyard.dev/switchyard/internal/dataplane/model"
 	"switchyard.dev/switchyard/internal/dataplane/policy"
 )
 
@@ -32,16 +31,8 @@ type host struct {
 
 var localhost = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
-// nodePortAddrs are the addresses that NodePorts answer on. Loopback is never
-// one of them by itself: an answer to 127.0.0.1 can not come from another
-// machine, so only a feature with rules of its own has it.
-func (h host) nodePortAddrs() []netip.Addr {
-	addrs := slices.DeleteFunc(slices.Clone(h.NodePortAddrs), netip.Addr.IsLoopback)
-	if h.LocalhostNodePorts && h.Family == model.IPv4 {
-		addrs = append(addrs, localhost)
-	}
-	return addrs
-}
+// nodePortAddrs are the addresses that NodePorts answer on.
+func (h host) nodePortAddrs() []netip.Addr { return h.NodePortsAt(h.Features) }
 
 // mayBeLocalPod says whether addr may belong to a pod that is known to be of
 // this node. By its interface, that is not to be told from the address.
