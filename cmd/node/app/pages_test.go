@@ -27,6 +27,9 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/tools/record"
 	proxyconfig "k8s.io/kube-proxy/config/v1alpha1"
 
@@ -117,7 +120,7 @@ func TestAnAddressThatIsTakenIsServedOnceItIsFree(t *testing.T) {
 	s := server{flag: "healthz-bind-address", address: address, reason: "FailedToStartProxierHealthcheck", again: 10 * time.Millisecond,
 		handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "here") })}
 	done := make(chan error, 1)
-	go func() { done <- s.serve(ctx, false, events, nodeReference("n1")) }()
+	go func() { done <- s.serve(ctx, false, nodeWarnings{recorder: events, node: nodeReference("n1")}) }()
 	if event := <-events.Events; !strings.HasPrefix(event, "Warning FailedToStartProxierHealthcheck --healthz-bind-address="+address) {
 		t.Errorf("event %q", event)
 	}
@@ -138,5 +141,23 @@ func TestAnAddressThatIsTakenIsServedOnceItIsFree(t *testing.T) {
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+func TestAnAddressThatHasToBeServedIsSaidBeforeTheEnd(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	s := server{flag: "metrics-bind-address", address: taken.Addr().String(), reason: "FailedToStartMetricServer"}
+	client := fake.NewClientset()
+	failed := s.serve(t.Context(), true, nodeWarnings{client: client, node: nodeReference("n1")})
+	events, err := client.CoreV1().Events("").List(t.Context(), metav1.ListOptions{})
+	if err != nil || failed == nil || len(events.Items) != 1 {
+		t.Fatalf("%v; it ended with %v after the Events %+v", err, failed, events.Items)
+	}
+	if e := events.Items[0]; e.Reason != s.reason || e.Message != failed.Error() || e.InvolvedObject.UID != "n1" || e.Type != corev1.EventTypeWarning {
+		t.Errorf("event %+v", e)
 	}
 }

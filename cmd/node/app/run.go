@@ -25,11 +25,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/kubernetes/scheme"
-	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
-	"k8s.io/client-go/tools/record"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"switchyard.dev/switchyard/internal/dataplane/agent"
@@ -83,7 +78,7 @@ func run(ctx context.Context, args []string, r resolved) error {
 	programmer := agent.New(agent.Config{
 		NodeName: nodeName, Client: client, Recorder: recorder, Announcer: announcer,
 		Tables: kernel.tables, Sweepers: kernel.sweepers, Watcher: kernel.watcher, Checks: checks,
-		Node: nodeOptions, Store: o.store(), WithoutExternalIPs: o.withoutExternalIPs(), State: state, Metrics: metrics,
+		Node: nodeOptions, Features: o.features(), Store: o.store(), WithoutExternalIPs: o.withoutExternalIPs(), State: state, Metrics: metrics,
 	})
 	if o.Own.CountConnections {
 		metrics.ServeTraffic(agent.Traffic{Agent: programmer, Counters: kernel.counters, Tracked: conntrack.Traffic}, mostCounted)
@@ -97,7 +92,7 @@ func run(ctx context.Context, args []string, r resolved) error {
 
 	group, ctx := errgroup.WithContext(ctx)
 	for _, s := range servers(o, state, metrics, shown) {
-		group.Go(func() error { return s.serve(ctx, o.Proxy.BindAddressHardFail, recorder, node) })
+		group.Go(func() error { return s.serve(ctx, o.Proxy.BindAddressHardFail, nodeWarnings{client, recorder, node}) })
 	}
 	if o.Config != "" {
 		reload := &reloader{args: args, current: r, use: func(next resolved) error {
@@ -175,19 +170,4 @@ func servers(o *Options, state *health.State, metrics *health.Metrics, shown *pa
 		{"healthz-bind-address", o.Proxy.HealthzBindAddress, health.Mux(state, metrics), "FailedToStartProxierHealthcheck", listenAgain},
 		{"metrics-bind-address", o.Proxy.MetricsBindAddress, measured, "FailedToStartMetricServer", listenAgain},
 	}
-}
-
-// nodeReference names the Node in Events. Its UID is its name, as kubelet and
-// kube-proxy do it, so that `kubectl describe node` finds them.
-func nodeReference(name string) *corev1.ObjectReference {
-	return &corev1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: name, UID: types.UID(name)}
-}
-
-// newRecorder limits the Events about one object to a burst of 25, then one
-// every five minutes, which are client-go's defaults.
-func newRecorder(client kubernetes.Interface, nodeName string) (recorder record.EventRecorder, stop func()) {
-	broadcaster := record.NewBroadcaster()
-	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: client.CoreV1().Events("")})
-	source := corev1.EventSource{Component: component, Host: nodeName}
-	return broadcaster.NewRecorder(scheme.Scheme, source), broadcaster.Shutdown
 }

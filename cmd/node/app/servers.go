@@ -22,8 +22,6 @@ import (
 	"net/http"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/tools/record"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"switchyard.dev/switchyard/internal/dataplane/health"
@@ -45,7 +43,7 @@ const listenAgain = 5 * time.Second
 
 // serve answers until ctx ends. It returns an error only if hardFail is set;
 // otherwise it tries again, since the node's Services matter more.
-func (s server) serve(ctx context.Context, hardFail bool, recorder record.EventRecorder, node *corev1.ObjectReference) error {
+func (s server) serve(ctx context.Context, hardFail bool, warnings nodeWarnings) error {
 	if s.address == "" {
 		return nil
 	}
@@ -57,11 +55,13 @@ func (s server) serve(ctx context.Context, hardFail bool, recorder record.EventR
 		case ctx.Err() != nil:
 			return nil
 		case hardFail:
-			recorder.Event(node, corev1.EventTypeWarning, s.reason, err.Error())
+			if eventErr := warnings.sayNow(ctx, s.reason, err.Error()); eventErr != nil {
+				log.Info("Could not send an Event", "reason", s.reason, "error", eventErr.Error())
+			}
 			return err
 		case err.Error() != said:
 			said = err.Error()
-			recorder.Event(node, corev1.EventTypeWarning, s.reason, said)
+			warnings.say(s.reason, said)
 			log.Info("An address is not served, trying again every 5 s; Services are programmed all the same", "error", said)
 		}
 		select {
