@@ -17,7 +17,6 @@ limitations under the License.
 package allocator
 
 import (
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -40,9 +39,9 @@ type Plan struct {
 	ClusterIPs []string
 	// Refusals are reasons to deny the request; then nothing is assigned.
 	Refusals []Refusal
-	// Exists says that a create names a Service that is there already, Repeats
-	// that it asks for a number which that very Service holds (A22).
-	Exists, Repeats bool
+	// Exists says that a create names a Service that is there already, Collides
+	// that it asks for a number which that Service or another holds (A22).
+	Exists, Collides bool
 }
 
 // Assignment sets a number in a field. Reused says that an earlier attempt of
@@ -115,9 +114,8 @@ func allClusterIPs(ips []string, assignments []Assignment) []string {
 func (s *Services) planRepeated(r PlanRequest) Plan {
 	plan := Plan{Exists: true}
 	for _, d := range demandsOf(nil, r.New, s.families) {
-		held := func(h Holder) bool { return h.Service == keyOf(r.New) }
-		if !d.automatic() && slices.ContainsFunc(s.holders[d.number], held) {
-			plan.Repeats = true
+		if !d.automatic() && len(s.holders[d.number]) > 0 {
+			plan.Collides = true
 		}
 	}
 	return plan

@@ -303,10 +303,16 @@ func TestACreateOfWhatExistsIsNoCollision(t *testing.T) {
 	index := newIndex(t, "10.0.0.0/24")
 	web := svc(nodePort, ips("10.0.0.9"), port("a", 80, 30001))
 	index.Observe(stored(web, "u1", 1))
-	if got := plan(index, Authoritative, nil, web); !got.Exists || !got.Repeats || got.Refusals != nil {
+	other := svc(nodePort, port("a", 80, 30002))
+	other.Name = "other"
+	index.Observe(stored(other, "u2", 1))
+	if got := plan(index, Authoritative, nil, web); !got.Exists || !got.Collides || got.Refusals != nil {
 		t.Errorf("the same again: %+v", got)
 	}
-	if got := plan(index, Authoritative, nil, svc(nodePort, port("a", 80, 0))); !got.Exists || got.Repeats || got.Assignments != nil {
+	if got := plan(index, Authoritative, nil, svc(nodePort, port("a", 80, 30002))); !got.Exists || !got.Collides || got.Refusals != nil {
+		t.Errorf("the same name with another's number: %+v", got)
+	}
+	if got := plan(index, Authoritative, nil, svc(nodePort, port("a", 80, 0))); !got.Exists || got.Collides || got.Assignments != nil {
 		t.Errorf("the same name only: %+v", got)
 	}
 }

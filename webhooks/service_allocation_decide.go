@@ -71,20 +71,29 @@ func (a *ServiceAllocation) carryOut(ctx context.Context, request allocationRequ
 }
 
 // answerExisting leaves the create of what exists to the server, which answers
-// AlreadyExists, unless it would first stumble over the number that very Service
-// holds and report that instead (A22).
+// AlreadyExists, unless it would first stumble over a number that is held, by
+// that very Service or another, and report that instead (A22).
 func (a *ServiceAllocation) answerExisting(ctx context.Context, request allocationRequest, plan allocator.Plan) (admission.Response, bool, error) {
-	key := client.ObjectKeyFromObject(request.new)
-	exists, err := a.reread(ctx, key)
-	if err != nil || !exists {
+	existing, err := a.reread(ctx, client.ObjectKeyFromObject(request.new))
+	if err != nil || existing == nil {
 		return admission.Response{}, false, err
 	}
-	if !plan.Repeats {
+	if !plan.Collides {
 		countAllocation(outcomeUntouched)
 		return admission.Allowed(""), true, nil
 	}
 	countAllocation(outcomeDenied)
-	return denied(apierrors.NewAlreadyExists(corev1.Resource("services"), key.Name)), true, nil
+	return denied(alreadyExists(existing)), true, nil
+}
+
+// alreadyExists is what the API server says, also while the Service is still
+// being deleted: then waiting helps.
+func alreadyExists(service *corev1.Service) *apierrors.StatusError {
+	err := apierrors.NewAlreadyExists(corev1.Resource("services"), service.Name)
+	if service.DeletionTimestamp != nil {
+		err.ErrStatus.Message = "object is being deleted: " + err.ErrStatus.Message
+	}
+	return err
 }
 
 // refresh reads past the cache what a refusal rests on, and reports whether the
@@ -118,18 +127,19 @@ func (a *ServiceAllocation) lostHolder(ctx context.Context, refusal allocator.Re
 	return true, nil
 }
 
-// reread makes the index agree with what the API server says of one Service.
-func (a *ServiceAllocation) reread(ctx context.Context, key types.NamespacedName) (exists bool, err error) {
+// reread makes the index agree with what the API server says of one Service,
+// which is nil if there is none.
+func (a *ServiceAllocation) reread(ctx context.Context, key types.NamespacedName) (*corev1.Service, error) {
 	var service corev1.Service
 	switch err := a.Reader.Get(ctx, key, &service); {
 	case apierrors.IsNotFound(err):
 		a.Index.Forget(key, "")
-		return false, nil
+		return nil, nil
 	case err != nil:
-		return false, fmt.Errorf("confirming that Service %s exists: %w", key, err)
+		return nil, fmt.Errorf("confirming that Service %s exists: %w", key, err)
 	}
 	a.Index.Observe(&service)
-	return true, nil
+	return &service, nil
 }
 
 func (a *ServiceAllocation) newServiceCIDR(ctx context.Context) (bool, error) {

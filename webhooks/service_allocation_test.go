@@ -314,15 +314,30 @@ func TestDryRunClaimsNothing(t *testing.T) {
 }
 
 func TestCreatingWhatExistsAnswersAlreadyExists(t *testing.T) {
-	web := nodePortService("web", 30000)
-	world := newAllocationWorld(web)
+	web, other := nodePortService("web", 30000), nodePortService("other", 30001)
+	web.Finalizers, other.Spec.ClusterIP, other.Spec.ClusterIPs = []string{"example.org/wait"}, "10.0.0.10", []string{"10.0.0.10"}
+	world := newAllocationWorld(web, other)
 	a := world.replica(t, allocator.Authoritative, twoPorts)
 	a.Index.Observe(web)
-	response := a.Handle(context.Background(), create(t, nodePortService("web", 30000), "admin"))
-	if response.Allowed || !apierrors.IsAlreadyExists(&apierrors.StatusError{ErrStatus: *response.Result}) {
-		t.Errorf("response is %+v", response)
+	a.Index.Observe(other)
+	for _, port := range []int32{30000, 30001} {
+		response := a.Handle(context.Background(), create(t, nodePortService("web", port), "admin"))
+		if response.Allowed || !apierrors.IsAlreadyExists(&apierrors.StatusError{ErrStatus: *response.Result}) {
+			t.Errorf("with port %d, response is %+v", port, response)
+		}
 	}
 	if err := world.client.Delete(context.Background(), web); err != nil {
+		t.Fatal(err)
+	}
+	response := a.Handle(context.Background(), create(t, nodePortService("web", 30000), "admin"))
+	if got := response.Result.Message; got != `object is being deleted: services "web" already exists` {
+		t.Errorf("while it is being deleted: %s", got)
+	}
+	if err := world.client.Get(context.Background(), client.ObjectKeyFromObject(web), web); err != nil {
+		t.Fatal(err)
+	}
+	web.Finalizers = nil
+	if err := world.client.Update(context.Background(), web); err != nil {
 		t.Fatal(err)
 	}
 	if response := a.Handle(context.Background(), create(t, nodePortService("web", 30000), "admin")); !response.Allowed {
