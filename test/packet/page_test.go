@@ -72,6 +72,8 @@ func folder(name string) string {
 		return filepath.Join("test", name)
 	case "node":
 		return filepath.Join("cmd", "node", "app")
+	case "top":
+		return filepath.Join("internal", name)
 	}
 	return filepath.Join("internal", "dataplane", name)
 }
