@@ -190,7 +190,7 @@ func (s *Store) contest(key claim, svc *service, found *problems) {
 	owner, byClusterIP := s.claims.owner(key), s.claims.owner(key).hasClusterIP(key.addr)
 	switch {
 	case owner != svc && byClusterIP:
-		found.add("spec", remedy, "%s is of the ClusterIP of Service %s/%s and leads there", key, owner.object.Namespace, owner.object.Name)
+		found.add("spec", remedy, "%s belongs to Service %s/%s, whose ClusterIP it is, and leads there", key, owner.object.Namespace, owner.object.Name)
 	case owner != svc:
 		found.add("spec", remedy, "%s belongs to the older Service %s/%s and leads there", key, owner.object.Namespace, owner.object.Name)
 	default:

@@ -133,7 +133,7 @@ func TestMalformedPartsAreSkippedAndNamed(t *testing.T) {
 			},
 			want: []string{"default/grabber/TCP 10.96.0.12:80 vips=[192.0.2.1]", "default/web/TCP 10.96.0.11:80 nodePort=30080"},
 			wantProblems: []string{
-				"Service default/grabber: spec: TCP 10.96.0.11:80 is of the ClusterIP of Service default/web and leads there; change or delete one of the two",
+				"Service default/grabber: spec: TCP 10.96.0.11:80 belongs to Service default/web, whose ClusterIP it is, and leads there; change or delete one of the two",
 				"Service default/web: spec: TCP 10.96.0.11:80 is also claimed by Service default/grabber, which gets nothing of it; change or delete one of the two",
 			},
 		},
