@@ -103,10 +103,15 @@ func (c *change) touch(e Element) {
 func (c *change) plan() Plan {
 	for k, was := range c.before {
 		data, ok := c.claims.holder(k)
-		if k.expands() {
+		switch {
+		case was == held{data, ok}:
+		case k.set == SourceRanges:
 			c.edits = append(c.edits, difference(asElements(k, was.data), asElements(k, data))...)
-		} else if e, changes := edit(k.set, k.key, was.data, was.ok, data, ok); changes {
-			c.edits = append(c.edits, e)
+		case k.set == frontendSets:
+			c.edit(Element{Set: was.data, Key: k.key}, was.ok, Element{}, false)
+			c.edit(Element{}, false, Element{Set: data, Key: k.key}, ok)
+		default:
+			c.edit(Element{k.set, k.key, was.data}, was.ok, Element{k.set, k.key, data}, ok)
 		}
 	}
 	plan := newPlan(append(handedOn(c.edits), c.timeouts.settle()...))

@@ -46,16 +46,11 @@ func (k claimKey) compare(a, b *servicePort) int {
 	return cmp.Or(cmp.Compare(rank(a), rank(b)), a.decision.Name.Compare(b.decision.Name))
 }
 
-// expands says whether what is claimed is not an element but stands for some.
-func (k claimKey) expands() bool { return k.set == SourceRanges || k.set == frontendSets }
-
 // expand are the elements that a claim stands for.
 func (k claimKey) expand(data string) []Element {
 	switch {
 	case k.set == SourceRanges:
 		return expandRanges(k.key, data)
-	case k.set == frontendSets && data == "": // which no one claims
-		return nil
 	case k.set == frontendSets:
 		return []Element{{Set: data, Key: k.key}}
 	}
