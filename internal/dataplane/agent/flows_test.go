@@ -113,9 +113,9 @@ func TestANodePortIsNotSweptWhereItIsAVIP(t *testing.T) {
 		node.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: "172.18.0.2"}}
 		w.setNode(ctx, node)
 		w.setService(ctx, vip)
-		w.setService(ctx, makeService("dns", "10.96.0.2", 53, udp))
+		w.setService(ctx, makeService("web", "10.96.0.2", 53, udp))
 		w.setSlice(ctx, makeSlice("vip", 53, udp, "10.0.0.1"))
-		w.setSlice(ctx, makeSlice("dns", 53, udp, "10.0.0.2", "10.0.0.3"))
+		w.setSlice(ctx, makeSlice("web", 53, udp, "10.0.0.2", "10.0.0.3"))
 		w.begin(ctx)
 		synctest.Wait()
 		expect(t, "NodePorts", []string{fmt.Sprint(w.v4.node.NodePortAddrs)}, []string{"[172.18.0.2 172.18.0.3]"})
@@ -123,9 +123,9 @@ func TestANodePortIsNotSweptWhereItIsAVIP(t *testing.T) {
 			to := conntrack.Destination{Protocol: model.UDP, Addr: netip.AddrPortFrom(netip.MustParseAddr(addr), 30053)}
 			return w.frontends(model.IPv4)[to].Name
 		}
-		expect(t, "whose traffic is counted", []string{at("172.18.0.2"), at("172.18.0.3")}, []string{"vip", "dns"})
+		expect(t, "whose traffic is counted", []string{at("172.18.0.2"), at("172.18.0.3")}, []string{"vip", "web"})
 		w.sweeper.take()
-		w.setSlice(ctx, makeSlice("dns", 53, udp, "10.0.0.2"))
+		w.setSlice(ctx, makeSlice("web", 53, udp, "10.0.0.2"))
 		synctest.Wait()
 		expect(t, "swept", asked(w.sweeper.take()), []string{
 			"UDP [10.96.0.2]:53 keep [10.0.0.2:53]", "UDP [172.18.0.3]:30053 keep [10.0.0.2:53]",
