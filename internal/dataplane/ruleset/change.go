@@ -122,8 +122,6 @@ func (c *change) plan() Plan {
 
 func asElements(k claimKey, data string) Elements {
 	es := Elements{}
-	for _, e := range k.expand(data) {
-		es.Add(e)
-	}
+	k.visit(data, es.Add)
 	return es
 }

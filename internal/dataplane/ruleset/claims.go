@@ -46,15 +46,18 @@ func (k claimKey) compare(a, b *servicePort) int {
 	return cmp.Or(cmp.Compare(rank(a), rank(b)), a.decision.Name.Compare(b.decision.Name))
 }
 
-// expand are the elements that a claim stands for.
-func (k claimKey) expand(data string) []Element {
-	switch {
-	case k.set == SourceRanges:
-		return expandRanges(k.key, data)
-	case k.set == frontendSets:
-		return []Element{{Set: data, Key: k.key}}
+// visit visits the elements that a claim stands for.
+func (k claimKey) visit(data string, visit func(Element)) {
+	switch k.set {
+	case SourceRanges:
+		for _, e := range expandRanges(k.key, data) {
+			visit(e)
+		}
+	case frontendSets:
+		visit(Element{Set: data, Key: k.key})
+	default:
+		visit(Element{k.set, k.key, data})
 	}
-	return []Element{{k.set, k.key, data}}
 }
 
 type claim struct {

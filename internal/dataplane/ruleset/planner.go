@@ -131,9 +131,7 @@ func (p *Planner) each(visit func(Element)) {
 	}
 	for k := range p.claims {
 		data, _ := p.claims.holder(k)
-		for _, e := range k.expand(data) {
-			visit(e)
-		}
+		k.visit(data, visit)
 	}
 	for _, sp := range p.ports {
 		sp.private(visit)
