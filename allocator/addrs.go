@@ -93,6 +93,15 @@ func (s addrSpace) text(addr netip.Addr) string { return addr.String() }
 // String is the CIDR.
 func (s addrSpace) String() string { return s.prefix.String() }
 
+// high64 is the first half of an IPv6 address, 0 for IPv4.
+func high64(addr netip.Addr) uint64 {
+	if addr.Is4() {
+		return 0
+	}
+	bytes := addr.As16()
+	return binary.BigEndian.Uint64(bytes[:8])
+}
+
 func low64(addr netip.Addr) uint64 {
 	if addr.Is4() {
 		bytes := addr.As4()

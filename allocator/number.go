@@ -17,6 +17,7 @@ limitations under the License.
 package allocator
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -45,6 +46,11 @@ func (n Number) IsPort() bool { return n.Port != 0 }
 
 // IsZero is true for no number at all.
 func (n Number) IsZero() bool { return n == Number{} }
+
+// Compare orders numbers: ports, then IPv4, then IPv6.
+func (n Number) Compare(other Number) int {
+	return cmp.Or(n.Addr.Compare(other.Addr), cmp.Compare(n.Port, other.Port))
+}
 
 // String is the number as users write it.
 func (n Number) String() string {
@@ -87,6 +93,10 @@ func ParseObjectName(name string) (Number, error) {
 		return Number{}, fmt.Errorf("object name %q stands for no number", name)
 	}
 	return AddrNumber(addr), nil
+}
+
+func compareNames(a, b types.NamespacedName) int {
+	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 }
 
 // Kind is the field of a Service that holds a number.

@@ -66,6 +66,23 @@ func (r ranges) contains(n Number) bool {
 	return slices.ContainsFunc(r.addrs, func(a addrRange) bool { return a.Contains(n.Addr) })
 }
 
+// portSpan is the server's range of ports, as a set.
+func (r ranges) portSpan() spanSet[orderedPort] {
+	first, last := r.ports.space.number(0), r.ports.space.number(r.ports.bits.size-1)
+	return spanSet[orderedPort]{{orderedPort(first), orderedPort(last)}}
+}
+
+// openSpans are the addresses that a new Service may get.
+func (r ranges) openSpans() spanSet[netip.Addr] {
+	var open []span[netip.Addr]
+	for _, a := range r.addrs {
+		if a.cidr.Ready {
+			open = append(open, span[netip.Addr]{a.space.number(0), a.space.number(a.bits.size - 1)})
+		}
+	}
+	return newSpanSet(open)
+}
+
 // mark makes the ranges agree with whether the number is in use; a number
 // outside of them is nowhere to be marked.
 func (r ranges) mark(n Number, used bool) {

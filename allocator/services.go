@@ -28,11 +28,12 @@ import (
 )
 
 // Services is an index over all Services: which numbers are held and by whom,
-// and which are claimed by requests that are under way. It is fed by Observe and
-// Forget in any order and any number of times; what it holds depends only on the
-// Services that exist. It is safe for concurrent use.
+// which are claimed by requests that are under way, which are reserved, and which
+// pools they belong to. It is fed in any order and any number of times; what it
+// holds depends only on what exists. It is safe for concurrent use.
 //
-// A number is marked used in its ranges exactly while it has a holder or a claim.
+// A number is marked used in its ranges exactly while it has a holder, a claim or
+// a reservation.
 type Services struct {
 	ready atomic.Bool
 
@@ -42,6 +43,11 @@ type Services struct {
 	holders  map[Number][]Holder
 	claims   map[Number]Claim
 	seen     map[types.NamespacedName]seen
+	users    map[useKey][]types.NamespacedName // of addresses that are no ClusterIPs
+
+	pools        pools
+	reservations map[Number]Reservation
+	reservedFor  map[types.NamespacedName][]Number // "" for reservations for nobody
 }
 
 // seen is what the index holds for one Service.
@@ -50,6 +56,7 @@ type seen struct {
 	version  string
 	created  time.Time
 	holdings []Holding
+	uses     []useKey
 }
 
 // NewServices is an empty index, not ready, that knows no service CIDR yet.
@@ -59,6 +66,10 @@ func NewServices(nodePorts PortSpan) *Services {
 		holders: map[Number][]Holder{},
 		claims:  map[Number]Claim{},
 		seen:    map[types.NamespacedName]seen{},
+		users:   map[useKey][]types.NamespacedName{},
+
+		reservations: map[Number]Reservation{},
+		reservedFor:  map[types.NamespacedName][]Number{},
 	}
 }
 
@@ -91,6 +102,9 @@ func (s *Services) SetServiceCIDRs(families []corev1.IPFamily, cidrs []ServiceCI
 	for n := range s.claims {
 		s.ranges.mark(n, true)
 	}
+	for n := range s.reservations {
+		s.ranges.mark(n, true)
+	}
 	return nil
 }
 
@@ -113,12 +127,14 @@ func (s *Services) observe(service *corev1.Service) {
 		version:  service.ResourceVersion,
 		created:  service.CreationTimestamp.Time,
 		holdings: HoldingsOf(service),
+		uses:     usesOf(service),
 	}
 	s.seen[key] = now
-	if known && old.uid == now.uid && slices.Equal(old.holdings, now.holdings) {
+	if known && old.uid == now.uid && slices.Equal(old.holdings, now.holdings) && slices.Equal(old.uses, now.uses) {
 		return
 	}
 	s.dropHoldings(key, old)
+	s.addUses(key, now.uses)
 	for _, holding := range now.holdings {
 		holder := Holder{Kind: holding.Kind, Service: key, UID: now.uid, Created: now.created}
 		s.holders[holding.Number] = append(s.holders[holding.Number], holder)
@@ -149,10 +165,13 @@ func (s *Services) dropHoldings(key types.NamespacedName, old seen) {
 		delete(s.holders, holding.Number)
 		s.unmarkUnused(holding.Number)
 	}
+	s.dropUses(key, old.uses)
 }
 
 func (s *Services) unmarkUnused(n Number) {
-	if _, claimed := s.claims[n]; !claimed && len(s.holders[n]) == 0 {
+	_, claimed := s.claims[n]
+	_, reserved := s.reservations[n]
+	if !claimed && !reserved && len(s.holders[n]) == 0 {
 		s.ranges.mark(n, false)
 	}
 }
