@@ -21,12 +21,14 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -316,6 +318,23 @@ func TestServiceCIDRsComeAndGo(t *testing.T) {
 
 // Eight callers create, observe, forget, plan and rebuild at the same time; run
 // with -race. No number is ever given to two of them.
+func TestAServiceCIDRWithoutAddressesDoesNotHideTheOthers(t *testing.T) {
+	index := newIndex(t)
+	err := index.ObserveServiceCIDRs([]networkingv1.ServiceCIDR{
+		{ObjectMeta: metav1.ObjectMeta{Name: "kubernetes"}, Spec: networkingv1.ServiceCIDRSpec{CIDRs: []string{"10.0.0.0/24"}}},
+		{ObjectMeta: metav1.ObjectMeta{Name: "wide"}, Spec: networkingv1.ServiceCIDRSpec{CIDRs: []string{"10.1.0.0/24", "fd00::/48"}}},
+		{ObjectMeta: metav1.ObjectMeta{Name: "none"}, Spec: networkingv1.ServiceCIDRSpec{CIDRs: []string{"10.2.0.0/32"}}},
+	})
+	for _, name := range []string{"ServiceCIDR wide: service CIDR fd00::/48 is too large", "ServiceCIDR none: service CIDR 10.2.0.0/32 has no usable address"} {
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("error is %v, want %q in it", err, name)
+		}
+	}
+	if got := index.RangeOf(AddrNumber(netip.MustParseAddr("10.9.9.9"))); got != "10.0.0.0/24, 10.1.0.0/24" {
+		t.Errorf("ranges are %s", got)
+	}
+}
+
 func TestConcurrentPlansNeverShareANumber(t *testing.T) {
 	index := newIndexWithPorts(t, PortSpan{30000, 30499}, "10.0.0.0/22", "fd00::/112")
 	var mu sync.Mutex

@@ -17,6 +17,7 @@ limitations under the License.
 package allocator
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -28,15 +29,16 @@ import (
 // defaultServiceCIDR is the one the API server makes from its flags (KEP-1880).
 const defaultServiceCIDR = "kubernetes"
 
-// ObserveServiceCIDRs takes in all ServiceCIDR objects as they are now.
+// ObserveServiceCIDRs takes in all ServiceCIDR objects as they are now. A CIDR
+// that no address can be given from is left out, as the API server does, which
+// lets anybody create a /48; the error names each, the others are taken in.
 func (s *Services) ObserveServiceCIDRs(objects []networkingv1.ServiceCIDR) error {
 	var families []corev1.IPFamily
 	var cidrs []ServiceCIDR
+	var errs []error
 	for i := range objects {
 		prefixes, err := prefixesOf(&objects[i])
-		if err != nil {
-			return err
-		}
+		errs = append(errs, err)
 		for _, prefix := range prefixes {
 			cidrs = append(cidrs, ServiceCIDR{Prefix: prefix, Ready: isReady(&objects[i])})
 			if objects[i].Name == defaultServiceCIDR {
@@ -44,19 +46,26 @@ func (s *Services) ObserveServiceCIDRs(objects []networkingv1.ServiceCIDR) error
 			}
 		}
 	}
-	return s.SetServiceCIDRs(families, cidrs)
+	return errors.Join(append(errs, s.SetServiceCIDRs(families, cidrs))...)
 }
 
+// prefixesOf lists the CIDRs that addresses can be given from; the error is
+// about the others.
 func prefixesOf(object *networkingv1.ServiceCIDR) ([]netip.Prefix, error) {
 	var prefixes []netip.Prefix
+	var errs []error
 	for _, text := range object.Spec.CIDRs {
 		prefix, err := netip.ParsePrefix(text)
+		if err == nil {
+			_, err = NewAddrs(prefix)
+		}
 		if err != nil {
-			return nil, fmt.Errorf("reading ServiceCIDR %s: %w", object.Name, err)
+			errs = append(errs, fmt.Errorf("reading ServiceCIDR %s: %w", object.Name, err))
+			continue
 		}
 		prefixes = append(prefixes, prefix)
 	}
-	return prefixes, nil
+	return prefixes, errors.Join(errs...)
 }
 
 // isReady is false while the object is being removed (A20). A condition that has

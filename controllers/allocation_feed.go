@@ -174,7 +174,7 @@ func (f *allocationFeed) onServiceCIDR(ctx context.Context) toolscache.ResourceE
 			err = f.index.ObserveServiceCIDRs(cidrs.Items)
 		}
 		if err != nil {
-			ctrl.LoggerFrom(ctx).Error(err, "Ranges of ClusterIPs stay as they were")
+			ctrl.LoggerFrom(ctx).Error(err, "Ranges of ClusterIPs are incomplete")
 		}
 	}
 	return toolscache.ResourceEventHandlerFuncs{

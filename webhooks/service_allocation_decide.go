@@ -27,6 +27,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
@@ -149,7 +150,8 @@ func (a *ServiceAllocation) newServiceCIDR(ctx context.Context) (bool, error) {
 	}
 	before := a.Index.Stats()
 	if err := a.Index.ObserveServiceCIDRs(cidrs.Items); err != nil {
-		return false, err
+		// One that is left out gives nobody an address, here or in the server.
+		ctrl.LoggerFrom(ctx).V(2).Info("Left out a range of ClusterIPs", "reason", err.Error())
 	}
 	sameRange := func(a, b allocator.RangeStats) bool { return a.Range == b.Range }
 	return !slices.EqualFunc(before, a.Index.Stats(), sameRange), nil

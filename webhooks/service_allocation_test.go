@@ -232,7 +232,8 @@ func TestAHolderIsConfirmedBeforeItIsBlamed(t *testing.T) {
 func TestANewServiceCIDRIsLookedUpBeforeAnAddressIsRefused(t *testing.T) {
 	world := newAllocationWorld(
 		&networkingv1.ServiceCIDR{ObjectMeta: metav1.ObjectMeta{Name: "kubernetes"}, Spec: networkingv1.ServiceCIDRSpec{CIDRs: []string{"10.0.0.0/24"}}},
-		&networkingv1.ServiceCIDR{ObjectMeta: metav1.ObjectMeta{Name: "more"}, Spec: networkingv1.ServiceCIDRSpec{CIDRs: []string{"10.1.0.0/24"}}})
+		&networkingv1.ServiceCIDR{ObjectMeta: metav1.ObjectMeta{Name: "more"}, Spec: networkingv1.ServiceCIDRSpec{CIDRs: []string{"10.1.0.0/24"}}},
+		&networkingv1.ServiceCIDR{ObjectMeta: metav1.ObjectMeta{Name: "useless"}, Spec: networkingv1.ServiceCIDRSpec{CIDRs: []string{"fd00::/48"}}})
 	a := world.replica(t, allocator.Advisory, twoPorts)
 	asked := nodePortService("web", 30000)
 	asked.Spec.ClusterIP, asked.Spec.ClusterIPs = "10.1.0.1", []string{"10.1.0.1"}
