@@ -111,10 +111,15 @@ deps: ## Install (as root) or name what the tests need from the distribution.
 .PHONY: test
 test: deps build controlplane $(BIN)/k8s/kube-proxy ## Run every test: unit, envtest, packets in namespaces, end to end.
 	go test -count=1 -timeout 20m ./...
+	$(MAKE) --no-print-directory test-differential
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need nothing but Go.
-	go test ./allocator/... ./webhooks/... ./controllers/... ./internal/dataplane/model/... ./internal/dataplane/policy/... ./internal/dataplane/ruleset/... ./internal/dataplane/explain/... ./internal/lookup/...
+	go test ./allocator/... ./webhooks/... ./controllers/... ./internal/dataplane/model/... ./internal/dataplane/policy/... ./internal/dataplane/ruleset/... ./internal/dataplane/explain/... ./internal/lookup/... ./internal/validation/...
+
+.PHONY: test-differential
+test-differential: ## Compare our validation with the API server's own, over generated objects.
+	cd test/differential && go test -count=1 -timeout 10m ./...
 
 .PHONY: test-netns
 test-netns: deps ## Run the packet tests in network namespaces.

@@ -1,0 +1,127 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package validation
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	netutils "k8s.io/utils/net"
+)
+
+// Hole is something that every server accepts in silence, and that can not mean
+// what was meant.
+type Hole struct {
+	// ID is one of S1 to S5.
+	ID      string
+	Path    *field.Path
+	Message string
+}
+
+// ServiceHoles are S1, S3, S4 and S5, of a Service with its defaults.
+func ServiceHoles(svc *corev1.Service) []Hole {
+	var holes []Hole
+	if ip := svc.Spec.LoadBalancerIP; ip != "" && netutils.ParseIPSloppy(ip) == nil {
+		holes = append(holes, Hole{"S1", specPath.Child("loadBalancerIP"), fmt.Sprintf("%q is not an IP address; the server stores whatever stands here", ip)})
+	}
+	if svc.Spec.Type == corev1.ServiceTypeExternalName {
+		holes = append(holes, externalNameHoles(svc)...)
+	}
+	holes = append(holes, repeated(specPath.Child("externalIPs"), svc.Spec.ExternalIPs)...)
+	holes = append(holes, repeated(specPath.Child("loadBalancerSourceRanges"), svc.Spec.LoadBalancerSourceRanges)...)
+	if svc.Spec.Type == corev1.ServiceTypeClusterIP && isHeadless(svc) {
+		holes = append(holes, headlessHoles(svc)...)
+	}
+	return holes
+}
+
+// externalNameHoles is S3: nothing of a Service but its DNS name is used.
+func externalNameHoles(svc *corev1.Service) []Hole {
+	const id, why = "S3", "an ExternalName Service is a DNS alias and nothing else; "
+	var holes []Hole
+	if len(svc.Spec.Selector) > 0 {
+		holes = append(holes, Hole{id, specPath.Child("selector"), why + "no endpoints are made for the selector"})
+	}
+	for i, port := range svc.Spec.Ports {
+		path := specPath.Child("ports").Index(i)
+		if port.NodePort != 0 {
+			holes = append(holes, Hole{id, path.Child("nodePort"), why + "the number is not reserved, and another Service may get it"})
+		}
+		if port.TargetPort.StrVal != "" || port.TargetPort.IntVal != port.Port {
+			holes = append(holes, Hole{id, path.Child("targetPort"), why + "clients reach the port that they ask for"})
+		}
+	}
+	return holes
+}
+
+// repeated is S4. Two spellings of one address are the same.
+func repeated(path *field.Path, values []string) []Hole {
+	var holes []Hole
+	first := map[string]int{}
+	for i, value := range values {
+		key := canonical(value)
+		if j, again := first[key]; again {
+			holes = append(holes, Hole{"S4", path.Index(i), fmt.Sprintf("%q is there already, as %s", value, path.Index(j))})
+			continue
+		}
+		first[key] = i
+	}
+	return holes
+}
+
+func canonical(value string) string {
+	value = strings.TrimSpace(value)
+	if addr, err := netip.ParseAddr(value); err == nil {
+		return addr.String()
+	}
+	if prefix, err := netip.ParsePrefix(value); err == nil {
+		return prefix.String()
+	}
+	return value
+}
+
+// headlessHoles is S5. The server itself warns of sessionAffinity.
+func headlessHoles(svc *corev1.Service) []Hole {
+	const id, why = "S5", "ignored for headless services: clients connect to the endpoints themselves"
+	var holes []Hole
+	if policy := svc.Spec.InternalTrafficPolicy; policy != nil && *policy == corev1.ServiceInternalTrafficPolicyLocal {
+		holes = append(holes, Hole{id, specPath.Child("internalTrafficPolicy"), why})
+	}
+	if svc.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal {
+		holes = append(holes, Hole{id, specPath.Child("externalTrafficPolicy"), why})
+	}
+	if svc.Spec.TrafficDistribution != nil {
+		holes = append(holes, Hole{id, specPath.Child("trafficDistribution"), why})
+	}
+	return holes
+}
+
+// EndpointSliceHoles is S2. A port without a number means every port.
+func EndpointSliceHoles(slice *discoveryv1.EndpointSlice) []Hole {
+	var holes []Hole
+	for i, port := range slice.Ports {
+		if port.Port != nil && (*port.Port < 1 || *port.Port > 65535) {
+			holes = append(holes, Hole{"S2", field.NewPath("ports").Index(i).Child("port"),
+				fmt.Sprintf("%d is no port number (1-65535); the server does not look", *port.Port)})
+		}
+	}
+	return holes
+}
