@@ -14,7 +14,11 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-// Package allocation runs the allocation webhook and controller against a real
-// API server, dual-stack and with twenty NodePorts, and holds both modes to one
-// table of behaviour.
+// Package allocation holds the allocation of ClusterIPs and NodePorts to one
+// table, on real API servers: alone, with the webhook in advisory mode, and in
+// authoritative mode. A case says what is the same everywhere, and what each mode
+// answers where they differ. docs/allocation.md lists the rows and their tests.
+//
+// Two API servers are started: one with both families and with both bands in
+// every range, one with a single family and ranges that are soon full.
 package allocation

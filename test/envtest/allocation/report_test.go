@@ -18,7 +18,6 @@ package allocation
 
 import (
 	"context"
-	"fmt"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -30,38 +29,38 @@ import (
 )
 
 // reports are what the controller says about numbers that are wrong.
-func reports() {
+func reports(s *scene) {
 	It("reports a double on both Services", func(ctx SpecContext) {
 		old, young := service("old", corev1.ServiceTypeClusterIP, 0), service("young", corev1.ServiceTypeClusterIP, 0)
-		old.Spec.ClusterIP = "10.0.0.50"
-		webhookAway(ctx, func() {
-			Expect(admin.Create(ctx, old)).To(Succeed())
+		old.Spec.ClusterIP = "10.0.0.9"
+		s.webhookAway(ctx, func() {
+			Expect(s.admin.Create(ctx, old)).To(Succeed())
 			// Taking the server's own lock away is how a double comes about.
 			Eventually(func() error {
-				lock := &networkingv1.IPAddress{ObjectMeta: metav1.ObjectMeta{Name: "10.0.0.50"}}
-				if err := admin.Delete(ctx, lock); client.IgnoreNotFound(err) != nil {
+				lock := &networkingv1.IPAddress{ObjectMeta: metav1.ObjectMeta{Name: "10.0.0.9"}}
+				if err := s.admin.Delete(ctx, lock); client.IgnoreNotFound(err) != nil {
 					return err
 				}
 				attempt := young.DeepCopy()
-				attempt.Spec.ClusterIP = "10.0.0.50"
-				return admin.Create(ctx, attempt)
+				attempt.Spec.ClusterIP = "10.0.0.9"
+				return s.admin.Create(ctx, attempt)
 			}).Should(Succeed())
 		})
-		Eventually(eventsOn).WithArguments(ctx, "old").Should(ContainElement(
-			HavePrefix("ClusterIPAlreadyAllocated: ClusterIP 10.0.0.50 is also held by Service team-a/young")))
-		Eventually(eventsOn).WithArguments(ctx, "young").Should(ContainElement(
-			HavePrefix("ClusterIPAlreadyAllocated: ClusterIP 10.0.0.50 is also held by Service team-a/old")))
+		Eventually(s.eventsOn).WithArguments(ctx, "old").Should(ContainElement(
+			HavePrefix("ClusterIPAlreadyAllocated: ClusterIP 10.0.0.9 is also held by Service team-a/young")))
+		Eventually(s.eventsOn).WithArguments(ctx, "young").Should(ContainElement(
+			HavePrefix("ClusterIPAlreadyAllocated: ClusterIP 10.0.0.9 is also held by Service team-a/old")))
 	})
 }
 
-func eventsOn(ctx context.Context, name string) (notes []string, err error) {
+func (s *scene) eventsOn(ctx context.Context, name string) (notes []string, err error) {
 	var events eventsv1.EventList
-	if err := admin.List(ctx, &events, client.InNamespace("team-a")); err != nil {
+	if err := s.admin.List(ctx, &events, client.InNamespace("team-a")); err != nil {
 		return nil, err
 	}
 	for _, event := range events.Items {
 		if event.Regarding.Name == name {
-			notes = append(notes, fmt.Sprintf("%s: %s", event.Reason, event.Note))
+			notes = append(notes, event.Reason+": "+event.Note)
 		}
 	}
 	return notes, nil

@@ -18,6 +18,7 @@ package allocation
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,30 +31,33 @@ import (
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
-	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
-	"switchyard.dev/switchyard/allocator"
-	"switchyard.dev/switchyard/controllers"
 	"switchyard.dev/switchyard/test/testenv"
-	"switchyard.dev/switchyard/webhooks"
 )
 
 const (
 	systemNamespace = "switchyard-system"
 	webhookName     = "mservice.switchyard.dev"
-
-	// Twenty ports: 30000-30015 are the static band, 30016-30019 the dynamic one.
-	nodePortRange = "30000-30019"
 )
 
-var (
+// cluster is one API server with its etcd.
+type cluster struct {
+	addresses, ports string // the ranges it is started with
+
 	environment *envtest.Environment
 	cfg         *rest.Config
 	admin       client.Client
+}
+
+var (
+	// Both families, and both bands in each range: of 10.0.0.0/27 the static one
+	// is .1 to .16 and the dynamic one .17 to .30, of fd00:10::/112 the dynamic
+	// one begins at ::101, and of the ports 30016-30019 are dynamic.
+	dual = &cluster{addresses: "10.0.0.0/27,fd00:10::/112", ports: "30000-30019"}
+	// One family, and ranges too small for bands.
+	small = &cluster{addresses: "10.0.0.0/28", ports: "30000-30015"}
 )
 
 func TestAllocation(t *testing.T) {
@@ -65,29 +69,39 @@ func TestAllocation(t *testing.T) {
 
 var _ = BeforeSuite(func(ctx SpecContext) {
 	ctrl.SetLogger(zap.New(zap.WriteTo(GinkgoWriter), zap.UseDevMode(true)))
-	var err error
-	environment, err = testenv.New()
-	Expect(err).NotTo(HaveOccurred())
-	environment.ControlPlane.GetAPIServer().Configure().
-		Set("service-cluster-ip-range", "10.0.0.0/24,fd00:10::/112").
-		Set("service-node-port-range", nodePortRange)
-	environment.WebhookInstallOptions = envtest.WebhookInstallOptions{
-		MutatingWebhooks: []*admissionregistrationv1.MutatingWebhookConfiguration{webhookConfiguration()},
+	var starting sync.WaitGroup
+	for _, c := range []*cluster{dual, small} {
+		starting.Go(func() {
+			defer GinkgoRecover()
+			c.start(ctx)
+		})
 	}
-	cfg, err = environment.Start()
-	Expect(err).NotTo(HaveOccurred())
-	admin, err = client.New(cfg, client.Options{Scheme: clientgoscheme.Scheme})
-	Expect(err).NotTo(HaveOccurred())
-	for _, name := range []string{systemNamespace, "team-a", "team-b"} {
-		Expect(admin.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})).To(Succeed())
-	}
+	starting.Wait()
 })
 
 var _ = AfterSuite(func() {
-	if environment != nil {
-		Expect(environment.Stop()).To(Succeed())
+	for _, c := range []*cluster{dual, small} {
+		if c.environment != nil {
+			Expect(c.environment.Stop()).To(Succeed())
+		}
 	}
 })
+
+func (c *cluster) start(ctx context.Context) {
+	var err error
+	c.environment, err = testenv.New()
+	Expect(err).NotTo(HaveOccurred())
+	c.environment.ControlPlane.GetAPIServer().Configure().
+		Set("service-cluster-ip-range", c.addresses).
+		Set("service-node-port-range", c.ports)
+	c.cfg, err = c.environment.Start()
+	Expect(err).NotTo(HaveOccurred())
+	c.admin, err = client.New(c.cfg, client.Options{Scheme: clientgoscheme.Scheme})
+	Expect(err).NotTo(HaveOccurred())
+	for _, name := range []string{systemNamespace, "team-a", "team-b"} {
+		Expect(c.admin.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})).To(Succeed())
+	}
+}
 
 // webhookConfiguration is what config/webhook installs.
 func webhookConfiguration() *admissionregistrationv1.MutatingWebhookConfiguration {
@@ -110,46 +124,4 @@ func webhookConfiguration() *admissionregistrationv1.MutatingWebhookConfiguratio
 			}},
 		}},
 	}
-}
-
-// replica is one running manager.
-type replica struct {
-	index *allocator.Services
-	stop  func()
-}
-
-// startReplica runs a manager as cmd/manager does, with the allocation part only.
-func startReplica(mode allocator.Mode) replica {
-	GinkgoHelper()
-	options := environment.WebhookInstallOptions
-	yes := true
-	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
-		Scheme:        clientgoscheme.Scheme,
-		Metrics:       metricsserver.Options{BindAddress: "0"},
-		Controller:    config.Controller{SkipNameValidation: &yes},
-		WebhookServer: webhook.NewServer(webhook.Options{Host: options.LocalServingHost, Port: options.LocalServingPort, CertDir: options.LocalServingCertDir}),
-	})
-	Expect(err).NotTo(HaveOccurred())
-	span, err := allocator.ParsePortSpan(nodePortRange)
-	Expect(err).NotTo(HaveOccurred())
-	index := allocator.NewServices(span)
-	reconciler := &controllers.AllocationReconciler{Index: index, Namespace: systemNamespace}
-	Expect(reconciler.SetupWithManager(mgr)).To(Succeed())
-	Expect(webhooks.SetupServiceAllocationWebhook(mgr, &webhooks.ServiceAllocation{
-		Mode: mode, Index: index, Namespace: systemNamespace, Exempt: webhooks.Exemptions{Namespace: systemNamespace},
-	})).To(Succeed())
-
-	ctx, cancel := context.WithCancel(context.Background())
-	stopped := make(chan struct{})
-	go func() {
-		defer GinkgoRecover()
-		defer close(stopped)
-		Expect(mgr.Start(ctx)).To(Succeed())
-	}()
-	Eventually(func() error { return mgr.GetWebhookServer().StartedChecker()(nil) }).Should(Succeed())
-	Eventually(func() error { return reconciler.ReadyCheck(nil) }).Should(Succeed())
-	return replica{index: index, stop: func() {
-		cancel()
-		Eventually(stopped, "30s").Should(BeClosed())
-	}}
 }

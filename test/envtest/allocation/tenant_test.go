@@ -17,10 +17,44 @@ limitations under the License.
 package allocation
 
 import (
+	"context"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
+
+// tenants is what is told to users who may not read everything.
+func tenants(s *scene) {
+	It("does not name the holder to a tenant who may not read it", func(ctx SpecContext) {
+		secret := service("secret", corev1.ServiceTypeNodePort, 30003)
+		s.create(ctx, secret)
+		s.observed(secret)
+		theirs := service("theirs", corev1.ServiceTypeNodePort, 30003)
+		theirs.Namespace = "team-b"
+		denied := refusal(s.tenant(ctx, "bob", "team-b").Create(ctx, theirs),
+			"30003: held by a Service of another namespace; free: 30004-30019")
+		Expect(denied.Message).NotTo(Or(ContainSubstring("secret"), ContainSubstring("team-a")))
+	})
+}
+
+// tenant is a user that may do anything with the Services of one namespace.
+func (s *scene) tenant(ctx context.Context, name, namespace string) client.Client {
+	GinkgoHelper()
+	impersonated := rest.CopyConfig(s.cfg)
+	impersonated.Impersonate = rest.ImpersonationConfig{UserName: name, Groups: []string{"system:authenticated"}}
+	for _, object := range tenantRole(name, namespace) {
+		Expect(client.IgnoreAlreadyExists(s.admin.Create(ctx, object))).To(Succeed())
+	}
+	c, err := client.New(impersonated, client.Options{Scheme: clientgoscheme.Scheme})
+	Expect(err).NotTo(HaveOccurred())
+	return c
+}
 
 func tenantRole(user, namespace string) []client.Object {
 	return []client.Object{
