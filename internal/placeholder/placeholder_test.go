@@ -1,0 +1,304 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package placeholder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"switchyard.dev/switchyard/allocator"
+)
+
+const system = "switchyard-system"
+
+func port(number int32) allocator.Reservation {
+	return allocator.Reservation{Number: allocator.PortNumber(number), Object: fmt.Sprint(number)}
+}
+
+func addr(text string) allocator.Reservation {
+	number := allocator.AddrNumber(netip.MustParseAddr(text))
+	return allocator.Reservation{Number: number, Object: number.ReservationName()}
+}
+
+// server is a fake API server that refuses ports as the real one does, and
+// counts writes.
+type server struct {
+	taken  map[int32]string // why a port is refused
+	mu     sync.Mutex
+	writes int
+}
+
+func (s *server) write(object client.Object) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writes++
+	service, ok := object.(*corev1.Service)
+	if !ok {
+		return nil
+	}
+	for i, p := range service.Spec.Ports {
+		if why := s.taken[p.NodePort]; why != "" {
+			path := field.NewPath("spec", "ports").Index(i).Child("nodePort")
+			return apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("Service").GroupKind(), service.Name,
+				field.ErrorList{field.Invalid(path, p.NodePort, why)})
+		}
+	}
+	return nil
+}
+
+func (s *server) keeper(objects ...client.Object) *Keeper {
+	c := fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithObjects(objects...).WithInterceptorFuncs(interceptor.Funcs{
+		Create: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
+			if err := s.write(object); err != nil {
+				return err
+			}
+			return c.Create(ctx, object, options...)
+		},
+		Update: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.UpdateOption) error {
+			if err := s.write(object); err != nil {
+				return err
+			}
+			return c.Update(ctx, object, options...)
+		},
+		Delete: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.DeleteOption) error {
+			s.mu.Lock()
+			s.writes++
+			s.mu.Unlock()
+			return c.Delete(ctx, object, options...)
+		},
+	}).Build()
+	return &Keeper{Client: c, Live: c, Namespace: system}
+}
+
+func held(t *testing.T, k *Keeper) []string {
+	t.Helper()
+	numbers, err := k.List(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var texts []string
+	for _, n := range slices.SortedFunc(slices.Values(numbers), allocator.Number.Compare) {
+		texts = append(texts, n.String())
+	}
+	return texts
+}
+
+func TestObjectsHaveValidNamesAndLeadBack(t *testing.T) {
+	for _, r := range []allocator.Reservation{addr("10.96.0.7"), addr("fd00:10::7"), addr("::ffff:10.0.0.1")} {
+		object := Address(r)
+		if number, ours := NumberOfAddress(object); !ours || number != r.Number {
+			t.Errorf("%s leads back to %v, %v", object.Name, number, ours)
+		}
+		if errs := validation.IsValidIP(nil, object.Name); len(errs) > 0 {
+			t.Errorf("name %s: %v", object.Name, errs)
+		}
+		if object.Spec.ParentRef.Name != r.Object {
+			t.Errorf("%s refers to %s, want %s", object.Name, object.Spec.ParentRef.Name, r.Object)
+		}
+	}
+	for _, number := range []int32{1, 63, 64, 30080, 65535} {
+		service := Ports(system, number)
+		if got := NumbersOfPorts(service); !slices.Equal(got, []allocator.Number{allocator.PortNumber(number)}) {
+			t.Errorf("port %d leads back to %v", number, got)
+		}
+		for _, text := range []string{service.Name, service.Spec.Ports[0].Name} {
+			if errs := validation.IsDNS1035Label(text); len(errs) > 0 {
+				t.Errorf("name %s: %v", text, errs)
+			}
+		}
+		if !IsPortsKey(client.ObjectKeyFromObject(service), system, number) || IsPortsKey(client.ObjectKeyFromObject(service), "team", number) {
+			t.Errorf("%s is not known by its name", service.Name)
+		}
+	}
+}
+
+func TestNoServiceHoldsMoreThanItsShare(t *testing.T) {
+	count := map[string]int{}
+	for number := int32(1); number <= 65535; number++ {
+		count[PortsName(number)]++
+	}
+	for name, ports := range count {
+		if ports > shardPorts {
+			t.Errorf("%s may have %d ports", name, ports)
+		}
+	}
+	if len(count) != 1024 {
+		t.Errorf("%d Services for all ports, want 1024", len(count))
+	}
+}
+
+func TestHoldingAndReleasingTwiceIsLikeOnce(t *testing.T) {
+	s := &server{}
+	k, ctx := s.keeper(), context.Background()
+	all := []allocator.Reservation{port(30080), port(30081), port(30500), addr("10.96.0.7"), addr("fd00::7")}
+	for range 2 {
+		if err := k.Hold(ctx, all); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{"30080", "30081", "30500", "10.96.0.7", "fd00::7"}, held(t, k)); diff != "" {
+			t.Errorf("held (-want +got):\n%s", diff)
+		}
+	}
+	if s.writes != len(all) {
+		t.Errorf("%d writes for %d numbers", s.writes, len(all))
+	}
+	for range 2 {
+		for _, r := range all {
+			if err := k.Release(ctx, r.Number); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := held(t, k); got != nil {
+			t.Errorf("still held: %v", got)
+		}
+	}
+	if s.writes != 2*len(all) {
+		t.Errorf("%d writes to hold and release %d numbers", s.writes, len(all))
+	}
+	var services corev1.ServiceList
+	if err := k.Client.List(ctx, &services); err != nil || len(services.Items) > 0 {
+		t.Errorf("empty Services are left: %v, %v", services.Items, err)
+	}
+}
+
+func TestWhatOthersHoldStaysTheirs(t *testing.T) {
+	theirs := &networkingv1.IPAddress{
+		ObjectMeta: metav1.ObjectMeta{Name: "10.96.0.7", Labels: map[string]string{networkingv1.LabelManagedBy: "ipallocator.k8s.io"}},
+		Spec:       networkingv1.IPAddressSpec{ParentRef: &networkingv1.ParentReference{Resource: "services", Namespace: "team", Name: "web"}},
+	}
+	borrowed := Address(addr("10.96.0.8"))
+	borrowed.Labels[networkingv1.LabelManagedBy] = "somebody"
+	sameName := Ports(system, 30080)
+	sameName.Labels = nil
+	s := &server{taken: map[int32]string{31000: "provided port is already allocated"}}
+	k, ctx := s.keeper(theirs, borrowed, sameName), context.Background()
+
+	err := k.Hold(ctx, []allocator.Reservation{addr("10.96.0.7"), addr("10.96.0.8"), port(30080), port(31000), port(31001), addr("10.96.0.9")})
+	for _, want := range []string{
+		"holding 10.96.0.7: it belongs to services team/web",
+		"holding 10.96.0.8: it belongs to addressreservations.switchyard.dev 10.96.0.8",
+		"is not ours",
+		"holding 31000: the API server has it allocated already",
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v does not say %q", err, want)
+		}
+	}
+	if diff := cmp.Diff([]string{"31001", "10.96.0.9"}, held(t, k)); diff != "" {
+		t.Errorf("held (-want +got):\n%s", diff)
+	}
+	for _, n := range []allocator.Reservation{addr("10.96.0.7"), addr("10.96.0.8"), port(30080)} {
+		if err := k.Release(ctx, n.Number); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, object := range []client.Object{theirs, borrowed, sameName} {
+		before := object.DeepCopyObject().(client.Object)
+		if err := k.Client.Get(ctx, client.ObjectKeyFromObject(object), object); err != nil {
+			t.Errorf("%s is gone: %v", object.GetName(), err)
+		}
+		if object.GetResourceVersion() != "999" {
+			t.Errorf("%s was written: %s, was %s", object.GetName(), object.GetResourceVersion(), before.GetResourceVersion())
+		}
+	}
+}
+
+func TestErrorsSayWhoHasTheNumber(t *testing.T) {
+	s := &server{taken: map[int32]string{
+		30080: "provided port is already allocated",
+		8080:  "provided port is not in the valid range. The range of valid ports is 30000-32767",
+	}}
+	k, ctx := s.keeper(), context.Background()
+	var taken *TakenError
+	if err := k.Hold(ctx, []allocator.Reservation{port(30080)}); !errors.As(err, &taken) || taken.Holder() != "" {
+		t.Errorf("a port that is taken: %v", err)
+	}
+	if err := k.Hold(ctx, []allocator.Reservation{port(8080)}); !errors.Is(err, ErrOutOfRange) {
+		t.Errorf("a port that is out of range: %v", err)
+	}
+	of := func(group, resource, namespace string) *TakenError {
+		return &TakenError{Parent: &networkingv1.ParentReference{Group: group, Resource: resource, Namespace: namespace, Name: "web"}}
+	}
+	if key, ok := of("", "services", "team").Service(); !ok || key.String() != "team/web" {
+		t.Errorf("the Service is %v, %v", key, ok)
+	}
+	for _, other := range []*TakenError{{}, of("example.com", "services", "team"), of("", "pods", "team")} {
+		if key, ok := other.Service(); ok {
+			t.Errorf("%v is a Service: %v", other, key)
+		}
+	}
+	if got := of("gateway.example.com", "gateways", "").Holder(); got != "gateways.gateway.example.com web" {
+		t.Errorf("the holder is %q", got)
+	}
+}
+
+// Eight replicas hold all ports of two Services and release every second one,
+// each with its own idea of what comes first.
+func TestReplicasDoNotLoseEachOthersPorts(t *testing.T) {
+	s := &server{}
+	k, ctx := s.keeper(), context.Background()
+	const first, last = 30064, 30064 + 31 // across two Services
+	each := func(do func(replica int, number int32) error) {
+		t.Helper()
+		var replicas sync.WaitGroup
+		for replica := range 8 {
+			replicas.Go(func() {
+				for i := range int32(last - first + 1) {
+					number := first + (i*5+int32(replica)*4)%(last-first+1)
+					for do(replica, number) != nil { // another replica was faster eight times in a row
+						if ctx.Err() != nil {
+							return
+						}
+					}
+				}
+			})
+		}
+		replicas.Wait()
+	}
+	each(func(_ int, number int32) error { return k.Hold(ctx, []allocator.Reservation{port(number)}) })
+	if got := held(t, k); len(got) != 32 {
+		t.Fatalf("%d ports are held, want 32", len(got))
+	}
+	each(func(_ int, number int32) error {
+		if number%2 == 0 {
+			return k.Release(ctx, allocator.PortNumber(number))
+		}
+		return k.Hold(ctx, []allocator.Reservation{port(number)})
+	})
+	got := held(t, k)
+	if len(got) != 16 || slices.ContainsFunc(got, func(n string) bool { return (n[len(n)-1]-'0')%2 == 0 }) {
+		t.Errorf("%d ports are held, want the 16 odd ones: %v", len(got), got)
+	}
+}
