@@ -85,8 +85,8 @@ func compareServices(t *testing.T, c chooser, opts validation.Options, tally *ta
 	tally.same(t, "update", problems(validation.ValidateServiceUpdate(before, after, opts)),
 		problems(serverServiceUpdate(before, after)), before, after)
 
-	reported := before.DeepCopy()
 	mutate(c, before, statusChanges())
+	reported := before.DeepCopy()
 	mutate(c, reported, statusChanges())
 	tally.same(t, "status", problems(validation.ValidateServiceStatusUpdate(before, reported, opts)),
 		problems(serverStatusUpdate(before, reported)), before, reported)

@@ -1,0 +1,138 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package lint
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"switchyard.dev/switchyard/internal/validation"
+)
+
+// Severity is how bad a finding is.
+type Severity string
+
+const (
+	// Error is what a server refuses.
+	Error Severity = "error"
+	// Warning is what it accepts.
+	Warning Severity = "warning"
+)
+
+// Finding is one thing that is wrong with one object.
+type Finding struct {
+	Place
+	Kind      string `json:"kind"`
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name,omitempty"`
+	// Severity is error or warning.
+	Severity Severity `json:"severity"`
+	// Rule is S1 to S5, X1 to X19, or empty for what the server itself says.
+	Rule string `json:"rule,omitempty"`
+	// Field is the path of the field, where there is one.
+	Field   string `json:"field,omitempty"`
+	Message string `json:"message"`
+}
+
+// Find is what is wrong with an object: what a server would refuse, what it
+// would warn of, and what it accepts although it can not work.
+func (o Object) Find(opts validation.Options) []Finding {
+	found := o.decodingFindings()
+	switch object := o.Object.(type) {
+	case *corev1.Service:
+		complete, errs := validation.Manifest(object, opts)
+		found = append(found, o.errors(errs)...)
+		found = append(found, o.warnings(validation.ServiceWarnings(complete))...)
+		found = append(found, o.holes(validation.ServiceHoles(complete))...)
+	case *corev1.Endpoints:
+		complete, errs := validation.ManifestEndpoints(object, opts)
+		found = append(found, o.errors(errs)...)
+		found = append(found, o.warnings(validation.EndpointsWarnings(complete))...)
+	case *discoveryv1.EndpointSlice:
+		complete, errs := validation.ManifestEndpointSlice(object, opts)
+		found = append(found, o.errors(errs)...)
+		found = append(found, o.warnings(validation.EndpointSliceWarnings(complete))...)
+		found = append(found, o.holes(validation.EndpointSliceHoles(complete))...)
+	}
+	return found
+}
+
+// NewFinding is one about this object.
+func (o Object) NewFinding(severity Severity, rule, field, message string) Finding {
+	return Finding{
+		Place: o.Place, Kind: o.Kind, Namespace: o.Namespace, Name: o.Name,
+		Severity: severity, Rule: rule, Field: field, Message: message,
+	}
+}
+
+// strictError is how the decoder calls a field that it does not know or meets twice.
+var strictError = regexp.MustCompile(`^(unknown|duplicate) field "(.*)"$`)
+
+// typeError is how the decoder calls a value of the wrong type. The path
+// begins with the name of a Go type.
+var typeError = regexp.MustCompile(`^json: cannot unmarshal (\w+) into Go struct field [^.]+\.(\S+) of type (\S+)$`)
+
+// decodingFindings are errors: kubectl and servers refuse such an object unless
+// they are told not to.
+func (o Object) decodingFindings() []Finding {
+	var found []Finding
+	if o.undecodable != nil {
+		path, message := "", o.undecodable.Error()
+		if parts := typeError.FindStringSubmatch(message); parts != nil {
+			path, message = parts[2], fmt.Sprintf("a %s stands where an %s belongs", parts[1], parts[3])
+		}
+		found = append(found, o.NewFinding(Error, "", path, message))
+	}
+	for _, err := range o.unknown {
+		path, message := "", err.Error()
+		if parts := strictError.FindStringSubmatch(message); parts != nil {
+			path, message = parts[2], parts[1]+" field"
+		}
+		found = append(found, o.NewFinding(Error, "", path, message))
+	}
+	return found
+}
+
+func (o Object) errors(errs field.ErrorList) []Finding {
+	var found []Finding
+	for _, err := range errs {
+		found = append(found, o.NewFinding(Error, "", err.Field, err.ErrorBody()))
+	}
+	return found
+}
+
+func (o Object) warnings(warnings []validation.Warning) []Finding {
+	var found []Finding
+	for _, w := range warnings {
+		path := w.Path.String()
+		found = append(found, o.NewFinding(Warning, "", path, strings.TrimPrefix(w.Text, path+": ")))
+	}
+	return found
+}
+
+func (o Object) holes(holes []validation.Hole) []Finding {
+	var found []Finding
+	for _, hole := range holes {
+		found = append(found, o.NewFinding(Warning, hole.ID, hole.Path.String(), hole.Message))
+	}
+	return found
+}
