@@ -49,11 +49,18 @@ const unprotected = "--protect-table=off"
 // startAgent starts it in the node's namespace and does not wait.
 func (b *bed) startAgent(flags ...string) {
 	b.Helper()
+	b.startAgentBy(nil, flags...)
+}
+
+// startAgentBy has another program become the agent.
+func (b *bed) startAgentBy(launcher []string, flags ...string) {
+	b.Helper()
 	a := &process{log: &syncBuffer{}, done: make(chan struct{})}
-	a.cmd = exec.Command(program(), slices.Concat([]string{
-		"--kubeconfig=" + b.kubeconfig, "--hostname-override=" + nodeName, "--detect-local-mode=NodeCIDR",
+	argv := slices.Concat(launcher, []string{
+		program(), "--kubeconfig=" + b.kubeconfig, "--hostname-override=" + nodeName, "--detect-local-mode=NodeCIDR",
 		"--healthz-bind-address=127.0.0.1:" + healthPort, "--metrics-bind-address=127.0.0.1:10249",
-	}, flags)...)
+	}, flags)
+	a.cmd = exec.Command(argv[0], argv[1:]...)
 	a.cmd.Stderr = a.log
 	// It must not outlive the test, nor the thread that started it.
 	a.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

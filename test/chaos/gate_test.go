@@ -35,7 +35,6 @@ type gate struct {
 	conns map[net.Conn]bool
 	shut  bool
 	ice   bool
-	cuts  int
 }
 
 func newGate(b *bed, server string) *gate {
@@ -142,7 +141,6 @@ func (g *gate) freeze(ice bool) {
 func (g *gate) cut() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.cuts++
 	for conn := range g.conns {
 		_ = conn.Close()
 	}

@@ -128,11 +128,13 @@ func (b *bed) churn() (stop func()) {
 			}
 		})
 	}
-	return sync.OnceFunc(func() {
+	stop = sync.OnceFunc(func() {
 		close(done)
 		running.Wait()
 		b.Logf("%d changes of endpoints", changes.Load())
 	})
+	b.Cleanup(stop) // where a test ends early, before its Services do
+	return stop
 }
 
 // sizes lie on both sides of powers of two.

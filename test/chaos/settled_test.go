@@ -69,7 +69,7 @@ func (b *bed) leads(w way) bool {
 			if err != nil {
 				return err
 			}
-			name, err := (&toll{}).ask(conn)
+			name, err := newToll().ask(w, conn)
 			abort(conn)
 			if err != nil {
 				return err

@@ -50,23 +50,41 @@ type set struct {
 	Flags     any
 }
 
-// tables are those of the node.
+// tables are those of the node, whose Services are in both.
 func (b *bed) tables() map[string]table {
 	b.Helper()
+	all, err := b.list()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for family, t := range all {
+		if len(t["frontends"]) == 0 || len(t["chain services"]) == 0 {
+			b.Fatalf("%s: no Service is programmed: %v", family, t)
+		}
+	}
+	return all
+}
+
+// list is tables of whatever there is. A table that is gone is an error.
+func (b *bed) list() (map[string]table, error) {
+	b.Helper()
+	tool := prereq.Tool(b.T, "nft", "nftables")
 	all := map[string]table{}
 	for _, f := range families {
-		var out []byte
-		b.in(b.node, func() (err error) {
-			out, err = exec.Command(prereq.Tool(b.T, "nft", "nftables"), "-j", "list", "table", f.keyword, "switchyard").Output()
-			return err
-		})
 		var l listed
-		if err := json.Unmarshal(out, &l); err != nil {
-			b.Fatal(err)
+		err := b.node.Do(func() error {
+			out, err := exec.Command(tool, "-j", "list", "table", f.keyword, "switchyard").Output()
+			if err != nil {
+				return fmt.Errorf("listing the table %s switchyard: %w", f.keyword, err)
+			}
+			return json.Unmarshal(out, &l)
+		})
+		if err != nil {
+			return nil, err
 		}
 		all[f.name] = l.table()
 	}
-	return all
+	return all, nil
 }
 
 func (l *listed) table() table {

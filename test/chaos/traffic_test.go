@@ -104,22 +104,30 @@ func (b *bed) ways() []way {
 type toll struct {
 	// opened and exchanged count successes.
 	opened, exchanged atomic.Int64
-	// retransmitted counts new connections that needed more than one SYN,
-	// resent questions by UDP that needed more than one datagram.
-	retransmitted, resent atomic.Int64
+	// retransmitted counts new connections that needed more than one SYN, late
+	// those of them that needed more than two.
+	retransmitted, late atomic.Int64
+	// resent counts datagrams that were sent again, lost questions by UDP that
+	// needed more than two: one may have been under way to an endpoint that went.
+	resent, lost atomic.Int64
 	// refused counts connections to a NodePort that the node itself refused.
 	refused atomic.Int64
 	failed  atomic.Int64
 	broken  atomic.Int64
+	// moved counts held flows that went on to another server, as those over UDP
+	// do when theirs has gone.
+	moved atomic.Int64
 
 	mu    sync.Mutex
 	first map[*atomic.Int64][]string // the first of each counter
 }
 
+func newToll() *toll { return &toll{first: map[*atomic.Int64][]string{}} }
+
 func (t *toll) String() string {
-	return fmt.Sprintf("%d connections opened (%d after a retransmission), %d exchanges over held ones, %d datagrams sent again; "+
-		"%d attempts failed, %d refused by the node itself, %d held connections broken",
-		t.opened.Load(), t.retransmitted.Load(), t.exchanged.Load(), t.resent.Load(), t.failed.Load(), t.refused.Load(), t.broken.Load())
+	return fmt.Sprintf("%d connections opened (%d after a retransmission, %d after more), %d exchanges over held ones, %d datagrams sent again (%d more than once); "+
+		"%d attempts failed, %d refused by the node itself, %d established connections broken",
+		t.opened.Load(), t.retransmitted.Load(), t.late.Load(), t.exchanged.Load(), t.resent.Load(), t.lost.Load(), t.failed.Load(), t.refused.Load(), t.broken.Load())
 }
 
 func (t *toll) note(counter *atomic.Int64, way way, err error) {
@@ -143,7 +151,7 @@ func (t *toll) examples(counters ...*atomic.Int64) (all []string) {
 
 // traffic runs clients on every way until stop is called.
 func (b *bed) traffic() (t *toll, stop func()) {
-	t = &toll{first: map[*atomic.Int64][]string{}}
+	t = newToll()
 	done := make(chan struct{})
 	var running sync.WaitGroup
 	repeat := func(pace time.Duration, fn func()) {
@@ -173,7 +181,9 @@ func (b *bed) traffic() (t *toll, stop func()) {
 			})
 		})
 	}
-	return t, sync.OnceFunc(func() { close(done); running.Wait() })
+	stop = sync.OnceFunc(func() { close(done); running.Wait() })
+	b.Cleanup(stop) // where a test ends early, before its namespaces do
+	return t, stop
 }
 
 // open is one new connection, used once.
@@ -186,9 +196,16 @@ func (t *toll) open(way way) {
 	defer abort(conn)
 	if n := retransmits(conn); n > 0 {
 		t.note(&t.retransmitted, way, fmt.Errorf("%d retransmissions, from %s", n, conn.LocalAddr()))
+		if n > 1 {
+			t.note(&t.late, way, fmt.Errorf("%d retransmissions, from %s", n, conn.LocalAddr()))
+		}
 	}
-	if _, err := t.ask(conn); err != nil {
-		t.note(t.failure(way, err), way, err)
+	if _, err := t.ask(way, conn); err != nil {
+		counter := t.failure(way, err)
+		if way.network == "tcp" {
+			counter = &t.broken // it was established
+		}
+		t.note(counter, way, err)
 		return
 	}
 	t.opened.Add(1)
@@ -208,7 +225,7 @@ func (t *toll) failure(way way, err error) *atomic.Int64 {
 }
 
 // ask sends a question and awaits the answer, over UDP up to ten times.
-func (t *toll) ask(conn net.Conn) (server string, err error) {
+func (t *toll) ask(way way, conn net.Conn) (server string, err error) {
 	tries, wait := 1, patience
 	if conn.LocalAddr().Network() == "udp" {
 		tries, wait = 10, patience/10
@@ -217,6 +234,9 @@ func (t *toll) ask(conn net.Conn) (server string, err error) {
 	for try := range tries {
 		if try > 0 {
 			t.resent.Add(1)
+		}
+		if try == 2 {
+			t.note(&t.lost, way, fmt.Errorf("two datagrams without an answer, from %s", conn.LocalAddr()))
 		}
 		_ = conn.SetDeadline(time.Now().Add(wait))
 		if _, err = conn.Write([]byte("?\n")); err != nil {
@@ -232,8 +252,9 @@ func (t *toll) ask(conn net.Conn) (server string, err error) {
 
 // held is a connection that is used again and again.
 type held struct {
-	way  way
-	conn net.Conn
+	way    way
+	conn   net.Conn
+	server string // the last one that answered
 }
 
 func (h *held) use(t *toll) {
@@ -244,18 +265,23 @@ func (h *held) use(t *toll) {
 		}
 		h.conn = conn
 	}
-	if _, err := t.ask(h.conn); err != nil {
+	server, err := t.ask(h.way, h.conn)
+	if err != nil {
 		t.note(&t.broken, h.way, err)
 		h.close()
 		return
 	}
+	if h.server != "" && server != h.server {
+		t.note(&t.moved, h.way, fmt.Errorf("from %s to %s", h.server, server))
+	}
+	h.server = server
 	t.exchanged.Add(1)
 }
 
 func (h *held) close() {
 	if h.conn != nil {
 		abort(h.conn)
-		h.conn = nil
+		h.conn, h.server = nil, ""
 	}
 }
 
