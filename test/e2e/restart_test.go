@@ -36,7 +36,16 @@ func TestKilledProgramsLoseNoConnection(t *testing.T) {
 	address := output(t, "get", "service", "front", "-o", "jsonpath={.spec.clusterIP}") + ":17"
 	await(t, func() error { return answered(t, address, 1) })
 
-	before := programs(t)
+	var before map[string]control.Component
+	await(t, func() error {
+		before = programs(t)
+		for name, p := range before {
+			if p.PID == 0 { // it is starting, and 0 would be all of this test
+				return fmt.Errorf("%s does not run", name)
+			}
+		}
+		return nil
+	})
 	traffic := make(chan error, 1)
 	stop := make(chan struct{})
 	go func() {
