@@ -1,0 +1,94 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package inventory
+
+import (
+	"slices"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"switchyard.dev/switchyard/api/v1alpha1"
+)
+
+// Inventory is what a cluster has, each kind as it was at one time. The kinds are
+// read beside each other, so an object that is just being made or deleted may be
+// in one of them and not yet, or no more, in another.
+type Inventory struct {
+	// Services are without managed fields and annotations of kubectl.
+	Services            []corev1.Service
+	IPAddresses         []networkingv1.IPAddress
+	ServiceCIDRs        []networkingv1.ServiceCIDR
+	PortPools           []v1alpha1.PortPool
+	AddressPools        []v1alpha1.AddressPool
+	PortReservations    []v1alpha1.PortReservation
+	AddressReservations []v1alpha1.AddressReservation
+	// Claims are the Leases by which replicas of the manager claim numbers.
+	Claims []coordinationv1.Lease
+	// Namespaces are the labels of each.
+	Namespaces map[string]labels.Set
+	// NodePorts is the API server's range.
+	NodePorts NodePorts
+	// System is the namespace of the manager, where claims and placeholders are.
+	System string
+	// Unread are the kinds that could not be read.
+	Unread []Unread
+}
+
+// Kind is one of the kinds that are read, in the plural.
+type Kind string
+
+// The kinds that are read.
+const (
+	Services            Kind = "Services"
+	IPAddresses         Kind = "IPAddresses"
+	ServiceCIDRs        Kind = "ServiceCIDRs"
+	PortPools           Kind = "PortPools"
+	AddressPools        Kind = "AddressPools"
+	PortReservations    Kind = "PortReservations"
+	AddressReservations Kind = "AddressReservations"
+	Claims              Kind = "claims"
+	Namespaces          Kind = "Namespaces"
+)
+
+// Unread is a kind that could not be read.
+type Unread struct {
+	Kind Kind `json:"kind"`
+	// Reason is NotServed or Forbidden.
+	Reason Reason `json:"reason"`
+	// Message says it in words, with what to do about it.
+	Message string `json:"message"`
+}
+
+// Reason is why a kind could not be read.
+type Reason string
+
+// The reasons for not reading a kind.
+const (
+	// NotServed is a kind that the API server does not know.
+	NotServed Reason = "NotServed"
+	// Forbidden is a kind that the user may not list.
+	Forbidden Reason = "Forbidden"
+)
+
+// Has reports whether all of the kinds were read, so that what is missing there
+// is missing in the cluster.
+func (inv *Inventory) Has(kinds ...Kind) bool {
+	return !slices.ContainsFunc(inv.Unread, func(u Unread) bool { return slices.Contains(kinds, u.Kind) })
+}

@@ -1,0 +1,172 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package inventory
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"switchyard.dev/switchyard/allocator"
+	"switchyard.dev/switchyard/api/v1alpha1"
+)
+
+// pageSize is how many objects one answer of the API server has. What is not
+// needed of them is dropped before the next page is asked for.
+const pageSize = 500
+
+// Scheme has the kinds that are read.
+func Scheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, err
+		}
+	}
+	return scheme, nil
+}
+
+// Read lists everything, in pages, all kinds at once. System is the namespace of
+// the manager. The error says which kind could not be read; for a kind other
+// than Services it is no error that the server does not serve it or that the
+// user may not list it.
+func Read(ctx context.Context, reader client.Reader, system string, nodePorts NodePorts) (*Inventory, error) {
+	inv := &Inventory{NodePorts: nodePorts, System: system, Namespaces: map[string]labels.Set{}}
+	r := reading{reader: reader, inventory: inv}
+	r.group, r.ctx = errgroup.WithContext(ctx)
+	start(&r, Services, &corev1.ServiceList{}, func(l *corev1.ServiceList) { inv.Services = append(inv.Services, l.Items...) })
+	start(&r, IPAddresses, &networkingv1.IPAddressList{}, func(l *networkingv1.IPAddressList) { inv.IPAddresses = append(inv.IPAddresses, l.Items...) })
+	start(&r, ServiceCIDRs, &networkingv1.ServiceCIDRList{}, func(l *networkingv1.ServiceCIDRList) { inv.ServiceCIDRs = append(inv.ServiceCIDRs, l.Items...) })
+	start(&r, PortPools, &v1alpha1.PortPoolList{}, func(l *v1alpha1.PortPoolList) { inv.PortPools = append(inv.PortPools, l.Items...) })
+	start(&r, AddressPools, &v1alpha1.AddressPoolList{}, func(l *v1alpha1.AddressPoolList) { inv.AddressPools = append(inv.AddressPools, l.Items...) })
+	start(&r, PortReservations, &v1alpha1.PortReservationList{}, func(l *v1alpha1.PortReservationList) {
+		inv.PortReservations = append(inv.PortReservations, l.Items...)
+	})
+	start(&r, AddressReservations, &v1alpha1.AddressReservationList{}, func(l *v1alpha1.AddressReservationList) {
+		inv.AddressReservations = append(inv.AddressReservations, l.Items...)
+	})
+	start(&r, Claims, &coordinationv1.LeaseList{}, func(l *coordinationv1.LeaseList) { inv.Claims = append(inv.Claims, l.Items...) },
+		client.InNamespace(system), client.HasLabels{allocator.ClaimLabel})
+	start(&r, Namespaces, namespaceList(), func(l *metav1.PartialObjectMetadataList) {
+		for i := range l.Items {
+			inv.Namespaces[l.Items[i].Name] = l.Items[i].Labels
+		}
+	})
+	if err := r.group.Wait(); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(inv.Unread, func(a, b Unread) int { return cmp.Compare(a.Kind, b.Kind) })
+	return inv, nil
+}
+
+// namespaceList is of their metadata alone, as nothing else is needed.
+func namespaceList() *metav1.PartialObjectMetadataList {
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("NamespaceList"))
+	return list
+}
+
+// reading is one Read under way.
+type reading struct {
+	reader    client.Reader
+	inventory *Inventory
+	group     *errgroup.Group
+	ctx       context.Context
+	unread    sync.Mutex
+}
+
+// start lists one kind beside the others; keep takes each page.
+func start[L client.ObjectList](r *reading, kind Kind, list L, keep func(L), options ...client.ListOption) {
+	r.group.Go(func() error {
+		err := pages(r.ctx, r.reader, list, keep, options...)
+		unread, expected := explain(kind, err)
+		switch {
+		case err == nil:
+		case expected && kind != Services:
+			r.unread.Lock()
+			defer r.unread.Unlock()
+			r.inventory.Unread = append(r.inventory.Unread, unread)
+		case expected:
+			return fmt.Errorf("listing Services: %s", unread.Message)
+		default:
+			return fmt.Errorf("listing %s: %w", kind, err)
+		}
+		return nil
+	})
+}
+
+func pages[L client.ObjectList](ctx context.Context, reader client.Reader, list L, keep func(L), options ...client.ListOption) error {
+	for next := ""; ; {
+		page, _ := list.DeepCopyObject().(L) // a copy is of the same type
+		if err := reader.List(ctx, page, append(options, client.Limit(pageSize), client.Continue(next))...); err != nil {
+			return err
+		}
+		if err := meta.EachListItem(page, slim); err != nil {
+			return err
+		}
+		keep(page)
+		if next = page.GetContinue(); next == "" {
+			return nil
+		}
+	}
+}
+
+// slim drops what is large and says nothing about numbers.
+func slim(object runtime.Object) error {
+	accessor, err := meta.Accessor(object)
+	if err != nil {
+		return err
+	}
+	accessor.SetManagedFields(nil)
+	if notes := accessor.GetAnnotations(); notes != nil {
+		delete(notes, corev1.LastAppliedConfigAnnotation)
+		accessor.SetAnnotations(notes)
+	}
+	return nil
+}
+
+// explain says why a kind was not read, if that is something to be expected.
+func explain(kind Kind, err error) (Unread, bool) {
+	switch {
+	case apierrors.IsForbidden(err):
+		return Unread{kind, Forbidden, fmt.Sprintf("you may not list %s (%v): ask for a role that can", kind, err)}, true
+	case meta.IsNoMatchError(err), apierrors.IsNotFound(err):
+		remedy := "install Switchyard's CRDs (config/crd)"
+		switch kind {
+		case IPAddresses, ServiceCIDRs:
+			remedy = "it does so from Kubernetes 1.33 on"
+		case Services, Claims, Namespaces:
+			remedy = "is it a Kubernetes API server?"
+		}
+		return Unread{kind, NotServed, fmt.Sprintf("the API server does not serve %s: %s", kind, remedy)}, true
+	}
+	return Unread{}, false
+}

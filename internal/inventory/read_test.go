@@ -1,0 +1,262 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package inventory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"switchyard.dev/switchyard/allocator"
+	"switchyard.dev/switchyard/api/v1alpha1"
+)
+
+const system = "switchyard-system"
+
+// server is a fake API server that answers lists with errors, by their types.
+func server(t *testing.T, fail func(client.ObjectList) error, objects ...client.Object) client.Client {
+	t.Helper()
+	scheme, err := Scheme()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithReturnManagedFields().WithInterceptorFuncs(interceptor.Funcs{
+		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+			if fail != nil {
+				if err := fail(list); err != nil {
+					return err
+				}
+			}
+			return c.List(ctx, list, options...)
+		},
+	}).Build()
+}
+
+func forbidden(resource string) error {
+	return apierrors.NewForbidden(schema.GroupResource{Resource: resource}, "", errors.New("no"))
+}
+
+func TestReadTakesAllKindsAndDropsWhatIsLarge(t *testing.T) {
+	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{
+		Namespace: "a", Name: "web",
+		Annotations: map[string]string{corev1.LastAppliedConfigAnnotation: "{}", v1alpha1.RetainAnnotation: "24h"},
+		ManagedFields: []metav1.ManagedFieldsEntry{{
+			Manager: "kubectl", Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: "v1", FieldsType: "FieldsV1", FieldsV1: &metav1.FieldsV1{Raw: []byte("{}")},
+		}},
+	}}
+	holder := "a/web"
+	lease := func(namespace, name string, labels map[string]string) *coordinationv1.Lease {
+		return &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: labels}, Spec: coordinationv1.LeaseSpec{HolderIdentity: &holder}}
+	}
+	isClaim := map[string]string{allocator.ClaimLabel: "nodeport"}
+	inv, err := Read(t.Context(), server(t, nil,
+		service, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "a", Labels: map[string]string{"team": "a"}}},
+		&networkingv1.IPAddress{ObjectMeta: metav1.ObjectMeta{Name: "10.96.0.10"}},
+		&networkingv1.ServiceCIDR{ObjectMeta: metav1.ObjectMeta{Name: "kubernetes"}},
+		&v1alpha1.PortPool{ObjectMeta: metav1.ObjectMeta{Name: "p"}}, &v1alpha1.AddressPool{ObjectMeta: metav1.ObjectMeta{Name: "p"}},
+		&v1alpha1.PortReservation{ObjectMeta: metav1.ObjectMeta{Name: "30080"}},
+		&v1alpha1.AddressReservation{ObjectMeta: metav1.ObjectMeta{Name: "10.96.0.7"}},
+		lease(system, "nodeport-30080", isClaim), lease("a", "nodeport-30081", isClaim), lease(system, "leader", nil),
+	), system, NodePorts{Span: allocator.DefaultNodePorts})
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := []int{
+		len(inv.Services), len(inv.IPAddresses), len(inv.ServiceCIDRs), len(inv.PortPools), len(inv.AddressPools),
+		len(inv.PortReservations), len(inv.AddressReservations), len(inv.Claims), len(inv.Namespaces), len(inv.Unread),
+	}
+	if diff := cmp.Diff([]int{1, 1, 1, 1, 1, 1, 1, 1, 1, 0}, counts); diff != "" {
+		t.Errorf("objects of each kind (-want +got):\n%s", diff)
+	}
+	if got := inv.Services[0]; got.ManagedFields != nil || len(got.Annotations) != 1 || got.Annotations[v1alpha1.RetainAnnotation] != "24h" {
+		t.Errorf("the Service is %+v", got.ObjectMeta)
+	}
+	if diff := cmp.Diff(labels.Set{"team": "a"}, inv.Namespaces["a"]); diff != "" {
+		t.Errorf("labels of the namespace (-want +got):\n%s", diff)
+	}
+	if inv.Claims[0].Name != "nodeport-30080" {
+		t.Errorf("the claim is %s", inv.Claims[0].Name)
+	}
+}
+
+func TestWhatCanNotBeReadIsNamed(t *testing.T) {
+	inv, err := Read(t.Context(), server(t, func(list client.ObjectList) error {
+		switch list.(type) {
+		case *v1alpha1.PortPoolList:
+			return &meta.NoKindMatchError{}
+		case *networkingv1.IPAddressList:
+			return forbidden("ipaddresses")
+		}
+		return nil
+	}), system, NodePorts{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, u := range inv.Unread {
+		got = append(got, fmt.Sprintf("%s %s", u.Kind, u.Reason))
+	}
+	if diff := cmp.Diff([]string{"IPAddresses Forbidden", "PortPools NotServed"}, got); diff != "" {
+		t.Errorf("not read (-want +got):\n%s", diff)
+	}
+	if !strings.Contains(inv.Unread[0].Message, "ask for a role") || !strings.Contains(inv.Unread[1].Message, "install Switchyard's CRDs") {
+		t.Errorf("it says %v", inv.Unread)
+	}
+	if inv.Has(PortPools, Services) || !inv.Has(Services, Claims) {
+		t.Error("Has is wrong about what was read")
+	}
+}
+
+func TestErrorsOfReading(t *testing.T) {
+	for name, tc := range map[string]struct {
+		fail func(client.ObjectList) error
+		want string
+	}{
+		"Services are forbidden": {
+			fail: func(list client.ObjectList) error {
+				if _, is := list.(*corev1.ServiceList); is {
+					return forbidden("services")
+				}
+				return nil
+			},
+			want: "listing Services: you may not list Services",
+		},
+		"a pool can not be reached": {
+			fail: func(list client.ObjectList) error {
+				if _, is := list.(*v1alpha1.AddressPoolList); is {
+					return errors.New("connection refused")
+				}
+				return nil
+			},
+			want: "listing AddressPools: connection refused",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := Read(t.Context(), server(t, tc.fail), system, NodePorts{}); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error %v, want %s", err, tc.want)
+			}
+		})
+	}
+}
+
+// paged answers lists of Services in pages; everything else is empty.
+type paged struct {
+	total int
+
+	mu     sync.Mutex
+	limits []int64
+}
+
+func (p *paged) Get(context.Context, client.ObjectKey, client.Object, ...client.GetOption) error {
+	return errors.New("nothing is read by name")
+}
+
+func (p *paged) List(_ context.Context, list client.ObjectList, options ...client.ListOption) error {
+	services, is := list.(*corev1.ServiceList)
+	if !is {
+		return nil
+	}
+	var asked client.ListOptions
+	asked.ApplyOptions(options)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.limits = append(p.limits, asked.Limit)
+	first := 0
+	if _, err := fmt.Sscan(asked.Continue, &first); asked.Continue != "" && err != nil {
+		return err
+	}
+	for i := first; i < min(first+int(asked.Limit), p.total); i++ {
+		services.Items = append(services.Items, corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint("s", i)}})
+	}
+	if next := first + int(asked.Limit); next < p.total {
+		services.Continue = fmt.Sprint(next)
+	}
+	return nil
+}
+
+func TestManyServicesComeInPages(t *testing.T) {
+	many := &paged{total: 2*pageSize + 1}
+	inv, err := Read(t.Context(), many, system, NodePorts{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]int64{pageSize, pageSize, pageSize}, many.limits); diff != "" {
+		t.Errorf("limits of the pages (-want +got):\n%s", diff)
+	}
+	names := map[string]bool{}
+	for i := range inv.Services {
+		names[inv.Services[i].Name] = true
+	}
+	if len(names) != many.total || len(inv.Services) != many.total {
+		t.Errorf("%d Services of %d names, want %d", len(inv.Services), len(names), many.total)
+	}
+}
+
+func TestTheServerIsAskedForItsRange(t *testing.T) {
+	refusal := func(message string) error {
+		return &apierrors.StatusError{ErrStatus: metav1.Status{Reason: metav1.StatusReasonInvalid, Code: 422, Message: message}}
+	}
+	valid := refusal("spec.ports[0].nodePort: Invalid value: 1: provided port is not in the valid range. The range of valid ports is 20000-20100")
+	for name, tc := range map[string]struct {
+		answers map[string]error
+		want    NodePorts
+	}{
+		"it says it":                  {map[string]error{system: valid}, NodePorts{allocator.PortSpan{First: 20000, Last: 20100}, FromServer}},
+		"there is no such namespace":  {map[string]error{system: apierrors.NewNotFound(schema.GroupResource{}, system), "default": valid}, NodePorts{allocator.PortSpan{First: 20000, Last: 20100}, FromServer}},
+		"a webhook is faster":         {map[string]error{system: refusal("no Services today"), "default": forbidden("services")}, NodePorts{allocator.DefaultNodePorts, Assumed}},
+		"the user may not make any":   {map[string]error{system: forbidden("services"), "default": forbidden("services")}, NodePorts{allocator.DefaultNodePorts, Assumed}},
+		"port 1 is one of its ports":  {map[string]error{}, NodePorts{allocator.DefaultNodePorts, Assumed}},
+		"its answer makes no sense":   {map[string]error{system: refusal("The range of valid ports is 9-2"), "default": valid}, NodePorts{allocator.PortSpan{First: 20000, Last: 20100}, FromServer}},
+		"somebody else has the words": {map[string]error{system: errors.New("The range of valid ports is 1-2"), "default": valid}, NodePorts{allocator.PortSpan{First: 20000, Last: 20100}, FromServer}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			scheme, err := Scheme()
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := fake.NewClientBuilder().WithScheme(scheme).WithInterceptorFuncs(interceptor.Funcs{
+				Create: func(_ context.Context, _ client.WithWatch, object client.Object, options ...client.CreateOption) error {
+					var asked client.CreateOptions
+					asked.ApplyOptions(options)
+					if diff := cmp.Diff([]string{metav1.DryRunAll}, asked.DryRun); diff != "" {
+						t.Fatalf("it is no dry run: %s", diff)
+					}
+					return tc.answers[object.GetNamespace()]
+				},
+			}).Build()
+			if got := AskNodePorts(t.Context(), c, system); got != tc.want {
+				t.Errorf("the range is %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
