@@ -1,0 +1,510 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package audit
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+
+	"switchyard.dev/switchyard/allocator"
+	"switchyard.dev/switchyard/api/v1alpha1"
+	"switchyard.dev/switchyard/internal/inventory"
+	"switchyard.dev/switchyard/internal/placeholder"
+)
+
+const system = "switchyard-system"
+
+var now = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+
+// hoursAgo is a time of creation.
+func hoursAgo(n int) metav1.Time { return metav1.NewTime(now.Add(-time.Duration(n) * time.Hour)) }
+
+func ref(namespace, name string) *v1alpha1.ServiceReference {
+	return &v1alpha1.ServiceReference{Namespace: namespace, Name: name}
+}
+
+// service is one with a ClusterIP and NodePorts, as old as its hours.
+func service(namespace, name string, hours int, ip string, nodePorts ...int32) corev1.Service {
+	s := corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, UID: types.UID(namespace + name), CreationTimestamp: hoursAgo(hours)},
+		Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeClusterIP, ClusterIP: ip, ClusterIPs: []string{ip}},
+	}
+	for i, port := range nodePorts {
+		s.Spec.Type = corev1.ServiceTypeNodePort
+		s.Spec.Ports = append(s.Spec.Ports, corev1.ServicePort{Name: fmt.Sprint("p", i), Port: int32(80 + i), NodePort: port})
+	}
+	return s
+}
+
+func ipAddressOf(ip, namespace, name string) networkingv1.IPAddress {
+	return networkingv1.IPAddress{
+		ObjectMeta: metav1.ObjectMeta{Name: ip, CreationTimestamp: hoursAgo(1)},
+		Spec:       networkingv1.IPAddressSpec{ParentRef: &networkingv1.ParentReference{Resource: "services", Namespace: namespace, Name: name}},
+	}
+}
+
+func heldAddress(ip string) networkingv1.IPAddress {
+	number := allocator.AddrNumber(netip.MustParseAddr(ip))
+	return *placeholder.Address(allocator.Reservation{Number: number, Object: number.ReservationName()})
+}
+
+func heldPorts(ports ...int32) corev1.Service {
+	s := *placeholder.Ports(system, ports...)
+	s.CreationTimestamp = hoursAgo(1)
+	return s
+}
+
+func claim(number allocator.Number, age time.Duration) coordinationv1.Lease {
+	lease := *allocator.ClaimLease(system, allocator.Claim{Number: number, Created: now.Add(-age)}, "uid")
+	lease.CreationTimestamp = metav1.NewTime(now.Add(-age))
+	return lease
+}
+
+func portPool(name string, hours int, team string, ranges ...v1alpha1.PortRange) v1alpha1.PortPool {
+	p := v1alpha1.PortPool{ObjectMeta: metav1.ObjectMeta{Name: name, CreationTimestamp: hoursAgo(hours)}, Spec: v1alpha1.PortPoolSpec{Ranges: ranges}}
+	if team != "" {
+		p.Spec.NamespaceSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"team": team}}
+	}
+	return p
+}
+
+func addressPool(name string, use v1alpha1.AddressUse, team string, ranges ...v1alpha1.AddressRange) v1alpha1.AddressPool {
+	return v1alpha1.AddressPool{
+		ObjectMeta: metav1.ObjectMeta{Name: name, CreationTimestamp: hoursAgo(1)},
+		Spec: v1alpha1.AddressPoolSpec{Use: use, Addresses: ranges, NamespaceSelector: &metav1.LabelSelector{
+			MatchLabels: map[string]string{"team": team},
+		}},
+	}
+}
+
+func portReservation(port int32, to *v1alpha1.ServiceReference) v1alpha1.PortReservation {
+	return v1alpha1.PortReservation{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint(port)}, Spec: v1alpha1.PortReservationSpec{ServiceRef: to}}
+}
+
+func addressReservation(ip string, to *v1alpha1.ServiceReference) v1alpha1.AddressReservation {
+	name := allocator.AddrNumber(netip.MustParseAddr(ip)).ReservationName()
+	return v1alpha1.AddressReservation{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.AddressReservationSpec{Address: ip, ServiceRef: to}}
+}
+
+// clean is a cluster in which everything is as it should be, with one of each
+// thing that may be wrong in another.
+func clean() *inventory.Inventory {
+	shared := service("a", "shared", 5, "10.96.0.13")
+	shared.Spec.Ports = []corev1.ServicePort{{Name: "dns", Port: 53, Protocol: corev1.ProtocolUDP}}
+	shared.Spec.ExternalIPs = []string{"192.0.2.1"}
+	other := service("b", "shared", 5, "10.96.0.14")
+	other.Spec.Ports = []corev1.ServicePort{{Name: "dns", Port: 53, Protocol: corev1.ProtocolTCP}}
+	other.Spec.ExternalIPs = []string{"192.0.2.1"}
+	kubernetes := service("default", "kubernetes", 99, "10.96.0.1")
+	young := ipAddressOf("10.96.0.99", "a", "being-made")
+	young.CreationTimestamp = metav1.NewTime(now.Add(-time.Second))
+	gateway := ipAddressOf("10.96.0.98", "a", "gateway")
+	gateway.Spec.ParentRef.Group, gateway.Spec.ParentRef.Resource = "gateway.networking.k8s.io", "gateways"
+	placeholders := heldPorts(30070)
+	placeholders.Spec.ClusterIPs, placeholders.Spec.ClusterIP = []string{"10.96.0.20"}, "10.96.0.20"
+	return &inventory.Inventory{
+		System:    system,
+		NodePorts: inventory.NodePorts{Span: allocator.PortSpan{First: 30000, Last: 30099}, From: inventory.FromServer},
+		Services: []corev1.Service{
+			kubernetes, service("a", "web", 3, "10.96.0.10", 30010, 30011), service("b", "web", 2, "10.96.0.11", 30012),
+			service("a", "kept", 1, "10.96.0.12", 30080), shared, other, placeholders,
+		},
+		IPAddresses: []networkingv1.IPAddress{
+			ipAddressOf("10.96.0.1", "default", "kubernetes"), ipAddressOf("10.96.0.10", "a", "web"), ipAddressOf("10.96.0.11", "b", "web"),
+			ipAddressOf("10.96.0.12", "a", "kept"), ipAddressOf("10.96.0.13", "a", "shared"), ipAddressOf("10.96.0.14", "b", "shared"),
+			ipAddressOf("10.96.0.20", system, placeholders.Name), heldAddress("10.96.0.7"), young, gateway,
+		},
+		ServiceCIDRs: []networkingv1.ServiceCIDR{{
+			ObjectMeta: metav1.ObjectMeta{Name: "kubernetes"}, Spec: networkingv1.ServiceCIDRSpec{CIDRs: []string{"10.96.0.0/24"}},
+		}},
+		PortPools:    []v1alpha1.PortPool{portPool("team-a", 5, "a", "30080-30089")},
+		AddressPools: []v1alpha1.AddressPool{addressPool("team-b", v1alpha1.UseClusterIP, "b", "10.96.0.11")},
+		PortReservations: []v1alpha1.PortReservation{
+			portReservation(30070, nil), portReservation(30012, ref("b", "web")),
+		},
+		AddressReservations: []v1alpha1.AddressReservation{addressReservation("10.96.0.7", nil), addressReservation("198.51.100.1", nil)},
+		Claims:              []coordinationv1.Lease{claim(allocator.PortNumber(30013), time.Second)},
+		Namespaces:          map[string]labels.Set{"a": {"team": "a"}, "b": {"team": "b"}},
+	}
+}
+
+// told is a finding in short, with its number in front.
+func told(r Report) []string {
+	lines := []string{}
+	for _, f := range r.Findings {
+		lines = append(lines, strings.TrimSpace(strings.TrimSpace(fmt.Sprintf("%s %s %s", f.Severity, f.Kind, f.Number))+": "+Texts(f.Objects)))
+	}
+	return lines
+}
+
+func TestEachFindingOnce(t *testing.T) {
+	tests := map[string]struct {
+		damage func(*inventory.Inventory)
+		kind   Kind
+		want   []string
+		says   string
+	}{
+		"nothing is wrong": {damage: func(*inventory.Inventory) {}},
+		"a NodePort of two Services": {
+			damage: func(i *inventory.Inventory) {
+				i.Services[2].Spec.Ports[0].NodePort = 30010
+				i.PortReservations = i.PortReservations[:1]
+			},
+			kind: NumberHeldTwice, want: []string{"error NumberHeldTwice 30010: Service a/web and Service b/web"},
+			says: "a/web is the oldest and keeps it; give another nodePort to b/web",
+		},
+		"a health check's port that is a NodePort": {
+			damage: func(i *inventory.Inventory) {
+				s := &i.Services[4]
+				s.Spec.Type, s.Spec.ExternalTrafficPolicy, s.Spec.HealthCheckNodePort = "LoadBalancer", "Local", 30010
+			},
+			kind: NumberHeldTwice, want: []string{"error NumberHeldTwice 30010: Service a/shared and Service a/web"},
+		},
+		"a ClusterIP of two Services": {
+			damage: func(i *inventory.Inventory) { i.Services[3].Spec.ClusterIPs = []string{"10.96.0.10"} },
+			kind:   NumberHeldTwice,
+			want: []string{
+				"error NumberHeldTwice 10.96.0.10: Service a/web and Service a/kept",
+				"warning IPAddressOrphan 10.96.0.12: IPAddress 10.96.0.12", // what a/kept had before
+			},
+		},
+		"an external IP with the port of another": {
+			damage: func(i *inventory.Inventory) { i.Services[5].Spec.Ports[0].Protocol = corev1.ProtocolUDP },
+			kind:   FrontendHeldTwice, want: []string{"error FrontendHeldTwice 192.0.2.1:53/UDP: Service a/shared and Service b/shared"},
+		},
+		"an external IP that is a ClusterIP": {
+			damage: func(i *inventory.Inventory) {
+				i.Services[4].Spec.ExternalIPs = []string{"10.96.0.10"}
+				i.Services[4].Spec.Ports[0] = corev1.ServicePort{Port: 81}
+			},
+			kind: FrontendHeldTwice, want: []string{"error FrontendHeldTwice 10.96.0.10:81/TCP: Service a/shared and Service a/web"},
+		},
+		"a reserved port that another has": {
+			damage: func(i *inventory.Inventory) { i.PortReservations[1].Spec.ServiceRef = ref("c", "web") },
+			kind:   ReservedNumberTaken, want: []string{"error ReservedNumberTaken 30012: Service b/web and PortReservation 30012"},
+			says: "is reserved for Service c/web, and held by b/web",
+		},
+		"a port that is in no range": {
+			damage: func(i *inventory.Inventory) { i.Services[1].Spec.Ports[0].NodePort = 31000 },
+			kind:   NumberOutOfRange, want: []string{"warning NumberOutOfRange 31000: Service a/web"}, says: "not in 30000-30099",
+		},
+		"a ClusterIP that is in no range": {
+			damage: func(i *inventory.Inventory) {
+				i.Services[1].Spec.ClusterIPs = []string{"10.97.0.10"}
+				i.IPAddresses[1].Name = "10.97.0.10"
+			},
+			kind: NumberOutOfRange, want: []string{"warning NumberOutOfRange 10.97.0.10: Service a/web"}, says: "not in 10.96.0.0/24",
+		},
+		"a port of a pool for others": {
+			damage: func(i *inventory.Inventory) { i.PortPools[0].Spec.Ranges = []v1alpha1.PortRange{"30012-30020"} },
+			kind:   NumberInForeignPool, want: nil, // it is reserved for b/web, which is a pass
+		},
+		"a port of a pool for others, not reserved": {
+			damage: func(i *inventory.Inventory) {
+				i.PortPools[0].Spec.Ranges = []v1alpha1.PortRange{"30012-30020"}
+				i.PortReservations = i.PortReservations[:1]
+			},
+			kind: NumberInForeignPool, want: []string{"warning NumberInForeignPool 30012: Service b/web and PortPool team-a"},
+		},
+		"an external IP of a pool for others": {
+			damage: func(i *inventory.Inventory) {
+				i.AddressPools = append(i.AddressPools, addressPool("edge", v1alpha1.UseExternalIP, "b", "192.0.2.0/24"))
+			},
+			kind: NumberInForeignPool, want: []string{"warning NumberInForeignPool 192.0.2.1: Service a/shared and AddressPool edge"},
+		},
+		"a ClusterIP without its IPAddress": {
+			damage: func(i *inventory.Inventory) { i.IPAddresses = slices.Delete(i.IPAddresses, 1, 2) },
+			kind:   IPAddressMissing, want: []string{"error IPAddressMissing 10.96.0.10: Service a/web"},
+		},
+		"an IPAddress that names another": {
+			damage: func(i *inventory.Inventory) { i.IPAddresses[1].Spec.ParentRef.Name = "web2" },
+			kind:   IPAddressWrongReference, want: []string{"error IPAddressWrongReference 10.96.0.10: IPAddress 10.96.0.10 and Service a/web"},
+		},
+		"an IPAddress of ours that a Service has": {
+			damage: func(i *inventory.Inventory) { i.IPAddresses[1] = heldAddress("10.96.0.10") },
+			kind:   IPAddressWrongReference, want: []string{"error IPAddressWrongReference 10.96.0.10: IPAddress 10.96.0.10 and Service a/web"},
+			says: "belongs to addressreservations.switchyard.dev 10.96.0.10",
+		},
+		"an IPAddress of no Service": {
+			damage: func(i *inventory.Inventory) {
+				i.IPAddresses = append(i.IPAddresses, ipAddressOf("10.96.0.50", "a", "gone"))
+			},
+			kind: IPAddressOrphan, want: []string{"warning IPAddressOrphan 10.96.0.50: IPAddress 10.96.0.50"},
+		},
+		"a placeholder's port for nothing": {
+			damage: func(i *inventory.Inventory) { i.PortReservations = i.PortReservations[1:] },
+			kind:   PlaceholderForNothing,
+			want:   []string{"warning PlaceholderForNothing 30070: Service switchyard-system/reserved-nodeports-30016-30079"},
+		},
+		"a placeholder's port that a Service has": {
+			damage: func(i *inventory.Inventory) {
+				i.PortReservations[0].Spec.ServiceRef = ref("a", "web")
+				i.Services[1].Spec.Ports[0].NodePort = 30070
+			},
+			kind: PlaceholderForNothing,
+			want: []string{"warning PlaceholderForNothing 30070: Service switchyard-system/reserved-nodeports-30016-30079"},
+			says: "is held by a Service",
+		},
+		"an IPAddress of ours for nothing": {
+			damage: func(i *inventory.Inventory) { i.AddressReservations = i.AddressReservations[1:] },
+			kind:   PlaceholderForNothing, want: []string{"warning PlaceholderForNothing 10.96.0.7: IPAddress 10.96.0.7"},
+		},
+		"a claim that nobody collects": {
+			damage: func(i *inventory.Inventory) { i.Claims[0] = claim(allocator.PortNumber(30013), time.Hour) },
+			kind:   ClaimForNothing, want: []string{"warning ClaimForNothing 30013: Lease switchyard-system/nodeport-30013"},
+		},
+		"a reserved port that nothing holds": {
+			damage: func(i *inventory.Inventory) {
+				i.PortReservations = append(i.PortReservations, portReservation(30050, ref("a", "x")))
+			},
+			kind: ReservationNotHeld, want: []string{"warning ReservationNotHeld 30050: PortReservation 30050"},
+		},
+		"a reserved ClusterIP that nothing holds": {
+			damage: func(i *inventory.Inventory) {
+				i.AddressReservations = append(i.AddressReservations, addressReservation("10.96.0.8", nil))
+			},
+			kind: ReservationNotHeld, want: []string{"warning ReservationNotHeld 10.96.0.8: AddressReservation 10.96.0.8"},
+		},
+		"a reserved port that is being handed over": {
+			damage: func(i *inventory.Inventory) {
+				i.PortReservations = append(i.PortReservations, portReservation(30013, ref("a", "x")))
+			},
+		},
+		"a reserved port that is in no range": {
+			damage: func(i *inventory.Inventory) {
+				i.PortReservations = append(i.PortReservations, portReservation(8080, nil))
+			},
+			kind: ReservationOutOfRange, want: []string{"warning ReservationOutOfRange 8080: PortReservation 8080"},
+		},
+		"a range of ports that is full": {
+			damage: func(i *inventory.Inventory) {
+				i.NodePorts.Span = allocator.PortSpan{First: 30010, Last: 30013}
+				i.PortPools, i.PortReservations = nil, i.PortReservations[1:]
+				i.Services[3].Spec.Ports = nil
+				i.Services = i.Services[:6]
+				i.IPAddresses[6].Name = "10.96.0.99"
+			},
+			kind: RangeFull, want: []string{"error RangeFull 30010-30013:"},
+		},
+		"a ServiceCIDR that is full": {
+			damage: func(i *inventory.Inventory) {
+				i.ServiceCIDRs = append(i.ServiceCIDRs, networkingv1.ServiceCIDR{
+					ObjectMeta: metav1.ObjectMeta{Name: "small"}, Spec: networkingv1.ServiceCIDRSpec{CIDRs: []string{"10.99.0.0/30"}},
+				})
+				i.AddressReservations = append(i.AddressReservations, addressReservation("10.99.0.1", nil), addressReservation("10.99.0.2", nil))
+				i.IPAddresses = append(i.IPAddresses, heldAddress("10.99.0.1"), heldAddress("10.99.0.2"))
+			},
+			kind: RangeFull, want: []string{"error RangeFull 10.99.0.0/30: ServiceCIDR small"},
+		},
+		"a pool that is full": {
+			damage: func(i *inventory.Inventory) { i.PortPools[0].Spec.Ranges = []v1alpha1.PortRange{"30080"} },
+			kind:   PoolFull, want: []string{"warning PoolFull: PortPool team-a"},
+		},
+		"a pool of addresses that is full": {
+			damage: func(i *inventory.Inventory) { i.AddressPools[0].Spec.AutoAssign = nil },
+			kind:   PoolFull, want: []string{"warning PoolFull IPv4: AddressPool team-b"},
+		},
+		"pools that overlap": {
+			damage: func(i *inventory.Inventory) {
+				i.PortPools = append(i.PortPools, portPool("young", 1, "a", "30085-30095"))
+			},
+			kind: PoolConflict, want: []string{"warning PoolConflict 30085-30089: PortPool young and PortPool team-a"},
+			says: "belongs to team-a, which has precedence",
+		},
+		"a pool with ports of no range": {
+			damage: func(i *inventory.Inventory) {
+				i.PortPools[0].Spec.Ranges = []v1alpha1.PortRange{"30080-30089", "31000"}
+			},
+			kind: PoolOutOfRange, want: []string{"warning PoolOutOfRange 31000: PortPool team-a"},
+		},
+		"a pool with addresses of no range": {
+			damage: func(i *inventory.Inventory) {
+				i.AddressPools[0].Spec.Addresses = append(i.AddressPools[0].Spec.Addresses, "10.97.0.0/30")
+			},
+			kind: PoolOutOfRange, want: []string{"warning PoolOutOfRange 10.97.0.0-10.97.0.3: AddressPool team-b"},
+		},
+		"a pool that makes no sense": {
+			damage: func(i *inventory.Inventory) { i.PortPools[0].Spec.Ranges = []v1alpha1.PortRange{"x"} },
+			kind:   ObjectUnreadable, want: []string{"warning ObjectUnreadable: PortPool team-a"}, says: "spec.ranges[0]",
+		},
+		"a claim that makes no sense": {
+			damage: func(i *inventory.Inventory) { i.Claims[0].Name = "web" },
+			kind:   ObjectUnreadable, want: []string{"warning ObjectUnreadable: Lease switchyard-system/web"},
+		},
+	}
+	seen := map[Kind]bool{}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			inv := clean()
+			no := false
+			inv.AddressPools[0].Spec.AutoAssign = &no // its one address is taken
+			tc.damage(inv)
+			report := Run(inv.Index(), now)
+			want := tc.want
+			if want == nil {
+				want = []string{}
+			}
+			if diff := cmp.Diff(want, told(report)); diff != "" {
+				t.Fatalf("findings (-want +got):\n%s", diff)
+			}
+			for _, f := range report.Findings {
+				seen[f.Kind] = true
+				if f.Kind == tc.kind && !strings.Contains(f.Message+" | "+f.Remedy, tc.says) || f.Remedy == "" || f.Message == "" {
+					t.Errorf("it says %q, and to do %q; want %q", f.Message, f.Remedy, tc.says)
+				}
+			}
+		})
+	}
+	for _, kind := range Kinds() {
+		if !seen[kind] {
+			t.Errorf("no test finds %s", kind)
+		}
+	}
+}
+
+func TestTheOrderOfObjectsDoesNotMatter(t *testing.T) {
+	inv := clean()
+	inv.Services[2].Spec.Ports[0].NodePort, inv.Services[3].Spec.Ports[0].NodePort = 30010, 30010
+	inv.IPAddresses = append(inv.IPAddresses[2:], ipAddressOf("10.96.0.50", "a", "gone"), ipAddressOf("10.96.0.51", "a", "gone"))
+	inv.PortPools = append(inv.PortPools, portPool("young", 1, "a", "30085-30095"), portPool("twin", 1, "a", "30085-30095"))
+	want := Run(inv.Index(), now)
+	if len(want.Findings) < 7 {
+		t.Fatalf("only %d findings: %v", len(want.Findings), told(want))
+	}
+	slices.Reverse(inv.Services)
+	slices.Reverse(inv.IPAddresses)
+	slices.Reverse(inv.PortPools)
+	for range 5 { // maps have another order each time
+		if diff := cmp.Diff(want, Run(inv.Index(), now), cmp.AllowUnexported(Finding{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+			t.Fatalf("another report (-want +got):\n%s", diff)
+		}
+	}
+}
+
+func TestWhatWasNotReadIsNotMissing(t *testing.T) {
+	for _, kind := range []inventory.Kind{
+		inventory.IPAddresses, inventory.ServiceCIDRs, inventory.PortPools, inventory.AddressPools, inventory.PortReservations,
+		inventory.AddressReservations, inventory.Claims, inventory.Namespaces,
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			inv := clean()
+			no := false
+			inv.AddressPools[0].Spec.AutoAssign = &no
+			inv.Unread = []inventory.Unread{{Kind: kind, Reason: inventory.Forbidden}}
+			switch kind {
+			case inventory.IPAddresses:
+				inv.IPAddresses = nil
+			case inventory.ServiceCIDRs:
+				inv.ServiceCIDRs = nil
+			case inventory.PortPools:
+				inv.PortPools = nil
+			case inventory.AddressPools:
+				inv.AddressPools = nil
+			case inventory.PortReservations:
+				inv.PortReservations = nil
+			case inventory.AddressReservations:
+				inv.AddressReservations = nil
+			case inventory.Claims:
+				inv.Claims = nil
+			case inventory.Namespaces:
+				inv.Namespaces = nil
+			}
+			report := Run(inv.Index(), now)
+			if diff := cmp.Diff([]string{}, told(report)); diff != "" || len(report.NotRead) != 1 {
+				t.Errorf("not read %v, findings (-want +got):\n%s", report.NotRead, diff)
+			}
+		})
+	}
+}
+
+func TestAnAssumedRangeAccusesNobody(t *testing.T) {
+	inv := clean()
+	no := false
+	inv.AddressPools[0].Spec.AutoAssign = &no
+	inv.Services[1].Spec.Ports[0].NodePort = 31000
+	inv.PortPools[0].Spec.Ranges = append(inv.PortPools[0].Spec.Ranges, "31001")
+	inv.PortReservations = append(inv.PortReservations, portReservation(8080, nil))
+	inv.NodePorts.From = inventory.Assumed
+	if diff := cmp.Diff([]string{}, told(Run(inv.Index(), now))); diff != "" {
+		t.Errorf("findings (-want +got):\n%s", diff)
+	}
+}
+
+func TestOnlyWhatIsSeenTwiceIsReported(t *testing.T) {
+	inv := clean()
+	inv.IPAddresses = slices.Delete(inv.IPAddresses, 1, 3)
+	first := Run(inv.Index(), now)
+	again := clean()
+	again.IPAddresses = slices.Delete(again.IPAddresses, 2, 3)
+	report := first.Confirm(Run(again.Index(), now))
+	want := []string{"error IPAddressMissing 10.96.0.11: Service b/web", "warning PoolFull IPv4: AddressPool team-b"}
+	if diff := cmp.Diff(want, told(report)); diff != "" {
+		t.Errorf("findings (-want +got):\n%s", diff)
+	}
+}
+
+func TestPrintedForPeople(t *testing.T) {
+	inv := clean()
+	inv.IPAddresses = slices.Delete(inv.IPAddresses, 1, 2)
+	inv.Unread = []inventory.Unread{{Kind: inventory.Claims, Message: "you may not list claims"}}
+	report := Run(inv.Index(), now)
+	for wide, want := range map[bool]string{
+		false: `SEVERITY  FINDING           OBJECTS             WHAT
+error     IPAddressMissing  Service a/web       ClusterIP 10.96.0.10 has no IPAddress: the API server may give it to another Service
+                                                -> the API server's repair makes one; if this stays, its log says why it can not
+warning   PoolFull          AddressPool team-b  the pool has no free IPv4 address: Services that it is for get one of another pool, or are refused
+                                                -> delete Services or reservations, or give the pool more
+not checked: you may not list claims
+1 error, 1 warning.
+`,
+		true: `SEVERITY  FINDING           NUMBER      OBJECTS             WHAT                                                                                                 REMEDY
+error     IPAddressMissing  10.96.0.10  Service a/web       ClusterIP 10.96.0.10 has no IPAddress: the API server may give it to another Service                 the API server's repair makes one; if this stays, its log says why it can not
+warning   PoolFull          IPv4        AddressPool team-b  the pool has no free IPv4 address: Services that it is for get one of another pool, or are refused  delete Services or reservations, or give the pool more
+not checked: you may not list claims
+1 error, 1 warning.
+`,
+	} {
+		var out strings.Builder
+		if err := report.Print(&out, wide); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(collapse(want), collapse(out.String())); diff != "" {
+			t.Errorf("wide %v (-want +got):\n%s", wide, diff)
+		}
+	}
+}
+
+// collapse leaves the width of columns open.
+func collapse(text string) []string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = strings.Join(strings.Fields(line), " ")
+	}
+	return lines
+}
