@@ -71,6 +71,13 @@ func healthChecks(s *scene) {
 		s.free(ctx, port(30003))
 	})
 
+	It("leaves it to the server that a health check port is not one of the Service's own NodePorts", func(ctx SpecContext) {
+		status := refusal(s.admin.Create(ctx, local(service("lb", corev1.ServiceTypeLoadBalancer, 30003), 30003)),
+			"failed to allocate requested HealthCheck NodePort 30003: provided port is already allocated")
+		Expect(status.Code).To(BeEquivalentTo(500))
+		s.free(ctx, port(30003))
+	})
+
 	It("gives no NodePorts to a load balancer that wants none", func(ctx SpecContext) {
 		lb := local(service("lb", corev1.ServiceTypeLoadBalancer, 0, 30003), 0)
 		lb.Spec.AllocateLoadBalancerNodePorts = new(false)

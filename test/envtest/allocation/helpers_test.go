@@ -20,6 +20,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -159,6 +160,19 @@ func (s *scene) resurrected(ctx context.Context, number allocator.Number) bool {
 	}).Should(ContainElement(HaveSuffix(": %s is not allocated; repairing", number)), "%s is not free, nor is that the repair's doing", number)
 	Expect(s.admin.Delete(ctx, &networkingv1.IPAddress{ObjectMeta: metav1.ObjectMeta{Name: number.String()}})).To(Succeed())
 	return true
+}
+
+// expectClaims checks that we chose just these numbers, each once, where we are
+// the ones to choose: what we leave open the server would fill in silently.
+func (s *scene) expectClaims(ctx context.Context, numbers ...allocator.Number) {
+	GinkgoHelper()
+	names := []string{}
+	for _, number := range numbers {
+		if s.mode == allocator.Authoritative && !slices.Contains(names, number.ObjectName()) {
+			names = append(names, number.ObjectName())
+		}
+	}
+	Expect(s.claims(ctx)).To(ConsistOf(names))
 }
 
 // taken checks that somebody holds the numbers.

@@ -137,6 +137,17 @@ func ports(s *scene) {
 		}
 	})
 
+	It("lets ports of different numbers share a NodePort on update only", func(ctx SpecContext) {
+		web := service("web", corev1.ServiceTypeNodePort, 30003, 30003)
+		web.Spec.Ports[1].Protocol = corev1.ProtocolUDP
+		refusal(s.admin.Create(ctx, web), "spec.ports[1].nodePort: Invalid value: 30003: provided port is already allocated")
+		web.Spec.Ports[1].NodePort = 30004
+		s.create(ctx, web)
+		web.Spec.Ports[1].NodePort = 30003
+		s.update(ctx, web)
+		s.free(ctx, port(30004))
+	})
+
 	It("gives each protocol a number of its own where an update adds it", func(ctx SpecContext) {
 		dns := service("dns", corev1.ServiceTypeNodePort, 0)
 		s.create(ctx, dns)

@@ -195,12 +195,14 @@ func (s *scene) allocated() (n int) {
 	return n
 }
 
-// addressObjects names the IPAddress objects there are: the server's own record.
+// addressObjects names the IPAddress objects there are, which are the server's
+// own record, but for the orphan.
 func (s *scene) addressObjects(ctx context.Context) []string {
 	GinkgoHelper()
 	var addresses networkingv1.IPAddressList
 	Expect(s.admin.List(ctx, &addresses)).To(Succeed())
-	return namesOf(addresses.Items, func(a networkingv1.IPAddress) string { return a.Name })
+	names := namesOf(addresses.Items, func(a networkingv1.IPAddress) string { return a.Name })
+	return slices.DeleteFunc(names, func(name string) bool { return name == orphan().Name })
 }
 
 // claims names the claims there are.

@@ -101,6 +101,7 @@ func (c *cluster) start(ctx context.Context) {
 	for _, name := range []string{systemNamespace, "team-a", "team-b"} {
 		Expect(c.admin.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})).To(Succeed())
 	}
+	Expect(c.admin.Create(ctx, orphan())).To(Succeed())
 }
 
 // webhookConfiguration is what config/webhook installs.

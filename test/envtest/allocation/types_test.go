@@ -52,6 +52,7 @@ func types(s *scene) {
 				}
 				Expect(err).NotTo(HaveOccurred())
 				expectKind(web, to)
+				s.expectClaims(ctx, append(numbersOf(before), numbersOf(web)...)...)
 				if hasAddress(from) && hasAddress(to) {
 					Expect(web.Spec.ClusterIPs).To(Equal(before.Spec.ClusterIPs))
 				}

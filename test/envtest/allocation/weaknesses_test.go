@@ -85,6 +85,29 @@ func weaknesses(s *scene) {
 		Expect(nodePortsOf(s.reread(ctx, web))).To(Equal([]int32{30003}), "two Services hold one port")
 	})
 
+	It("forgets an address that an upgrade adds in the first second of a Service", func(ctx SpecContext) {
+		stolen := false
+		for i := 0; !stolen && i < 20; i++ { // the server's repair is that fast three times out of four
+			web := service(fmt.Sprintf("web-%d", i), corev1.ServiceTypeClusterIP, 0)
+			s.create(ctx, web)
+			s.patch(ctx, web, func() { web.Spec.IPFamilyPolicy = new(requireDualStack) })
+			s.observed(web)
+			thief := at(service(fmt.Sprintf("thief-%d", i), corev1.ServiceTypeClusterIP, 0), web.Spec.ClusterIPs[1])
+			err := s.admin.Create(ctx, thief)
+			if !s.stock() {
+				refusal(err, "held by Service team-a/"+web.Name)
+			} else if err == nil {
+				stolen = true
+				Expect(s.reread(ctx, web).Spec.ClusterIPs[1]).To(Equal(thief.Spec.ClusterIP), "two Services hold one address")
+			}
+			if i == 5 && !s.stock() {
+				return
+			}
+			Expect(s.admin.Delete(ctx, web)).To(Succeed())
+		}
+		Expect(stolen).To(BeTrue())
+	})
+
 	It("writes numbers for creates that are denied later", func(ctx SpecContext) {
 		quota := s.quota(ctx, 1)
 		defer func() { Expect(s.admin.Delete(ctx, quota)).To(Succeed()) }()
