@@ -93,7 +93,7 @@ plane and the real suite. Your machine's network stays as it is.`,
 	}
 	root.AddCommand(
 		upCommand(), downCommand(), statusCommand(), kubeconfigCommand(),
-		execCommand(), logsCommand(), probeCommand(), traceCommand(), topCommand(), demoCommand(), versionCommand(),
+		execCommand(), logsCommand(), probeCommand(), traceCommand(), topCommand(), lintCommand(), demoCommand(), versionCommand(),
 		initCommand(), supervisorCommand(), enterCommand(), followCommand(), getCommand(),
 	)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {

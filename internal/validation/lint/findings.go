@@ -19,6 +19,7 @@ package lint
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -61,16 +62,16 @@ func (o Object) Find(opts validation.Options) []Finding {
 	case *corev1.Service:
 		complete, errs := validation.Manifest(object, opts)
 		found = append(found, o.errors(errs)...)
-		found = append(found, o.warnings(validation.ServiceWarnings(complete))...)
+		found = append(found, o.warnings(unlessRefused(validation.ServiceWarnings(complete), errs))...)
 		found = append(found, o.holes(validation.ServiceHoles(complete))...)
 	case *corev1.Endpoints:
 		complete, errs := validation.ManifestEndpoints(object, opts)
 		found = append(found, o.errors(errs)...)
-		found = append(found, o.warnings(validation.EndpointsWarnings(complete))...)
+		found = append(found, o.warnings(unlessRefused(validation.EndpointsWarnings(complete), errs))...)
 	case *discoveryv1.EndpointSlice:
 		complete, errs := validation.ManifestEndpointSlice(object, opts)
 		found = append(found, o.errors(errs)...)
-		found = append(found, o.warnings(validation.EndpointSliceWarnings(complete))...)
+		found = append(found, o.warnings(unlessRefused(validation.EndpointSliceWarnings(complete), errs))...)
 		found = append(found, o.holes(validation.EndpointSliceHoles(complete))...)
 	}
 	return found
@@ -127,6 +128,14 @@ func (o Object) warnings(warnings []validation.Warning) []Finding {
 		found = append(found, o.NewFinding(Warning, "", path, strings.TrimPrefix(w.Text, path+": ")))
 	}
 	return found
+}
+
+// unlessRefused leaves out warnings about fields that are refused anyway. The
+// server spells one path in two ways.
+func unlessRefused(warnings []validation.Warning, errs field.ErrorList) []validation.Warning {
+	return slices.DeleteFunc(warnings, func(w validation.Warning) bool {
+		return slices.ContainsFunc(errs, func(err *field.Error) bool { return strings.EqualFold(err.Field, w.Path.String()) })
+	})
 }
 
 func (o Object) holes(holes []validation.Hole) []Finding {

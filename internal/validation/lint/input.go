@@ -41,6 +41,9 @@ const Stdin = "-"
 // extensions are those of the files that are read of a directory.
 var extensions = []string{".yaml", ".yml", ".json"}
 
+// kustomizations are what kustomize reads itself; most have no kind.
+var kustomizations = []string{"kustomization.yaml", "kustomization.yml"}
+
 // Files are the files that the names stand for, each once: a directory stands
 // for its manifests, and with recursive for those below it too.
 func Files(names []string, recursive bool) ([]string, error) {
@@ -77,7 +80,7 @@ func filesOf(name string, recursive bool) ([]string, error) {
 			return err
 		case entry.IsDir() && path != name && !recursive:
 			return fs.SkipDir
-		case !entry.IsDir() && slices.Contains(extensions, filepath.Ext(path)):
+		case !entry.IsDir() && slices.Contains(extensions, filepath.Ext(path)) && !slices.Contains(kustomizations, filepath.Base(path)):
 			files = append(files, path)
 		}
 		return nil

@@ -71,12 +71,14 @@ func TestRead(t *testing.T) {
 			want: []string{"-:1|Service|web|error||spec.ports[0].targetport|unknown field"}},
 		"a text for a number": {text: strings.Replace(service, "80", `"80"`, 1), want: []string{
 			"-:1|Service|web|error||spec.ports.port|a string stands where an int32 belongs"}},
-		"a number for a name":         {text: strings.Replace(service, "name: web", "name: 80", 1), want: []string{"-:1|Service||error||metadata.name|a number stands where an string belongs"}},
-		"an old version":              {text: "apiVersion: discovery.k8s.io/v1beta1\nkind: EndpointSlice\nmetadata: {name: a}\n", want: []string{"-:1|EndpointSlice|a|error|||no server has EndpointSlice in discovery.k8s.io/v1beta1: use discovery.k8s.io/v1"}},
-		"a Service of another sort":   {text: "apiVersion: serving.knative.dev/v1\nkind: Service\n", passedOver: 1},
-		"a hole":                      {text: strings.Replace(service, "ports:", "type: LoadBalancer, loadBalancerIP: lb, ports:", 1), want: []string{`-:1|Service|web|warning|S1|spec.loadBalancerIP|"lb" is not an IP address; the server stores whatever stands here`}},
-		"a hole of an EndpointSlice":  {text: "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: a}\naddressType: IPv4\nendpoints: []\nports: [{port: 0}]\n", want: []string{"-:1|EndpointSlice|a|warning|S2|ports[0].port|0 is no port number (1-65535); the server does not look"}},
-		"a warning of Endpoints":      {text: "apiVersion: v1\nkind: Endpoints\nmetadata: {name: a}\nsubsets: [{addresses: [{ip: 'FD00::1'}]}]\n", want: []string{`-:1|Endpoints|a|warning||subsets[0].addresses[0].ip|IPv6 address "FD00::1" should be in RFC 5952 canonical format ("fd00::1")`}},
+		"a number for a name":        {text: strings.Replace(service, "name: web", "name: 80", 1), want: []string{"-:1|Service||error||metadata.name|a number stands where an string belongs"}},
+		"an old version":             {text: "apiVersion: discovery.k8s.io/v1beta1\nkind: EndpointSlice\nmetadata: {name: a}\n", want: []string{"-:1|EndpointSlice|a|error|||no server has EndpointSlice in discovery.k8s.io/v1beta1: use discovery.k8s.io/v1"}},
+		"a Service of another sort":  {text: "apiVersion: serving.knative.dev/v1\nkind: Service\n", passedOver: 1},
+		"a hole":                     {text: strings.Replace(service, "ports:", "type: LoadBalancer, loadBalancerIP: lb, ports:", 1), want: []string{`-:1|Service|web|warning|S1|spec.loadBalancerIP|"lb" is not an IP address; the server stores whatever stands here`}},
+		"a hole of an EndpointSlice": {text: "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: a}\naddressType: IPv4\nendpoints: []\nports: [{port: 0}]\n", want: []string{"-:1|EndpointSlice|a|warning|S2|ports[0].port|0 is no port number (1-65535); the server does not look"}},
+		"a warning of Endpoints":     {text: "apiVersion: v1\nkind: Endpoints\nmetadata: {name: a}\nsubsets: [{addresses: [{ip: 'FD00::1'}]}]\n", want: []string{`-:1|Endpoints|a|warning||subsets[0].addresses[0].ip|IPv6 address "FD00::1" should be in RFC 5952 canonical format ("fd00::1")`}},
+		"no warning of what is refused": {text: strings.Replace(service, "ports:", "type: LoadBalancer, loadBalancerSourceRanges: [10.0.0.1/8], ports:", 1), want: []string{
+			`-:1|Service|web|error||spec.LoadBalancerSourceRanges[0]|Invalid value: "10.0.0.1/8": must not have bits set beyond the prefix length`}},
 		"nothing":                     {text: "\n# nothing\n---\n"},
 		"no YAML":                     {text: service + "---\n\n\tx: y\n", want: []string{"-: document 2 (line 6): yaml: line 2: found character that cannot start any token"}},
 		"the others count after that": {text: "a: [\n---\n" + strings.Replace(service, "80", "0", 1), want: []string{"-:2|Service|web|error||spec.ports[0].port|Invalid value: 0: must be between 1 and 65535, inclusive", "-:2|Service|web|error||spec.ports[0].targetPort|Invalid value: 0: must be between 1 and 65535, inclusive", "-: document 1 (line 1): yaml: line 1: did not find expected node content"}},
@@ -86,7 +88,7 @@ func TestRead(t *testing.T) {
 		"a program":                   {text: "\x7fELF\x00\x01", want: []string{"-: this is not text in UTF-8"}},
 		"another encoding":            {text: "\xff\xfea", want: []string{"-: this is not text in UTF-8"}},
 		"Lists within Lists": {text: strings.Repeat(`{"apiVersion":"v1","kind":"List","items":[`, 9) + strings.Repeat("]}", 9), want: []string{
-			"-: document 1 (line 1): " + strings.Repeat("item 1: ", 8) + "Lists within Lists, more than 8 deep"}},
+			"-: document 1 (line 1): " + strings.Repeat("item 1: ", 8) + "more than 8 Lists within each other"}},
 		"a document that no server takes": {text: service + "---\n# " + strings.Repeat("x", MaxDocument) + "\n" + service, want: []string{
 			"-: document 2 (line 6): larger than 3 MiB, which is more than an API server takes"}},
 	} {
@@ -149,7 +151,7 @@ func TestReadRefusesHugeFiles(t *testing.T) {
 
 func TestFiles(t *testing.T) {
 	dir := t.TempDir()
-	for _, file := range []string{"a.yaml", "b.json", "c.txt", "sub/d.yml"} {
+	for _, file := range []string{"a.yaml", "b.json", "c.txt", "kustomization.yaml", "sub/d.yml"} {
 		path := filepath.Join(dir, file)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			t.Fatal(err)

@@ -153,7 +153,7 @@ func (in *Input) add(place Place, text []byte, itemsKind string, nesting int) er
 
 func (in *Input) addItems(place Place, list head, nesting int) error {
 	if nesting == maxNesting {
-		return fmt.Errorf("Lists within Lists, more than %d deep", maxNesting)
+		return fmt.Errorf("more than %d Lists within each other", maxNesting)
 	}
 	kind := strings.TrimSuffix(list.Kind, "List")
 	for i, item := range list.Items {

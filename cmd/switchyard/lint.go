@@ -1,0 +1,279 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/yaml"
+
+	"switchyard.dev/switchyard/internal/validation"
+	"switchyard.dev/switchyard/internal/validation/lint"
+)
+
+// Exit codes of lint.
+const (
+	exitFindings   = 1
+	exitUnreadable = 2
+)
+
+// lintOptions are what `switchyard lint` can be told.
+type lintOptions struct {
+	names      []string
+	recursive  bool
+	output     string
+	strict     bool
+	families   []string
+	namespace  string
+	cluster    bool
+	kubeconfig string
+}
+
+func lintCommand() *cobra.Command {
+	var o lintOptions
+	c := &cobra.Command{
+		Use:   "lint -f {FILE | DIRECTORY | -} ...",
+		Short: "Say what is wrong with manifests of Services and endpoints",
+		Long: `Say what is wrong with the Services, Endpoints and EndpointSlices in manifests,
+without a cluster: what an API server of Kubernetes 1.37 would refuse, with its
+own words, what it would warn of, and what it accepts although it can not work
+(rules S1 to S5). Objects of other kinds are passed over and counted.
+
+With --cluster they are also held against the objects of a cluster, by the rules
+of the admission webhooks (X1 and on) and their default severities; this works
+without the webhooks, and changes nothing.
+
+Files hold YAML or JSON, several documents each, and Lists. A field that the kind
+does not have is an error.
+
+Exit codes: 0 no errors; 1 errors, or with --strict warnings; 2 something could
+not be read, or the question was wrong.`,
+		Example: `  switchyard lint -f service.yaml
+  kustomize build . | switchyard lint -f -
+  switchyard lint -R -f manifests/ --strict -o json
+  switchyard lint -f service.yaml --cluster`,
+		Args: cobra.NoArgs,
+	}
+	o.addFlags(c)
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return &exitError{code: exitUnreadable, err: fmt.Errorf("%w: `%s --help` lists the flags", explainFlag(err), c.CommandPath())}
+	})
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		err := o.run(c)
+		if _, is := errors.AsType[*exitError](err); err != nil && !is {
+			return &exitError{code: exitUnreadable, err: err}
+		}
+		return err
+	}
+	return c
+}
+
+func (o *lintOptions) addFlags(c *cobra.Command) {
+	flags := c.Flags()
+	flags.StringArrayVarP(&o.names, "filename", "f", nil, "File, directory, or - for standard input; may be given more than once.")
+	flags.BoolVarP(&o.recursive, "recursive", "R", false, "Read the directories below a directory too.")
+	flags.StringVarP(&o.output, "output", "o", "", "json or yaml; without it a table.")
+	flags.BoolVar(&o.strict, "strict", false, "Let warnings count for the exit code.")
+	flags.StringSliceVar(&o.families, "ip-families", nil, "IP families that the cluster gives ClusterIPs of, for example IPv4,IPv6; without it none is missed.")
+	flags.StringVarP(&o.namespace, "namespace", "n", corev1.NamespaceDefault, "With --cluster: namespace of objects that are without one.")
+	flags.BoolVar(&o.cluster, "cluster", false, "Hold the objects against those of a cluster, too.")
+	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "With --cluster: kubeconfig; without it the local cluster if one is running, else as kubectl chooses.")
+}
+
+func (o *lintOptions) validate() (validation.Options, error) {
+	var opts validation.Options
+	if len(o.names) == 0 {
+		return opts, errors.New("say what to look at: `switchyard lint -f FILE`, or -f - for standard input")
+	}
+	if !slices.Contains([]string{"", "json", "yaml"}, o.output) {
+		return opts, fmt.Errorf("unknown output format %q: use json or yaml, or leave it out", o.output)
+	}
+	for _, family := range o.families {
+		switch f := corev1.IPFamily(family); f {
+		case corev1.IPv4Protocol, corev1.IPv6Protocol:
+			opts.IPFamilies = append(opts.IPFamilies, f)
+		default:
+			return opts, fmt.Errorf("--ip-families %q: want IPv4, IPv6, or both with a comma", family)
+		}
+	}
+	return opts, nil
+}
+
+func (o *lintOptions) run(c *cobra.Command) error {
+	opts, err := o.validate()
+	if err != nil {
+		return err
+	}
+	files, err := lint.Files(o.names, o.recursive)
+	if err != nil {
+		return err
+	}
+	in := lint.Read(files, c.InOrStdin())
+	report := newLintReport(len(files), in)
+	ctx, cancel := context.WithTimeout(c.Context(), clusterPatience)
+	defer cancel()
+	var judge *clusterJudge
+	if o.cluster {
+		if judge, err = reachJudge(ctx, o.kubeconfig); err != nil {
+			return fmt.Errorf("--cluster: %w", err)
+		}
+	}
+	for _, object := range in.Objects {
+		found := object.Find(opts)
+		refused := slices.ContainsFunc(found, func(f lint.Finding) bool { return f.Severity == lint.Error })
+		// What no server takes has nothing to clash with.
+		if judge != nil && !refused {
+			clashes, err := judge.find(ctx, object, o.namespace)
+			if err != nil {
+				return fmt.Errorf("--cluster: %s: %w", object.Place, err)
+			}
+			found = append(found, clashes...)
+		}
+		report.add(found)
+	}
+	if err := report.print(c.OutOrStdout(), o.output); err != nil {
+		return err
+	}
+	return report.exit(o.strict)
+}
+
+// lintReport is what is printed.
+type lintReport struct {
+	Findings   []lint.Finding `json:"findings"`
+	Unreadable []lint.Problem `json:"unreadable"`
+	Summary    lintSummary    `json:"summary"`
+}
+
+type lintSummary struct {
+	Files      int `json:"files"`
+	Checked    int `json:"checked"`
+	PassedOver int `json:"passedOver"`
+	Errors     int `json:"errors"`
+	Warnings   int `json:"warnings"`
+}
+
+func newLintReport(files int, in lint.Input) *lintReport {
+	return &lintReport{
+		// Lists that are empty and not null are easier on scripts.
+		Findings: []lint.Finding{}, Unreadable: append([]lint.Problem{}, in.Problems...),
+		Summary: lintSummary{Files: files, Checked: len(in.Objects), PassedOver: in.PassedOver},
+	}
+}
+
+func (r *lintReport) add(found []lint.Finding) {
+	r.Findings = append(r.Findings, found...)
+	for _, f := range found {
+		if f.Severity == lint.Error {
+			r.Summary.Errors++
+		} else {
+			r.Summary.Warnings++
+		}
+	}
+}
+
+func (r *lintReport) print(out io.Writer, format string) error {
+	switch format {
+	case "json":
+		encoder := json.NewEncoder(out)
+		encoder.SetIndent("", "  ")
+		encoder.SetEscapeHTML(false)
+		return encoder.Encode(r)
+	case "yaml":
+		text, err := yaml.Marshal(r)
+		if err == nil {
+			_, err = out.Write(text)
+		}
+		return err
+	}
+	return r.printTable(out)
+}
+
+func (r *lintReport) printTable(out io.Writer) error {
+	if len(r.Findings) > 0 {
+		table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+		_, _ = fmt.Fprintln(table, "AT\tOBJECT\tSEVERITY\tFIELD\tMESSAGE")
+		for _, f := range r.Findings {
+			message := f.Message
+			if f.Rule != "" {
+				message += " (rule " + f.Rule + ")"
+			}
+			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", f.Place, objectName(f), f.Severity, orDash(f.Field), oneLine(message))
+		}
+		if err := table.Flush(); err != nil {
+			return err
+		}
+		_, _ = fmt.Fprintln(out)
+	}
+	s := r.Summary
+	passedOver := ""
+	if s.PassedOver > 0 {
+		passedOver = fmt.Sprintf(", %d of other kinds passed over", s.PassedOver)
+	}
+	_, err := fmt.Fprintf(out, "%s in %s checked%s: %s, %s.\n", count(s.Checked, "object"), count(s.Files, "file"), passedOver,
+		count(s.Errors, "error"), count(s.Warnings, "warning"))
+	return err
+}
+
+// objectName is KIND NAMESPACE/NAME, as far as the manifest says it.
+func objectName(f lint.Finding) string {
+	name := orDash(f.Name)
+	if f.Namespace != "" {
+		name = f.Namespace + "/" + name
+	}
+	return f.Kind + " " + name
+}
+
+// oneLine keeps a value that a manifest holds from breaking the table.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' {
+			return ' '
+		}
+		return r
+	}, text)
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// exit is the error that carries the exit code.
+func (r *lintReport) exit(strict bool) error {
+	if len(r.Unreadable) > 0 {
+		var errs []error
+		for _, problem := range r.Unreadable {
+			errs = append(errs, problem)
+		}
+		return &exitError{code: exitUnreadable, err: errors.Join(errs...)}
+	}
+	if r.Summary.Errors > 0 || strict && r.Summary.Warnings > 0 {
+		return &exitError{code: exitFindings}
+	}
+	return nil
+}

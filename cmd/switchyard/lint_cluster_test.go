@@ -1,0 +1,116 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"switchyard.dev/switchyard/internal/validation/lint"
+	"switchyard.dev/switchyard/webhooks"
+)
+
+// indexes hands the webhooks' indexes to a client in memory.
+type indexes struct{ *fake.ClientBuilder }
+
+func (i indexes) IndexField(_ context.Context, object client.Object, name string, keys client.IndexerFunc) error {
+	i.WithIndex(object, name, keys)
+	return nil
+}
+
+// judgeOf is a judge of a cluster with some Services.
+func judgeOf(t *testing.T, refuse error, services ...client.Object) *clusterJudge {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, discoveryv1.AddToScheme, networkingv1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	builder := fake.NewClientBuilder().WithScheme(scheme).WithObjects(services...)
+	if err := webhooks.SetupIndexes(t.Context(), indexes{builder}); err != nil {
+		t.Fatal(err)
+	}
+	if refuse != nil {
+		builder = builder.WithInterceptorFuncs(interceptor.Funcs{
+			List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error { return refuse },
+		})
+	}
+	c := builder.Build()
+	return &clusterJudge{c, webhooks.Validation{World: &webhooks.Cluster{Cached: c, Live: c}, FailClosed: true}}
+}
+
+// external is a Service with an external IP.
+func external(namespace, name, ip string) *corev1.Service {
+	return &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Spec: corev1.ServiceSpec{
+		Type: corev1.ServiceTypeClusterIP, ExternalIPs: []string{ip}, Ports: []corev1.ServicePort{{Port: 80, Protocol: corev1.ProtocolTCP}},
+	}}
+}
+
+func TestLintHoldsManifestsAgainstACluster(t *testing.T) {
+	there := []client.Object{external("shop", "a1", "198.51.100.1"), external("shop", "a2", "198.51.100.1")}
+	for name, tc := range map[string]struct {
+		manifest string
+		rules    []string
+	}{
+		"an external IP that another has":       {manifest: externalManifest("b1", "198.51.100.1"), rules: []string{"X1"}},
+		"one that is free":                      {manifest: externalManifest("b1", "198.51.100.2")},
+		"a Service that is there, as it is":     {manifest: externalManifest("a1", "198.51.100.1")},
+		"a Service that is there, with another": {manifest: externalManifest("a1", "198.51.100.2")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := lint.Read([]string{lint.Stdin}, strings.NewReader(tc.manifest))
+			found, err := judgeOf(t, nil, there...).find(t.Context(), in.Objects[0], "shop")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var rules []string
+			for _, f := range found {
+				if len(rules) == 0 || rules[len(rules)-1] != f.Rule {
+					rules = append(rules, f.Rule)
+				}
+			}
+			if diff := cmp.Diff(tc.rules, rules); diff != "" {
+				t.Errorf("rules (-want +got):\n%s\nof %v", diff, found)
+			}
+		})
+	}
+}
+
+func externalManifest(name, ip string) string {
+	return "apiVersion: v1\nkind: Service\nmetadata: {name: " + name + "}\nspec: {externalIPs: [" + ip + "], ports: [{port: 80}]}\n"
+}
+
+func TestLintSaysWhyARuleCouldNotBeJudged(t *testing.T) {
+	in := lint.Read([]string{lint.Stdin}, strings.NewReader(externalManifest("b1", "198.51.100.1")))
+	_, err := judgeOf(t, errors.New("the cluster is tired")).find(t.Context(), in.Objects[0], "shop")
+	if err == nil || !strings.Contains(err.Error(), "the cluster is tired") {
+		t.Errorf("got %v, want the reason", err)
+	}
+}
