@@ -19,23 +19,31 @@ package webhooks
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 )
 
-// Validation is what the three validators share.
+// Validation is what the validators share.
 type Validation struct {
-	World      World
+	World World
+	// Severities are those of the configuration.
 	Severities Severities
+	// Namespaces says how a namespace changes them; nil changes nothing.
+	Namespaces NamespaceReader
 	Exempt     Exemptions
 	// FailClosed refuses what can not be judged. It serves the namespaces
 	// labelled switchyard.dev/admission=enforce.
 	FailClosed bool
+	// Audit refuses nothing: what would be refused is a warning, counted and logged.
+	Audit bool
 }
 
 // judgeTimeout leaves the rest of the webhook's three seconds for the answer:
@@ -45,30 +53,79 @@ const judgeTimeout = 2 * time.Second
 // answer runs a validation of one object and turns its verdict into what
 // controller-runtime sends back.
 func (v *Validation) answer(ctx context.Context, kind schema.GroupKind, object client.Object,
-	validate func(context.Context) (Verdict, error)) (admission.Warnings, error) {
+	validate func(context.Context, Severities) (Verdict, error)) (admission.Warnings, error) {
+	began := time.Now()
+	result, warnings, err := v.judge(ctx, kind, object, validate)
+	request, _ := admission.RequestFromContext(ctx)
+	countRequest(kind.Kind, request.Operation, result, time.Since(began))
+	return warnings, err
+}
+
+func (v *Validation) judge(ctx context.Context, kind schema.GroupKind, object client.Object,
+	validate func(context.Context, Severities) (Verdict, error)) (result string, warnings admission.Warnings, err error) {
 	if object.GetDeletionTimestamp() != nil || v.Exempt.Object(object) {
-		return nil, nil
+		return resultAllowed, nil, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
 	defer cancel()
-	verdict, err := validate(ctx)
+	verdict, err := validate(ctx, v.severitiesIn(ctx, object.GetNamespace()))
+	v.count(verdict)
+	if err == nil && len(verdict.Unread) > 0 {
+		verdict.Warnings = append(verdict.Warnings, fmt.Sprintf(
+			"switchyard could not judge rule %s; the manager's log says why", strings.Join(verdict.Unread, ", ")))
+	}
 	switch {
+	case len(verdict.Errors) > 0 && v.Audit:
+		return resultAudited, v.audited(ctx, kind, object, verdict), nil
 	case len(verdict.Errors) > 0:
 		// One broken rule is enough, whatever another would have said.
-		return verdict.Warnings, apierrors.NewInvalid(kind, nameOf(object), verdict.Errors)
+		return resultDenied, verdict.Warnings, apierrors.NewInvalid(kind, nameOf(object), verdict.Errors)
 	case err != nil:
-		return v.unjudged(ctx, kind, verdict.Warnings, err)
+		warnings, err = v.unjudged(ctx, kind, verdict.Warnings, err)
+		return resultUnjudged, warnings, err
+	case len(verdict.Warnings) > 0:
+		return resultWarned, verdict.Warnings, nil
 	}
-	return verdict.Warnings, nil
+	return resultAllowed, nil, nil
 }
+
+// count files the findings under what they led to.
+func (v *Validation) count(verdict Verdict) {
+	action := string(Deny)
+	if v.Audit {
+		action = actionAudit
+	}
+	for _, rule := range verdict.denied {
+		countFinding(rule, action)
+	}
+	for _, rule := range verdict.warned {
+		countFinding(rule, string(Warn))
+	}
+}
+
+// audited turns refusals into warnings.
+func (v *Validation) audited(ctx context.Context, kind schema.GroupKind, object client.Object, verdict Verdict) admission.Warnings {
+	request, _ := admission.RequestFromContext(ctx)
+	ctrl.LoggerFrom(ctx).Info("Would have refused a change", "kind", kind.Kind, "object", klog.KRef(object.GetNamespace(), nameOf(object)),
+		"user", request.UserInfo.Username, "reason", verdict.Errors.ToAggregate().Error())
+	warnings := slices.Clone(verdict.Warnings)
+	for _, refused := range verdict.Errors {
+		warnings = append(warnings, auditPrefix+refused.Error())
+	}
+	return warnings
+}
+
+// auditPrefix begins a warning that is a refusal without the audit mode.
+const auditPrefix = "would be refused: "
 
 // unjudged decides when a rule could not be read up on. The webhook's own
 // failurePolicy does not apply, because we did answer. The error is for the log:
 // it may name a Service that the requester may not read.
 func (v *Validation) unjudged(ctx context.Context, kind schema.GroupKind, warnings []string, err error) (admission.Warnings, error) {
 	unjudgedCounter.WithLabelValues(kind.Kind).Inc()
-	ctrl.LoggerFrom(ctx).Error(err, "Could not judge a change", "refused", v.FailClosed)
-	if v.FailClosed {
+	refused := v.FailClosed && !v.Audit
+	ctrl.LoggerFrom(ctx).Error(err, "Could not judge a change", "refused", refused)
+	if refused {
 		return warnings, apierrors.NewServiceUnavailable(fmt.Sprintf(
 			"switchyard could not judge this, and this namespace is labelled %s=%s, so it is refused: try again, the manager's log says why",
 			EnforceLabel, EnforceValue))

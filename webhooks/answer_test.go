@@ -22,12 +22,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	admissionv1 "k8s.io/api/admission/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 )
 
@@ -87,6 +89,15 @@ func TestWhatCanNotBeJudgedPassesUnlessAskedOtherwise(t *testing.T) {
 	if err != nil || len(warnings) != 1 || strings.Contains(warnings[0], errBroken.Error()) {
 		t.Errorf("open: got %q and %v, want one warning that keeps the cause, which may name others, to the log", warnings, err)
 	}
+	soft := Severities{}
+	for _, rule := range Table() {
+		soft[rule.ID] = Warn
+	}
+	advised := &ServiceValidator{Validation{World: &memory{broken: true}, FailClosed: true, Severities: soft}}
+	warnings, err = advised.ValidateCreate(t.Context(), service("web", external("192.0.2.1"), selecting("app", "web")))
+	if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "could not judge rule X1, X3, X4, X5, X12, X14; the manager's log") {
+		t.Errorf("closed, but every rule only warns: got %q and %v, want one warning", warnings, err)
+	}
 	closed := &ServiceValidator{Validation{World: &memory{broken: true}, FailClosed: true}}
 	if _, err = closed.ValidateCreate(t.Context(), service("web", external("192.0.2.1"))); !apierrors.IsServiceUnavailable(err) ||
 		strings.Contains(err.Error(), errBroken.Error()) {
@@ -129,6 +140,63 @@ func TestEndpointControllersAreNotJudgedAndLabelsDoNotHelp(t *testing.T) {
 			UserInfo: authenticationv1.UserInfo{Username: user}}})
 		if _, err := v.ValidateCreate(ctx, bad); (err == nil) != exempt {
 			t.Errorf("%s: exempt %v, but got %v", user, exempt, err)
+		}
+	}
+}
+
+func TestAuditRefusesNothing(t *testing.T) {
+	denials := testutil.ToFloat64(findingsCounter.WithLabelValues("X3", string(Deny)))
+	audited := testutil.ToFloat64(findingsCounter.WithLabelValues("X3", actionAudit))
+	v := &ServiceValidator{Validation{World: reserved, Audit: true, FailClosed: true}}
+	warnings, err := v.ValidateCreate(t.Context(), service("web", external("10.96.0.1")))
+	if err != nil || len(warnings) != 1 || !strings.HasPrefix(warnings[0], "would be refused: spec.externalIPs[0]") {
+		t.Errorf("got %q and %v, want a warning", warnings, err)
+	}
+	if got := testutil.ToFloat64(findingsCounter.WithLabelValues("X3", actionAudit)) - audited; got != 1 {
+		t.Errorf("%v findings counted as audited, want 1", got)
+	}
+	if got := testutil.ToFloat64(findingsCounter.WithLabelValues("X3", string(Deny))) - denials; got != 0 {
+		t.Errorf("%v findings counted as denied, want 0", got)
+	}
+	v.World = &memory{broken: true}
+	if _, err = v.ValidateCreate(t.Context(), service("web", external("192.0.2.1"))); err != nil {
+		t.Errorf("what can not be judged: %v", err)
+	}
+}
+
+// labelled is a NamespaceReader of one namespace.
+type labelled map[string]string
+
+func (l labelled) NamespaceLabels(context.Context, string) (labels.Set, error) {
+	if l == nil {
+		return nil, errBroken
+	}
+	return labels.Set(l), nil
+}
+
+func TestNamespacesChangeSeverities(t *testing.T) {
+	for name, tc := range map[string]struct {
+		namespace labelled
+		refused   bool
+		warned    bool
+	}{
+		"no label":                     {labelled{}, true, false},
+		"off":                          {labelled{"rule.switchyard.dev/X3": "off"}, false, false},
+		"warn":                         {labelled{"rule.switchyard.dev/X3": "warn"}, false, true},
+		"another rule":                 {labelled{"rule.switchyard.dev/X1": "off"}, true, false},
+		"not a severity":               {labelled{"rule.switchyard.dev/X3": "never"}, true, false},
+		"labels that can not be read":  {nil, true, false},
+		"the name is not for labels":   {labelled{"rule.switchyard.dev/address-reserved": "off"}, true, false},
+		"a label of another namespace": {labelled{"switchyard.dev/X3": "off"}, true, false},
+	} {
+		configured := Severities{}
+		v := &ServiceValidator{Validation{World: reserved, Namespaces: tc.namespace, Severities: configured}}
+		warnings, err := v.ValidateCreate(t.Context(), service("web", external("10.96.0.1")))
+		if (err != nil) != tc.refused || (len(warnings) > 0) != tc.warned {
+			t.Errorf("%s: got %q and %v", name, warnings, err)
+		}
+		if len(configured) > 0 {
+			t.Errorf("%s: the configuration became %v", name, configured)
 		}
 	}
 }

@@ -17,6 +17,7 @@ limitations under the License.
 package webhooks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,10 +30,13 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"switchyard.dev/switchyard/api/v1alpha1"
 )
 
-// +kubebuilder:rbac:groups="",resources=services;pods,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=services;pods;nodes;namespaces,verbs=get;list;watch
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=servicecidrs,verbs=get;list;watch
 // +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=list
 
@@ -45,58 +49,98 @@ type Cluster struct {
 	Live client.Reader
 	// Names decides what a requester is told; nil tells every name.
 	Names Namer
+	// Domain is the cluster's DNS domain; cluster.local when empty.
+	Domain string
+	// LoadBalancerClasses are known to be served, beside those that have been.
+	LoadBalancerClasses []string
+	// RequirePools are the uses for which an address must be in a pool also
+	// where there is none.
+	RequirePools []v1alpha1.AddressUse
+
+	pools poolCache
 }
 
 var _ World = &Cluster{}
 
-// ServicesByFrontend implements FrontendReader. What it returns holds the
-// frontend now, not only in the cache.
-func (c *Cluster) ServicesByFrontend(ctx context.Context, frontend Frontend) ([]*corev1.Service, error) {
-	return c.confirmed(ctx, client.MatchingFields{indexFrontend: frontend.String()}, func(svc *corev1.Service) bool {
-		return heldFrontends(svc)[frontend]
+// ServicesByVIP implements VIPReader. What it returns holds the address and
+// serves what was asked for now, not only in the cache.
+func (c *Cluster) ServicesByVIP(ctx context.Context, addr netip.Addr, serves func(*corev1.Service) bool) ([]*corev1.Service, error) {
+	return c.confirmedServices(ctx, client.MatchingFields{indexVIP: addr.String()}, func(svc *corev1.Service) bool {
+		return serves(svc) && heldAddrs(svc)[addr]
 	})
 }
 
 // ServicesByClusterIP implements ClusterAddressReader, confirmed likewise.
 func (c *Cluster) ServicesByClusterIP(ctx context.Context, addr netip.Addr) ([]*corev1.Service, error) {
-	return c.confirmed(ctx, client.MatchingFields{indexClusterIP: addr.String()}, func(svc *corev1.Service) bool {
+	return c.confirmedServices(ctx, client.MatchingFields{indexClusterIP: addr.String()}, func(svc *corev1.Service) bool {
 		return slices.Contains(clusterAddrs(svc), addr)
 	})
 }
 
-// confirmed reads each Service that the cache names once more, live: someone
-// who deletes a Service and creates its successor must not be refused because
-// the watch has not delivered the deletion yet. Where many share what a rule
-// forbids, because it only warns or came later, a few of them are enough.
-func (c *Cluster) confirmed(ctx context.Context, where client.ListOption, holds func(*corev1.Service) bool) ([]*corev1.Service, error) {
-	var cached corev1.ServiceList
-	if err := c.Cached.List(ctx, &cached, where, client.UnsafeDisableDeepCopy); err != nil {
+func (c *Cluster) confirmedServices(ctx context.Context, where client.ListOption, holds func(*corev1.Service) bool) ([]*corev1.Service, error) {
+	var list corev1.ServiceList
+	if err := c.list(ctx, &list, where); err != nil {
 		return nil, fmt.Errorf("looking up Services: %w", err)
 	}
-	var confirmed []*corev1.Service
-	for i := range cached.Items {
-		if len(confirmed) > maxFindings { // one more: the Service being changed may be among them
-			break
-		}
-		key := client.ObjectKeyFromObject(&cached.Items[i])
-		live := &corev1.Service{}
-		switch err := c.Live.Get(ctx, key, live); {
-		case apierrors.IsNotFound(err):
-		case err != nil:
-			return nil, fmt.Errorf("confirming Service %s: %w", key, err)
-		case holds(live):
-			confirmed = append(confirmed, live)
+	return confirmed(ctx, c.Live, list.Items, func() *corev1.Service { return &corev1.Service{} }, holds)
+}
+
+// DefaultClusterDomain is the cluster's DNS domain unless it was told otherwise.
+const DefaultClusterDomain = "cluster.local"
+
+// ClusterDomain implements ServiceReader.
+func (c *Cluster) ClusterDomain() string { return cmp.Or(c.Domain, DefaultClusterDomain) }
+
+// ServiceByName implements ServiceReader with a live read where the cache has
+// such a Service; the few that are newer than the cache are missed.
+func (c *Cluster) ServiceByName(ctx context.Context, name types.NamespacedName) (*corev1.Service, error) {
+	svc := &corev1.Service{}
+	for _, reader := range []client.Reader{c.Cached, c.Live} {
+		if err := reader.Get(ctx, name, svc); apierrors.IsNotFound(err) {
+			return nil, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("reading Service %s: %w", name, err)
 		}
 	}
-	return confirmed, nil
+	return svc, nil
+}
+
+// ServicesBySharingKey implements ServiceReader from the cache alone: at worst a
+// warning is late.
+func (c *Cluster) ServicesBySharingKey(ctx context.Context, key string) ([]*corev1.Service, error) {
+	var list corev1.ServiceList
+	if err := c.list(ctx, &list, client.MatchingFields{indexSharingKey: key}); err != nil {
+		return nil, fmt.Errorf("looking up Services by sharing key: %w", err)
+	}
+	return pointers(list.Items), nil
+}
+
+// LoadBalancerClassServed implements ServiceReader: a class is served when it was
+// configured so, or when a Service of it has an address.
+func (c *Cluster) LoadBalancerClassServed(ctx context.Context, class string) (bool, error) {
+	if slices.Contains(c.LoadBalancerClasses, class) {
+		return true, nil
+	}
+	var list corev1.ServiceList
+	if err := c.list(ctx, &list, client.MatchingFields{indexServedClass: class}, client.Limit(1)); err != nil {
+		return false, fmt.Errorf("looking up Services by load-balancer class: %w", err)
+	}
+	return len(list.Items) > 0, nil
+}
+
+// list asks the cache, unless the time for the answer is over.
+func (c *Cluster) list(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return c.Cached.List(ctx, list, append(options, client.UnsafeDisableDeepCopy)...)
 }
 
 // ServicesBySelector implements SelectorReader from the cache alone: at worst
 // a warning is late.
 func (c *Cluster) ServicesBySelector(ctx context.Context, namespace string, selector map[string]string) ([]*corev1.Service, error) {
 	var list corev1.ServiceList
-	err := c.Cached.List(ctx, &list, client.InNamespace(namespace),
-		client.MatchingFields{indexSelector: selectorKey(selector)}, client.UnsafeDisableDeepCopy)
+	err := c.list(ctx, &list, client.InNamespace(namespace), client.MatchingFields{indexSelector: selectorKey(selector)})
 	if err != nil {
 		return nil, fmt.Errorf("looking up Services by selector: %w", err)
 	}
@@ -111,9 +155,9 @@ func (c *Cluster) PodsBySelector(ctx context.Context, namespace string, selector
 	}
 	first := slices.Min(slices.Collect(maps.Keys(selector)))
 	var list corev1.PodList
-	err := c.Cached.List(ctx, &list, client.InNamespace(namespace),
+	err := c.list(ctx, &list, client.InNamespace(namespace),
 		client.MatchingFields{indexPodLabel: labelKey(first, selector[first])},
-		client.MatchingLabelsSelector{Selector: labels.SelectorFromSet(selector)}, client.UnsafeDisableDeepCopy)
+		client.MatchingLabelsSelector{Selector: labels.SelectorFromSet(selector)})
 	if err != nil {
 		return nil, fmt.Errorf("looking up pods: %w", err)
 	}
@@ -124,7 +168,7 @@ func (c *Cluster) PodsBySelector(ctx context.Context, namespace string, selector
 // that is being deleted still counts: its addresses are still in use.
 func (c *Cluster) ServiceCIDRs(ctx context.Context) ([]ServiceCIDR, error) {
 	var list networkingv1.ServiceCIDRList
-	if err := c.Cached.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+	if err := c.list(ctx, &list); err != nil {
 		return nil, fmt.Errorf("listing ServiceCIDRs: %w", err)
 	}
 	var cidrs []ServiceCIDR
@@ -152,20 +196,40 @@ func (c *Cluster) APIServers(ctx context.Context) ([]netip.AddrPort, error) {
 	var servers []netip.AddrPort
 	for i := range list.Items {
 		for _, backend := range BackendsOfSlice(&list.Items[i]) {
-			for _, frontend := range backend.Ports {
-				servers = append(servers, netip.AddrPortFrom(frontend.Addr, uint16(frontend.Port)))
+			for port := range backend.Ports {
+				servers = append(servers, netip.AddrPortFrom(backend.Addr, uint16(port.Port)))
 			}
 		}
 	}
 	return servers, nil
 }
 
-// NameOf implements Namer.
-func (c *Cluster) NameOf(ctx context.Context, svc *corev1.Service) string {
-	if c.Names != nil {
-		return c.Names.NameOf(ctx, svc)
+// confirmed reads each object that the cache names once more, live: someone
+// who deletes a Service and creates its successor must not be refused because
+// the watch has not delivered the deletion yet. Where many share what a rule
+// forbids, because it only warns or came later, a few of them are enough.
+func confirmed[T any, P interface {
+	*T
+	client.Object
+}](ctx context.Context, live client.Reader, cached []T, fresh func() P, holds func(P) bool) ([]P, error) {
+	var confirmed []P
+	for i := range cached {
+		if len(confirmed) >= maxFindings {
+			break
+		}
+		if !holds(&cached[i]) {
+			continue
+		}
+		key, object := client.ObjectKeyFromObject(P(&cached[i])), fresh()
+		switch err := live.Get(ctx, key, object); {
+		case apierrors.IsNotFound(err):
+		case err != nil:
+			return nil, fmt.Errorf("confirming %T %s: %w", object, key, err)
+		case holds(object):
+			confirmed = append(confirmed, object)
+		}
 	}
-	return "Service " + client.ObjectKeyFromObject(svc).String()
+	return confirmed, nil
 }
 
 func pointers[T any](items []T) []*T {

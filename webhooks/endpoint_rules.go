@@ -18,113 +18,80 @@ package webhooks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// Backend is one endpoint address as an Endpoints or an EndpointSlice object
-// spells it, with the ports that go with it.
-type Backend struct {
-	Path *field.Path
-	Text string
-	Addr netip.Addr
-	// Ports are the address with each of its ports.
-	Ports []Frontend
+// backendRule is a rule about Endpoints and EndpointSlices.
+type backendRule struct {
+	Rule
+	check func(ctx context.Context, world World, change BackendChange) ([]Finding, error)
 }
 
-// BackendsOfEndpoints are the addresses of an Endpoints object, ready or not.
-func BackendsOfEndpoints(endpoints *corev1.Endpoints) []Backend {
-	var backends []Backend
-	for i, subset := range endpoints.Subsets {
-		path := field.NewPath("subsets").Index(i)
-		add := func(field string, addresses []corev1.EndpointAddress) {
-			for j, address := range addresses {
-				backends = appendBackend(backends, path.Child(field).Index(j).Child("ip"), address.IP, func(addr netip.Addr) []Frontend {
-					return subsetFrontends(addr, subset.Ports)
-				})
-			}
-		}
-		add("addresses", subset.Addresses)
-		add("notReadyAddresses", subset.NotReadyAddresses)
+func backendRules() []backendRule {
+	return []backendRule{
+		{RuleEndpointIsService, checkEndpointIsService},
+		{RuleForeignPod, checkForeignPods},
+		{RuleSliceUnmanaged, checkSliceUnmanaged},
 	}
-	return backends
 }
 
-// BackendsOfSlice are the addresses of an EndpointSlice; one of DNS names has
-// none.
-func BackendsOfSlice(slice *discoveryv1.EndpointSlice) []Backend {
-	var backends []Backend
-	for i, endpoint := range slice.Endpoints {
-		for j, text := range endpoint.Addresses {
-			path := field.NewPath("endpoints").Index(i).Child("addresses").Index(j)
-			backends = appendBackend(backends, path, text, func(addr netip.Addr) []Frontend {
-				return sliceFrontends(addr, slice.Ports)
-			})
-		}
-	}
-	return backends
-}
+// maxNewBackends is how many addresses one change may add to be judged. An
+// EndpointSlice of the API has 1000 endpoints, each nearly always of one address.
+const maxNewBackends = 10_000
 
-func appendBackend(backends []Backend, path *field.Path, text string, ports func(netip.Addr) []Frontend) []Backend {
-	addr, ok := parseAddr(text)
-	if !ok {
-		return backends
-	}
-	return append(backends, Backend{Path: path, Text: text, Addr: addr, Ports: ports(addr)})
-}
-
-func subsetFrontends(addr netip.Addr, ports []corev1.EndpointPort) []Frontend {
-	frontends := make([]Frontend, 0, len(ports))
-	for _, port := range ports {
-		frontends = append(frontends, Frontend{Addr: addr, Port: port.Port, Protocol: protocolOf(port.Protocol)})
-	}
-	return frontends
-}
-
-// sliceFrontends leaves out ports without a number, which mean every port: an
-// address alone is no reason to refuse (see servedByProxy).
-func sliceFrontends(addr netip.Addr, ports []discoveryv1.EndpointPort) []Frontend {
-	var frontends []Frontend
-	for _, port := range ports {
-		if port.Port == nil {
-			continue
-		}
-		protocol := corev1.ProtocolTCP
-		if port.Protocol != nil {
-			protocol = *port.Protocol
-		}
-		frontends = append(frontends, Frontend{Addr: addr, Port: *port.Port, Protocol: protocol})
-	}
-	return frontends
-}
-
-// ValidateBackends judges the addresses that a change adds to an Endpoints or
-// EndpointSlice object; before is empty when it is being created.
-func ValidateBackends(ctx context.Context, world World, severities Severities, before, after []Backend) (Verdict, error) {
+// ValidateBackends judges what a change adds to an Endpoints or EndpointSlice
+// object. The error says which rules could not be judged.
+func ValidateBackends(ctx context.Context, world World, severities Severities, change BackendChange) (Verdict, error) {
 	var verdict Verdict
-	err := judge(&verdict, RuleEndpointIsService, severities, func() ([]Finding, error) {
-		return checkEndpointIsService(ctx, world, before, after)
-	})
-	return verdict, err
+	if added, last := newBackends(change); added > maxNewBackends {
+		verdict.Errors = field.ErrorList{tooMany(last.Path(), added, maxNewBackends)}
+		return verdict, nil
+	}
+	var errs []error
+	for _, rule := range backendRules() {
+		errs = append(errs, judge(ctx, &verdict, rule.Rule, severities, func() ([]Finding, error) {
+			return rule.check(ctx, world, change)
+		}))
+	}
+	return verdict, errors.Join(errs...)
+}
+
+// newBackends counts the addresses that a change adds.
+func newBackends(change BackendChange) (int, Backend) {
+	had, added, last := change.had(), map[netip.Addr]bool{}, Backend{}
+	for _, b := range change.After {
+		if had[b.Addr] == nil && !added[b.Addr] {
+			added[b.Addr], last = true, b
+		}
+	}
+	return len(added), last
+}
+
+// tooMany refuses what would take too long to judge, whatever the rules say:
+// otherwise a rule could be escaped by adding enough addresses.
+func tooMany(path *field.Path, number, limit int) *field.Error {
+	return field.Invalid(path, number, fmt.Sprintf(
+		"a change that adds %d addresses is not judged; add at most %d at a time", number, limit))
 }
 
 // checkEndpointIsService is X8. A Service behind a Service is not forwarded: a
 // packet's destination is translated once.
-func checkEndpointIsService(ctx context.Context, world World, before, after []Backend) ([]Finding, error) {
-	hadAddr, hadPort := heldByBackends(before)
+func checkEndpointIsService(ctx context.Context, world World, change BackendChange) ([]Finding, error) {
+	had := change.had()
 	var found []Finding
-	for _, b := range after {
+	for _, b := range change.distinct() {
 		var detail string
 		var err error
-		if !hadAddr[b.Addr] {
+		if had[b.Addr] == nil {
 			detail, err = reservedFor(ctx, world, b.Addr)
 		}
 		if err == nil && detail == "" {
-			detail, err = servedByProxy(ctx, world, b, hadPort)
+			detail, err = servedByProxy(ctx, world, b, had[b.Addr])
 		}
 		if err != nil {
 			return found, err
@@ -132,7 +99,7 @@ func checkEndpointIsService(ctx context.Context, world World, before, after []Ba
 		if detail == "" {
 			continue
 		}
-		found = append(found, Finding{Path: b.Path, Value: b.Text,
+		found = append(found, Finding{Path: b.Path(), Value: b.Text,
 			Detail: detail + ", and a Service can not be an endpoint; use the addresses of its pods, or an ExternalName Service"})
 		if len(found) >= maxFindings {
 			break
@@ -141,38 +108,37 @@ func checkEndpointIsService(ctx context.Context, world World, before, after []Ba
 	return found, nil
 }
 
-// heldByBackends are the addresses, and addresses with a port, of an object.
-func heldByBackends(backends []Backend) (map[netip.Addr]bool, map[Frontend]bool) {
-	addrs, ports := map[netip.Addr]bool{}, map[Frontend]bool{}
-	for _, b := range backends {
-		addrs[b.Addr] = true
-		for _, port := range b.Ports {
-			ports[port] = true
-		}
-	}
-	return addrs, ports
-}
-
 // servedByProxy finds the Service that answers at the very address and port of
 // an endpoint. The address alone would forbid too much: a node's own address
 // is often an external IP and, at another port, a rightful endpoint. An
 // address of ipMode Proxy is a real load balancer, which can be an endpoint.
-func servedByProxy(ctx context.Context, world World, b Backend, had map[Frontend]bool) (string, error) {
-	for _, port := range b.Ports {
-		if had[port] {
-			continue
-		}
-		holders, err := world.ServicesByFrontend(ctx, port)
-		if err != nil {
-			return "", err
-		}
-		for _, holder := range holders {
-			if !onlyByLoadBalancer(holder, b.Addr) {
-				return fmt.Sprintf("%s answers at port %d/%s of this address", world.NameOf(ctx, holder), port.Port, port.Protocol), nil
+func servedByProxy(ctx context.Context, world World, b Backend, had []Ports) (string, error) {
+	newPort := func(svc *corev1.Service) (PortKey, bool) {
+		for _, port := range svc.Spec.Ports {
+			if key := portKey(port); b.Ports[key] && !anyHas(had, key) {
+				return key, true
 			}
 		}
+		return PortKey{}, false
 	}
-	return "", nil
+	holders, err := world.ServicesByVIP(ctx, b.Addr, func(svc *corev1.Service) bool {
+		_, serves := newPort(svc)
+		return serves && !onlyByLoadBalancer(svc, b.Addr)
+	})
+	if err != nil || len(holders) == 0 {
+		return "", err
+	}
+	port, _ := newPort(holders[0])
+	return fmt.Sprintf("%s answers at port %s of this address", world.NameOf(ctx, holders[0]), port), nil
+}
+
+func anyHas(list []Ports, port PortKey) bool {
+	for _, ports := range list {
+		if ports[port] {
+			return true
+		}
+	}
+	return false
 }
 
 // onlyByLoadBalancer tells whether packets to the address leave the cluster

@@ -74,7 +74,7 @@ func TestAServiceCanNotBeAnEndpoint(t *testing.T) {
 			want: wantVerdict{errors: []string{"default/web answers"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := ValidateBackends(t.Context(), world, nil, tc.before, tc.after)
+			got, err := ValidateBackends(t.Context(), world, nil, BackendChange{Namespace: "default", Before: tc.before, After: tc.after})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -89,7 +89,7 @@ func TestAThousandBadAddressesAreReportedTenTimes(t *testing.T) {
 	for i := range 1000 {
 		ips = append(ips, fmt.Sprintf("10.96.%d.%d", i/250, i%250+1))
 	}
-	got, err := ValidateBackends(t.Context(), world, nil, nil, BackendsOfSlice(slice(80, ips...)))
+	got, err := ValidateBackends(t.Context(), world, nil, BackendChange{After: BackendsOfSlice(slice(80, ips...))})
 	if err != nil || len(got.Errors) != maxFindings {
 		t.Errorf("got %d errors and %v, want %d and nil", len(got.Errors), err, maxFindings)
 	}

@@ -37,8 +37,8 @@ type BackendValidator[T client.Object] struct {
 	Validation
 	// Kind is what the messages call the object.
 	Kind schema.GroupKind
-	// Backends reads the object's addresses.
-	Backends func(T) []Backend
+	// Change reads what a write adds; before is nil on create.
+	Change func(before, after T) BackendChange
 }
 
 var (
@@ -49,23 +49,40 @@ var (
 // EndpointsValidator judges Endpoints objects.
 func EndpointsValidator(v Validation) *BackendValidator[*corev1.Endpoints] {
 	kind := corev1.SchemeGroupVersion.WithKind("Endpoints").GroupKind()
-	return &BackendValidator[*corev1.Endpoints]{Validation: v, Kind: kind, Backends: BackendsOfEndpoints}
+	return &BackendValidator[*corev1.Endpoints]{Validation: v, Kind: kind, Change: endpointsChange}
+}
+
+func endpointsChange(before, after *corev1.Endpoints) BackendChange {
+	change := BackendChange{Namespace: after.Namespace, After: BackendsOfEndpoints(after)}
+	if before != nil {
+		change.Before = BackendsOfEndpoints(before)
+	}
+	return change
 }
 
 // EndpointSliceValidator judges EndpointSlices.
 func EndpointSliceValidator(v Validation) *BackendValidator[*discoveryv1.EndpointSlice] {
 	kind := discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice").GroupKind()
-	return &BackendValidator[*discoveryv1.EndpointSlice]{Validation: v, Kind: kind, Backends: BackendsOfSlice}
+	return &BackendValidator[*discoveryv1.EndpointSlice]{Validation: v, Kind: kind, Change: sliceChange}
+}
+
+func sliceChange(before, after *discoveryv1.EndpointSlice) BackendChange {
+	change := BackendChange{Namespace: after.Namespace, After: BackendsOfSlice(after), Slice: after, OldSlice: before}
+	if before != nil {
+		change.Before = BackendsOfSlice(before)
+	}
+	return change
 }
 
 // ValidateCreate implements admission.Validator.
 func (v *BackendValidator[T]) ValidateCreate(ctx context.Context, object T) (admission.Warnings, error) {
-	return v.validate(ctx, nil, object)
+	var none T
+	return v.validate(ctx, none, object)
 }
 
 // ValidateUpdate implements admission.Validator.
 func (v *BackendValidator[T]) ValidateUpdate(ctx context.Context, before, after T) (admission.Warnings, error) {
-	return v.validate(ctx, v.Backends(before), after)
+	return v.validate(ctx, before, after)
 }
 
 // ValidateDelete implements admission.Validator; deletion always passes.
@@ -73,11 +90,11 @@ func (v *BackendValidator[T]) ValidateDelete(context.Context, T) (admission.Warn
 	return nil, nil
 }
 
-func (v *BackendValidator[T]) validate(ctx context.Context, before []Backend, after T) (admission.Warnings, error) {
+func (v *BackendValidator[T]) validate(ctx context.Context, before, after T) (admission.Warnings, error) {
 	if request, err := admission.RequestFromContext(ctx); err == nil && v.Exempt.EndpointWriter(request) {
 		return nil, nil
 	}
-	return v.answer(ctx, v.Kind, after, func(ctx context.Context) (Verdict, error) {
-		return ValidateBackends(ctx, v.World, v.Severities, before, v.Backends(after))
+	return v.answer(ctx, v.Kind, after, func(ctx context.Context, severities Severities) (Verdict, error) {
+		return ValidateBackends(ctx, v.World, severities, v.Change(before, after))
 	})
 }

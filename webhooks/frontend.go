@@ -25,16 +25,51 @@ import (
 	netutils "k8s.io/utils/net"
 )
 
-// Frontend is what a packet is matched by: where a Service answers.
-type Frontend struct {
-	Addr     netip.Addr
+// PortKey is a port with its protocol.
+type PortKey struct {
 	Port     int32
 	Protocol corev1.Protocol
 }
 
-// String is the key of the frontend index, for example 192.0.2.1:80/TCP.
-func (f Frontend) String() string {
-	return fmt.Sprintf("%s/%s", netip.AddrPortFrom(f.Addr, uint16(f.Port)), f.Protocol)
+// String is the port as messages and indexes have it, for example 80/TCP.
+func (k PortKey) String() string { return fmt.Sprintf("%d/%s", k.Port, k.Protocol) }
+
+// Ports are those of one Service, or of a group of endpoints.
+type Ports map[PortKey]bool
+
+// portsOf are the Service's ports.
+func portsOf(svc *corev1.Service) Ports {
+	ports := Ports{}
+	if svc == nil {
+		return ports
+	}
+	for _, port := range svc.Spec.Ports {
+		ports[portKey(port)] = true
+	}
+	return ports
+}
+
+func portKey(port corev1.ServicePort) PortKey { return PortKey{port.Port, protocolOf(port.Protocol)} }
+
+// without are the ports that the others lack.
+func (p Ports) without(others Ports) Ports {
+	left := Ports{}
+	for port := range p {
+		if !others[port] {
+			left[port] = true
+		}
+	}
+	return left
+}
+
+// servedBy is the first port of the Service that is one of these.
+func (p Ports) servedBy(svc *corev1.Service) (PortKey, bool) {
+	for _, port := range svc.Spec.Ports {
+		if key := portKey(port); p[key] {
+			return key, true
+		}
+	}
+	return PortKey{}, false
 }
 
 // vip is an address of a Service that comes from outside the ServiceCIDRs,
@@ -100,15 +135,6 @@ func requestedVIP(svc *corev1.Service) []vip {
 	return []vip{{field.NewPath("spec", "loadBalancerIP"), svc.Spec.LoadBalancerIP, addr}}
 }
 
-// frontendsAt are the Service's ports at one address.
-func frontendsAt(svc *corev1.Service, addr netip.Addr) []Frontend {
-	frontends := make([]Frontend, 0, len(svc.Spec.Ports))
-	for _, port := range svc.Spec.Ports {
-		frontends = append(frontends, Frontend{Addr: addr, Port: port.Port, Protocol: protocolOf(port.Protocol)})
-	}
-	return frontends
-}
-
 // protocolOf fills in the API's default.
 func protocolOf(p corev1.Protocol) corev1.Protocol {
 	if p == "" {
@@ -117,17 +143,12 @@ func protocolOf(p corev1.Protocol) corev1.Protocol {
 	return p
 }
 
-// heldFrontends are those that the Service has outside the ServiceCIDRs: its
-// external IPs and its load-balancer addresses.
-func heldFrontends(svc *corev1.Service) map[Frontend]bool {
-	held := map[Frontend]bool{}
-	if svc == nil {
-		return held
-	}
+// heldAddrs are the addresses that the Service has outside the ServiceCIDRs:
+// its external IPs and its load-balancer addresses.
+func heldAddrs(svc *corev1.Service) map[netip.Addr]bool {
+	held := map[netip.Addr]bool{}
 	for _, v := range append(externalVIPs(svc), ingressVIPs(svc)...) {
-		for _, frontend := range frontendsAt(svc, v.addr) {
-			held[frontend] = true
-		}
+		held[v.addr] = true
 	}
 	return held
 }

@@ -19,6 +19,8 @@ package webhooks
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -28,10 +30,17 @@ import (
 // The cache indexes behind World. They belong to the admission rules alone;
 // the prefix keeps them apart from what controllers index.
 const (
-	indexFrontend  = "admission.frontend"
-	indexClusterIP = "admission.clusterIP"
-	indexSelector  = "admission.selector"
-	indexPodLabel  = "admission.podLabel"
+	indexVIP         = "admission.vip"
+	indexClusterIP   = "admission.clusterIP"
+	indexSelector    = "admission.selector"
+	indexPodLabel    = "admission.podLabel"
+	indexPodIP       = "admission.podIP"
+	indexHostPort    = "admission.hostPort"
+	indexNodeAddress = "admission.nodeAddress"
+	indexPodCIDR     = "admission.podCIDR"
+	indexKubeletPort = "admission.kubeletPort"
+	indexSharingKey  = "admission.sharingKey"
+	indexServedClass = "admission.servedClass"
 )
 
 // SetupIndexes registers the indexes. It must be called before the manager
@@ -42,10 +51,17 @@ func SetupIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 		name   string
 		keys   client.IndexerFunc
 	}{
-		{&corev1.Service{}, indexFrontend, frontendKeys},
-		{&corev1.Service{}, indexClusterIP, clusterIPKeys},
+		{&corev1.Service{}, indexVIP, vipKeys},
+		{&corev1.Service{}, indexClusterIP, keysOf(clusterAddrs)},
 		{&corev1.Service{}, indexSelector, selectorKeys},
+		{&corev1.Service{}, indexSharingKey, sharingKeys},
+		{&corev1.Service{}, indexServedClass, servedClassKeys},
 		{&corev1.Pod{}, indexPodLabel, podLabelKeys},
+		{&corev1.Pod{}, indexPodIP, keysOf(podAddrs)},
+		{&corev1.Pod{}, indexHostPort, keysOf(hostPorts)},
+		{&corev1.Node{}, indexNodeAddress, keysOf(nodeAddrs)},
+		{&corev1.Node{}, indexPodCIDR, keysOf(podCIDRs)},
+		{&corev1.Node{}, indexKubeletPort, keysOf(kubeletPorts)},
 	} {
 		if err := indexer.IndexField(ctx, index.object, index.name, index.keys); err != nil {
 			return fmt.Errorf("registering index %s: %w", index.name, err)
@@ -54,25 +70,56 @@ func SetupIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 	return nil
 }
 
-func frontendKeys(object client.Object) []string {
+// vipKeys are addresses without ports: their product could be many times as
+// large as the Service.
+func vipKeys(object client.Object) []string {
 	var keys []string
-	for frontend := range heldFrontends(object.(*corev1.Service)) {
-		keys = append(keys, frontend.String())
-	}
-	return keys
-}
-
-func clusterIPKeys(object client.Object) []string {
-	var keys []string
-	for _, addr := range clusterAddrs(object.(*corev1.Service)) {
+	for addr := range heldAddrs(object.(*corev1.Service)) {
 		keys = append(keys, addr.String())
 	}
 	return keys
 }
 
+// keysOf turns what an object occupies into index keys, each once.
+func keysOf[T client.Object, K fmt.Stringer](occupied func(T) []K) client.IndexerFunc {
+	return func(object client.Object) []string {
+		var keys []string
+		for _, key := range occupied(object.(T)) {
+			if text := key.String(); !slices.Contains(keys, text) {
+				keys = append(keys, text)
+			}
+		}
+		return keys
+	}
+}
+
+// kubeletPort is a port as a number, for keysOf.
+type kubeletPort int32
+
+func (p kubeletPort) String() string { return strconv.Itoa(int(p)) }
+
+func kubeletPorts(node *corev1.Node) []kubeletPort {
+	return []kubeletPort{kubeletPort(node.Status.DaemonEndpoints.KubeletEndpoint.Port)}
+}
+
 func selectorKeys(object client.Object) []string {
 	if svc := object.(*corev1.Service); selects(svc) {
 		return []string{selectorKey(svc.Spec.Selector)}
+	}
+	return nil
+}
+
+func sharingKeys(object client.Object) []string {
+	if key := sharingKey(object.(*corev1.Service)); key != "" {
+		return []string{key}
+	}
+	return nil
+}
+
+func servedClassKeys(object client.Object) []string {
+	svc := object.(*corev1.Service)
+	if class := classOf(svc); class != "" && len(svc.Status.LoadBalancer.Ingress) > 0 {
+		return []string{class}
 	}
 	return nil
 }

@@ -17,33 +17,58 @@ limitations under the License.
 package webhooks
 
 import (
+	"strings"
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
+	admissionv1 "k8s.io/api/admission/v1"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 )
 
-// findingsCounter counts what the rules objected to. Both labels are bounded by the
-// rule table and by the two outcomes.
-var findingsCounter = prometheus.NewCounterVec(prometheus.CounterOpts{
-	Name: "switchyard_admission_findings_total",
-	Help: "Objections of the admission rules, by rule and by what they led to (deny or warn).",
-}, []string{"rule", "action"})
+// How a validating request ended.
+const (
+	resultAllowed  = "allowed"
+	resultWarned   = "warned"
+	resultDenied   = "denied"
+	resultAudited  = "audited"  // allowed, and would be denied without the audit mode
+	resultUnjudged = "unjudged" // a rule that may deny could not be judged
+)
 
-// unjudgedCounter counts rules that could not be judged, mostly because a read failed.
-var unjudgedCounter = prometheus.NewCounterVec(prometheus.CounterOpts{
-	Name: "switchyard_admission_unjudged_total",
-	Help: "Changes that passed or failed without being judged because a read failed, by kind.",
-}, []string{"kind"})
+// All labels are bounded: by the kinds that are served, by CREATE and UPDATE, by
+// the results above, and by the rule table.
+var (
+	requestsCounter = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "switchyard_admission_requests_total",
+		Help: "Validating requests, by kind, operation and result (allowed, warned, denied, audited, unjudged).",
+	}, []string{"kind", "operation", "result"})
+	durationHistogram = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "switchyard_admission_duration_seconds",
+		Help:    "Time to judge one validating request, by kind.",
+		Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2},
+	}, []string{"kind"})
+	findingsCounter = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "switchyard_admission_findings_total",
+		Help: "Objections of the admission rules, by rule and by what they led to (deny, warn or audit).",
+	}, []string{"rule", "action"})
+	unjudgedCounter = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "switchyard_admission_unjudged_total",
+		Help: "Changes that passed or failed without being judged because a read failed, by kind.",
+	}, []string{"kind"})
+)
+
+// admissionMetrics are all of them; docs/metrics.md has a line for each.
+var admissionMetrics = []prometheus.Collector{requestsCounter, durationHistogram, findingsCounter, unjudgedCounter}
 
 func init() {
-	metrics.Registry.MustRegister(findingsCounter, unjudgedCounter)
+	metrics.Registry.MustRegister(admissionMetrics...)
 }
 
-func countFindings(rule Rule, severity Severity, found []Finding) {
-	for _, f := range found {
-		action := severity
-		if f.WarnOnly {
-			action = Warn
-		}
-		findingsCounter.WithLabelValues(rule.ID, string(action)).Inc()
-	}
+func countRequest(kind string, operation admissionv1.Operation, result string, took time.Duration) {
+	requestsCounter.WithLabelValues(kind, strings.ToLower(string(operation)), result).Inc()
+	durationHistogram.WithLabelValues(kind).Observe(took.Seconds())
 }
+
+func countFinding(rule Rule, action string) { findingsCounter.WithLabelValues(rule.ID, action).Inc() }
+
+// actionAudit is what a finding that would deny leads to in the audit mode.
+const actionAudit = "audit"

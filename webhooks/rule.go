@@ -69,31 +69,6 @@ type Rule struct {
 	Default Severity
 }
 
-// The rules that read other objects than the one being written. Numbers that
-// are missing here belong to rules of parts that are not built yet.
-var (
-	RuleExternalIPInUse = Rule{ID: "X1", Name: "external-ip-in-use", Default: Deny,
-		Summary: "an external IP and port is served by another Service"}
-	RuleLoadBalancerIPInUse = Rule{ID: "X2", Name: "load-balancer-ip-in-use", Default: Deny,
-		Summary: "a load-balancer IP and port is served by another Service"}
-	RuleAddressReserved = Rule{ID: "X3", Name: "address-reserved", Default: Deny,
-		Summary: "an external or load-balancer IP is a ClusterIP, in a ServiceCIDR, or the API server's"}
-	RuleEndpointIsService = Rule{ID: "X8", Name: "endpoint-is-service", Default: Deny,
-		Summary: "an endpoint's address is one that a Service answers at"}
-	RuleTargetPortMissing = Rule{ID: "X11", Name: "target-port-missing", Default: Warn,
-		Summary: "matching pods do not declare a named targetPort with the port's protocol"}
-	RuleSelectorInUse = Rule{ID: "X12", Name: "selector-in-use", Default: Warn,
-		Summary: "another Service of the namespace has the same selector"}
-)
-
-// Table lists every rule, in the order of their numbers.
-func Table() []Rule {
-	return []Rule{
-		RuleExternalIPInUse, RuleLoadBalancerIPInUse, RuleAddressReserved,
-		RuleEndpointIsService, RuleTargetPortMissing, RuleSelectorInUse,
-	}
-}
-
 // Severities says how severe each rule is; its zero value means the defaults
 // of the table. The keys are IDs.
 type Severities map[string]Severity

@@ -28,24 +28,31 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// checkSelectorInUse is X12. A headless Service beside a normal one is how
-// StatefulSets are usually published, so such a pair is left alone.
+// maxTwins is how many Services with one selector are taken for a mistake. More
+// are somebody's way of publishing pods, and saying so each time would only
+// bury other warnings.
+const maxTwins = 2
+
+// checkSelectorInUse is X12. Services of different kinds, a headless one beside a
+// ClusterIP or a public one beside an internal one, are how the same pods are
+// usually published more than once, so such a pair is left alone.
 func checkSelectorInUse(ctx context.Context, world World, change ServiceChange) ([]Finding, error) {
 	if !selects(change.New) || !selectionChanged(change) {
 		return nil, nil
 	}
-	twins, err := world.ServicesBySelector(ctx, change.New.Namespace, change.New.Spec.Selector)
+	all, err := world.ServicesBySelector(ctx, change.New.Namespace, change.New.Spec.Selector)
 	if err != nil {
 		return nil, err
 	}
-	for _, twin := range change.others(twins) {
-		if selects(twin) && proxied(twin) == proxied(change.New) {
-			return []Finding{{Path: field.NewPath("spec", "selector"), Value: change.New.Spec.Selector,
-				Detail: fmt.Sprintf("%s selects the same pods; if one Service is enough, give it the ports of both",
-					world.NameOf(ctx, twin))}}, nil
-		}
+	twins := slices.DeleteFunc(change.others(all), func(svc *corev1.Service) bool {
+		return svc.Spec.Type != change.New.Spec.Type || proxied(svc) != proxied(change.New)
+	})
+	if len(twins) == 0 || len(twins) > maxTwins {
+		return nil, nil
 	}
-	return nil, nil
+	return []Finding{{Path: field.NewPath("spec", "selector"), Value: change.New.Spec.Selector,
+		Detail: fmt.Sprintf("%s selects the same pods; if one Service is enough, give it the ports of both",
+			world.NameOf(ctx, twins[0]))}}, nil
 }
 
 // selects tells whether endpoints are looked for at all.
@@ -71,10 +78,15 @@ func checkTargetPorts(ctx context.Context, world World, change ServiceChange) ([
 		return nil, err
 	}
 	pods = slices.DeleteFunc(slices.Clone(pods), gone)
+	declared := declaredPorts(pods)
 	var found []Finding
 	for _, port := range ports {
-		if finding, broken := judgeTargetPort(port, pods); broken {
-			found = append(found, finding)
+		if declared[port.declaration] == len(pods) {
+			continue
+		}
+		found = append(found, targetPortMissing(ctx, world, port, pods, declared[port.declaration]))
+		if len(found) >= maxFindings {
+			break
 		}
 	}
 	return found, nil
@@ -85,11 +97,33 @@ func gone(pod *corev1.Pod) bool {
 	return pod.DeletionTimestamp != nil || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
-// namedPort is a port whose target is a name that pods give a number to.
-type namedPort struct {
-	path     *field.Path
+// declaration is a container port as targetPort looks for it.
+type declaration struct {
 	name     string
 	protocol corev1.Protocol
+}
+
+// namedPort is a port whose target is a name that pods give a number to.
+type namedPort struct {
+	declaration
+	path *field.Path
+}
+
+// declaredPorts counts the pods that declare a port. It follows the endpoint
+// controllers: name and protocol, over the containers and then over restartable
+// init containers (KEP-753 sidecars).
+func declaredPorts(pods []*corev1.Pod) map[declaration]int {
+	count := map[declaration]int{}
+	for _, pod := range pods {
+		mine := map[declaration]bool{}
+		for _, port := range podPorts(pod) {
+			if d := (declaration{port.Name, protocolOf(port.Protocol)}); !mine[d] {
+				mine[d] = true
+				count[d]++
+			}
+		}
+	}
+	return count
 }
 
 // newNamedPorts are the Service's named target ports, without those that it
@@ -111,45 +145,35 @@ func newNamedPorts(change ServiceChange) []namedPort {
 			continue
 		}
 		path := field.NewPath("spec", "ports").Index(i).Child("targetPort")
-		ports = append(ports, namedPort{path, port.TargetPort.StrVal, protocol})
+		ports = append(ports, namedPort{declaration{port.TargetPort.StrVal, protocol}, path})
 	}
 	return ports
 }
 
-// judgeTargetPort counts the pods that resolve the name. All missing is the
-// rule's own severity; some missing is a warning, because a rollout that adds
-// the port looks just like it.
-func judgeTargetPort(port namedPort, pods []*corev1.Pod) (Finding, bool) {
-	var missing []*corev1.Pod
-	for _, pod := range pods {
-		if !declares(pod, port.name, port.protocol) {
-			missing = append(missing, pod)
-		}
-	}
-	finding := Finding{Path: port.path, Value: port.name}
+// targetPortMissing words what is missing. All missing is the rule's own
+// severity; some missing is a warning, because a rollout that adds the port
+// looks just like it. Who may not read the pods is not told about them.
+func targetPortMissing(ctx context.Context, world World, port namedPort, pods []*corev1.Pod, declaring int) Finding {
+	finding := Finding{Path: port.path, Value: port.name, WarnOnly: declaring > 0}
+	missing := pods[slices.IndexFunc(pods, func(pod *corev1.Pod) bool { return !declares(pod, port.declaration) })]
+	name, told := world.PodNameOf(ctx, missing)
 	switch {
-	case len(missing) == 0:
-		return Finding{}, false
-	case len(missing) < len(pods):
-		finding.WarnOnly = true
+	case !told && declaring > 0:
+		finding.Detail = fmt.Sprintf("some matching pods declare no %s port of this name and get no traffic for it", port.protocol)
+	case !told:
+		finding.Detail = fmt.Sprintf("no matching pod declares a %s port of this name, so there is no endpoint for it", port.protocol)
+	case declaring > 0:
 		finding.Detail = fmt.Sprintf("%d of %d matching pods, one of them %s, declare no %s port of this name and get no traffic for it",
-			len(missing), len(pods), missing[0].Name, port.protocol)
+			len(pods)-declaring, len(pods), name, port.protocol)
 	default:
-		finding.Detail = fmt.Sprintf("none of the %d matching pods declares a %s port of this name (pod %s declares %s), so there is no endpoint for it",
-			len(pods), port.protocol, missing[0].Name, portList(missing[0]))
+		finding.Detail = fmt.Sprintf("none of the %d matching pods declares a %s port of this name (%s declares %s), so there is no endpoint for it",
+			len(pods), port.protocol, name, portList(missing))
 	}
-	return finding, true
+	return finding
 }
 
-// declares follows the endpoint controllers: name and protocol, over the
-// containers and then over restartable init containers (KEP-753 sidecars).
-func declares(pod *corev1.Pod, name string, protocol corev1.Protocol) bool {
-	for _, port := range podPorts(pod) {
-		if port.Name == name && protocolOf(port.Protocol) == protocol {
-			return true
-		}
-	}
-	return false
+func declares(pod *corev1.Pod, port declaration) bool {
+	return declaredPorts([]*corev1.Pod{pod})[port] > 0
 }
 
 func podPorts(pod *corev1.Pod) []corev1.ContainerPort {

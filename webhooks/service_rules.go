@@ -25,6 +25,7 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
 // serviceRule is a rule about Services with the function that judges it.
@@ -41,8 +42,18 @@ func serviceRules() []serviceRule {
 		{RuleExternalIPInUse, checkExternalIPInUse},
 		{RuleLoadBalancerIPInUse, checkLoadBalancerIPInUse},
 		{RuleAddressReserved, checkAddressReserved},
+		{RuleAddressOfNode, checkAddressOfNode},
+		{RuleAddressPool, checkAddressPools},
+		{RuleHostPort, checkHostPorts},
+		{RulePortPool, checkPortPools},
 		{RuleTargetPortMissing, checkTargetPorts},
 		{RuleSelectorInUse, checkSelectorInUse},
+		{RuleFamilyMissing, checkFamilies},
+		{RuleEnvironment, checkEnvironment},
+		{RuleExternalNameTarget, checkExternalName},
+		{RuleHostname, checkHostnames},
+		{RuleLoadBalancerClass, checkLoadBalancerClass},
+		{RuleSharing, checkSharing},
 	}
 }
 
@@ -50,25 +61,46 @@ func serviceRules() []serviceRule {
 // could not be judged, not that one was broken; the verdict is that of the others.
 func ValidateService(ctx context.Context, world World, severities Severities, change ServiceChange) (Verdict, error) {
 	var verdict Verdict
+	if added, last := newAddresses(change); added > maxNewAddresses {
+		verdict.Errors = field.ErrorList{tooMany(last, added, maxNewAddresses)}
+		return verdict, nil
+	}
 	var errs []error
 	for _, rule := range serviceRules() {
-		errs = append(errs, judge(&verdict, rule.Rule, severities, func() ([]Finding, error) {
+		errs = append(errs, judge(ctx, &verdict, rule.Rule, severities, func() ([]Finding, error) {
 			return rule.check(ctx, world, change)
 		}))
 	}
 	return verdict, errors.Join(errs...)
 }
 
+// maxNewAddresses is how many addresses one change of a Service may add to be
+// judged. The API server has no limit but the size of the object.
+const maxNewAddresses = 1000
+
+// newAddresses counts the external and load-balancer addresses that a change adds.
+func newAddresses(change ServiceChange) (int, *field.Path) {
+	had := addrsOf(outsideVIPs(change.Old))
+	var added int
+	var last *field.Path
+	for _, v := range distinct(outsideVIPs(change.New)) {
+		if !had[v.addr] {
+			added, last = added+1, v.path
+		}
+	}
+	return added, last
+}
+
 // checkExternalIPInUse is X1. Two Services that serve one external IP and port
 // are resolved per node by chance (kubernetes/kubernetes#69599).
 func checkExternalIPInUse(ctx context.Context, world World, change ServiceChange) ([]Finding, error) {
-	return frontendsInUse(ctx, world, change, externalVIPs(change.New))
+	return portsInUse(ctx, world, change, externalVIPs(change.New))
 }
 
 // checkLoadBalancerIPInUse is X2: whatever controller gave the address, and an
 // address asked for in spec.loadBalancerIP too.
 func checkLoadBalancerIPInUse(ctx context.Context, world World, change ServiceChange) ([]Finding, error) {
-	return frontendsInUse(ctx, world, change, append(ingressVIPs(change.New), newRequest(change)...))
+	return portsInUse(ctx, world, change, append(ingressVIPs(change.New), newRequest(change)...))
 }
 
 // newRequest is spec.loadBalancerIP where the change sets it.
@@ -79,58 +111,86 @@ func newRequest(change ServiceChange) []vip {
 	return requestedVIP(change.New)
 }
 
-// frontendsInUse reports the frontends that the change adds and another
-// Service already has. Their ports decide: one address may be shared.
-func frontendsInUse(ctx context.Context, world World, change ServiceChange, vips []vip) ([]Finding, error) {
+// portsInUse reports the ports that the change brings to an address where another
+// Service already has them. One address may be shared by different ports.
+func portsInUse(ctx context.Context, world World, change ServiceChange, vips []vip) ([]Finding, error) {
 	var found []Finding
-	held := heldFrontends(change.Old)
-	for _, v := range vips {
-		for _, frontend := range frontendsAt(change.New, v.addr) {
-			if held[frontend] || len(found) >= maxFindings {
-				continue
+	added := addedPorts(change)
+	for _, v := range distinct(vips) {
+		ports := added(v.addr)
+		if len(ports) == 0 {
+			continue
+		}
+		holders, err := world.ServicesByVIP(ctx, v.addr, func(svc *corev1.Service) bool {
+			_, serves := ports.servedBy(svc)
+			return serves && !change.is(svc)
+		})
+		if err != nil {
+			return found, err
+		}
+		for _, holder := range holders {
+			if len(found) >= maxFindings {
+				return found, nil
 			}
-			holders, err := world.ServicesByFrontend(ctx, frontend)
-			if err != nil {
-				return found, err
-			}
-			for _, holder := range change.others(holders) {
-				if len(found) >= maxFindings {
-					break
-				}
-				found = append(found, Finding{Path: v.path, Value: v.text, Detail: fmt.Sprintf(
-					"%s already serves port %d/%s at this address; use another address or another port, or remove it there first",
-					world.NameOf(ctx, holder), frontend.Port, frontend.Protocol)})
-			}
+			port, _ := ports.servedBy(holder)
+			found = append(found, Finding{Path: v.path, Value: v.text, Detail: fmt.Sprintf(
+				"%s already serves port %s at this address; use another address or another port, or remove it there first",
+				world.NameOf(ctx, holder), port)})
 		}
 	}
 	return found, nil
 }
 
+// addedPorts says which ports a change brings to an address.
+func addedPorts(change ServiceChange) func(netip.Addr) Ports {
+	all, had := portsOf(change.New), heldAddrs(change.Old)
+	more := all.without(portsOf(change.Old))
+	return func(addr netip.Addr) Ports {
+		if had[addr] {
+			return more
+		}
+		return all
+	}
+}
+
+// distinct leaves out the repetitions of a list.
+func distinct(vips []vip) []vip {
+	seen := make(map[netip.Addr]bool, len(vips))
+	var once []vip
+	for _, v := range vips {
+		if !seen[v.addr] {
+			seen[v.addr] = true
+			once = append(once, v)
+		}
+	}
+	return once
+}
+
 // checkAddressReserved is X3: traffic to such an address would be taken away
 // from the cluster itself, or never arrive.
 func checkAddressReserved(ctx context.Context, world World, change ServiceChange) ([]Finding, error) {
-	had := map[netip.Addr]bool{}
-	for _, v := range outsideVIPs(change.Old) {
-		had[v.addr] = true
-	}
+	had, added := addrsOf(outsideVIPs(change.Old)), addedPorts(change)
 	// One live read answers for every address and port of the Service.
 	servers := sync.OnceValues(func() ([]netip.AddrPort, error) { return world.APIServers(ctx) })
 	var found []Finding
-	for _, v := range outsideVIPs(change.New) {
+	for _, v := range distinct(outsideVIPs(change.New)) {
 		var detail string
 		var err error
 		if !had[v.addr] {
 			detail, err = reservedFor(ctx, world, v.addr)
 		}
 		if err == nil && detail == "" {
-			detail, err = apiServerPort(servers, change, v.addr)
+			detail, err = apiServerPort(servers, v.addr, added(v.addr))
 		}
 		if err != nil {
 			return found, err
 		}
-		if detail != "" && len(found) < maxFindings {
+		if detail != "" {
 			found = append(found, Finding{Path: v.path, Value: v.text,
 				Detail: detail + "; use an address that is routed to the nodes from outside"})
+		}
+		if len(found) >= maxFindings {
+			break
 		}
 	}
 	return found, nil
@@ -139,6 +199,14 @@ func checkAddressReserved(ctx context.Context, world World, change ServiceChange
 // outsideVIPs are all addresses a Service has, or asks for, by itself.
 func outsideVIPs(svc *corev1.Service) []vip {
 	return slices.Concat(externalVIPs(svc), ingressVIPs(svc), requestedVIP(svc))
+}
+
+func addrsOf(vips []vip) map[netip.Addr]bool {
+	addrs := make(map[netip.Addr]bool, len(vips))
+	for _, v := range vips {
+		addrs[v.addr] = true
+	}
+	return addrs
 }
 
 // reservedFor says whose an address inside the cluster is, or nothing.
@@ -165,19 +233,27 @@ func reservedFor(ctx context.Context, world World, addr netip.Addr) (string, err
 // apiServerPort compares address and port, not the address alone: on a small
 // cluster a node's own address is a usual external IP, and the API server's
 // node is one of them.
-func apiServerPort(servers func() ([]netip.AddrPort, error), change ServiceChange, addr netip.Addr) (string, error) {
-	held := heldFrontends(change.Old)
-	for _, frontend := range frontendsAt(change.New, addr) {
-		if held[frontend] || frontend.Protocol != corev1.ProtocolTCP {
-			continue
-		}
-		known, err := servers()
-		if err != nil {
-			return "", err
-		}
-		if slices.Contains(known, netip.AddrPortFrom(addr, uint16(frontend.Port))) {
-			return fmt.Sprintf("the Kubernetes API server answers at port %d of this address", frontend.Port), nil
+func apiServerPort(servers func() ([]netip.AddrPort, error), addr netip.Addr, ports Ports) (string, error) {
+	if !hasTCP(ports) {
+		return "", nil
+	}
+	known, err := servers()
+	if err != nil {
+		return "", err
+	}
+	for _, server := range known {
+		if server.Addr() == addr && ports[PortKey{int32(server.Port()), corev1.ProtocolTCP}] {
+			return fmt.Sprintf("the Kubernetes API server answers at port %d of this address", server.Port()), nil
 		}
 	}
 	return "", nil
+}
+
+func hasTCP(ports Ports) bool {
+	for port := range ports {
+		if port.Protocol == corev1.ProtocolTCP {
+			return true
+		}
+	}
+	return false
 }

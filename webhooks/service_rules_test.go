@@ -189,14 +189,21 @@ func TestSelectorRules(t *testing.T) {
 		services   []*corev1.Service
 		old, new   *corev1.Service
 		severities Severities
+		stranger   bool
 		want       wantVerdict
 	}{
+		"X11: one who may not read the pods is not told of them": {
+			pods: []*corev1.Pod{pod("a", named("http", tcp)), pod("b")}, new: service("web", web...), stranger: true,
+			want: wantVerdict{warnings: []string{"spec.ports[0].targetPort: some matching pods declare no TCP port of this name and get no traffic"}}},
+		"X11: nor how many there are": {
+			pods: []*corev1.Pod{pod("a")}, new: service("web", web...), stranger: true,
+			want: wantVerdict{warnings: []string{"spec.ports[0].targetPort: no matching pod declares a TCP port of this name"}}},
 		"no pod matches yet: nothing to say": {new: service("web", web...)},
 		"every pod declares the port":        {pods: []*corev1.Pod{pod("a", named("http", tcp)), sidecar}, new: service("web", web...)},
 		"X11: no pod declares it": {
 			pods: []*corev1.Pod{pod("a", named("web", tcp)), initOnly},
 			new:  service("web", web...),
-			want: wantVerdict{warnings: []string{"spec.ports[0].targetPort: none of the 2 matching pods declares a TCP port of this name (pod a declares web/TCP)"}}},
+			want: wantVerdict{warnings: []string{"spec.ports[0].targetPort: none of the 2 matching pods declares a TCP port of this name (pod default/a declares web/TCP)"}}},
 		"X11: denied where configured so": {
 			pods:       []*corev1.Pod{pod("a")},
 			new:        service("web", web...),
@@ -206,11 +213,11 @@ func TestSelectorRules(t *testing.T) {
 			pods:       []*corev1.Pod{pod("a", named("http", tcp)), pod("b")},
 			new:        service("web", web...),
 			severities: Severities{"X11": Deny},
-			want:       wantVerdict{warnings: []string{"1 of 2 matching pods, one of them b, declare no TCP port"}}},
+			want:       wantVerdict{warnings: []string{"1 of 2 matching pods, one of them pod default/b, declare no TCP port"}}},
 		"X11: declared with another protocol": {
 			pods: []*corev1.Pod{pod("a", named("http", udp))},
 			new:  service("web", web...),
-			want: wantVerdict{warnings: []string{"pod a declares http/UDP"}}},
+			want: wantVerdict{warnings: []string{"pod default/a declares http/UDP"}}},
 		"X11: off": {pods: []*corev1.Pod{pod("a")}, new: service("web", web...), severities: Severities{"X11": Off}},
 		"finished pods and those of other namespaces do not count": {pods: []*corev1.Pod{finished, elsewhere}, new: service("web", web...)},
 		"a numbered target needs no declaration": {
@@ -227,13 +234,19 @@ func TestSelectorRules(t *testing.T) {
 		"X12: not by an update of something else": {
 			services: []*corev1.Service{service("twin", selecting("app", "web"))},
 			old:      service("web", selecting("app", "web")), new: service("web", selecting("app", "web"), external("203.0.113.1"))},
+		"X12: not when so many have it that it is meant": {
+			services: []*corev1.Service{service("a", selecting("app", "web")), service("b", selecting("app", "web")), service("c", selecting("app", "web"))},
+			new:      service("web", selecting("app", "web"))},
+		"a public Service beside an internal one is a usual pair": {
+			services: []*corev1.Service{service("twin", selecting("app", "web"), ingress())},
+			new:      service("web", selecting("app", "web"))},
 		"a headless Service beside it is the usual pair": {
 			services: []*corev1.Service{service("twin", selecting("app", "web"), clusterIP(corev1.ClusterIPNone))},
 			new:      service("web", selecting("app", "web"))},
 		"Services without a selector have none in common": {services: []*corev1.Service{service("twin")}, new: service("web")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			world := &memory{services: tc.services, pods: tc.pods}
+			world := &memory{services: tc.services, pods: tc.pods, stranger: tc.stranger}
 			got, err := ValidateService(t.Context(), world, tc.severities, ServiceChange{Old: tc.old, New: tc.new})
 			if err != nil {
 				t.Fatal(err)

@@ -51,7 +51,7 @@ func (v *ServiceValidator) ValidateDelete(context.Context, *corev1.Service) (adm
 
 func (v *ServiceValidator) validate(ctx context.Context, change ServiceChange) (admission.Warnings, error) {
 	kind := corev1.SchemeGroupVersion.WithKind("Service").GroupKind()
-	return v.answer(ctx, kind, change.New, func(ctx context.Context) (Verdict, error) {
-		return ValidateService(ctx, v.World, v.Severities, change)
+	return v.answer(ctx, kind, change.New, func(ctx context.Context, severities Severities) (Verdict, error) {
+		return ValidateService(ctx, v.World, severities, change)
 	})
 }

@@ -21,12 +21,15 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"switchyard.dev/switchyard/api/v1alpha1"
 )
 
-// SetupValidatingWebhooks serves every validator twice: where a configuration
+// SetupValidatingWebhooks serves every validator of namespaced objects twice: where a configuration
 // with failurePolicy Ignore calls, and where the one with Fail does. It starts
 // the webhook server, so certificates must be in place; the indexes must have
 // been registered before (SetupIndexes).
@@ -34,10 +37,14 @@ func SetupValidatingWebhooks(mgr ctrl.Manager, validation Validation) error {
 	open, closed := validation, validation
 	open.FailClosed, closed.FailClosed = false, true
 	for _, err := range []error{
-		serve(mgr, &corev1.Service{}, "-v1-service", &ServiceValidator{open}, &ServiceValidator{closed}),
-		serve(mgr, &corev1.Endpoints{}, "-v1-endpoints", EndpointsValidator(open), EndpointsValidator(closed)),
-		serve(mgr, &discoveryv1.EndpointSlice{}, "discovery-k8s-io-v1-endpointslice",
+		serve(mgr, &corev1.Service{}, "--v1-service", &ServiceValidator{open}, &ServiceValidator{closed}),
+		serve(mgr, &corev1.Endpoints{}, "--v1-endpoints", EndpointsValidator(open), EndpointsValidator(closed)),
+		serve(mgr, &discoveryv1.EndpointSlice{}, "-discovery-k8s-io-v1-endpointslice",
 			EndpointSliceValidator(open), EndpointSliceValidator(closed)),
+		// Objects of no namespace, which no namespace's label can make strict.
+		serveOnce(mgr, &v1alpha1.AddressPool{}, "-switchyard-dev-v1alpha1-addresspool", AddressPoolValidator(open)),
+		serveOnce(mgr, &v1alpha1.PortPool{}, "-switchyard-dev-v1alpha1-portpool", PortPoolValidator(open)),
+		serveOnce(mgr, &networkingv1.ServiceCIDR{}, "-networking-k8s-io-v1-servicecidr", ServiceCIDRValidator(open)),
 	} {
 		if err != nil {
 			return fmt.Errorf("setting up the validating webhooks: %w", err)
@@ -48,10 +55,14 @@ func SetupValidatingWebhooks(mgr ctrl.Manager, validation Validation) error {
 
 // serve registers the two paths named by the webhook markers.
 func serve[T runtime.Object](mgr ctrl.Manager, object T, path string, open, closed admission.Validator[T]) error {
-	if err := ctrl.NewWebhookManagedBy(mgr, object).WithValidator(open).
-		WithValidatorCustomPath("/validate-" + path).Complete(); err != nil {
+	if err := serveOnce(mgr, object, path, open); err != nil {
 		return err
 	}
 	return ctrl.NewWebhookManagedBy(mgr, object).WithValidator(closed).
-		WithValidatorCustomPath("/enforce-" + path).Complete()
+		WithValidatorCustomPath("/enforce" + path).Complete()
+}
+
+func serveOnce[T runtime.Object](mgr ctrl.Manager, object T, path string, validator admission.Validator[T]) error {
+	return ctrl.NewWebhookManagedBy(mgr, object).WithValidator(validator).
+		WithValidatorCustomPath("/validate" + path).Complete()
 }

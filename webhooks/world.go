@@ -19,14 +19,62 @@ package webhooks
 import (
 	"context"
 	"net/netip"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"switchyard.dev/switchyard/allocator"
+	"switchyard.dev/switchyard/api/v1alpha1"
 )
 
-// FrontendReader finds the Services that serve an address and port from
-// outside the ServiceCIDRs, as an external IP or as a load-balancer address.
-type FrontendReader interface {
-	ServicesByFrontend(ctx context.Context, frontend Frontend) ([]*corev1.Service, error)
+// VIPReader finds the Services that answer at an address from outside the
+// ServiceCIDRs, which they have as an external IP or from a load balancer.
+type VIPReader interface {
+	// ServicesByVIP are those that also serve what is asked for.
+	ServicesByVIP(ctx context.Context, addr netip.Addr, serves func(*corev1.Service) bool) ([]*corev1.Service, error)
+}
+
+// ServiceReader finds Services by what they are called.
+type ServiceReader interface {
+	// ClusterDomain ends the DNS names of Services, for example cluster.local.
+	ClusterDomain() string
+	// ServiceByName is the Service as it is now, nil where there is none.
+	ServiceByName(ctx context.Context, name types.NamespacedName) (*corev1.Service, error)
+	// ServicesBySharingKey are those of all namespaces with the key.
+	ServicesBySharingKey(ctx context.Context, key string) ([]*corev1.Service, error)
+	// LoadBalancerClassServed tells whether a controller is known to serve the class.
+	LoadBalancerClassServed(ctx context.Context, class string) (bool, error)
+}
+
+// PoolReader knows who may use which number.
+type PoolReader interface {
+	Pools(ctx context.Context) (*Pools, error)
+	// ReservationOf is nil where the number is not reserved.
+	ReservationOf(ctx context.Context, number allocator.Number) (*allocator.Reservation, error)
+	// PoolsRequired tells whether addresses for a use must be in a pool, also
+	// where there is none.
+	PoolsRequired(use v1alpha1.AddressUse) bool
+}
+
+// NodeReader finds nodes by what is theirs.
+type NodeReader interface {
+	// NodesByAddress are those that name the address in their status.
+	NodesByAddress(ctx context.Context, addr netip.Addr) ([]*corev1.Node, error)
+	// NodesByPodAddress are those with the address in spec.podCIDRs.
+	NodesByPodAddress(ctx context.Context, addr netip.Addr) ([]*corev1.Node, error)
+	// NodesByKubeletPort are those whose kubelet listens at the port.
+	NodesByKubeletPort(ctx context.Context, port int32) ([]*corev1.Node, error)
+	// Nodes are all of them, for ranges, which no index finds.
+	Nodes(ctx context.Context) ([]*corev1.Node, error)
+}
+
+// PodReader finds scheduled pods by what they occupy.
+type PodReader interface {
+	// PodsByIP are those with a network of their own that have the address in it.
+	PodsByIP(ctx context.Context, addr netip.Addr) ([]*corev1.Pod, error)
+	// PodsByHostPort are those that listen at the port of their node.
+	PodsByHostPort(ctx context.Context, port PortKey) ([]*corev1.Pod, error)
 }
 
 // ClusterAddressReader knows the addresses that belong to the cluster itself.
@@ -48,17 +96,27 @@ type SelectorReader interface {
 	PodsBySelector(ctx context.Context, namespace string, selector map[string]string) ([]*corev1.Pod, error)
 }
 
-// Namer says what another Service is called in a message: its name, or less to
-// a requester who may not read it.
+// Namer says what another object is called in a message: its name, or less to a
+// requester who may not read it.
 type Namer interface {
 	NameOf(ctx context.Context, svc *corev1.Service) string
+	// PodNameOf also tells whether it is the name.
+	PodNameOf(ctx context.Context, pod *corev1.Pod) (name string, told bool)
+	NodeNameOf(ctx context.Context, node *corev1.Node) string
+	// PoolNameOf names an AddressPool or a PortPool.
+	PoolNameOf(ctx context.Context, kind, name string) string
 }
 
 // World is everything that the rules read, each of them only a part.
 type World interface {
-	FrontendReader
+	VIPReader
+	ServiceReader
 	ClusterAddressReader
 	SelectorReader
+	NodeReader
+	PodReader
+	PoolReader
+	NamespaceReader
 	Namer
 }
 
@@ -75,13 +133,12 @@ type ServiceChange struct {
 	New *corev1.Service
 }
 
+// is tells whether a Service is the one being changed.
+func (c ServiceChange) is(svc *corev1.Service) bool {
+	return svc.Namespace == c.New.Namespace && svc.Name == c.New.Name
+}
+
 // others are the Services of a list that are not the one being changed.
 func (c ServiceChange) others(list []*corev1.Service) []*corev1.Service {
-	var others []*corev1.Service
-	for _, svc := range list {
-		if svc.Namespace != c.New.Namespace || svc.Name != c.New.Name {
-			others = append(others, svc)
-		}
-	}
-	return others
+	return slices.DeleteFunc(slices.Clone(list), c.is)
 }

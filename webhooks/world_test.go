@@ -17,6 +17,7 @@ limitations under the License.
 package webhooks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -26,16 +27,31 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"switchyard.dev/switchyard/allocator"
+	"switchyard.dev/switchyard/api/v1alpha1"
 )
 
 // memory is a World of plain values: the cluster of a test.
 type memory struct {
 	services []*corev1.Service
 	pods     []*corev1.Pod
+	nodes    []*corev1.Node
 	cidrs    []ServiceCIDR
 	servers  []netip.AddrPort
 	broken   bool
+	// stranger is told no names.
+	stranger bool
+	domain   string
+
+	namespaces   map[string]labels.Set
+	pools        *Pools
+	reservations []allocator.Reservation
+	required     v1alpha1.AddressUse
+	classes      []string
 }
 
 var errBroken = errors.New("the API server is away")
@@ -51,8 +67,82 @@ func (m *memory) where(holds func(*corev1.Service) bool) ([]*corev1.Service, err
 	return slices.DeleteFunc(slices.Clone(m.services), func(svc *corev1.Service) bool { return !holds(svc) }), m.err()
 }
 
-func (m *memory) ServicesByFrontend(_ context.Context, f Frontend) ([]*corev1.Service, error) {
-	return m.where(func(svc *corev1.Service) bool { return heldFrontends(svc)[f] })
+func (m *memory) ServicesByVIP(_ context.Context, addr netip.Addr, serves func(*corev1.Service) bool) ([]*corev1.Service, error) {
+	return m.where(func(svc *corev1.Service) bool { return heldAddrs(svc)[addr] && serves(svc) })
+}
+
+func (m *memory) ServiceByName(_ context.Context, name types.NamespacedName) (*corev1.Service, error) {
+	found, err := m.where(func(svc *corev1.Service) bool { return client.ObjectKeyFromObject(svc) == name })
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return found[0], nil
+}
+
+func (m *memory) ServicesBySharingKey(_ context.Context, key string) ([]*corev1.Service, error) {
+	return m.where(func(svc *corev1.Service) bool { return sharingKey(svc) == key })
+}
+
+func (m *memory) LoadBalancerClassServed(_ context.Context, class string) (bool, error) {
+	return slices.Contains(m.classes, class), m.err()
+}
+
+func (m *memory) Nodes(context.Context) ([]*corev1.Node, error) { return m.nodes, m.err() }
+
+func (m *memory) NamespaceLabels(_ context.Context, name string) (labels.Set, error) {
+	return m.namespaces[name], m.err()
+}
+
+func (m *memory) Pools(context.Context) (*Pools, error) {
+	if m.pools == nil {
+		m.pools = NewPools(nil, nil)
+	}
+	return m.pools, m.err()
+}
+
+func (m *memory) ReservationOf(_ context.Context, number allocator.Number) (*allocator.Reservation, error) {
+	for _, reservation := range m.reservations {
+		if reservation.Number == number {
+			return &reservation, m.err()
+		}
+	}
+	return nil, m.err()
+}
+
+func (m *memory) PoolsRequired(use v1alpha1.AddressUse) bool { return use == m.required }
+
+func (m *memory) PoolNameOf(_ context.Context, kind, name string) string { return kind + " " + name }
+
+func (m *memory) ClusterDomain() string { return cmp.Or(m.domain, DefaultClusterDomain) }
+
+func (m *memory) nodesWhere(holds func(*corev1.Node) bool) ([]*corev1.Node, error) {
+	return slices.DeleteFunc(slices.Clone(m.nodes), func(node *corev1.Node) bool { return !holds(node) }), m.err()
+}
+
+func (m *memory) NodesByAddress(_ context.Context, addr netip.Addr) ([]*corev1.Node, error) {
+	return m.nodesWhere(func(node *corev1.Node) bool { return slices.Contains(nodeAddrs(node), addr) })
+}
+
+func (m *memory) NodesByPodAddress(_ context.Context, addr netip.Addr) ([]*corev1.Node, error) {
+	return m.nodesWhere(func(node *corev1.Node) bool {
+		return slices.ContainsFunc(podCIDRs(node), func(prefix netip.Prefix) bool { return prefix.Contains(addr) })
+	})
+}
+
+func (m *memory) NodesByKubeletPort(_ context.Context, port int32) ([]*corev1.Node, error) {
+	return m.nodesWhere(func(node *corev1.Node) bool { return node.Status.DaemonEndpoints.KubeletEndpoint.Port == port })
+}
+
+func (m *memory) podsWhere(holds func(*corev1.Pod) bool) ([]*corev1.Pod, error) {
+	return slices.DeleteFunc(slices.Clone(m.pods), func(pod *corev1.Pod) bool { return !holds(pod) }), m.err()
+}
+
+func (m *memory) PodsByIP(_ context.Context, addr netip.Addr) ([]*corev1.Pod, error) {
+	return m.podsWhere(func(pod *corev1.Pod) bool { return slices.Contains(podAddrs(pod), addr) })
+}
+
+func (m *memory) PodsByHostPort(_ context.Context, port PortKey) ([]*corev1.Pod, error) {
+	return m.podsWhere(func(pod *corev1.Pod) bool { return slices.Contains(hostPorts(pod), port) })
 }
 
 func (m *memory) ServicesByClusterIP(_ context.Context, addr netip.Addr) ([]*corev1.Service, error) {
@@ -67,14 +157,24 @@ func (m *memory) ServicesBySelector(_ context.Context, namespace string, selecto
 
 func (m *memory) ServiceCIDRs(context.Context) ([]ServiceCIDR, error)  { return m.cidrs, m.err() }
 func (m *memory) APIServers(context.Context) ([]netip.AddrPort, error) { return m.servers, m.err() }
+
 func (m *memory) NameOf(_ context.Context, svc *corev1.Service) string {
 	return svc.Namespace + "/" + svc.Name
 }
 
+func (m *memory) PodNameOf(_ context.Context, pod *corev1.Pod) (string, bool) {
+	if m.stranger {
+		return "a pod", false
+	}
+	return "pod " + pod.Namespace + "/" + pod.Name, true
+}
+
+func (m *memory) NodeNameOf(_ context.Context, node *corev1.Node) string { return "node " + node.Name }
+
 func (m *memory) PodsBySelector(_ context.Context, namespace string, selector map[string]string) ([]*corev1.Pod, error) {
-	return slices.DeleteFunc(slices.Clone(m.pods), func(pod *corev1.Pod) bool {
-		return pod.Namespace != namespace || !labels.SelectorFromSet(selector).Matches(labels.Set(pod.Labels))
-	}), m.err()
+	return m.podsWhere(func(pod *corev1.Pod) bool {
+		return pod.Namespace == namespace && labels.SelectorFromSet(selector).Matches(labels.Set(pod.Labels))
+	})
 }
 
 // service builds one of namespace default, with port 80/TCP.
@@ -142,4 +242,25 @@ func pod(name string, ports ...corev1.ContainerPort) *corev1.Pod {
 
 func named(name string, protocol corev1.Protocol) corev1.ContainerPort {
 	return corev1.ContainerPort{Name: name, ContainerPort: 8080, Protocol: protocol}
+}
+
+// at gives a pod an address of its own on a node.
+func at(pod *corev1.Pod, namespace string, ips ...string) *corev1.Pod {
+	pod.Namespace, pod.Spec.NodeName = namespace, "node-1"
+	for _, ip := range ips {
+		pod.Status.PodIPs = append(pod.Status.PodIPs, corev1.PodIP{IP: ip})
+	}
+	return pod
+}
+
+// node has one address, and a range for its pods.
+func node(name, address string, podCIDRs ...string) *corev1.Node {
+	return &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec:       corev1.NodeSpec{PodCIDRs: podCIDRs},
+		Status: corev1.NodeStatus{
+			Addresses:       []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: address}, {Type: corev1.NodeHostName, Address: name}},
+			DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: 10250}},
+		},
+	}
 }

@@ -22,6 +22,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"switchyard.dev/switchyard/api/v1alpha1"
 	"switchyard.dev/switchyard/webhooks"
 )
 
@@ -31,6 +32,16 @@ type Configuration struct {
 	Kind       string `json:"kind"`
 	// Rules gives admission rules, by ID or name, another severity.
 	Rules map[string]webhooks.Severity `json:"rules,omitempty"`
+	// AdmissionAudit is --admission-audit.
+	AdmissionAudit *bool `json:"admissionAudit,omitempty"`
+	// ClusterDomain is --cluster-domain.
+	ClusterDomain string `json:"clusterDomain,omitempty"`
+	// LoadBalancerClasses are served by a controller of this cluster, so that
+	// rule X17 does not warn of them.
+	LoadBalancerClasses []string `json:"loadBalancerClasses,omitempty"`
+	// RequirePools are the uses of addresses, ExternalIP and LoadBalancer, for
+	// which rule X5 wants an AddressPool also where there is none (CVE-2020-8554).
+	RequirePools []v1alpha1.AddressUse `json:"requirePools,omitempty"`
 }
 
 const (
@@ -38,7 +49,7 @@ const (
 	configKind       = "ManagerConfiguration"
 )
 
-// loadConfig applies the file and then the --rule flags, which win.
+// loadConfig applies the file, but not over flags that were given.
 func (o *Options) loadConfig() error {
 	if o.ConfigFile != "" {
 		data, err := os.ReadFile(o.ConfigFile)
@@ -65,6 +76,18 @@ func (o *Options) applyConfig(data []byte) error {
 	if config.APIVersion != configAPIVersion || config.Kind != configKind {
 		return fmt.Errorf("this is a %q of %q: it must say kind: %s and apiVersion: %s",
 			config.Kind, config.APIVersion, configKind, configAPIVersion)
+	}
+	if config.AdmissionAudit != nil && !o.given["admission-audit"] {
+		o.Admission.Audit = *config.AdmissionAudit
+	}
+	if config.ClusterDomain != "" && !o.given["cluster-domain"] {
+		o.Admission.ClusterDomain = config.ClusterDomain
+	}
+	o.Admission.LoadBalancerClasses, o.Admission.RequirePools = config.LoadBalancerClasses, config.RequirePools
+	for i, use := range config.RequirePools {
+		if use != v1alpha1.UseExternalIP && use != v1alpha1.UseLoadBalancer {
+			return fmt.Errorf("requirePools[%d]: a pool can not be required for %q: use %s or %s", i, use, v1alpha1.UseExternalIP, v1alpha1.UseLoadBalancer)
+		}
 	}
 	return o.Rules.SetAll(config.Rules)
 }

@@ -27,9 +27,11 @@ import (
 	"strings"
 
 	"go.uber.org/zap/zapcore"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"switchyard.dev/switchyard/allocator"
+	"switchyard.dev/switchyard/api/v1alpha1"
 	"switchyard.dev/switchyard/controllers"
 	"switchyard.dev/switchyard/webhooks"
 )
@@ -63,6 +65,23 @@ type Options struct {
 	Rules webhooks.Severities
 	// rules are the --rule flags as given. They are applied after the file.
 	rules []string
+	// Admission is what else the rules are told.
+	Admission AdmissionOptions
+
+	// given are the flags of the command line, which the file does not change.
+	given map[string]bool
+}
+
+// AdmissionOptions are about all rules.
+type AdmissionOptions struct {
+	// Audit refuses nothing and warns instead.
+	Audit bool
+	// ClusterDomain ends the DNS names of Services.
+	ClusterDomain string
+	// LoadBalancerClasses are known to be served.
+	LoadBalancerClasses []string
+	// RequirePools are the uses of addresses that need a pool.
+	RequirePools []v1alpha1.AddressUse
 }
 
 // MetricsOptions say where metrics are served and how they are protected.
@@ -122,6 +141,7 @@ func (o *Options) Defaults() {
 	o.Allocation = allocator.Advisory
 	o.NodePorts = allocator.DefaultNodePorts
 	o.Rules = webhooks.Severities{}
+	o.Admission.ClusterDomain = webhooks.DefaultClusterDomain
 	// Where an error came from in the code helps nobody who reads the log.
 	o.Zap.StacktraceLevel = zapcore.DPanicLevel
 }
@@ -150,6 +170,8 @@ func (o *Options) AddFlags(flags *flag.FlagSet) {
 		o.rules = append(o.rules, text)
 		return webhooks.Severities{}.SetText(text)
 	})
+	flags.BoolVar(&o.Admission.Audit, "admission-audit", o.Admission.Audit, "Let the admission rules refuse nothing: what they would refuse is a warning, counted and logged.")
+	flags.StringVar(&o.Admission.ClusterDomain, "cluster-domain", o.Admission.ClusterDomain, "DNS `domain` of the cluster, in which Services have their names.")
 	o.Zap.BindFlags(flags)
 }
 
@@ -207,6 +229,8 @@ func (o *Options) parse(flags *flag.FlagSet, args []string) error {
 	if flags.NArg() > 0 {
 		return fmt.Errorf("%q is no flag; switchyard-manager --help lists the flags", flags.Arg(0))
 	}
+	o.given = map[string]bool{}
+	flags.Visit(func(f *flag.Flag) { o.given[f.Name] = true })
 	if err := o.loadConfig(); err != nil {
 		return err
 	}
@@ -224,6 +248,9 @@ func (o *Options) Validate() error {
 	}
 	if served(o.ProbeBindAddress) && o.ProbeBindAddress == o.Metrics.BindAddress {
 		errs = append(errs, fmt.Errorf("--health-probe-bind-address and --metrics-bind-address are both %s: give each its own port", o.ProbeBindAddress))
+	}
+	if problems := validation.IsDNS1123Subdomain(o.Admission.ClusterDomain); len(problems) > 0 {
+		errs = append(errs, fmt.Errorf("--cluster-domain %q is no DNS domain: write it as cluster.local", o.Admission.ClusterDomain))
 	}
 	if o.Namespace == "" {
 		errs = append(errs, errors.New("--namespace is empty: name the one the manager runs in"))

@@ -25,6 +25,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"switchyard.dev/switchyard/api/v1alpha1"
 	"switchyard.dev/switchyard/controllers"
 	"switchyard.dev/switchyard/webhooks"
 )
@@ -71,6 +72,21 @@ func TestFlagsOverrideTheFileWhereverTheyStand(t *testing.T) {
 	}
 }
 
+func TestTheFileSetsWhatNoFlagDoes(t *testing.T) {
+	file := writeConfig(t, configHead+"admissionAudit: true\nclusterDomain: example.org\n"+
+		"loadBalancerClasses: [example.com/lb]\nrequirePools: [ExternalIP]\n")
+	options, err := parseArgs(t, "--config", file)
+	want := AdmissionOptions{Audit: true, ClusterDomain: "example.org",
+		LoadBalancerClasses: []string{"example.com/lb"}, RequirePools: []v1alpha1.AddressUse{v1alpha1.UseExternalIP}}
+	if diff := cmp.Diff(want, options.Admission); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	options, err = parseArgs(t, "--admission-audit=false", "--cluster-domain=cluster.local", "--config", file)
+	if err != nil || options.Admission.Audit || options.Admission.ClusterDomain != "cluster.local" {
+		t.Errorf("with flags: got %+v and %v", options.Admission, err)
+	}
+}
+
 func TestWhatIsWrongWithTheCommandLineIsSaidWithItsRemedy(t *testing.T) {
 	for name, tc := range map[string]struct {
 		args []string
@@ -84,11 +100,13 @@ func TestWhatIsWrongWithTheCommandLineIsSaidWithItsRemedy(t *testing.T) {
 		"webhooks":             {[]string{"--webhooks=maybe"}, "use on or off"},
 		"port":                 {[]string{"--webhook-port=70000"}, "use 1 to 65535"},
 		"address":              {[]string{"--metrics-bind-address=8443"}, "use host:port, :port, or 0 for none"},
+		"domain":               {[]string{"--cluster-domain=-"}, "write it as cluster.local"},
 		"same port":            {[]string{"--metrics-bind-address=:1", "--health-probe-bind-address=:1"}, "give each its own port"},
 		"certificates":         {[]string{"--webhook-cert-path=/does/not/exist"}, "mount the certificate there"},
 		"no file":              {[]string{"--config=/does/not/exist"}, "no such file"},
 		"file of another kind": {[]string{"--config=" + writeConfig(t, "kind: Pod\n")}, "it must say kind: ManagerConfiguration"},
 		"unknown field":        {[]string{"--config=" + writeConfig(t, configHead+"rule: {}\n")}, `unknown field "rule"`},
+		"pool of another use":  {[]string{"--config=" + writeConfig(t, configHead+"requirePools: [ClusterIP]\n")}, "use ExternalIP or LoadBalancer"},
 		"unknown rule in file": {[]string{"--config=" + writeConfig(t, configHead+"rules: {X99: off}\n")}, "the rules are"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -60,13 +60,17 @@ func setupParts(ctx context.Context, mgr ctrl.Manager, options Options, certs *c
 	if err := webhooks.SetupIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return nil, err
 	}
+	// Asked for now, so that the first request does not wait for them.
+	if err := webhooks.SetupNamespaces(ctx, mgr.GetCache()); err != nil {
+		return nil, err
+	}
 	if err := certs.setup(ctx, mgr, options); err != nil {
 		return nil, err
 	}
 	parts.webhooks = &webhookStarter{manager: mgr, certs: certs, register: func() error {
 		return errors.Join(
 			webhooks.SetupServiceAllocationWebhook(mgr, allocation(options, index)),
-			webhooks.SetupValidatingWebhooks(mgr, validation(mgr, options)))
+			webhooks.SetupValidatingWebhooks(mgr, rules(mgr, options)))
 	}}
 	if err := mgr.Add(parts.webhooks); err != nil {
 		return nil, fmt.Errorf("setting up the webhooks: %w", err)
@@ -83,15 +87,22 @@ func allocation(options Options, index *allocator.Services) *webhooks.ServiceAll
 	}
 }
 
-func validation(mgr ctrl.Manager, options Options) webhooks.Validation {
+func rules(mgr ctrl.Manager, options Options) webhooks.Validation {
+	cluster := &webhooks.Cluster{
+		Cached: mgr.GetClient(),
+		Live:   mgr.GetAPIReader(),
+		Names:  webhooks.ReaderNames{Reviews: mgr.GetClient()},
+		Domain: options.Admission.ClusterDomain,
+
+		LoadBalancerClasses: options.Admission.LoadBalancerClasses,
+		RequirePools:        options.Admission.RequirePools,
+	}
 	return webhooks.Validation{
-		World: &webhooks.Cluster{
-			Cached: mgr.GetClient(),
-			Live:   mgr.GetAPIReader(),
-			Names:  webhooks.ReaderNames{Reviews: mgr.GetClient()},
-		},
+		World:      cluster,
 		Severities: options.Rules,
+		Namespaces: cluster,
 		Exempt:     webhooks.Exemptions{Namespace: options.Namespace},
+		Audit:      options.Admission.Audit,
 	}
 }
 

@@ -63,6 +63,15 @@ var _ = Describe("A manager that comes and goes", Ordered, func() {
 		Expect(api.Update(context.Background(), web)).To(beRefused("spec.externalIPs[1]"))
 	})
 
+	It("refuses nothing in the audit mode, and says what it would refuse", func() {
+		manager := start(func(options *app.Options) { options.Admission.Audit = true })
+		DeferCleanup(manager.stop)
+		for _, namespace := range []string{open, enforced} {
+			Expect(warnings.during(func() error { return dryRun(makeService(namespace, "audited").external("10.0.0.3").Service) })).
+				To(ConsistOf(And(HavePrefix("would be refused: spec.externalIPs[0]"), ContainSubstring("rule X3"))))
+		}
+	})
+
 	It("obeys other severities", func() {
 		manager := start(func(options *app.Options) {
 			maps.Copy(options.Rules, webhooks.Severities{"X3": webhooks.Warn, "X11": webhooks.Deny, "X12": webhooks.Off})

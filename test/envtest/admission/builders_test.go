@@ -21,6 +21,7 @@ import (
 	"strings"
 	"sync"
 
+	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	gomegatypes "github.com/onsi/gomega/types"
 	corev1 "k8s.io/api/core/v1"
@@ -71,6 +72,16 @@ func (b serviceBuilder) balanced() serviceBuilder {
 	return b
 }
 
+func (b serviceBuilder) nodePort(number int32) serviceBuilder {
+	b.Spec.Type, b.Spec.Ports[0].NodePort = corev1.ServiceTypeNodePort, number
+	return b
+}
+
+func (b serviceBuilder) alias(name string) serviceBuilder {
+	b.Spec = corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: name}
+	return b
+}
+
 func (b serviceBuilder) labels(labels map[string]string) serviceBuilder {
 	b.Labels = labels
 	return b
@@ -102,12 +113,37 @@ func makePod(namespace, name, portName string) *corev1.Pod {
 	}
 }
 
+// makeNode creates a node as it is after its kubelet has registered it.
+func makeNode(name, address, podCIDR string) {
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.NodeSpec{PodCIDR: podCIDR, PodCIDRs: []string{podCIDR}}}
+	Expect(create(node)).To(Succeed())
+	DeferCleanup(func() { Expect(api.Delete(context.Background(), node)).To(Succeed()) })
+	node.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: address}}
+	node.Status.DaemonEndpoints.KubeletEndpoint.Port = 10250
+	Expect(api.Status().Update(context.Background(), node)).To(Succeed())
+}
+
+// startPod creates a pod as it is after its kubelet has started it.
+func startPod(namespace, name, node, ip string, hostPorts ...int32) *corev1.Pod {
+	pod := makePod(namespace, name, "http")
+	pod.Spec.NodeName = node
+	for _, port := range hostPorts {
+		pod.Spec.Containers[0].Ports = append(pod.Spec.Containers[0].Ports, corev1.ContainerPort{ContainerPort: 80, HostPort: port})
+	}
+	Expect(create(pod)).To(Succeed())
+	pod.Status.Phase, pod.Status.PodIP, pod.Status.PodIPs = corev1.PodRunning, ip, []corev1.PodIP{{IP: ip}}
+	Expect(api.Status().Update(context.Background(), pod)).To(Succeed())
+	return pod
+}
+
 func create(object client.Object) error { return api.Create(context.Background(), object) }
 
 // dryRun asks whether an object could be created, any number of times. The
 // object that is passed stays as it is.
-func dryRun(object client.Object) error {
-	return api.Create(context.Background(), object.DeepCopyObject().(client.Object), client.DryRunAll)
+func dryRun(object client.Object) error { return dryRunAs(api, object) }
+
+func dryRunAs(user client.Client, object client.Object) error {
+	return user.Create(context.Background(), object.DeepCopyObject().(client.Object), client.DryRunAll)
 }
 
 // setIngress writes a load-balancer controller's result.

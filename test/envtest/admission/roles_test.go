@@ -88,12 +88,15 @@ func slicesOf(namespace, service string) ([]discoveryv1.EndpointSlice, error) {
 	return list.Items, err
 }
 
-// tenantOf is a client of somebody who may do anything to the Services of one
-// namespace and nothing else.
+// tenantOf is a client of somebody who may do anything to the Services and the
+// endpoints of one namespace and nothing else.
 func tenantOf(namespace string) client.Client {
 	role := &rbacv1.Role{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "tenant"},
-		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"services"}, Verbs: []string{"*"}}},
+		Rules: []rbacv1.PolicyRule{
+			{APIGroups: []string{""}, Resources: []string{"services", "services/status", "endpoints"}, Verbs: []string{"*"}},
+			{APIGroups: []string{"discovery.k8s.io"}, Resources: []string{"endpointslices"}, Verbs: []string{"*"}},
+		},
 	}
 	binding := &rbacv1.RoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "tenant"},
@@ -104,6 +107,7 @@ func tenantOf(namespace string) client.Client {
 	Expect(create(binding)).To(Succeed())
 	config := rest.CopyConfig(admin)
 	config.Impersonate = rest.ImpersonationConfig{UserName: "tenant"}
+	config.WarningHandler = warnings
 	tenant, err := client.New(config, client.Options{Scheme: scheme.Scheme})
 	Expect(err).NotTo(HaveOccurred())
 	return tenant

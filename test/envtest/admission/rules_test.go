@@ -21,12 +21,18 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	gomegatypes "github.com/onsi/gomega/types"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"switchyard.dev/switchyard/webhooks"
 )
 
 var _ = Describe("The rules", Ordered, func() {
@@ -143,10 +149,15 @@ var _ = Describe("The rules", Ordered, func() {
 			Expect(create(makePod(namespace, "a", "web"))).To(Succeed())
 			Eventually(warnings.during).WithArguments(func() error { return dryRun(web) }).Should(ConsistOf(
 				"spec.ports[0].targetPort: none of the 1 matching pods declares a TCP port of this name " +
-					"(pod a declares web/TCP), so there is no endpoint for it (rule X11)"))
+					"(pod " + namespace + "/a declares web/TCP), so there is no endpoint for it (rule X11)"))
 			Expect(create(makePod(namespace, "b", "http"))).To(Succeed())
 			Eventually(warnings.during).WithArguments(func() error { return dryRun(web) }).Should(
 				ConsistOf(ContainSubstring("1 of 2 matching pods")))
+
+			By("not telling one who may not read pods which they are")
+			tenant := tenantOf(namespace)
+			Eventually(warnings.during).WithArguments(func() error { return dryRunAs(tenant, web) }).Should(ConsistOf(And(
+				ContainSubstring("some matching pods declare no TCP port of this name"), Not(ContainSubstring("/a")))))
 		})
 	})
 
@@ -157,6 +168,154 @@ var _ = Describe("The rules", Ordered, func() {
 			Eventually(warnings.during).WithArguments(func() error { return dryRun(second) }).Should(
 				ConsistOf(ContainSubstring("Service " + namespace + "/first selects the same pods")))
 			Expect(warnings.during(func() error { return dryRun(makeService(namespace, "third").selects("db").Service) })).To(BeEmpty())
+		})
+	})
+
+	Describe("X4, an external IP of a node or a pod", func() {
+		It("is refused with the name of the node, or of the pod", func() {
+			makeNode("edge-1", "192.0.2.11", "10.244.11.0/24")
+			startPod(namespace, "db", "edge-1", "10.99.0.1")
+			Eventually(dryRun).WithArguments(makeService(namespace, "web").external("192.0.2.11").Service).
+				Should(beRefused("this is the address of node edge-1", "rule X4"))
+			Eventually(dryRun).WithArguments(makeService(namespace, "web").external("10.244.11.77").Service).
+				Should(beRefused("inside the podCIDRs of node edge-1", "rule X4"))
+			Eventually(dryRun).WithArguments(makeService(namespace, "web").external("10.99.0.1").Service).
+				Should(beRefused("this is the address of pod "+namespace+"/db", "rule X4"))
+			Expect(dryRun(makeService(namespace, "web").external("192.0.2.12").Service)).To(Succeed())
+
+			By("telling a stranger no names")
+			mine := newNamespace(nil)
+			tenant := tenantOf(mine)
+			Expect(dryRunAs(tenant, makeService(mine, "web").external("10.99.0.1").Service)).
+				To(beRefused("this is the address of a pod of another namespace"))
+			Expect(dryRunAs(tenant, makeService(mine, "web").external("192.0.2.11").Service)).
+				To(beRefused("this is the address of a node;"))
+		})
+	})
+
+	Describe("X6, a node port that is in use on nodes", func() {
+		It("is refused for a hostPort and free when its pod is gone", func() {
+			proxy := startPod(namespace, "proxy", "edge-6", "10.99.0.6", 30666)
+			web := makeService(namespace, "web").nodePort(30666).Service
+			Eventually(dryRun).WithArguments(web).Should(beRefused(
+				"spec.ports[0].nodePort", "pod "+namespace+"/proxy listens at port 30666/TCP of its node", "rule X6"))
+			Expect(dryRun(makeService(namespace, "web").nodePort(30667).Service)).To(Succeed())
+			Expect(api.Delete(context.Background(), proxy, client.GracePeriodSeconds(0))).To(Succeed())
+			Expect(dryRun(web)).To(Succeed())
+		})
+	})
+
+	Describe("X9, a pod of another namespace as an endpoint (CVE-2021-25740)", func() {
+		It("is refused to a user of one namespace, in either kind, on create and on update", func() {
+			victim := newNamespace(nil)
+			startPod(victim, "secret-db", "edge-9", "10.99.0.9")
+			startPod(namespace, "own", "edge-9", "10.99.0.10")
+			tenant := tenantOf(namespace)
+			Eventually(dryRunAs).WithArguments(tenant, makeEndpoints(namespace, "web", "10.99.0.9")).Should(beRefused(
+				"subsets[0].addresses[0].ip", "this is the address of a pod of another namespace", "CVE-2021-25740", "rule X9"))
+			err := dryRunAs(tenant, makeSlice(namespace, "web-1", "10.99.0.9"))
+			Expect(err).To(beRefused("endpoints[0].addresses[0]", "rule X9"))
+			Expect(err).NotTo(MatchError(ContainSubstring("secret-db")))
+
+			slice := makeSlice(namespace, "web-1", "10.99.0.10")
+			Expect(tenant.Create(context.Background(), slice)).To(Succeed())
+			slice.Endpoints[0].Addresses = []string{"10.99.0.9"}
+			Expect(tenant.Update(context.Background(), slice)).To(beRefused("rule X9"))
+
+			By("naming the pod to one who may read it, who is refused as well")
+			Expect(dryRun(makeSlice(namespace, "web-2", "10.99.0.9"))).To(beRefused("pod " + victim + "/secret-db"))
+		})
+	})
+
+	Describe("X10, a slice of a selector Service that nobody manages", func() {
+		It("is refused, and one with a manager is not", func() {
+			Expect(create(makeService(namespace, "web").selects("web").Service)).To(Succeed())
+			rogue := makeSlice(namespace, "web-rogue", "192.0.2.66")
+			rogue.Labels = map[string]string{"kubernetes.io/service-name": "web"}
+			Eventually(dryRun).WithArguments(rogue).Should(beRefused(
+				"metadata.labels[kubernetes.io/service-name]", "Service "+namespace+"/web selects its endpoints itself", "rule X10"))
+			rogue.Labels["endpointslice.kubernetes.io/managed-by"] = "endpointslice-controller.k8s.io"
+			Expect(dryRun(rogue)).To(beRefused("rule X10"))
+			rogue.Labels["endpointslice.kubernetes.io/managed-by"] = "mesh.example.com"
+			Expect(dryRun(rogue)).To(Succeed())
+		})
+	})
+
+	Describe("X15, an ExternalName that leads nowhere", func() {
+		It("is refused for localhost and for a cycle, and warned of for ports", func() {
+			Expect(dryRun(makeService(namespace, "web").alias("localhost").Service)).
+				To(beRefused("spec.externalName", "leads each client to itself", "rule X15"))
+			Expect(create(makeService(namespace, "a").alias("b." + namespace + ".svc.cluster.local").Service)).To(Succeed())
+			Eventually(dryRun).WithArguments(makeService(namespace, "b").alias("a." + namespace + ".svc.cluster.local").Service).
+				Should(beRefused("Service "+namespace+"/a leads back to this Service", "rule X15"))
+			withPort := makeService(namespace, "c").alias("kubernetes.default.svc.cluster.local").Service
+			withPort.Spec.Ports = []corev1.ServicePort{{Port: 8443}}
+			Expect(warnings.during(func() error { return dryRun(withPort) })).To(
+				ConsistOf(And(ContainSubstring("are not translated"), ContainSubstring("rule X15"))))
+		})
+	})
+
+	// What these find is a warning, which the client of the user gets.
+	It("warn of the rest: X13, X14, X16, X17 and X18", func() {
+		said := func(svc *corev1.Service, words ...string) {
+			GinkgoHelper()
+			var matchers []gomegatypes.GomegaMatcher
+			for _, word := range words {
+				matchers = append(matchers, ContainSubstring(word))
+			}
+			Eventually(warnings.during).WithArguments(func() error { return dryRun(svc) }).Should(ConsistOf(And(matchers...)))
+		}
+		By("X13: a family that no pod has")
+		startPod(namespace, "a", "edge-13", "fd00:99::1")
+		said(makeService(namespace, "web").selects("web").Service,
+			"spec.ipFamilies[0]: no matching pod has an IPv4 address", "rule X13")
+
+		By("X14: variables of one name")
+		Expect(create(makeService(namespace, "db").Service)).To(Succeed())
+		said(makeService(namespace, "db-service").Service, "metadata.name: Service "+namespace+"/db sets DB_SERVICE_PORT", "rule X14")
+
+		By("X16: hostnames of one name")
+		for _, name := range []string{"b", "c"} {
+			pod := makePod(namespace, name, "http")
+			pod.Labels, pod.Spec.Hostname, pod.Spec.Subdomain = map[string]string{"app": "cache"}, "node-0", "cache"
+			Expect(create(pod)).To(Succeed())
+		}
+		headless := makeService(namespace, "cache").selects("cache").Service
+		headless.Spec.ClusterIP = corev1.ClusterIPNone
+		said(headless, "both have the hostname node-0", "rule X16")
+
+		By("X17: a class nobody serves, until somebody does")
+		classy := makeService(namespace, "classy").balanced().Service
+		classy.Spec.LoadBalancerClass = ptr.To("example.com/lb")
+		said(classy, "spec.loadBalancerClass", "rule X17")
+		first := classy.DeepCopy()
+		first.Name = "first"
+		Expect(create(first)).To(Succeed())
+		Expect(setIngress(first, "198.51.100.17")).To(Succeed())
+		Eventually(warnings.during).WithArguments(func() error { return dryRun(classy) }).Should(BeEmpty())
+
+		By("X18: a key that only one side shares")
+		theirs := newNamespace(nil)
+		shared := makeService(theirs, "shared").balanced().Service
+		shared.Annotations = map[string]string{webhooks.SharingKeyAnnotation: namespace}
+		Expect(create(shared)).To(Succeed())
+		mine := makeService(namespace, "mine").balanced().Service
+		mine.Annotations = map[string]string{webhooks.SharingKeyAnnotation: namespace, webhooks.SharingNamespacesAnnotation: theirs}
+		said(mine, "Service "+theirs+"/shared has this key and does not name this namespace", "rule X18")
+	})
+
+	Describe("Labels of a namespace", func() {
+		It("change a rule there, and a user of the namespace can not set them", func() {
+			soft := newNamespace(map[string]string{"rule.switchyard.dev/X3": "warn", "rule.switchyard.dev/X12": "off"})
+			Expect(warnings.during(func() error { return dryRun(makeService(soft, "web").external("10.0.0.15").Service) })).
+				To(ConsistOf(And(ContainSubstring("spec.externalIPs[0]"), ContainSubstring("rule X3"))))
+			Expect(dryRun(makeService(namespace, "web").external("10.0.0.15").Service)).To(beRefused("rule X3"))
+
+			own := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
+			patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"labels":{"rule.switchyard.dev/X3":"off"}}}`))
+			Expect(tenantOf(namespace).Patch(context.Background(), own, patch)).To(Satisfy(apierrors.IsForbidden))
+			Expect(api.Patch(context.Background(), own, patch)).To(Succeed())
+			Eventually(dryRun).WithArguments(makeService(namespace, "web").external("10.0.0.15").Service).Should(Succeed())
 		})
 	})
 

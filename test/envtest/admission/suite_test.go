@@ -37,6 +37,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"switchyard.dev/switchyard/allocator"
+	"switchyard.dev/switchyard/api/v1alpha1"
 	"switchyard.dev/switchyard/cmd/manager/app"
 	"switchyard.dev/switchyard/test/testenv"
 )
@@ -62,6 +63,7 @@ func TestAdmission(t *testing.T) {
 
 var _ = BeforeSuite(func() {
 	ctrl.SetLogger(zap.New(zap.WriteTo(GinkgoWriter), zap.UseDevMode(true)))
+	Expect(v1alpha1.AddToScheme(scheme.Scheme)).To(Succeed())
 	var err error
 	env, err = testenv.New()
 	Expect(err).NotTo(HaveOccurred())

@@ -1,0 +1,169 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package webhooks
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// NodesByAddress implements NodeReader, confirmed with the API server.
+func (c *Cluster) NodesByAddress(ctx context.Context, addr netip.Addr) ([]*corev1.Node, error) {
+	return c.confirmedNodes(ctx, indexNodeAddress, addr.String(), func(node *corev1.Node) bool {
+		return slices.Contains(nodeAddrs(node), addr)
+	})
+}
+
+// NodesByPodAddress implements NodeReader. The index knows whole prefixes, so
+// every prefix that could hold the address is looked up: a few dozen hash
+// look-ups, however many nodes there are.
+func (c *Cluster) NodesByPodAddress(ctx context.Context, addr netip.Addr) ([]*corev1.Node, error) {
+	for bits := addr.BitLen(); bits >= minPodCIDR; bits-- {
+		prefix, err := addr.Prefix(bits)
+		if err != nil {
+			return nil, fmt.Errorf("looking up the nodes of %s: %w", addr, err)
+		}
+		nodes, err := c.confirmedNodes(ctx, indexPodCIDR, prefix.String(), func(node *corev1.Node) bool {
+			return slices.Contains(podCIDRs(node), prefix)
+		})
+		if err != nil || len(nodes) > 0 {
+			return nodes, err
+		}
+	}
+	return nil, nil
+}
+
+// minPodCIDR is the shortest prefix that is looked up; no node has more than
+// a sixteenth of all IPv4 addresses.
+const minPodCIDR = 4
+
+// NodesByKubeletPort implements NodeReader.
+func (c *Cluster) NodesByKubeletPort(ctx context.Context, port int32) ([]*corev1.Node, error) {
+	return c.confirmedNodes(ctx, indexKubeletPort, fmt.Sprint(port), func(node *corev1.Node) bool {
+		return node.Status.DaemonEndpoints.KubeletEndpoint.Port == port
+	})
+}
+
+// Nodes implements NodeReader from the cache.
+func (c *Cluster) Nodes(ctx context.Context) ([]*corev1.Node, error) {
+	var list corev1.NodeList
+	if err := c.list(ctx, &list); err != nil {
+		return nil, fmt.Errorf("listing nodes: %w", err)
+	}
+	return pointers(list.Items), nil
+}
+
+func (c *Cluster) confirmedNodes(ctx context.Context, index, key string, holds func(*corev1.Node) bool) ([]*corev1.Node, error) {
+	var list corev1.NodeList
+	if err := c.list(ctx, &list, client.MatchingFields{index: key}); err != nil {
+		return nil, fmt.Errorf("looking up nodes: %w", err)
+	}
+	return confirmed(ctx, c.Live, list.Items, func() *corev1.Node { return &corev1.Node{} }, holds)
+}
+
+// PodsByIP implements PodReader, confirmed with the API server.
+func (c *Cluster) PodsByIP(ctx context.Context, addr netip.Addr) ([]*corev1.Pod, error) {
+	return c.confirmedPods(ctx, indexPodIP, addr.String(), func(pod *corev1.Pod) bool {
+		return slices.Contains(podAddrs(pod), addr)
+	})
+}
+
+// PodsByHostPort implements PodReader, confirmed with the API server.
+func (c *Cluster) PodsByHostPort(ctx context.Context, port PortKey) ([]*corev1.Pod, error) {
+	return c.confirmedPods(ctx, indexHostPort, port.String(), func(pod *corev1.Pod) bool {
+		return slices.Contains(hostPorts(pod), port)
+	})
+}
+
+func (c *Cluster) confirmedPods(ctx context.Context, index, key string, holds func(*corev1.Pod) bool) ([]*corev1.Pod, error) {
+	var list corev1.PodList
+	if err := c.list(ctx, &list, client.MatchingFields{index: key}); err != nil {
+		return nil, fmt.Errorf("looking up pods: %w", err)
+	}
+	return confirmed(ctx, c.Live, list.Items, func() *corev1.Pod { return &corev1.Pod{} }, holds)
+}
+
+// nodeAddrs are the addresses of the node's status, without those of names.
+func nodeAddrs(node *corev1.Node) []netip.Addr {
+	var addrs []netip.Addr
+	for _, address := range node.Status.Addresses {
+		if addr, ok := parseAddr(address.Address); ok {
+			addrs = append(addrs, addr)
+		}
+	}
+	return addrs
+}
+
+// podCIDRs are the ranges that the node's pods get their addresses from, where
+// kube-controller-manager gives them out. Other IPAM leaves them empty.
+func podCIDRs(node *corev1.Node) []netip.Prefix {
+	texts := node.Spec.PodCIDRs
+	if len(texts) == 0 {
+		texts = []string{node.Spec.PodCIDR}
+	}
+	var prefixes []netip.Prefix
+	for _, text := range texts {
+		if prefix, err := netip.ParsePrefix(text); err == nil {
+			prefixes = append(prefixes, prefix.Masked())
+		}
+	}
+	return prefixes
+}
+
+// podAddrs are the addresses that are the pod's alone: none of one in its
+// node's network, and none of one that is over.
+func podAddrs(pod *corev1.Pod) []netip.Addr {
+	if pod.Spec.HostNetwork || over(pod) {
+		return nil
+	}
+	var addrs []netip.Addr
+	for _, ip := range pod.Status.PodIPs {
+		if addr, ok := parseAddr(ip.IP); ok {
+			addrs = append(addrs, addr)
+		}
+	}
+	return addrs
+}
+
+// over pods run no more, and what they occupied is free.
+func over(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+}
+
+// hostPorts are the ports of its node that a scheduled pod declares: hostPort,
+// and in the node's network every port.
+func hostPorts(pod *corev1.Pod) []PortKey {
+	if pod.Spec.NodeName == "" || over(pod) {
+		return nil
+	}
+	var ports []PortKey
+	for _, port := range podPorts(pod) {
+		number := port.HostPort
+		if number == 0 && pod.Spec.HostNetwork {
+			number = port.ContainerPort
+		}
+		if number != 0 {
+			ports = append(ports, PortKey{number, protocolOf(port.Protocol)})
+		}
+	}
+	return ports
+}

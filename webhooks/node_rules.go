@@ -1,0 +1,204 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package webhooks
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// checkAddressOfNode is X4. An external IP that is a node's takes that node's
+// traffic away from it, with some proxies all of it (kubernetes-sigs/kubespray#4993);
+// one that is a pod's takes the pod's. What a load-balancer controller hands out
+// may be a node's address, because that is what some of them do.
+func checkAddressOfNode(ctx context.Context, world World, change ServiceChange) ([]Finding, error) {
+	had, external := addrsOf(outsideVIPs(change.Old)), addrsOf(externalVIPs(change.New))
+	var found []Finding
+	for _, v := range distinct(outsideVIPs(change.New)) {
+		if had[v.addr] {
+			continue
+		}
+		detail, err := ownedByNode(ctx, world, v.addr, external[v.addr])
+		if err != nil {
+			return found, err
+		}
+		if detail != "" {
+			found = append(found, Finding{Path: v.path, Value: v.text,
+				Detail: detail + "; use an address that is routed to the nodes and is none of their own, or a node port"})
+		}
+		if len(found) >= maxFindings {
+			break
+		}
+	}
+	return found, nil
+}
+
+// ownedByNode says whose an address on the nodes is, or nothing.
+func ownedByNode(ctx context.Context, world World, addr netip.Addr, external bool) (string, error) {
+	pods, err := world.PodsByIP(ctx, addr)
+	if err != nil {
+		return "", err
+	}
+	if len(pods) > 0 {
+		name, _ := world.PodNameOf(ctx, pods[0])
+		return "this is the address of " + name, nil
+	}
+	nodes, err := world.NodesByPodAddress(ctx, addr)
+	if err != nil {
+		return "", err
+	}
+	if len(nodes) > 0 {
+		return fmt.Sprintf("this is inside the podCIDRs of %s, from which its pods get their addresses", world.NodeNameOf(ctx, nodes[0])), nil
+	}
+	if !external {
+		return "", nil
+	}
+	nodes, err = world.NodesByAddress(ctx, addr)
+	if err != nil || len(nodes) == 0 {
+		return "", err
+	}
+	return "this is the address of " + world.NodeNameOf(ctx, nodes[0]), nil
+}
+
+// nodePort is a port that a Service has on every node.
+type nodePort struct {
+	path *field.Path
+	key  PortKey
+}
+
+// nodePorts are the Service's, the health check's among them.
+func nodePorts(svc *corev1.Service) []nodePort {
+	if svc == nil || svc.Spec.Type != corev1.ServiceTypeNodePort && svc.Spec.Type != corev1.ServiceTypeLoadBalancer {
+		return nil
+	}
+	var ports []nodePort
+	for i, port := range svc.Spec.Ports {
+		if port.NodePort != 0 {
+			path := field.NewPath("spec", "ports").Index(i).Child("nodePort")
+			ports = append(ports, nodePort{path, PortKey{port.NodePort, protocolOf(port.Protocol)}})
+		}
+	}
+	if number := svc.Spec.HealthCheckNodePort; number != 0 {
+		ports = append(ports, nodePort{field.NewPath("spec", "healthCheckNodePort"), PortKey{number, corev1.ProtocolTCP}})
+	}
+	return ports
+}
+
+// newNodePorts are those that the change adds.
+func newNodePorts(change ServiceChange) []nodePort {
+	had := map[PortKey]bool{}
+	for _, port := range nodePorts(change.Old) {
+		had[port.key] = true
+	}
+	var added []nodePort
+	for _, port := range nodePorts(change.New) {
+		if !had[port.key] {
+			added = append(added, port)
+		}
+	}
+	return added
+}
+
+// checkHostPorts is X6. A node port is taken from whatever listens there
+// (kubernetes/kubernetes#76892); outside of the usual range that may be what the
+// cluster runs on (kubernetes/kubernetes#40920).
+func checkHostPorts(ctx context.Context, world World, change ServiceChange) ([]Finding, error) {
+	var found []Finding
+	for _, port := range newNodePorts(change) {
+		detail, err := listensAt(ctx, world, port.key)
+		if err != nil {
+			return found, err
+		}
+		if detail != "" {
+			found = append(found, Finding{Path: port.path, Value: port.key.Port, Detail: detail + " and would get no more traffic; ask for another port"})
+		}
+		if len(found) >= maxFindings {
+			break
+		}
+	}
+	return found, nil
+}
+
+// listensAt says who listens at a port of a node, or nothing.
+func listensAt(ctx context.Context, world World, port PortKey) (string, error) {
+	pods, err := world.PodsByHostPort(ctx, port)
+	if err != nil {
+		return "", err
+	}
+	if len(pods) > 0 {
+		name, _ := world.PodNameOf(ctx, pods[0])
+		return fmt.Sprintf("%s listens at port %s of its node", name, port), nil
+	}
+	if port.Protocol != corev1.ProtocolTCP {
+		return "", nil
+	}
+	nodes, err := world.NodesByKubeletPort(ctx, port.Port)
+	if err != nil {
+		return "", err
+	}
+	if len(nodes) > 0 {
+		return fmt.Sprintf("the kubelet of %s listens at port %s", world.NodeNameOf(ctx, nodes[0]), port), nil
+	}
+	if who := clusterPorts[port.Port]; who != "" {
+		return fmt.Sprintf("%s listens at port %s of nodes", who, port), nil
+	}
+	return apiServerOnNode(ctx, world, port.Port)
+}
+
+// clusterPorts are where the parts of a cluster listen unless told otherwise.
+var clusterPorts = map[int32]string{
+	2379:  "etcd",
+	2380:  "etcd",
+	10249: "the service proxy (metrics)",
+	10250: "the kubelet",
+	10256: "the service proxy (health)",
+	10257: "kube-controller-manager",
+	10259: "kube-scheduler",
+}
+
+// The node ports of a cluster that was not told otherwise; nothing of the
+// cluster itself listens there.
+const firstNodePort, lastNodePort = 30000, 32767
+
+// apiServerOnNode compares the port with those of API servers that run on
+// nodes; one elsewhere is not in the way.
+func apiServerOnNode(ctx context.Context, world World, port int32) (string, error) {
+	if port >= firstNodePort && port <= lastNodePort {
+		return "", nil
+	}
+	servers, err := world.APIServers(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, server := range servers {
+		if int32(server.Port()) != port {
+			continue
+		}
+		nodes, err := world.NodesByAddress(ctx, server.Addr())
+		if err != nil {
+			return "", err
+		}
+		if len(nodes) > 0 {
+			return fmt.Sprintf("the Kubernetes API server listens at port %d of %s", port, world.NodeNameOf(ctx, nodes[0])), nil
+		}
+	}
+	return "", nil
+}

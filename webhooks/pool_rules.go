@@ -1,0 +1,243 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package webhooks
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"switchyard.dev/switchyard/allocator"
+	"switchyard.dev/switchyard/api/v1alpha1"
+)
+
+// usedAddress is an address of a Service and what it is for.
+type usedAddress struct {
+	vip
+	use v1alpha1.AddressUse
+}
+
+// usedAddresses are those that a Service asks for, or has, in its spec. What a
+// load-balancer controller wrote to the status is its own affair.
+func usedAddresses(svc *corev1.Service) []usedAddress {
+	if svc == nil {
+		return nil
+	}
+	var used []usedAddress
+	for _, v := range distinct(externalVIPs(svc)) {
+		used = append(used, usedAddress{v, v1alpha1.UseExternalIP})
+	}
+	for _, v := range requestedVIP(svc) {
+		used = append(used, usedAddress{v, v1alpha1.UseLoadBalancer})
+	}
+	if proxied(svc) {
+		for i, addr := range clusterAddrs(svc) {
+			used = append(used, usedAddress{vip{field.NewPath("spec", "clusterIPs").Index(i), addr.String(), addr}, v1alpha1.UseClusterIP})
+		}
+	}
+	return used
+}
+
+// checkAddressPools is X5: who may use an address is decided by pools, once
+// there is one for the use (CVE-2020-8554). A ClusterIP need not be in a pool.
+func checkAddressPools(ctx context.Context, world World, change ServiceChange) ([]Finding, error) {
+	type held struct {
+		addr netip.Addr
+		use  v1alpha1.AddressUse
+	}
+	had := map[held]bool{}
+	for _, used := range usedAddresses(change.Old) {
+		had[held{used.addr, used.use}] = true
+	}
+	requester := poolRequester{change: change, world: world}
+	var found []Finding
+	for _, used := range usedAddresses(change.New) {
+		if had[held{used.addr, used.use}] {
+			continue
+		}
+		detail, err := requester.mayUse(ctx, used.addr, used.use)
+		if err != nil {
+			return found, err
+		}
+		if detail != "" {
+			found = append(found, Finding{Path: used.path, Value: used.text, Detail: detail})
+		}
+		if len(found) >= maxFindings {
+			break
+		}
+	}
+	return found, nil
+}
+
+// poolRequester is a Service in front of the pools. What it needs of them is
+// read once, and only if it asks for something.
+type poolRequester struct {
+	change    ServiceChange
+	world     World
+	pools     *Pools
+	namespace labels.Set
+}
+
+func (r *poolRequester) read(ctx context.Context) error {
+	if r.pools != nil {
+		return nil
+	}
+	pools, err := r.world.Pools(ctx)
+	if err != nil {
+		return err
+	}
+	r.pools = pools
+	if len(pools.Addrs)+len(pools.Ports) == 0 {
+		return nil
+	}
+	if r.namespace, err = r.world.NamespaceLabels(ctx, r.change.New.Namespace); err != nil {
+		r.pools = nil
+	}
+	return err
+}
+
+// reservedForOthers says for whom a number is kept, and whether that is this Service.
+func (r *poolRequester) reservedForOthers(ctx context.Context, number allocator.Number) (detail string, mine bool, err error) {
+	reservation, err := r.world.ReservationOf(ctx, number)
+	if err != nil || reservation == nil {
+		return "", false, err
+	}
+	svc := types.NamespacedName{Namespace: r.change.New.Namespace, Name: r.change.New.Name}
+	if reservation.For(svc) {
+		return "", true, nil
+	}
+	name := "nobody"
+	if reservation.Service.Name != "" {
+		holder := &corev1.Service{}
+		holder.Namespace, holder.Name = reservation.Service.Namespace, reservation.Service.Name
+		name = r.world.NameOf(ctx, holder)
+	}
+	return fmt.Sprintf("reserved for %s (%s %s)", name, reservation.Kind(), reservation.Object), false, nil
+}
+
+// mayUse says why the Service may not have an address, or nothing.
+func (r *poolRequester) mayUse(ctx context.Context, addr netip.Addr, use v1alpha1.AddressUse) (string, error) {
+	if err := r.read(ctx); err != nil {
+		return "", err
+	}
+	detail, mine, err := r.reservedForOthers(ctx, allocator.AddrNumber(addr))
+	if err != nil || detail != "" || mine {
+		return detail, err
+	}
+	owners := r.pools.AddrPoolsOf(addr)
+	if i := slices.IndexFunc(owners, func(pool allocator.AddrPool) bool { return pool.Use == use }); i >= 0 {
+		if owners[i].Selects(r.namespace, r.change.New.Labels) {
+			return "", nil
+		}
+		return fmt.Sprintf("this belongs to %s, which is not for this Service; %s",
+			r.world.PoolNameOf(ctx, "AddressPool", owners[i].Name), r.addresses(use)), nil
+	}
+	switch {
+	case use == v1alpha1.UseClusterIP:
+		return "", nil
+	case r.pools.Uses[use]:
+		return fmt.Sprintf("this is in no AddressPool for %s; %s", use, r.addresses(use)), nil
+	case r.world.PoolsRequired(use):
+		return fmt.Sprintf("there is no AddressPool for %s, and the manager is told to require one; ask an administrator for a pool", use), nil
+	}
+	return "", nil
+}
+
+// addresses says what the Service may use instead.
+func (r *poolRequester) addresses(use v1alpha1.AddressUse) string {
+	var texts []string
+	for _, pool := range r.pools.AddrPoolsFor(use, r.namespace, r.change.New.Labels) {
+		for _, span := range pool.Ranges {
+			texts = append(texts, span.String())
+		}
+	}
+	return instead("an address", "AddressPool", texts)
+}
+
+// ports says the same of node ports.
+func (r *poolRequester) ports() string {
+	var texts []string
+	for _, pool := range r.pools.PortPoolsFor(r.namespace) {
+		for _, span := range pool.Ranges {
+			texts = append(texts, span.String())
+		}
+	}
+	return instead("a port", "PortPool", texts)
+}
+
+// instead names a few of the ranges that a Service may use.
+func instead(what, kind string, ranges []string) string {
+	switch {
+	case len(ranges) == 0:
+		return fmt.Sprintf("no %s is for it: ask an administrator for one", kind)
+	case len(ranges) > 3:
+		ranges = append(slices.Clone(ranges[:3]), "...")
+	}
+	return fmt.Sprintf("use %s of %s", what, strings.Join(ranges, ", "))
+}
+
+// checkPortPools is X7: a port of a pool is for the namespaces it selects, and a
+// namespace with pools has no other ports.
+func checkPortPools(ctx context.Context, world World, change ServiceChange) ([]Finding, error) {
+	requester := poolRequester{change: change, world: world}
+	var found []Finding
+	for _, port := range newNodePorts(change) {
+		detail, err := requester.mayHave(ctx, port.key.Port)
+		if err != nil {
+			return found, err
+		}
+		if detail != "" {
+			found = append(found, Finding{Path: port.path, Value: port.key.Port, Detail: detail})
+		}
+		if len(found) >= maxFindings {
+			break
+		}
+	}
+	return found, nil
+}
+
+// mayHave says why the Service may not have a node port, or nothing.
+func (r *poolRequester) mayHave(ctx context.Context, port int32) (string, error) {
+	if err := r.read(ctx); err != nil {
+		return "", err
+	}
+	detail, mine, err := r.reservedForOthers(ctx, allocator.PortNumber(port))
+	if err != nil || detail != "" || mine {
+		return detail, err
+	}
+	owner, owned := r.pools.PortPoolOf(port)
+	switch {
+	case owned && owner.Selects(r.namespace):
+		return "", nil
+	case owned && len(r.pools.PortPoolsFor(r.namespace)) == 0:
+		return fmt.Sprintf("this belongs to %s, which is not for this namespace; use a port that is in no PortPool, or leave the choice to the server",
+			r.world.PoolNameOf(ctx, "PortPool", owner.Name)), nil
+	case owned:
+		return fmt.Sprintf("this belongs to %s, which is not for this namespace; %s",
+			r.world.PoolNameOf(ctx, "PortPool", owner.Name), r.ports()), nil
+	case len(r.pools.PortPoolsFor(r.namespace)) > 0:
+		return "this is outside the PortPools of this namespace; " + r.ports(), nil
+	}
+	return "", nil
+}

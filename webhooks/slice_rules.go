@@ -1,0 +1,106 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package webhooks
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// checkForeignPods is X9 (CVE-2021-25740). Whoever may write endpoints of one
+// namespace could lead what may reach that namespace, an ingress controller for
+// example, to the pods of another, past their network policies. That the writer
+// may read such a pod changes nothing: reading is not sending.
+func checkForeignPods(ctx context.Context, world World, change BackendChange) ([]Finding, error) {
+	had := change.had()
+	var found []Finding
+	for _, b := range change.distinct() {
+		if had[b.Addr] != nil {
+			continue
+		}
+		pods, err := world.PodsByIP(ctx, b.Addr)
+		if err != nil {
+			return found, err
+		}
+		if foreign := foreignPod(pods, change.Namespace); foreign != nil {
+			name, _ := world.PodNameOf(ctx, foreign)
+			found = append(found, Finding{Path: b.Path(), Value: b.Text, Detail: fmt.Sprintf(
+				"this is the address of %s, and only its own namespace may make it an endpoint (CVE-2021-25740); use a Service of that namespace", name)})
+		}
+		if len(found) >= maxFindings {
+			break
+		}
+	}
+	return found, nil
+}
+
+// foreignPod is one of another namespace, unless the namespace has such a pod too.
+func foreignPod(pods []*corev1.Pod, namespace string) *corev1.Pod {
+	var foreign *corev1.Pod
+	for _, pod := range pods {
+		if pod.Namespace == namespace {
+			return nil
+		}
+		foreign = pod
+	}
+	return foreign
+}
+
+// sliceControllers are the managed-by names of Kubernetes' own controllers. Their
+// writes are not judged, so whoever else claims to be one of them is not.
+var sliceControllers = map[string]bool{
+	"endpointslice-controller.k8s.io":          true,
+	"endpointslicemirroring-controller.k8s.io": true,
+}
+
+// checkSliceUnmanaged is X10. All slices of a Service are added up, so one
+// written by hand brings endpoints that the selector did not select, and that
+// no controller removes when they are gone.
+func checkSliceUnmanaged(ctx context.Context, world World, change BackendChange) ([]Finding, error) {
+	if change.Slice == nil || !relabelled(change) {
+		return nil, nil
+	}
+	service, manager := change.Slice.Labels[discoveryv1.LabelServiceName], change.Slice.Labels[discoveryv1.LabelManagedBy]
+	if service == "" || manager != "" && !sliceControllers[manager] {
+		return nil, nil
+	}
+	svc, err := world.ServiceByName(ctx, types.NamespacedName{Namespace: change.Namespace, Name: service})
+	if err != nil || svc == nil || !selects(svc) {
+		return nil, err
+	}
+	return []Finding{{Path: field.NewPath("metadata", "labels").Key(discoveryv1.LabelServiceName), Value: service, Detail: fmt.Sprintf(
+		"%s selects its endpoints itself; use one without a selector, or name what manages this slice in the label %s", world.NameOf(ctx, svc), discoveryv1.LabelManagedBy)}}, nil
+}
+
+// relabelled is true on create, and when the change gives the slice to another
+// Service or to nobody.
+func relabelled(change BackendChange) bool {
+	if change.OldSlice == nil {
+		return true
+	}
+	for _, label := range []string{discoveryv1.LabelServiceName, discoveryv1.LabelManagedBy} {
+		if change.OldSlice.Labels[label] != change.Slice.Labels[label] {
+			return true
+		}
+	}
+	return false
+}
