@@ -39,7 +39,9 @@ func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM, unix.SIGHUP)
 	// The first Ctrl-C asks for an orderly end, the second one gets any end.
 	context.AfterFunc(ctx, stop)
-	err := rootCommand().ExecuteContext(untilReaderGone(ctx))
+	root := rootCommand()
+	root.SetArgs(calledAs(root, os.Args))
+	err := root.ExecuteContext(untilReaderGone(ctx))
 	var exit *exitError
 	switch {
 	case err == nil:
@@ -93,7 +95,8 @@ plane and the real suite. Your machine's network stays as it is.`,
 	}
 	root.AddCommand(
 		upCommand(), downCommand(), statusCommand(), kubeconfigCommand(),
-		execCommand(), logsCommand(), probeCommand(), traceCommand(), topCommand(), lintCommand(), demoCommand(), versionCommand(),
+		execCommand(), logsCommand(), probeCommand(), traceCommand(), topCommand(),
+		whoCommand(), poolsCommand(), auditCommand(), lintCommand(), demoCommand(), versionCommand(),
 		initCommand(), supervisorCommand(), enterCommand(), followCommand(), getCommand(),
 	)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {

@@ -61,6 +61,9 @@ func AskNodePorts(ctx context.Context, c client.Client, system string) NodePorts
 			Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Port: 1, NodePort: 1}}},
 		}
 		err := c.Create(ctx, question, client.DryRunAll)
+		if apierrors.ReasonForError(err) == metav1.StatusReasonUnknown && err != nil {
+			break // it was not the API server that answered
+		}
 		if !apierrors.IsInvalid(err) {
 			continue
 		}

@@ -237,7 +237,8 @@ func TestTheServerIsAskedForItsRange(t *testing.T) {
 		"the user may not make any":   {map[string]error{system: forbidden("services"), "default": forbidden("services")}, NodePorts{allocator.DefaultNodePorts, Assumed}},
 		"port 1 is one of its ports":  {map[string]error{}, NodePorts{allocator.DefaultNodePorts, Assumed}},
 		"its answer makes no sense":   {map[string]error{system: refusal("The range of valid ports is 9-2"), "default": valid}, NodePorts{allocator.PortSpan{First: 20000, Last: 20100}, FromServer}},
-		"somebody else has the words": {map[string]error{system: errors.New("The range of valid ports is 1-2"), "default": valid}, NodePorts{allocator.PortSpan{First: 20000, Last: 20100}, FromServer}},
+		"somebody else has the words": {map[string]error{system: apierrors.NewBadRequest("The range of valid ports is 1-2"), "default": valid}, NodePorts{allocator.PortSpan{First: 20000, Last: 20100}, FromServer}},
+		"nobody is there":             {map[string]error{system: errors.New("connection refused"), "default": valid}, NodePorts{allocator.DefaultNodePorts, Assumed}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			scheme, err := Scheme()

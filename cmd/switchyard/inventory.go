@@ -1,0 +1,177 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"switchyard.dev/switchyard/allocator"
+	"switchyard.dev/switchyard/internal/inventory"
+)
+
+// exitFound is the exit code of who and audit for something that is wrong.
+const exitFound = 1
+
+// inventoryOptions are what who, pools and audit have in common.
+type inventoryOptions struct {
+	kubeconfig, context string
+	system              string
+	nodePorts           string
+	output              string
+}
+
+func (o *inventoryOptions) addFlags(c *cobra.Command) {
+	flags := c.Flags()
+	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "Kubeconfig; without it the local cluster if one is running, else as kubectl chooses.")
+	flags.StringVar(&o.context, "context", "", "Context of the kubeconfig, if not its current one.")
+	flags.StringVar(&o.system, "manager-namespace", "switchyard-system", "Namespace of switchyard-manager, where claims and placeholders are.")
+	flags.StringVar(&o.nodePorts, "service-node-port-range", "", "`Range` of NodePorts; without it the API server is asked, by a dry run of a Service.")
+	flags.StringVarP(&o.output, "output", "o", "", "json, yaml or wide, or nothing for a table.")
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json", "yaml", "wide"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("context", completeContexts)
+	_ = c.RegisterFlagCompletionFunc("manager-namespace", o.completeNamespaces)
+	_ = c.RegisterFlagCompletionFunc("service-node-port-range", cobra.NoFileCompletions)
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return trouble(fmt.Errorf("%w: `%s --help` lists the flags", explainFlag(err), c.CommandPath()))
+	})
+}
+
+// trouble is the error of a question that could not be answered.
+func trouble(err error) error {
+	if _, is := errors.AsType[*exitError](err); err == nil || is {
+		return err
+	}
+	return &exitError{code: exitTrouble, err: err}
+}
+
+// arguments makes the error of wrong arguments one of trouble.
+func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error { return trouble(check(c, args)) }
+}
+
+// validate settles what depends on the flags alone.
+func (o *inventoryOptions) validate() error {
+	switch o.output {
+	case "", "json", "yaml", "wide":
+	default:
+		return fmt.Errorf("unknown output format %q: use json, yaml or wide, or leave it out", o.output)
+	}
+	if o.nodePorts == "" {
+		return nil
+	}
+	if _, err := allocator.ParsePortSpan(o.nodePorts); err != nil {
+		return fmt.Errorf("--service-node-port-range: %w", err)
+	}
+	return nil
+}
+
+func (o *inventoryOptions) config() (*rest.Config, error) {
+	if o.context == "" {
+		cluster, err := reachCluster(o.kubeconfig)
+		return cluster.config, err
+	}
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = o.kubeconfig
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: o.context}).ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
+	}
+	config.QPS, config.Burst = 50, 100
+	return config, nil
+}
+
+// patience is how long one answer of the API server may take.
+const patience = 15 * time.Second
+
+// client also returns whom it asks.
+func (o *inventoryOptions) client() (c client.Client, host string, err error) {
+	config, err := o.config()
+	if err != nil {
+		return nil, "", err
+	}
+	scheme, err := inventory.Scheme()
+	if err != nil {
+		return nil, "", err
+	}
+	config.Timeout, config.WarningHandler = patience, rest.NoWarnings{}
+	c, err = client.New(config, client.Options{Scheme: scheme})
+	return c, config.Host, err
+}
+
+// look returns a function that reads the cluster as it is then.
+func (o *inventoryOptions) look(ctx context.Context) (func() (*inventory.Index, error), error) {
+	c, host, err := o.client()
+	if err != nil {
+		return nil, err
+	}
+	nodePorts := inventory.NodePorts{From: inventory.FromFlag}
+	if o.nodePorts == "" {
+		nodePorts = inventory.AskNodePorts(ctx, c, o.system)
+	} else if nodePorts.Span, err = allocator.ParsePortSpan(o.nodePorts); err != nil {
+		return nil, err
+	}
+	return func() (*inventory.Index, error) {
+		inv, err := inventory.Read(ctx, c, o.system, nodePorts)
+		if err != nil {
+			return nil, fmt.Errorf("reading the cluster: %w%s", err, advice(err, host))
+		}
+		return inv.Index(), nil
+	}, nil
+}
+
+// advice is what to do about an error of reading.
+func advice(err error, host string) string {
+	switch {
+	case apierrors.IsUnauthorized(err):
+		return ": the credentials of the kubeconfig do not count there, or any more; log in again"
+	case apierrors.IsResourceExpired(err):
+		return ": the cluster changes faster than it can be read; try again"
+	case apierrors.ReasonForError(err) == metav1.StatusReasonUnknown:
+		return fmt.Sprintf(": is the API server of %s up? --kubeconfig and --context choose another", host)
+	}
+	return ""
+}
+
+// write is for machines, or as table says.
+func (o *inventoryOptions) write(out io.Writer, value any, table func(wide bool) error) error {
+	switch o.output {
+	case "json":
+		encoder := json.NewEncoder(out)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(value)
+	case "yaml":
+		text, err := yaml.Marshal(value)
+		if err == nil {
+			_, err = out.Write(text)
+		}
+		return err
+	}
+	return table(o.output == "wide")
+}
