@@ -37,12 +37,13 @@ type line struct {
 	// taken is what the walk that is on looks for, and newer what was asked since
 	// of any of it.
 	taken, newer map[Destination]Stale
-	wake         chan struct{}
+	// wake tells of any request, hurry of one for what was let through.
+	wake, hurry chan struct{}
 }
 
 func newLine(pace pace, sweep func(context.Context, Sweep) (int, error), report func(Swept)) *line {
 	return &line{
-		pace: pace, sweep: sweep, report: report, wake: make(chan struct{}, 1),
+		pace: pace, sweep: sweep, report: report, wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
 		stale: map[Destination]Stale{}, untranslated: map[Destination]struct{}{},
 	}
 }
@@ -61,7 +62,10 @@ func (l *line) join(what Sweep) {
 		l.untranslated[to] = struct{}{}
 	}
 	if len(l.stale)+len(l.untranslated) > 0 {
-		l.wakeUp()
+		tell(l.wake)
+	}
+	if len(what.Untranslated) > 0 {
+		tell(l.hurry)
 	}
 }
 
@@ -79,10 +83,10 @@ func (l *line) ask(to Destination, stale Stale) {
 	}
 }
 
-func (l *line) wakeUp() {
+func tell(who chan struct{}) {
 	select {
-	case l.wake <- struct{}{}:
-	default: // already awake
+	case who <- struct{}{}:
+	default: // told already
 	}
 }
 
@@ -92,6 +96,10 @@ func (l *line) take() Sweep {
 	what := Sweep{Stale: listed(l.stale), Untranslated: slices.Collect(maps.Keys(l.untranslated)), newer: l.since}
 	l.taken, l.stale, l.newer = l.stale, map[Destination]Stale{}, map[Destination]Stale{}
 	clear(l.untranslated)
+	select {
+	case <-l.hurry:
+	default:
+	}
 	return what
 }
 
@@ -119,7 +127,7 @@ func (l *line) putBack(what Sweep) {
 	for _, to := range what.Untranslated {
 		l.untranslated[to] = struct{}{}
 	}
-	l.wakeUp()
+	tell(l.wake)
 }
 
 func (l *line) run(ctx context.Context) {
@@ -129,31 +137,45 @@ func (l *line) run(ctx context.Context) {
 			return
 		case <-l.wake:
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(l.walk(ctx)):
+		if took, rest := l.walk(ctx); rest > 0 {
+			l.pause(ctx, ofUntranslated.after(took), rest)
 		}
 	}
 }
 
-// walk does all that was asked for and returns how long to rest.
-func (l *line) walk(ctx context.Context) time.Duration {
+// pause lasts for rest, or only for least if there is hurry.
+func (l *line) pause(ctx context.Context, least, rest time.Duration) {
+	least = min(least, rest)
+	select {
+	case <-ctx.Done():
+		return
+	case <-time.After(least):
+	}
+	select {
+	case <-ctx.Done():
+	case <-l.hurry:
+	case <-time.After(rest - least):
+	}
+}
+
+// walk does all that was asked for and returns how long it took and how long to
+// rest.
+func (l *line) walk(ctx context.Context) (took, rest time.Duration) {
 	what := l.take()
 	if len(what.Stale)+len(what.Untranslated) == 0 {
-		return 0
+		return 0, 0
 	}
 	begin := time.Now()
 	deleted, err := l.sweep(ctx, what)
-	took := time.Since(begin)
+	took = time.Since(begin)
 	l.report(Swept{len(what.Stale) + len(what.Untranslated), deleted, took, err})
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	rest := min(time.Duration(l.pace.rest)*took, l.pace.most)
+	rest = l.pace.after(took)
 	if err != nil {
 		l.putBack(what)
 		rest = retryPause
 	}
 	l.taken, l.newer = nil, nil
-	return rest
+	return took, rest
 }

@@ -24,7 +24,7 @@ import (
 
 // pace bounds what walks cost. A walk visits every bucket of the kernel's table,
 // and endpoints may come and go hundreds of times in a second: after one, no
-// other begins for rest times as long as it took, but not for longer than most.
+// other begins for rest times as long as it took, but for most at most.
 type pace struct {
 	rest int
 	most time.Duration
@@ -34,10 +34,19 @@ var (
 	// ofUDP takes at most 2 % of a processor: clients lose packets until the walk.
 	ofUDP = pace{rest: 49, most: time.Second}
 	// ofOthers takes 0.25 %. Clients of TCP and SCTP repeat a first packet that is
-	// not answered, after 1 s, 3 s, 7 s and so on; the third repetition at the
-	// latest finds another endpoint.
+	// not answered for a minute or two, Linux five times in the first seven
+	// seconds, and find another endpoint after the walk.
 	ofOthers = pace{rest: 399, most: 6 * time.Second}
+	// ofUntranslated counts for both where something waits that was let through
+	// while there was no rule for it, as after a repair: its first repetition, a
+	// second after the packet, should find the rule.
+	ofUntranslated = pace{rest: 49, most: 500 * time.Millisecond}
 )
+
+// after is how long to rest after a walk.
+func (p pace) after(took time.Duration) time.Duration {
+	return min(time.Duration(p.rest)*took, p.most)
+}
 
 // retryPause is how long a Sweeper waits after a walk that failed.
 const retryPause = time.Second

@@ -138,13 +138,35 @@ func TestALongWalkDoesNotMakeOthersWaitForLong(t *testing.T) {
 	})
 }
 
+// A repair asks for what was let through while the rules were gone. It is found
+// before it is repeated, however many endpoints come and go.
+func TestWhatWasLetThroughDoesNotWaitForLong(t *testing.T) {
+	w := &walks{takes: 20 * time.Millisecond}
+	sweeping(t, w, func(s *Sweeper) {
+		s.Add(handshakes(1, false))
+		synctest.Wait()
+		time.Sleep(w.takes)
+		s.Add(handshakes(2, false))
+		repaired := time.Now()
+		s.Add(Sweep{Untranslated: []Destination{{model.TCP, at(model.IPv4, 96, 8, 80)}}})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if len(w.seen) != 2 || len(w.seen[1].Stale) != 1 || len(w.seen[1].Untranslated) != 1 {
+			t.Fatalf("%d walks", len(w.seen))
+		}
+		if waited := w.times[1].Sub(repaired); waited > ofUntranslated.most {
+			t.Errorf("waited for %s", waited)
+		}
+	})
+}
+
 func TestOnlyWalksForUDPAreFrequent(t *testing.T) {
 	w := &walks{takes: 20 * time.Millisecond}
 	sweeping(t, w, func(s *Sweeper) {
 		unanswered := Stale{Protocol: model.TCP, Addrs: []netip.Addr{at(model.IPv4, 96, 9, 0).Addr()}, Port: 80, UnrepliedOnly: true}
 		begin := time.Now()
 		for range 600 { // a minute of updates of TCP Services
-			s.Add(Sweep{Stale: []Stale{unanswered}, Untranslated: []Destination{{model.SCTP, at(model.IPv4, 96, 8, 80)}}})
+			s.Add(Sweep{Stale: []Stale{unanswered}})
 			time.Sleep(100 * time.Millisecond)
 		}
 		if first := w.times[0].Sub(begin); first != 0 {
