@@ -31,7 +31,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
@@ -233,10 +232,10 @@ func TestNodesAndPodsAreFoundByWhatIsTheirs(t *testing.T) {
 
 func TestServicesAreFoundByNameKeyAndClass(t *testing.T) {
 	served := service("served", ingress("198.51.100.1"), func(svc *corev1.Service) {
-		svc.Spec.LoadBalancerClass = ptr.To("example.com/lb")
+		svc.Spec.LoadBalancerClass = new("example.com/lb")
 		svc.Annotations = map[string]string{SharingKeyAnnotation: "k"}
 	})
-	waiting := service("waiting", ingress(), func(svc *corev1.Service) { svc.Spec.LoadBalancerClass = ptr.To("example.com/none") })
+	waiting := service("waiting", ingress(), func(svc *corev1.Service) { svc.Spec.LoadBalancerClass = new("example.com/none") })
 	c := cluster(t, []client.Object{served, waiting}, []client.Object{served})
 	c.LoadBalancerClasses = []string{"example.com/configured"}
 	for class, want := range map[string]bool{"example.com/lb": true, "example.com/none": false, "example.com/configured": true} {

@@ -58,7 +58,7 @@ func checkExternalName(ctx context.Context, world World, change ServiceChange) (
 		finding.Detail = detail
 	case len(change.New.Spec.Ports) > 0:
 		finding.WarnOnly = true
-		finding.Detail = "clients of this name reach the Service it leads to at that Service's own ports; the ports of spec.ports are not translated, so leave them out"
+		finding.Detail = "clients of this name reach a Service at that Service's own ports; those of spec.ports are not translated, so leave them out"
 	default:
 		return nil, nil
 	}

@@ -68,7 +68,7 @@ func TestExternalNamesLeadSomewhere(t *testing.T) {
 		"a chain just short enough": {new: service("web", alias("hop-2.default.svc.cluster.local"))},
 		"X15: ports are not translated": {
 			new:  service("web", alias("real.default.svc.cluster.local", 8080)),
-			want: wantVerdict{warnings: []string{"ports of spec.ports are not translated"}}},
+			want: wantVerdict{warnings: []string{"those of spec.ports are not translated"}}},
 		"another cluster's domain": {new: service("web", alias("web.default.svc.example.org"))},
 		"X15: a domain of one's own": {
 			new: service("web", alias("web.default.svc.example.org")), domain: "example.org",

@@ -238,7 +238,7 @@ func FuzzValidatingWebhooks(f *testing.F) {
 	f.Fuzz(func(t *testing.T, kind, before, after string) {
 		handler, ok := handlers[kind]
 		if !ok {
-			t.Skip("no such webhook")
+			return // no such webhook
 		}
 		operation := admissionv1.Create
 		if before != "" {

@@ -128,7 +128,8 @@ func takenRanges(ctx context.Context, world World, change RangeChange) ([]takenR
 			taken = append(taken, takenRange{span: spanOf(prefix), whose: "the podCIDR of " + world.NodeNameOf(ctx, node), remedy: otherAddresses})
 		}
 		for _, addr := range nodeAddrs(node) {
-			taken = append(taken, takenRange{span: allocator.AddrSpan{First: addr, Last: addr}, whose: "an address of " + world.NodeNameOf(ctx, node), remedy: otherAddresses})
+			span := allocator.AddrSpan{First: addr, Last: addr}
+			taken = append(taken, takenRange{span: span, whose: "an address of " + world.NodeNameOf(ctx, node), remedy: otherAddresses})
 		}
 	}
 	cidrs, errCIDRs := world.ServiceCIDRs(ctx)

@@ -88,7 +88,8 @@ func checkSliceUnmanaged(ctx context.Context, world World, change BackendChange)
 		return nil, err
 	}
 	return []Finding{{Path: field.NewPath("metadata", "labels").Key(discoveryv1.LabelServiceName), Value: service, Detail: fmt.Sprintf(
-		"%s selects its endpoints itself; use one without a selector, or name what manages this slice in the label %s", world.NameOf(ctx, svc), discoveryv1.LabelManagedBy)}}, nil
+		"%s selects its endpoints itself; use one without a selector, or name what manages this slice in the label %s",
+		world.NameOf(ctx, svc), discoveryv1.LabelManagedBy)}}, nil
 }
 
 // relabelled is true on create, and when the change gives the slice to another

@@ -170,8 +170,10 @@ func (o *Options) AddFlags(flags *flag.FlagSet) {
 		o.rules = append(o.rules, text)
 		return webhooks.Severities{}.SetText(text)
 	})
-	flags.BoolVar(&o.Admission.Audit, "admission-audit", o.Admission.Audit, "Let the admission rules refuse nothing: what they would refuse is a warning, counted and logged.")
-	flags.StringVar(&o.Admission.ClusterDomain, "cluster-domain", o.Admission.ClusterDomain, "DNS `domain` of the cluster, in which Services have their names.")
+	flags.BoolVar(&o.Admission.Audit, "admission-audit", o.Admission.Audit,
+		"Let the admission rules refuse nothing: what they would refuse is a warning, counted and logged.")
+	flags.StringVar(&o.Admission.ClusterDomain, "cluster-domain", o.Admission.ClusterDomain,
+		"DNS `domain` of the cluster, in which Services have their names.")
 	o.Zap.BindFlags(flags)
 }
 

@@ -157,7 +157,9 @@ var _ = Describe("The policies", Ordered, func() {
 		ranges := makeService(namespace, "ranges").balanced().Service
 		ranges.Spec.LoadBalancerSourceRanges = []string{"192.0.2.0/24", " 192.0.2.0/24"}
 		Eventually(policiesSay).WithArguments(func() error { return dryRun(ranges) }).Should(ConsistOf(ContainSubstring("spec.loadBalancerSourceRanges: a range is listed twice")))
-		Expect(policiesSay(func() error { return dryRun(makeService(namespace, "web").external("203.0.113.41", "203.0.113.42").Service) })).To(BeEmpty())
+		Expect(policiesSay(func() error {
+			return dryRun(makeService(namespace, "web").external("203.0.113.41", "203.0.113.42").Service)
+		})).To(BeEmpty())
 
 		By("letting one that had it be changed")
 		Expect(create(twice)).To(Succeed())
