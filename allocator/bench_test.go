@@ -25,6 +25,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"switchyard.dev/switchyard/api/v1alpha1"
 )
 
 // fills are how full a range is: one number in a thousand free, spread over the
@@ -81,6 +83,32 @@ func benchmarkScan(b *testing.B, size uint64, used func(offset, size uint64) boo
 		offset := next(s, random(size))
 		s.words[offset/64] |= 1 << (offset % 64)
 		s.words[offset/64] &^= 1 << (offset % 64)
+	}
+}
+
+// BenchmarkAllocateInPool draws from a pool of several spans, among which the rest
+// of the range is as full.
+func BenchmarkAllocateInPool(b *testing.B) {
+	for name, size := range map[string]uint64{"ports-2768": 2768, "ipv4-12": 1<<20 - 2} {
+		for _, spans := range []uint64{4, 64} {
+			b.Run(fmt.Sprintf("%s/%d-spans", name, spans), func(b *testing.B) {
+				r := filled(size, func(offset, _ uint64) bool { return offset%1000 != 999 })
+				var parts []offsets
+				for i := range spans {
+					parts = append(parts, offsets{i * size / spans, (2*i + 1) * size / spans / 2})
+				}
+				w := newWindow(parts...)
+				r.Release(parts[len(parts)-1].low) // the smaller range may have nothing free in the pool
+				b.ReportAllocs()
+				for b.Loop() {
+					n, ok := r.allocateIn(&w)
+					if !ok {
+						b.Fatal("the pool is full")
+					}
+					r.Release(n)
+				}
+			})
+		}
 	}
 }
 
@@ -154,6 +182,47 @@ func BenchmarkRebuild10000Services(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		newIndex(b, "10.96.0.0/12", "fd00::/108").Rebuild(services)
+	}
+}
+
+// poolsOfTeams are as many pools as there are teams, and one that is for all.
+func poolsOfTeams(index *Services, teams int) {
+	var ports []PortPool
+	var addrs []AddrPool
+	for i := range teams {
+		team := fmt.Sprint(i)
+		first := int32(30100 + 20*i)
+		ports = append(ports, portPool("team-"+team, team, 0, 1, PortSpan{first, first + 4}, PortSpan{first + 10, first + 14}))
+		addrs = append(addrs, addrPool("team-"+team, team, v1alpha1.UseClusterIP, fmt.Sprintf("10.97.%d.0/25", i), fmt.Sprintf("10.98.%d.128/25", i)))
+	}
+	index.SetPools(ports, addrs)
+}
+
+func BenchmarkSetPoolsOf100Teams(b *testing.B) {
+	index := newIndex(b, "10.96.0.0/12", "fd00::/108")
+	b.ReportAllocs()
+	for b.Loop() {
+		poolsOfTeams(index, 100)
+	}
+}
+
+// BenchmarkPlanInPoolsAmong10000Services is BenchmarkPlanAmong10000Services for one of 100 teams
+// that have pools, among 1000 reservations.
+func BenchmarkPlanInPoolsAmong10000Services(b *testing.B) {
+	index := newIndex(b, "10.96.0.0/12", "fd00::/108")
+	index.Rebuild(manyServices(10000))
+	poolsOfTeams(index, 100)
+	index.Forget(index.holders[PortNumber(32082)][0].Service, "") // all ports are taken
+	for i := range 1000 {
+		index.Reserve(reservedPort(int32(1+i), types.NamespacedName{Namespace: "default", Name: fmt.Sprint(i)}))
+	}
+	fresh := svc(nodePort, port("a", 80, 0))
+	b.ReportAllocs()
+	for b.Loop() {
+		plan := index.Plan(PlanRequest{New: fresh, Mode: Advisory, DryRun: true, NamespaceLabels: teamLabels("99")})
+		if len(plan.Assignments) != 2 {
+			b.Fatalf("%+v", plan)
+		}
 	}
 }
 

@@ -65,7 +65,7 @@ func ClaimOfLease(lease *coordinationv1.Lease) (Claim, error) {
 	if err != nil {
 		return Claim{}, fmt.Errorf("reading claim %s/%s: %w", lease.Namespace, lease.Name, err)
 	}
-	claim := Claim{Number: number, Created: lease.CreationTimestamp.Time}
+	claim := Claim{Number: number, Created: lease.CreationTimestamp.Time, UID: lease.UID}
 	if lease.Spec.HolderIdentity != nil {
 		namespace, name, _ := strings.Cut(*lease.Spec.HolderIdentity, "/")
 		claim.Service = types.NamespacedName{Namespace: namespace, Name: name}

@@ -28,6 +28,9 @@ type Claim struct {
 	Number  Number
 	Service types.NamespacedName
 	Created time.Time
+	// UID is that of the object which makes the claim known to all replicas; ""
+	// while that is being created.
+	UID types.UID
 }
 
 const (
@@ -48,12 +51,19 @@ func (s *Services) Claim(c Claim) {
 	s.ranges.mark(c.Number, true)
 }
 
-// Unclaim takes back the claim of a number, if there is one.
-func (s *Services) Unclaim(n Number) {
+// Unclaim takes back the claim that the object with this UID was, if it still is
+// the claim of its number: an event may be late, and the number claimed again.
+// Without a UID it takes back what a plan for the Service has claimed and nobody
+// has made an object for.
+func (s *Services) Unclaim(c Claim) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.claims, n)
-	s.unmarkUnused(n)
+	now, claimed := s.claims[c.Number]
+	if !claimed || now.UID != c.UID || c.UID == "" && now.Service != c.Service {
+		return
+	}
+	delete(s.claims, c.Number)
+	s.unmarkUnused(c.Number)
 }
 
 // ExpireClaims drops claims that were made before the time given, which the
@@ -71,16 +81,18 @@ func (s *Services) ExpireClaims(before time.Time) {
 
 // reusable finds a number that an earlier attempt of the same Service has
 // claimed: a retried request gets the same numbers, and a client that is
-// rejected again and again does not use up the range.
+// rejected again and again does not use up the range. Of several it is the lowest.
 func (s *Services) reusable(service types.NamespacedName, fits func(Number) bool, update bool, now time.Time) (Number, bool) {
 	if service.Name == "" {
 		return Number{}, false
 	}
+	var lowest Number
 	for n, c := range s.claims {
 		age := now.Sub(c.Created)
-		if c.Service == service && age < reuseBefore && (update || age >= reuseAfter) && len(s.holders[n]) == 0 && fits(n) {
-			return n, true
+		if c.Service == service && age < reuseBefore && (update || age >= reuseAfter) && len(s.holders[n]) == 0 && fits(n) &&
+			(lowest.IsZero() || n.Compare(lowest) < 0) {
+			lowest = n
 		}
 	}
-	return Number{}, false
+	return lowest, !lowest.IsZero()
 }

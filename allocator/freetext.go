@@ -28,47 +28,84 @@ const (
 
 // freeNear names free numbers in words: "free: 30086-30100, 30102-30110, ...".
 // The list starts after the number and continues from the start of the range.
-func (r ranges) freeNear(n Number) string {
+func (r *ranges) freeNear(n Number) string {
 	if n.IsPort() {
-		return freeText(r.ports.freeFrom(n.Port))
+		return freeText(r.ports.freeFrom(nil, n.Port, r.ports.all()))
 	}
 	for _, a := range r.addrs {
 		if a.Contains(n.Addr) {
-			return freeText(a.freeFrom(n.Addr))
+			return freeText(a.freeFrom(nil, n.Addr, a.all()))
 		}
 	}
-	return freeText(nil, false)
+	return freeText(nil)
 }
 
-func freeText(runs []string, more bool) string {
+// freeFor is freeNear for a Service that is told of its own numbers only.
+func (r *ranges) freeFor(n Number, from source) string {
+	if n.IsPort() {
+		return freeText(r.ports.freeFrom(nil, n.Port, from.windows(r.portWindows)))
+	}
+	var runs []string
+	for _, around := range []bool{true, false} { // the range of the number first
+		for _, a := range r.open(familyOf(n.Addr)) {
+			if a.Contains(n.Addr) == around {
+				runs = a.freeFrom(runs, n.Addr, from.windows(a.windows))
+			}
+		}
+	}
+	return freeText(runs)
+}
+
+// windows are those that explicit numbers may come from: all that its pools
+// have, also what they do not give by themselves.
+func (from source) windows(w *windows) []*window {
+	if len(from.pools) == 0 {
+		return []*window{&w.rest}
+	}
+	var own []*window
+	for _, i := range from.pools {
+		own = append(own, &w.owned[i])
+	}
+	return own
+}
+
+func freeText(runs []string) string {
 	if len(runs) == 0 {
 		return "none is free"
 	}
-	text := "free: " + strings.Join(runs, ", ")
-	if more {
+	text := "free: " + strings.Join(runs[:min(len(runs), freeRuns)], ", ")
+	if len(runs) > freeRuns {
 		text += ", ..."
 	}
 	return text
 }
 
-// freeFrom lists free runs from the number on, wrapping once, or from the start
-// for a number that lies outside; more says that there are others.
-func (r *Range[N]) freeFrom(number N) (runs []string, more bool) {
+// all is the whole range.
+func (r *Range[N]) all() []*window {
+	whole := newWindow(offsets{0, r.bits.size})
+	return []*window{&whole}
+}
+
+// freeFrom adds free runs of the windows from the number on, wrapping once, or
+// from the start for a number that lies outside; one more than are named says
+// that there are others.
+func (r *Range[N]) freeFrom(runs []string, number N, within []*window) []string {
 	start, ok := r.space.offset(number)
 	if !ok {
 		start = 0
 	}
-	runs, named := r.freeBetween(nil, start, r.bits.size)
-	if len(runs) < freeRuns {
-		var before uint64
-		runs, before = r.freeBetween(runs, 0, start)
-		named += before
+	for _, part := range []offsets{{start, r.bits.size}, {0, start}} {
+		for _, w := range within {
+			for _, s := range w.spans {
+				runs = r.freeBetween(runs, max(s.low, part.low), min(s.high, part.high))
+			}
+		}
 	}
-	return runs, named < r.Free()
+	return runs
 }
 
-func (r *Range[N]) freeBetween(runs []string, low, high uint64) (_ []string, named uint64) {
-	for len(runs) < freeRuns {
+func (r *Range[N]) freeBetween(runs []string, low, high uint64) []string {
+	for low < high && len(runs) <= freeRuns {
 		first, ok := r.bits.nextFree(low)
 		if !ok || first >= high {
 			break
@@ -78,10 +115,9 @@ func (r *Range[N]) freeBetween(runs []string, low, high uint64) (_ []string, nam
 			reach = min(high, first+freeReach)
 		}
 		low = r.bits.nextUsed(first, reach)
-		named += low - first
 		runs = append(runs, r.runText(first, low-1))
 	}
-	return runs, named
+	return runs
 }
 
 func (r *Range[N]) runText(first, last uint64) string {

@@ -356,7 +356,7 @@ func TestConcurrentPlansNeverShareANumber(t *testing.T) {
 				service := nodePortService(name, plan.Assignments[1].Number.Port)
 				service.Spec.ClusterIPs = []string{plan.Assignments[0].Number.String()}
 				index.Observe(stored(service, name, 1))
-				index.Unclaim(plan.Assignments[0].Number)
+				index.Unclaim(Claim{Number: plan.Assignments[0].Number, Service: keyOf(service)})
 				_, _ = index.Problems(keyOf(service))
 				_ = index.FreeNear(plan.Assignments[1].Number)
 			}

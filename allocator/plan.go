@@ -20,6 +20,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 )
 
 // PlanRequest is one create or update of a Service.
@@ -29,11 +30,15 @@ type PlanRequest struct {
 	Mode   Mode
 	DryRun bool // answer with the numbers that would be given, and keep nothing
 	Now    time.Time
+	// NamespaceLabels are those of the Service's namespace, which say which pools
+	// it has.
+	NamespaceLabels labels.Set
 }
 
 // Plan is what to do about the numbers of one Service.
 type Plan struct {
-	// Assignments are automatic numbers to be set, claimed in the index.
+	// Assignments are numbers claimed in the index: automatic ones, which are to
+	// be set, and explicit ones.
 	Assignments []Assignment
 	// ClusterIPs is all of spec.clusterIPs where one of them is assigned.
 	ClusterIPs []string
@@ -44,42 +49,53 @@ type Plan struct {
 	Exists, Collides bool
 }
 
-// Assignment sets a number in a field. Reused says that an earlier attempt of
-// the same Service has claimed it already.
+// Assignment is a number for a field.
 type Assignment struct {
 	Field  Field
 	Number Number
+	// Explicit says that the field has it already: it is only claimed.
+	Explicit bool
+	// Reserved says that it was reserved for the Service, so that whatever holds
+	// it against the server has to let go of it.
+	Reserved bool
+	// Placed says that a placeholder of ours holds the reserved port just now.
+	Placed bool
+	// Reused says that an earlier attempt of the same Service has claimed it.
 	Reused bool
 }
 
-// Refusal is why a demand can not be met: exactly one of Holders, Range and Full.
+// Refusal is why a demand can not be met: exactly one of Holders, Reserved,
+// Range, Full and Manual.
 type Refusal struct {
-	Field   Field
-	Number  Number
-	Holders []Holder // who has it, oldest first
-	Free    string   // "free: ..." beside Holders
-	Range   string   // where the number should lie
-	Full    string   // the ranges without a free number
+	Field    Field
+	Number   Number
+	Holders  []Holder     // who has it, oldest first
+	Reserved *Reservation // whom it is kept for instead
+	Free     string       // "free: ..." beside Holders and Reserved
+	Range    string       // where the number should lie
+	Full     string       // the ranges or pools without a free number
+	Manual   []string     // the pools of the Service, none of which gives by itself
 }
 
 // Plan decides the numbers of one Service: explicit requests first, so that an
 // automatic choice never takes what the same Service asks for by number (A7).
 //
 // What it assigns is claimed for the Service in the same step, so that two
-// requests never get one number; the caller gives up a claim with Unclaim.
+// requests never get one number; the caller takes back with Unclaim what it does
+// not make an object for.
 func (s *Services) Plan(r PlanRequest) Plan {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, known := s.seen[keyOf(r.New)]; known && r.Old == nil && r.New.Name != "" {
 		return s.planRepeated(r)
 	}
-	demands := demandsOf(r.Old, r.New, s.families)
-	p := planner{index: s, request: r}
-	defer p.giveBackKept()
-	p.explicit(demands)
-	if fillsFrom(r, demands) {
-		p.automatic(demands)
+	p := planner{
+		index: s, request: r, self: keyOf(r.New), demands: demandsOf(r.Old, r.New, s.families), sources: map[corev1.IPFamily]source{},
 	}
+	defer p.giveBackKept()
+	p.explicit()
+	p.reserve()
+	p.automatic()
 	if len(p.plan.Refusals) > 0 || r.DryRun {
 		p.tx.Revert()
 	} else {
@@ -121,30 +137,13 @@ func (s *Services) planRepeated(r PlanRequest) Plan {
 	return plan
 }
 
+// claimAll claims what nobody has claimed: an explicit number may be another
+// request's already, which the caller finds out when it makes the claim.
 func (s *Services) claimAll(assignments []Assignment, r PlanRequest) {
 	for _, a := range assignments {
-		if !a.Reused {
+		if _, claimed := s.claims[a.Number]; !claimed {
 			s.claims[a.Number] = Claim{Number: a.Number, Service: keyOf(r.New), Created: r.Now}
+			s.ranges.mark(a.Number, true)
 		}
 	}
-}
-
-// fillsFrom: in advisory mode only what the server would get wrong is filled,
-// that is dry-run, and automatic ports that the server would draw before it
-// looks at an explicit one of the same Service.
-func fillsFrom(r PlanRequest, demands []demand) bool {
-	if r.Mode == Authoritative || r.DryRun {
-		return true
-	}
-	drawn := false
-	for _, d := range demands {
-		if d.field.Kind == ClusterIP {
-			continue
-		}
-		if drawn && !d.automatic() {
-			return true
-		}
-		drawn = drawn || d.automatic()
-	}
-	return false
 }

@@ -174,7 +174,7 @@ func ports(p Plan) map[int]int32 {
 	got := map[int]int32{}
 	for _, a := range p.Assignments {
 		for _, i := range a.Field.Indexes {
-			if a.Field.Kind == NodePort {
+			if a.Field.Kind == NodePort && !a.Explicit {
 				got[i] = a.Number.Port
 			}
 		}
@@ -334,8 +334,14 @@ func TestClaimsKeepNumbersUntilTheyAreHeld(t *testing.T) {
 	}
 	number := first.Assignments[0].Number
 	index.Observe(stored(svc(nodePort, port("a", 80, number.Port)), "u1", 1))
-	index.Unclaim(number)
-	index.Unclaim(number)
+	made := Claim{Number: number, Service: keyOf(svc()), UID: "claim-2"}
+	index.Claim(made)
+	index.Unclaim(Claim{Number: number, Service: keyOf(svc()), UID: "claim-1"}) // a late event
+	if !index.Claimed(number) {
+		t.Error("the end of an earlier claim ended this one")
+	}
+	index.Unclaim(made)
+	index.Unclaim(made)
 	if !index.ranges.ports.Has(number.Port) {
 		t.Error("collecting the claim freed a number that is held")
 	}

@@ -16,26 +16,59 @@ limitations under the License.
 
 package allocator
 
-import "slices"
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+)
 
 // planner works on one plan while the index is locked.
 type planner struct {
-	index   *Services
-	request PlanRequest
-	tx      Transaction
-	plan    Plan
-	kept    []Number // kept away from automatic choices while planning
+	index    *Services
+	request  PlanRequest
+	self     types.NamespacedName
+	demands  []demand
+	reserved map[int]Number // of demands, by index
+	sources  map[corev1.IPFamily]source
+	tx       Transaction
+	plan     Plan
+	kept     []Number // kept away from automatic choices while planning
+}
+
+// sourceOf is where a demand is met from. Ports have no family.
+func (p *planner) sourceOf(d demand) source {
+	if from, known := p.sources[d.family]; known {
+		return from
+	}
+	var from source
+	if d.field.Kind == ClusterIP {
+		from = p.index.addrSource(d.family, p.request.NamespaceLabels, labels.Set(p.request.New.Labels))
+	} else {
+		from = p.index.portSource(p.request.NamespaceLabels)
+	}
+	p.sources[d.family] = from
+	return from
 }
 
 // explicit checks the numbers asked for, and keeps them and those the old object
-// holds away from the automatic choices of the same Service.
-func (p *planner) explicit(demands []demand) {
-	for _, d := range demands {
+// holds away from the automatic choices of the same Service. Of those that pass,
+// the ones that are claimed like our own choices are reserved ones, so that they
+// are not held again before the Service has them, and in authoritative mode all.
+func (p *planner) explicit() {
+	for _, d := range p.demands {
 		if d.automatic() {
 			continue
 		}
-		if refusal, refused := p.index.refuse(d, p.request); refused {
+		if refusal, refused := p.refuse(d); refused {
 			p.plan.Refusals = append(p.plan.Refusals, refusal)
+		}
+		_, reserved := p.index.reservations[d.number]
+		if reserved || p.request.Mode == Authoritative {
+			p.plan.Assignments = append(p.plan.Assignments, Assignment{
+				Field: d.field, Number: d.number, Explicit: true, Reserved: reserved, Placed: p.isPlaced(d.number), Reused: p.hasClaimed(d.number),
+			})
 		}
 		p.keep(d.number)
 	}
@@ -59,59 +92,120 @@ func (p *planner) giveBackKept() {
 	}
 }
 
-func (s *Services) refuse(d demand, r PlanRequest) (Refusal, bool) {
+func (p *planner) refuse(d demand) (Refusal, bool) {
+	s := p.index
 	refusal := Refusal{Field: d.field, Number: d.number}
 	// Of the server's port range we know only a flag, which may be wrong: where
 	// the server decides, it also says what lies outside.
-	judgesRange := r.Mode == Authoritative || !d.number.IsPort()
+	judgesRange := p.request.Mode == Authoritative || !d.number.IsPort()
 	if judgesRange && !s.ranges.contains(d.number) {
 		refusal.Range = s.ranges.describe(d.number)
 		return refusal, true
 	}
-	self := keyOf(r.New)
-	refusal.Holders = slices.DeleteFunc(s.sortedHolders(d.number), func(h Holder) bool { return h.Service == self })
+	refusal.Holders = slices.DeleteFunc(s.sortedHolders(d.number), func(h Holder) bool { return h.Service == p.self })
 	if len(refusal.Holders) == 0 {
-		return Refusal{}, false
+		reservation, reserved := s.reservations[d.number]
+		if !reserved || reservation.For(p.self) {
+			return Refusal{}, false
+		}
+		refusal.Reserved = &reservation
 	}
-	refusal.Free = s.ranges.freeNear(d.number)
+	refusal.Free = s.ranges.freeFor(d.number, p.sourceOf(d))
 	return refusal, true
 }
 
+// decides says which automatic numbers are chosen here: in authoritative mode and
+// for dry-run all, else those that the server would get wrong. Those are numbers
+// reserved for the Service; numbers that may not be just any of the range; and
+// ports that the server would draw before it looks at an explicit one of the same
+// Service. If one of a kind is ours then all are, or the server might draw ours.
+func (p *planner) decides() (addrs, ports bool) {
+	if p.request.Mode == Authoritative || p.request.DryRun {
+		return true, true
+	}
+	drawn := false
+	for i, d := range p.demands {
+		_, reserved := p.reserved[i]
+		ours := d.automatic() && (reserved || p.sourceOf(d).restricted)
+		if d.field.Kind == ClusterIP {
+			addrs = addrs || ours
+			continue
+		}
+		ports = ports || ours || drawn && !d.automatic()
+		drawn = drawn || d.automatic()
+	}
+	return addrs, ports
+}
+
 // automatic chooses the other numbers.
-func (p *planner) automatic(demands []demand) {
-	for _, d := range demands {
-		if !d.automatic() || p.request.Mode == Advisory && !p.request.DryRun && d.field.Kind == ClusterIP {
-			continue
+func (p *planner) automatic() {
+	addrs, ports := p.decides()
+	for i, d := range p.demands {
+		ours := ports
+		if d.field.Kind == ClusterIP {
+			ours = addrs
 		}
-		if a, ok := p.reuse(d); ok {
-			p.plan.Assignments = append(p.plan.Assignments, a)
-			continue
-		}
-		n, err := p.choose(d)
-		if err == nil {
-			p.plan.Assignments = append(p.plan.Assignments, Assignment{Field: d.field, Number: n})
-		} else if !p.index.claimsOnly(d) {
-			p.plan.Refusals = append(p.plan.Refusals, Refusal{Field: d.field, Full: p.index.rangesFor(d)})
+		if d.automatic() && ours {
+			p.meet(i, d)
 		}
 	}
 }
 
-func (p *planner) choose(d demand) (Number, error) {
+func (p *planner) meet(i int, d demand) {
+	if n, ok := p.reserved[i]; ok {
+		p.plan.Assignments = append(p.plan.Assignments, Assignment{
+			Field: d.field, Number: n, Reserved: true, Placed: p.isPlaced(n), Reused: p.hasClaimed(n),
+		})
+		return
+	}
+	from := p.sourceOf(d)
+	if from.manual {
+		p.plan.Refusals = append(p.plan.Refusals, Refusal{Field: d.field, Manual: from.describe})
+		return
+	}
+	if n, ok := p.reuse(d, from); ok {
+		p.plan.Assignments = append(p.plan.Assignments, Assignment{Field: d.field, Number: n, Reused: true})
+		return
+	}
+	if n, ok := p.choose(d, from); ok {
+		p.plan.Assignments = append(p.plan.Assignments, Assignment{Field: d.field, Number: n})
+		return
+	}
+	if from.restricted || !p.index.claimsOnly(d) {
+		p.plan.Refusals = append(p.plan.Refusals, Refusal{Field: d.field, Full: p.index.describeSource(d, from)})
+	}
+}
+
+func (p *planner) choose(d demand, from source) (Number, bool) {
 	if d.field.Kind == ClusterIP {
-		addr, err := p.index.ranges.nextIn(&p.tx, d.family)
-		return AddrNumber(addr), err
+		addr, ok := p.index.ranges.nextAddr(&p.tx, d.family, from.stages)
+		return AddrNumber(addr), ok
 	}
-	port, err := p.index.ranges.ports.AllocateNextIn(&p.tx)
-	return PortNumber(port), err
+	port, ok := p.index.ranges.nextPort(&p.tx, from.stages)
+	return PortNumber(port), ok
 }
 
-func (p *planner) reuse(d demand) (Assignment, bool) {
-	fits := func(n Number) bool {
-		return d.fits(n) && !slices.Contains(p.kept, n) &&
-			!slices.ContainsFunc(p.plan.Assignments, func(a Assignment) bool { return a.Number == n })
-	}
-	n, ok := p.index.reusable(keyOf(p.request.New), fits, p.request.Old != nil, p.request.Now)
-	return Assignment{Field: d.field, Number: n, Reused: true}, ok
+func (p *planner) reuse(d demand, from source) (Number, bool) {
+	return p.index.reusable(p.self, func(n Number) bool {
+		_, reserved := p.index.reservations[n]
+		return d.fits(n) && !reserved && p.index.allows(from, n) && !slices.Contains(p.kept, n) && !p.assigned(n)
+	}, p.request.Old != nil, p.request.Now)
+}
+
+func (p *planner) assigned(n Number) bool {
+	return slices.ContainsFunc(p.plan.Assignments, func(a Assignment) bool { return a.Number == n })
+}
+
+func (p *planner) isPlaced(n Number) bool {
+	_, placed := p.index.placeholders[n]
+	return placed
+}
+
+// hasClaimed tells a number that an earlier attempt of the Service has claimed,
+// not so long ago that the claim could be collected meanwhile.
+func (p *planner) hasClaimed(n Number) bool {
+	claim, claimed := p.index.claims[n]
+	return claimed && p.self.Name != "" && claim.Service == p.self && p.request.Now.Sub(claim.Created) < reuseBefore
 }
 
 func (d demand) fits(n Number) bool {
@@ -130,11 +224,4 @@ func (s *Services) claimsOnly(d demand) bool {
 		}
 	}
 	return false
-}
-
-func (s *Services) rangesFor(d demand) string {
-	if d.field.Kind == ClusterIP {
-		return s.ranges.describeFamily(d.family)
-	}
-	return s.ranges.ports.String()
 }

@@ -17,6 +17,7 @@ limitations under the License.
 package allocator
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -179,4 +180,53 @@ func lastAddr(prefix netip.Prefix) netip.Addr {
 	}
 	addr, _ := netip.AddrFromSlice(bytes)
 	return addr
+}
+
+// ObservePools takes in all PortPool and AddressPool objects as they are now. One
+// that can not be read stays as it was when it last could, or its numbers would
+// go to others; the error is about each of those, and the rest is taken in.
+func (s *Services) ObservePools(ports []v1alpha1.PortPool, addrs []v1alpha1.AddressPool) error {
+	s.mu.RLock()
+	before := s.pools
+	s.mu.RUnlock()
+	lastPort := func(name string) (PortPool, bool) { return poolNamed(before.ports.pools, name) }
+	portPools, portErr := readPools(ports, PortPoolOf, lastPort)
+	addrPools, addrErr := readPools(addrs, AddrPoolOf, func(name string) (last AddrPool, known bool) {
+		for _, use := range addressUses {
+			if pool, ok := poolNamed(before.addrs[use].pools, name); ok {
+				last, known = pool, true
+			}
+		}
+		return last, known
+	})
+	s.SetPools(portPools, addrPools)
+	return errors.Join(portErr, addrErr)
+}
+
+func readPools[O any, P any](objects []O, read func(*O) (P, error), last func(name string) (P, bool)) ([]P, error) {
+	var pools []P
+	var errs []error
+	for i := range objects {
+		pool, err := read(&objects[i])
+		if err != nil {
+			errs = append(errs, err)
+			object, _ := any(&objects[i]).(metav1.Object)
+			known := false
+			if pool, known = last(object.GetName()); !known {
+				continue
+			}
+		}
+		pools = append(pools, pool)
+	}
+	return pools, errors.Join(errs...)
+}
+
+func poolNamed[P any, N ordered[N]](pools []resolvedPool[P, N], name string) (P, bool) {
+	for _, pool := range pools {
+		if pool.name == name {
+			return pool.pool, true
+		}
+	}
+	var none P
+	return none, false
 }

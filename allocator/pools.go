@@ -197,4 +197,12 @@ func (s *Services) SetPools(ports []PortPool, addrs []AddrPool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pools = resolved
+	s.ranges.usePools(resolved)
+}
+
+// HasPools reports whether there is any, so that the labels of a namespace matter.
+func (s *Services) HasPools() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.pools.ports.pools)+len(s.pools.addrs) > 0
 }

@@ -214,7 +214,7 @@ func TestAReservedNumberIsUsedWhateverHappensToItsService(t *testing.T) {
 	index.Claim(Claim{Number: number, Service: keyOf(web)})
 	index.Forget(keyOf(web), "u1")
 	used(true, "the end of the Service")
-	index.Unclaim(number)
+	index.Unclaim(Claim{Number: number, Service: keyOf(web)})
 	used(true, "the end of the claim")
 	if err := index.SetServiceCIDRs(nil, []ServiceCIDR{{Prefix: netip.MustParsePrefix("10.1.0.0/24"), Ready: true}}); err != nil {
 		t.Fatal(err)

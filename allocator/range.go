@@ -33,7 +33,8 @@ package allocator
 type Range[N any] struct {
 	space  space[N]
 	bits   *bitmap
-	static uint64 // the offsets below it are the static band
+	static uint64    // the offsets below it are the static band
+	bands  [2]window // the dynamic one, then the static one
 	random func(uint64) uint64
 }
 
@@ -46,7 +47,8 @@ type space[N any] interface {
 }
 
 func newRange[N any](space space[N], size, static uint64) *Range[N] {
-	return &Range[N]{space: space, bits: newBitmap(size), static: static, random: random}
+	bands := [2]window{newWindow(offsets{static, size}), newWindow(offsets{0, static})}
+	return &Range[N]{space: space, bits: newBitmap(size), static: static, bands: bands, random: random}
 }
 
 // Allocate takes the number. The error is ErrAllocated or a *NotInRangeError.
@@ -63,35 +65,13 @@ func (r *Range[N]) Allocate(number N) error {
 
 // AllocateNext takes a free number, the error is ErrFull.
 func (r *Range[N]) AllocateNext() (N, error) {
-	if number, ok := r.allocateDynamic(); ok {
-		return number, nil
-	}
-	if number, ok := r.allocateStatic(); ok {
-		return number, nil
+	for i := range r.bands {
+		if number, ok := r.allocateIn(&r.bands[i]); ok {
+			return number, nil
+		}
 	}
 	var none N
 	return none, ErrFull
-}
-
-func (r *Range[N]) allocateDynamic() (N, bool) { return r.allocateBetween(r.static, r.bits.size) }
-
-func (r *Range[N]) allocateStatic() (N, bool) { return r.allocateBetween(0, r.static) }
-
-// allocateBetween starts at a random offset in [low, high) and wraps once.
-func (r *Range[N]) allocateBetween(low, high uint64) (N, bool) {
-	var none N
-	if low >= high {
-		return none, false
-	}
-	start := low + r.random(high-low)
-	offset, ok := r.bits.nextFree(start)
-	if !ok || offset >= high {
-		if offset, ok = r.bits.nextFree(low); !ok || offset >= start {
-			return none, false
-		}
-	}
-	r.bits.set(offset)
-	return r.space.number(offset), true
 }
 
 // Release frees the number. Releasing what is not held is a no-op.

@@ -36,13 +36,15 @@ type ServiceCIDR struct {
 // ranges are all the ranges of a cluster: one of ports, and any number of
 // service CIDRs per family, which may overlap.
 type ranges struct {
-	ports *Ports
-	addrs []addrRange
+	ports       *Ports
+	portWindows *windows
+	addrs       []addrRange
 }
 
 type addrRange struct {
 	*Addrs
-	cidr ServiceCIDR
+	cidr    ServiceCIDR
+	windows *windows
 }
 
 func newRanges(ports *Ports, cidrs []ServiceCIDR) (ranges, error) {
@@ -59,7 +61,7 @@ func newRanges(ports *Ports, cidrs []ServiceCIDR) (ranges, error) {
 }
 
 // contains reports whether a new Service may ask for the number.
-func (r ranges) contains(n Number) bool {
+func (r *ranges) contains(n Number) bool {
 	if n.IsPort() {
 		return r.ports.Contains(n.Port)
 	}
@@ -67,17 +69,17 @@ func (r ranges) contains(n Number) bool {
 }
 
 // portSpan is the server's range of ports, as a set.
-func (r ranges) portSpan() spanSet[orderedPort] {
+func (r *ranges) portSpan() spanSet[orderedPort] {
 	first, last := r.ports.space.number(0), r.ports.space.number(r.ports.bits.size-1)
 	return spanSet[orderedPort]{{orderedPort(first), orderedPort(last)}}
 }
 
 // openSpans are the addresses that a new Service may get.
-func (r ranges) openSpans() spanSet[netip.Addr] {
+func (r *ranges) openSpans() spanSet[netip.Addr] {
 	var open []span[netip.Addr]
 	for _, a := range r.addrs {
 		if a.cidr.Ready {
-			open = append(open, span[netip.Addr]{a.space.number(0), a.space.number(a.bits.size - 1)})
+			open = append(open, a.whole())
 		}
 	}
 	return newSpanSet(open)
@@ -85,7 +87,7 @@ func (r ranges) openSpans() spanSet[netip.Addr] {
 
 // mark makes the ranges agree with whether the number is in use; a number
 // outside of them is nowhere to be marked.
-func (r ranges) mark(n Number, used bool) {
+func (r *ranges) mark(n Number, used bool) {
 	if n.IsPort() {
 		markIn(r.ports, n.Port, used)
 		return
@@ -103,25 +105,36 @@ func markIn[N any](r *Range[N], number N, used bool) {
 	r.Release(number)
 }
 
-// nextIn takes a free address: dynamic bands of all CIDRs of the family before
-// any static one, starting at a random CIDR. Where CIDRs overlap, the address is
-// taken in each of them.
-func (r ranges) nextIn(tx *Transaction, family corev1.IPFamily) (netip.Addr, error) {
+// nextPort takes a free port of the first stage that has one.
+func (r *ranges) nextPort(tx *Transaction, stages []stage) (int32, bool) {
+	for _, s := range stages {
+		if port, ok := r.ports.allocateIn(r.portWindows.at(s)); ok {
+			r.ports.taken(tx, port)
+			return port, true
+		}
+	}
+	return 0, false
+}
+
+// nextAddr takes a free address: each stage of all CIDRs of the family, from a
+// random one on, before the next stage of any; so static bands come after all
+// dynamic ones. Where CIDRs overlap, the address is taken in each of them.
+func (r *ranges) nextAddr(tx *Transaction, family corev1.IPFamily, stages []stage) (netip.Addr, bool) {
 	open := r.open(family)
-	for _, allocate := range []func(*Addrs) (netip.Addr, bool){(*Addrs).allocateDynamic, (*Addrs).allocateStatic} {
+	for _, s := range stages {
 		for i, start := 0, randomIndex(len(open)); i < len(open); i++ {
-			chosen := open[(start+i)%len(open)].Addrs
-			if addr, ok := allocate(chosen); ok {
+			chosen := open[(start+i)%len(open)]
+			if addr, ok := chosen.allocateIn(chosen.windows.at(s)); ok {
 				chosen.taken(tx, addr)
 				r.takeElsewhere(tx, addr)
-				return addr, nil
+				return addr, true
 			}
 		}
 	}
-	return netip.Addr{}, ErrFull
+	return netip.Addr{}, false
 }
 
-func (r ranges) takeElsewhere(tx *Transaction, addr netip.Addr) {
+func (r *ranges) takeElsewhere(tx *Transaction, addr netip.Addr) {
 	for _, a := range r.addrs {
 		_ = a.AllocateIn(tx, addr) // taken already, or not of this CIDR: both are fine
 	}
@@ -134,7 +147,7 @@ func randomIndex(n int) int {
 	return int(random(uint64(n)))
 }
 
-func (r ranges) open(family corev1.IPFamily) []addrRange {
+func (r *ranges) open(family corev1.IPFamily) []addrRange {
 	var open []addrRange
 	for _, a := range r.addrs {
 		if a.cidr.Ready && familyOf(a.cidr.Prefix.Addr()) == family {
@@ -145,14 +158,14 @@ func (r ranges) open(family corev1.IPFamily) []addrRange {
 }
 
 // describe names where a number of this kind and family may lie.
-func (r ranges) describe(n Number) string {
+func (r *ranges) describe(n Number) string {
 	if n.IsPort() {
 		return r.ports.String()
 	}
 	return r.describeFamily(familyOf(n.Addr))
 }
 
-func (r ranges) describeFamily(family corev1.IPFamily) string {
+func (r *ranges) describeFamily(family corev1.IPFamily) string {
 	var names []string
 	for _, a := range r.addrs {
 		if familyOf(a.cidr.Prefix.Addr()) == family {

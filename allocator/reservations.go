@@ -17,7 +17,9 @@ limitations under the License.
 package allocator
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -45,6 +47,20 @@ func (n Number) ReservationName() string {
 		return n.String()
 	}
 	return strings.ReplaceAll(n.Addr.StringExpanded(), ":", "-")
+}
+
+// ParseReservationName is the reverse of ReservationName.
+func ParseReservationName(name string) (Number, error) {
+	n := Number{}
+	if port, err := strconv.ParseUint(name, 10, 16); err == nil {
+		n = PortNumber(int32(port))
+	} else if addr, err := parseAddr(strings.ReplaceAll(name, "-", ":")); err == nil {
+		n = AddrNumber(addr)
+	}
+	if n.IsZero() || n.ReservationName() != name {
+		return Number{}, fmt.Errorf("%q is the name of no reservation: it is a port or an address", name)
+	}
+	return n, nil
 }
 
 // Kind is the kind of the object: PortReservation or AddressReservation.

@@ -32,8 +32,8 @@ import (
 // pools they belong to. It is fed in any order and any number of times; what it
 // holds depends only on what exists. It is safe for concurrent use.
 //
-// A number is marked used in its ranges exactly while it has a holder, a claim or
-// a reservation.
+// A number is marked used in its ranges exactly while it has a holder, a claim, a
+// reservation or a placeholder.
 type Services struct {
 	ready atomic.Bool
 
@@ -44,6 +44,9 @@ type Services struct {
 	claims   map[Number]Claim
 	seen     map[types.NamespacedName]seen
 	users    map[useKey][]types.NamespacedName // of addresses that are no ClusterIPs
+
+	isPlaceholder func(*corev1.Service) bool
+	placeholders  map[Number]types.NamespacedName
 
 	pools        pools
 	reservations map[Number]Reservation
@@ -56,21 +59,36 @@ type seen struct {
 	version  string
 	created  time.Time
 	holdings []Holding
+	placed   []Number // held for whoever they are reserved for
 	uses     []useKey
 }
 
 // NewServices is an empty index, not ready, that knows no service CIDR yet.
 func NewServices(nodePorts PortSpan) *Services {
-	return &Services{
+	s := &Services{
 		ranges:  ranges{ports: NewPorts(nodePorts)},
 		holders: map[Number][]Holder{},
 		claims:  map[Number]Claim{},
 		seen:    map[types.NamespacedName]seen{},
 		users:   map[useKey][]types.NamespacedName{},
 
+		isPlaceholder: func(*corev1.Service) bool { return false },
+		placeholders:  map[Number]types.NamespacedName{},
+
 		reservations: map[Number]Reservation{},
 		reservedFor:  map[types.NamespacedName][]Number{},
 	}
+	s.ranges.usePools(s.pools)
+	return s
+}
+
+// SetPlaceholders says which Services hold their ports only for the Services that
+// these are reserved for: whoever gets such a port is not refused because of the
+// placeholder. It is called before the index is fed.
+func (s *Services) SetPlaceholders(is func(*corev1.Service) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.isPlaceholder = is
 }
 
 // Ready reports whether the index holds all Services that exist.
@@ -95,6 +113,7 @@ func (s *Services) SetServiceCIDRs(families []corev1.IPFamily, cidrs []ServiceCI
 	if slices.EqualFunc(next.addrs, s.ranges.addrs, func(a, b addrRange) bool { return a.cidr == b.cidr }) {
 		return nil // a repeated event, or a look past the cache that found nothing new
 	}
+	next.usePools(s.pools)
 	s.ranges = next
 	for n := range s.holders {
 		s.ranges.mark(n, true)
@@ -105,11 +124,15 @@ func (s *Services) SetServiceCIDRs(families []corev1.IPFamily, cidrs []ServiceCI
 	for n := range s.reservations {
 		s.ranges.mark(n, true)
 	}
+	for n := range s.placeholders {
+		s.ranges.mark(n, true)
+	}
 	return nil
 }
 
 // Observe takes in a Service as it is now. A version older than the one held is
-// ignored, so that a late event does not undo what a direct read has told.
+// ignored, so that a late event does not undo what a direct read has told, also
+// if that was about another Service of the same name.
 func (s *Services) Observe(service *corev1.Service) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -119,9 +142,29 @@ func (s *Services) Observe(service *corev1.Service) {
 func (s *Services) observe(service *corev1.Service) {
 	key := keyOf(service)
 	old, known := s.seen[key]
-	if known && old.uid == service.UID && older(service.ResourceVersion, old.version) {
+	if known && older(service.ResourceVersion, old.version) {
 		return
 	}
+	now := s.look(service)
+	s.seen[key] = now
+	if known && old.uid == now.uid && slices.Equal(old.holdings, now.holdings) &&
+		slices.Equal(old.placed, now.placed) && slices.Equal(old.uses, now.uses) {
+		return
+	}
+	s.dropHoldings(key, old)
+	s.addUses(key, now.uses)
+	for _, n := range now.placed {
+		s.placeholders[n] = key
+		s.ranges.mark(n, true)
+	}
+	for _, holding := range now.holdings {
+		holder := Holder{Kind: holding.Kind, Service: key, UID: now.uid, Created: now.created}
+		s.holders[holding.Number] = append(s.holders[holding.Number], holder)
+		s.ranges.mark(holding.Number, true)
+	}
+}
+
+func (s *Services) look(service *corev1.Service) seen {
 	now := seen{
 		uid:      service.UID,
 		version:  service.ResourceVersion,
@@ -129,17 +172,15 @@ func (s *Services) observe(service *corev1.Service) {
 		holdings: HoldingsOf(service),
 		uses:     usesOf(service),
 	}
-	s.seen[key] = now
-	if known && old.uid == now.uid && slices.Equal(old.holdings, now.holdings) && slices.Equal(old.uses, now.uses) {
-		return
+	if s.isPlaceholder(service) {
+		now.holdings = slices.DeleteFunc(now.holdings, func(h Holding) bool {
+			if h.Number.IsPort() {
+				now.placed = append(now.placed, h.Number)
+			}
+			return h.Number.IsPort()
+		})
 	}
-	s.dropHoldings(key, old)
-	s.addUses(key, now.uses)
-	for _, holding := range now.holdings {
-		holder := Holder{Kind: holding.Kind, Service: key, UID: now.uid, Created: now.created}
-		s.holders[holding.Number] = append(s.holders[holding.Number], holder)
-		s.ranges.mark(holding.Number, true)
-	}
+	return now
 }
 
 // Forget takes out a Service that is gone. A UID other than the one held, which
@@ -165,13 +206,20 @@ func (s *Services) dropHoldings(key types.NamespacedName, old seen) {
 		delete(s.holders, holding.Number)
 		s.unmarkUnused(holding.Number)
 	}
+	for _, n := range old.placed {
+		if s.placeholders[n] == key {
+			delete(s.placeholders, n)
+			s.unmarkUnused(n)
+		}
+	}
 	s.dropUses(key, old.uses)
 }
 
 func (s *Services) unmarkUnused(n Number) {
 	_, claimed := s.claims[n]
 	_, reserved := s.reservations[n]
-	if !claimed && !reserved && len(s.holders[n]) == 0 {
+	_, placed := s.placeholders[n]
+	if !claimed && !reserved && !placed && len(s.holders[n]) == 0 {
 		s.ranges.mark(n, false)
 	}
 }

@@ -25,12 +25,16 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	toolscache "k8s.io/client-go/tools/cache"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"switchyard.dev/switchyard/allocator"
+	"switchyard.dev/switchyard/api/v1alpha1"
+	"switchyard.dev/switchyard/internal/placeholder"
 )
 
 const (
@@ -41,18 +45,32 @@ const (
 )
 
 // allocationFeed keeps the index of this replica, leader or not, in step with
-// what exists. It declares the index ready once every Service, ServiceCIDR and
-// claim that existed when it started has been taken in.
+// what exists. It declares the index ready once every Service, ServiceCIDR, pool,
+// reservation and claim that existed when it started has been taken in, and the
+// labels of namespaces can be read.
 type allocationFeed struct {
-	index    *allocator.Services
-	services cache.Cache
-	claims   cache.Cache
-	reader   client.Reader
-	now      func() time.Time
+	index  *allocator.Services
+	cache  cache.Cache // of the manager
+	claims cache.Cache
+	reader client.Reader
+	now    func() time.Time
 
 	// repairing keeps events from being taken in between the list and the rebuild
 	// of a repair; what they say is not older than the list, so they come after.
 	repairing sync.Mutex
+	// pooling keeps an older list of pools from being taken in after a newer one.
+	pooling sync.Mutex
+}
+
+func newAllocationFeed(r *AllocationReconciler, mgr ctrl.Manager, claims cache.Cache) *allocationFeed {
+	r.Index.SetPlaceholders(r.isPlaceholder)
+	return &allocationFeed{index: r.Index, cache: mgr.GetCache(), claims: claims, reader: mgr.GetClient(), now: r.Now}
+}
+
+// isPlaceholder tells Services that hold ports for reservations. Only those of our
+// own namespace do: anybody may label a Service.
+func (r *AllocationReconciler) isPlaceholder(service *corev1.Service) bool {
+	return service.Namespace == r.Namespace && placeholder.IsPorts(service)
 }
 
 // NeedLeaderElection is false: every replica serves the webhook.
@@ -60,17 +78,28 @@ func (f *allocationFeed) NeedLeaderElection() bool { return false }
 
 // Start feeds the index until the context ends.
 func (f *allocationFeed) Start(ctx context.Context) error {
+	namespaces := &metav1.PartialObjectMetadata{}
+	namespaces.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	onPool := f.onChange(ctx, f.observePools)
 	var synced []toolscache.InformerSynced
 	for _, source := range []struct {
 		cache   cache.Cache
 		object  client.Object
 		handler toolscache.ResourceEventHandler
 	}{
-		{f.services, &networkingv1.ServiceCIDR{}, f.onServiceCIDR(ctx)},
+		{f.cache, &networkingv1.ServiceCIDR{}, f.onChange(ctx, f.observeServiceCIDRs)},
+		{f.cache, &v1alpha1.PortPool{}, onPool},
+		{f.cache, &v1alpha1.AddressPool{}, onPool},
+		{f.cache, &v1alpha1.PortReservation{}, f.onReservation(ctx)},
+		{f.cache, &v1alpha1.AddressReservation{}, f.onReservation(ctx)},
+		{f.cache, namespaces, toolscache.ResourceEventHandlerFuncs{}}, // the webhook reads them from the cache
 		{f.claims, &coordinationv1.Lease{}, f.onClaim()},
-		{f.services, &corev1.Service{}, f.onService()},
+		{f.cache, &corev1.Service{}, f.onService()},
 	} {
 		informer, err := source.cache.GetInformer(ctx, source.object)
+		if meta.IsNoMatchError(err) {
+			return fmt.Errorf("watching %T for the index of Services: %w: install the CustomResourceDefinitions of this version (config/crd)", source.object, err)
+		}
 		if err != nil {
 			return fmt.Errorf("watching %T for the index of Services: %w", source.object, err)
 		}
@@ -111,8 +140,12 @@ func (f *allocationFeed) keepUp(ctx context.Context) {
 }
 
 // repair rebuilds the index from the Services. It finds something only where an
-// event was missed, which the metric tells.
+// event was missed, which the metric tells. What the webhook has read past the
+// cache may have been old by the time it was taken in, so ranges and pools are
+// looked at as well.
 func (f *allocationFeed) repair(ctx context.Context) error {
+	f.observeServiceCIDRs(ctx)
+	f.observePools(ctx)
 	f.repairing.Lock()
 	defer f.repairing.Unlock()
 	var services corev1.ServiceList
@@ -123,72 +156,4 @@ func (f *allocationFeed) repair(ctx context.Context) error {
 	allocationRepairs.WithLabelValues("leak").Add(float64(drift.Leaked))
 	allocationRepairs.WithLabelValues("missing").Add(float64(drift.Missing))
 	return nil
-}
-
-func (f *allocationFeed) onService() toolscache.ResourceEventHandler {
-	observe := func(object any) {
-		if service, ok := object.(*corev1.Service); ok {
-			f.repairing.Lock()
-			defer f.repairing.Unlock()
-			f.index.Observe(service)
-		}
-	}
-	return toolscache.ResourceEventHandlerFuncs{
-		AddFunc:    observe,
-		UpdateFunc: func(_, object any) { observe(object) },
-		DeleteFunc: func(object any) {
-			if service, ok := lastState[*corev1.Service](object); ok {
-				f.repairing.Lock()
-				defer f.repairing.Unlock()
-				f.index.Forget(client.ObjectKeyFromObject(service), service.UID)
-			}
-		},
-	}
-}
-
-func (f *allocationFeed) onClaim() toolscache.ResourceEventHandler {
-	return toolscache.ResourceEventHandlerFuncs{
-		AddFunc: func(object any) {
-			if lease, ok := object.(*coordinationv1.Lease); ok {
-				if claim, err := allocator.ClaimOfLease(lease); err == nil {
-					f.index.Claim(claim)
-				}
-			}
-		},
-		DeleteFunc: func(object any) {
-			if lease, ok := lastState[*coordinationv1.Lease](object); ok {
-				if number, err := allocator.ParseObjectName(lease.Name); err == nil {
-					f.index.Unclaim(number)
-				}
-			}
-		},
-	}
-}
-
-// onServiceCIDR takes in all of them at each change: there are only a few.
-func (f *allocationFeed) onServiceCIDR(ctx context.Context) toolscache.ResourceEventHandler {
-	changed := func() {
-		var cidrs networkingv1.ServiceCIDRList
-		err := f.reader.List(ctx, &cidrs)
-		if err == nil {
-			err = f.index.ObserveServiceCIDRs(cidrs.Items)
-		}
-		if err != nil {
-			ctrl.LoggerFrom(ctx).Error(err, "Ranges of ClusterIPs are incomplete")
-		}
-	}
-	return toolscache.ResourceEventHandlerFuncs{
-		AddFunc:    func(any) { changed() },
-		UpdateFunc: func(_, _ any) { changed() },
-		DeleteFunc: func(any) { changed() },
-	}
-}
-
-// lastState unwraps what a watch that was interrupted knows of a deleted object.
-func lastState[T client.Object](object any) (T, bool) {
-	if tombstone, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
-		object = tombstone.Obj
-	}
-	typed, ok := object.(T)
-	return typed, ok
 }

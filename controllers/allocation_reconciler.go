@@ -35,6 +35,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"switchyard.dev/switchyard/allocator"
@@ -83,8 +84,7 @@ func (r *AllocationReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		return fmt.Errorf("setting up the cache of claims: %w", err)
 	}
 	allocationGauges.watch(r.Index)
-	feed := &allocationFeed{index: r.Index, services: mgr.GetCache(), claims: claims, reader: mgr.GetClient(), now: r.Now}
-	if err := errors.Join(mgr.Add(claims), mgr.Add(feed)); err != nil {
+	if err := errors.Join(mgr.Add(onEveryReplica{claims}), mgr.Add(newAllocationFeed(r, mgr, claims))); err != nil {
 		return fmt.Errorf("setting up the index of Services: %w", err)
 	}
 	if err := ctrl.NewControllerManagedBy(mgr).Named("allocation").For(&corev1.Service{}).Complete(r); err != nil {
@@ -107,6 +107,14 @@ func (r *AllocationReconciler) setDefaults(mgr ctrl.Manager) {
 		r.Now = time.Now
 	}
 }
+
+// onEveryReplica is a runnable that does not wait for the leader lock. A cache
+// with settings by object does not say so by itself, and without claims no index
+// is ready.
+type onEveryReplica struct{ manager.Runnable }
+
+// NeedLeaderElection implements manager.LeaderElectionRunnable.
+func (onEveryReplica) NeedLeaderElection() bool { return false }
 
 // claimsCache watches claims only: the cluster's other Leases change every few
 // seconds for each node.

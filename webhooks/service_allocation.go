@@ -24,6 +24,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -36,7 +37,11 @@ import (
 // +kubebuilder:webhook:path=/mutate--v1-service,mutating=true,failurePolicy=ignore,sideEffects=NoneOnDryRun,timeoutSeconds=3,groups="",resources=services,verbs=create;update,versions=v1,name=mservice.switchyard.dev,admissionReviewVersions=v1,patch=`{"namespaceSelector":{"matchExpressions":[{"key":"kubernetes.io/metadata.name","operator":"NotIn","values":["switchyard-system"]}]},"matchConditions":[{"name":"not-the-api-server","expression":"!(request.namespace == 'default' && request.name == 'kubernetes')"},{"name":"not-cluster-dns","expression":"!(request.namespace == 'kube-system' && (request.name == 'kube-dns' || (has(object.metadata.labels) && 'k8s-app' in object.metadata.labels && object.metadata.labels['k8s-app'] == 'kube-dns')))"},{"name":"not-being-deleted","expression":"!has(object.metadata.deletionTimestamp)"}]}`
 // +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=servicecidrs,verbs=get;list;watch
-// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=create;delete,namespace=switchyard-system
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=ipaddresses,verbs=get
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
+// +kubebuilder:rbac:groups=switchyard.dev,resources=portpools;addresspools,verbs=list;watch
+// +kubebuilder:rbac:groups=switchyard.dev,resources=portreservations;addressreservations,verbs=get;list;watch
+// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get;create;delete,namespace=switchyard-system
 
 // ServiceAllocation is the mutating webhook that decides the ClusterIPs and
 // NodePorts of a Service before the API server allocates (which does so after
@@ -46,9 +51,13 @@ import (
 // where the server would answer worse: an automatic port drawn before an explicit
 // one of the same Service, and dry-run. In authoritative mode it sets every
 // automatic number. Each number it chooses is claimed first by creating a Lease
-// named after it, which is the lock between replicas; explicit numbers are only
-// compared with what Services hold, or a rejected request would keep its numbers
-// from others.
+// named after it, which is the lock between replicas. So are explicit numbers in
+// authoritative mode, where a claim that somebody else has made is looked into
+// until the holder is known or it turns out that its request came to nothing.
+//
+// A namespace that pools select gets numbers of its pools, others what is in no
+// pool. A reserved number goes to its Service, also where that asks for any
+// number, and to nobody else: it is claimed, and what holds it meanwhile lets go.
 //
 // What can not be decided passes untouched, with a warning: before the index has
 // seen all Services, or when a read or a claim fails, the server allocates and
@@ -59,13 +68,23 @@ type ServiceAllocation struct {
 	Exempt Exemptions
 	// Namespace is where claims are kept: the manager's own.
 	Namespace string
+	// Releaser lets go of reserved numbers; nil where nothing holds them.
+	Releaser Releaser
 
-	// Client creates claims and access reviews, Reader reads past the cache.
-	// Both are taken from the manager when nil.
+	// Client creates claims and access reviews, Reader reads past the cache, Cached
+	// knows the metadata of namespaces. All are taken from the manager when nil.
 	Client client.Client
 	Reader client.Reader
+	Cached client.Reader
 	// Now is the clock, time.Now when nil.
 	Now func() time.Time
+}
+
+// Releaser lets go of what holds a reserved number against the API server while
+// no Service has it. It is called for the Service that the number is reserved
+// for, after the number is claimed. What is not held is released already.
+type Releaser interface {
+	Release(ctx context.Context, n allocator.Number) error
 }
 
 const (
@@ -89,6 +108,9 @@ func SetupServiceAllocationWebhook(mgr ctrl.Manager, a *ServiceAllocation) error
 	if a.Reader == nil {
 		a.Reader = mgr.GetAPIReader()
 	}
+	if a.Cached == nil {
+		a.Cached = mgr.GetClient()
+	}
 	if a.Now == nil {
 		a.Now = time.Now
 	}
@@ -101,6 +123,12 @@ type allocationRequest struct {
 	admission.Request
 	old, new *corev1.Service
 	dryRun   bool
+	// namespace is the labels of the Service's namespace, nil where no pool asks.
+	namespace labels.Set
+	// withoutNodePorts says that we set spec.allocateLoadBalancerNodePorts to false.
+	withoutNodePorts bool
+	// poolsConfirmed says that pools and namespace were read past the cache.
+	poolsConfirmed bool
 }
 
 // Handle answers one admission request.
@@ -120,8 +148,12 @@ func (a *ServiceAllocation) Handle(ctx context.Context, raw admission.Request) a
 	}
 	ctx, cancel := context.WithTimeout(ctx, allocationTimeout)
 	defer cancel()
-	response, err := a.decide(ctx, request)
-	if err != nil {
+	response, err := a.decide(ctx, &request)
+	var kept *handOverError
+	switch {
+	case errors.As(err, &kept):
+		return a.denyHandOver(ctx, kept)
+	case err != nil:
 		return a.pass(ctx, err)
 	}
 	return response

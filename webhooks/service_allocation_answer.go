@@ -20,10 +20,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
@@ -39,12 +41,17 @@ type jsonPatch struct {
 
 // assign answers with the numbers as a patch of just those fields, so that what
 // this version does not know of a Service stays as it is.
-func assign(request allocationRequest, plan allocator.Plan) (admission.Response, error) {
-	if len(plan.Assignments) == 0 {
-		countAllocation(outcomeUntouched)
-		return admission.Allowed(""), nil
+func assign(request *allocationRequest, plan allocator.Plan) (admission.Response, error) {
+	operations := patchOf(plan, request.dryRun)
+	warnings := placedWarnings(plan, request.dryRun)
+	if request.withoutNodePorts {
+		operations = append(operations, jsonPatch{"add", "/spec/allocateLoadBalancerNodePorts", false})
 	}
-	patch, err := json.Marshal(patchOf(plan))
+	if len(operations) == 0 {
+		countAllocation(outcomeUntouched)
+		return admission.Allowed("").WithWarnings(warnings...), nil
+	}
+	patch, err := json.Marshal(operations)
 	if err != nil {
 		return admission.Response{}, fmt.Errorf("writing the patch: %w", err)
 	}
@@ -52,13 +59,13 @@ func assign(request allocationRequest, plan allocator.Plan) (admission.Response,
 		countAssignments(plan.Assignments)
 	}
 	countAllocation(outcomeAssigned)
-	response := admission.Allowed("")
+	response := admission.Allowed("").WithWarnings(warnings...)
 	kind := admissionv1.PatchTypeJSONPatch
 	response.Patch, response.PatchType = patch, &kind
 	return response, nil
 }
 
-func patchOf(plan allocator.Plan) []jsonPatch {
+func patchOf(plan allocator.Plan, dryRun bool) []jsonPatch {
 	var patch []jsonPatch
 	if len(plan.ClusterIPs) > 0 {
 		patch = append(patch,
@@ -66,22 +73,52 @@ func patchOf(plan allocator.Plan) []jsonPatch {
 			jsonPatch{"add", "/spec/clusterIPs", plan.ClusterIPs})
 	}
 	for _, assignment := range plan.Assignments {
-		switch assignment.Field.Kind {
-		case allocator.NodePort:
-			for _, index := range assignment.Field.Indexes {
-				patch = append(patch, jsonPatch{"add", fmt.Sprintf("/spec/ports/%d/nodePort", index), assignment.Number.Port})
-			}
-		case allocator.HealthCheckNodePort:
-			patch = append(patch, jsonPatch{"add", "/spec/healthCheckNodePort", assignment.Number.Port})
+		port := assignment.Number.Port
+		if dryRun && assignment.Placed {
+			port = 0
+		}
+		if assignment.Explicit && port != 0 {
+			continue // it is there
+		}
+		for _, path := range portPaths(assignment.Field) {
+			patch = append(patch, jsonPatch{"add", path, port})
 		}
 	}
 	return patch
 }
 
+// portPaths are the places of a port in a patch.
+func portPaths(f allocator.Field) []string {
+	var paths []string
+	switch f.Kind {
+	case allocator.HealthCheckNodePort:
+		return []string{"/spec/healthCheckNodePort"}
+	case allocator.NodePort:
+		for _, index := range f.Indexes {
+			paths = append(paths, fmt.Sprintf("/spec/ports/%d/nodePort", index))
+		}
+	}
+	return paths
+}
+
+// placedWarnings say what a dry-run can not show: nothing may be let go of for it,
+// and the API server refuses ports that a placeholder of ours holds. So it is left
+// to answer without them, as it must not say that the Service could not be made.
+func placedWarnings(plan allocator.Plan, dryRun bool) []string {
+	var warnings []string
+	for _, assignment := range plan.Assignments {
+		if dryRun && assignment.Placed {
+			warnings = append(warnings, fmt.Sprintf("%s will be %s, which is reserved for this Service; a dry-run can not show it",
+				pathOf(assignment.Field), assignment.Number))
+		}
+	}
+	return warnings
+}
+
 // deny answers as the API server's own validation does, field by field: kubectl
 // prints `The Service "web" is invalid: spec.ports[0].nodePort: Invalid value:
 // 30080: held by Service default/db; free: 30086-30100, ...`.
-func (a *ServiceAllocation) deny(ctx context.Context, request allocationRequest, refusals []allocator.Refusal) admission.Response {
+func (a *ServiceAllocation) deny(ctx context.Context, request *allocationRequest, refusals []allocator.Refusal) admission.Response {
 	var errs field.ErrorList
 	for _, refusal := range refusals {
 		errs = append(errs, a.explain(ctx, request, refusal))
@@ -92,16 +129,28 @@ func (a *ServiceAllocation) deny(ctx context.Context, request allocationRequest,
 	return denied(apierrors.NewInvalid(kind, nameOf(request.new), errs))
 }
 
-func (a *ServiceAllocation) explain(ctx context.Context, request allocationRequest, refusal allocator.Refusal) *field.Error {
+func (a *ServiceAllocation) explain(ctx context.Context, request *allocationRequest, refusal allocator.Refusal) *field.Error {
 	path := pathOf(refusal.Field)
+	name := func(service types.NamespacedName) string {
+		return ReaderNames{Reviews: a.Client}.nameFor(ctx, request.Request, service)
+	}
 	switch {
 	case refusal.Full != "":
 		return field.Forbidden(path, "no number is free in "+refusal.Full)
+	case refusal.Manual != nil:
+		return field.Forbidden(path, fmt.Sprintf("no pool of namespace %s gives numbers by itself: "+
+			"ask for one by number, or have one of the pools do so (spec.autoAssign): %s",
+			request.Namespace, strings.Join(refusal.Manual, ", ")))
 	case refusal.Range != "":
 		return field.Invalid(path, valueOf(refusal.Number), "not in "+refusal.Range)
+	case refusal.Reserved != nil && refusal.Reserved.Service.Name == "":
+		return field.Invalid(path, valueOf(refusal.Number), fmt.Sprintf("reserved for no Service (%s %s); %s",
+			refusal.Reserved.Kind(), refusal.Reserved.Object, refusal.Free))
+	case refusal.Reserved != nil:
+		return field.Invalid(path, valueOf(refusal.Number), fmt.Sprintf("reserved for %s (%s %s); %s",
+			name(refusal.Reserved.Service), refusal.Reserved.Kind(), refusal.Reserved.Object, refusal.Free))
 	}
-	name := ReaderNames{Reviews: a.Client}.nameFor(ctx, request.Request, refusal.Holders[0].Service)
-	return field.Invalid(path, valueOf(refusal.Number), fmt.Sprintf("held by %s; %s", name, refusal.Free))
+	return field.Invalid(path, valueOf(refusal.Number), fmt.Sprintf("held by %s; %s", name(refusal.Holders[0].Service), refusal.Free))
 }
 
 func pathOf(f allocator.Field) *field.Path {

@@ -20,60 +20,186 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"switchyard.dev/switchyard/allocator"
 )
 
-// claim creates the object of each number. When another replica has been faster
-// with one, it is marked as taken, the others are given back, and lost is true.
-func (a *ServiceAllocation) claim(ctx context.Context, request allocationRequest, assignments []allocator.Assignment) (lost bool, err error) {
-	var made []*coordinationv1.Lease
+// claims are those that one request makes.
+type claims struct {
+	*ServiceAllocation
+	request types.UID
+	service types.NamespacedName
+	made    []allocator.Claim
+}
+
+// claim creates the object of each number, and has reserved ones let go of. When
+// another replica has been faster with one, the others are given back and lost is
+// true: the plan starts over, and knows more then.
+func (a *ServiceAllocation) claim(ctx context.Context, request *allocationRequest, assignments []allocator.Assignment) (lost bool, err error) {
+	c := &claims{ServiceAllocation: a, request: request.UID, service: client.ObjectKeyFromObject(request.new)}
 	for i, assignment := range assignments {
 		if assignment.Reused {
 			continue
 		}
-		claim := allocator.Claim{Number: assignment.Number, Service: client.ObjectKeyFromObject(request.new), Created: a.Now()}
-		lease := allocator.ClaimLease(a.Namespace, claim, request.UID)
-		if err = a.Client.Create(ctx, lease); err == nil {
-			made = append(made, lease)
+		if lost, err = c.make(ctx, assignment); lost || err != nil {
+			c.giveUp(assignments[i:])
+			return lost, errors.Join(err, c.unmake(ctx))
+		}
+	}
+	for _, assignment := range assignments {
+		if !assignment.Reserved || a.Releaser == nil {
 			continue
 		}
-		a.giveUp(assignments[i:])
-		if apierrors.IsAlreadyExists(err) {
-			countClaimConflict()
-			a.Index.Claim(allocator.Claim{Number: assignment.Number, Created: a.Now()})
-			return true, a.unmake(ctx, made)
+		if err := a.Releaser.Release(ctx, assignment.Number); err != nil {
+			return false, errors.Join(&handOverError{number: assignment.Number, reason: err}, c.unmake(ctx))
 		}
-		return false, errors.Join(fmt.Errorf("claiming %s: %w", assignment.Number, err), a.unmake(ctx, made))
 	}
 	return false, nil
 }
 
-// giveUp takes back what the plan claimed in the index and was never made.
-func (a *ServiceAllocation) giveUp(assignments []allocator.Assignment) {
-	for _, assignment := range assignments {
-		if !assignment.Reused {
-			a.Index.Unclaim(assignment.Number)
+// make creates the claim of one number. Of an automatic one that is claimed
+// already there are others; where it has to be this one, the claim is looked into.
+func (c *claims) make(ctx context.Context, assignment allocator.Assignment) (lost bool, err error) {
+	claim := allocator.Claim{Number: assignment.Number, Service: c.service, Created: c.Now()}
+	lease := allocator.ClaimLease(c.Namespace, claim, c.request)
+	switch err := c.Client.Create(ctx, lease); {
+	case apierrors.IsAlreadyExists(err):
+		countClaimConflict()
+	case err != nil:
+		return false, fmt.Errorf("claiming %s: %w", assignment.Number, err)
+	default:
+		claim.UID = lease.UID
+		c.Index.Claim(claim)
+		c.made = append(c.made, claim)
+		return false, nil
+	}
+	found, err := c.read(ctx, assignment.Number)
+	if err != nil || found == nil {
+		return found == nil && err == nil, err // it has just gone: claim it once more
+	}
+	c.Index.Claim(*found)
+	switch {
+	case !assignment.Explicit && !assignment.Reserved:
+		return true, nil
+	case found.Service == c.service && c.service.Name != "":
+		return false, nil // an earlier attempt of this Service has made it
+	}
+	return c.awaitHolder(ctx, *found), nil
+}
+
+// read reads a claim past the cache; nil when there is none.
+func (c *claims) read(ctx context.Context, n allocator.Number) (*allocator.Claim, error) {
+	var lease coordinationv1.Lease
+	switch err := c.Reader.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: n.ObjectName()}, &lease); {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("reading the claim of %s: %w", n, err)
+	}
+	claim, err := allocator.ClaimOfLease(&lease)
+	return &claim, err
+}
+
+// A request that has claimed a number and is still under way becomes a Service
+// soon, if it ever does.
+const (
+	requestsEnd = 3 * time.Second
+	firstLook   = 10 * time.Millisecond
+	lastLook    = 160 * time.Millisecond
+)
+
+// awaitHolder looks for the Service that somebody else's claim was made for, so
+// that the refusal can name it. It is false if the number is nobody's although it
+// is claimed: then that request has failed or is slow, and the API server decides.
+func (c *claims) awaitHolder(ctx context.Context, claim allocator.Claim) bool {
+	young := c.Now().Sub(claim.Created) < requestsEnd
+	for wait := firstLook; ; wait *= 2 {
+		if c.heldByOther(ctx, claim) {
+			return true
+		}
+		if !young || wait > lastLook || !sleep(ctx, wait) {
+			return false
 		}
 	}
 }
 
-// unmake deletes claims again. If that fails they count until they expire.
-func (a *ServiceAllocation) unmake(ctx context.Context, leases []*coordinationv1.Lease) error {
+func (c *claims) heldByOther(ctx context.Context, claim allocator.Claim) bool {
+	if claim.Service.Name != "" {
+		if _, err := c.reread(ctx, claim.Service); err != nil {
+			ctrl.LoggerFrom(ctx).Error(err, "Did not find out who has claimed a number", "number", claim.Number.String())
+		}
+	}
+	for _, holder := range c.Index.Holders(claim.Number) {
+		if holder.Service != c.service {
+			return true
+		}
+	}
+	return false
+}
+
+// sleep is false when the context ends first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// giveUp takes back what the plan claimed in the index and was never made.
+func (c *claims) giveUp(assignments []allocator.Assignment) {
+	for _, assignment := range assignments {
+		if !assignment.Reused {
+			c.Index.Unclaim(allocator.Claim{Number: assignment.Number, Service: c.service})
+		}
+	}
+}
+
+// unmake deletes claims again. If that fails they count until they expire. It has
+// a while of its own: the time of the request may be over.
+func (c *claims) unmake(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), allocationTimeout/4)
+	defer cancel()
 	var errs []error
-	for _, lease := range leases {
-		err := a.Client.Delete(ctx, lease, client.Preconditions{UID: &lease.UID})
+	for _, claim := range c.made {
+		lease := allocator.ClaimLease(c.Namespace, claim, c.request)
+		err := c.Client.Delete(ctx, lease, client.Preconditions{UID: &claim.UID})
 		if client.IgnoreNotFound(err) != nil {
 			errs = append(errs, fmt.Errorf("giving back the claim %s: %w", lease.Name, err))
 			continue
 		}
-		if number, err := allocator.ParseObjectName(lease.Name); err == nil {
-			a.Index.Unclaim(number)
-		}
+		c.Index.Unclaim(claim)
 	}
 	return errors.Join(errs...)
+}
+
+// handOverError is a reserved number that could not be had for its own Service.
+type handOverError struct {
+	number allocator.Number
+	reason error
+}
+
+// Error names the number.
+func (e *handOverError) Error() string {
+	return fmt.Sprintf("handing over %s to the Service it is reserved for: %v", e.number, e.reason)
+}
+
+// denyHandOver asks to try again. To pass would mean another number than the one
+// that is kept for this Service, or a refusal that says nothing of why.
+func (a *ServiceAllocation) denyHandOver(ctx context.Context, kept *handOverError) admission.Response {
+	countAllocation(outcomeDenied)
+	ctrl.LoggerFrom(ctx).Error(kept.reason, "Kept a reserved number from its own Service", "number", kept.number.String())
+	return denied(apierrors.NewServiceUnavailable(fmt.Sprintf(
+		"%s is reserved for this Service and could not be handed over; try again, the manager's log says why", kept.number)))
 }

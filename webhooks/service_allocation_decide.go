@@ -38,10 +38,15 @@ var serviceDecoder = serializer.NewCodecFactory(clientgoscheme.Scheme).Universal
 
 // decide plans until a plan stands: a refusal that a read past the cache does
 // not confirm, and a claim that another replica has made, start over.
-func (a *ServiceAllocation) decide(ctx context.Context, request allocationRequest) (admission.Response, error) {
+func (a *ServiceAllocation) decide(ctx context.Context, request *allocationRequest) (admission.Response, error) {
+	if err := a.readNamespace(ctx, request, a.Cached); err != nil {
+		return admission.Response{}, err
+	}
+	a.applyPoolDefaults(request)
+	a.learnHolders(ctx, request)
 	for range allocationAttempts {
 		plan := a.Index.Plan(allocator.PlanRequest{
-			Old: request.old, New: request.new, Mode: a.Mode, DryRun: request.dryRun, Now: a.Now(),
+			Old: request.old, New: request.new, Mode: a.Mode, DryRun: request.dryRun, Now: a.Now(), NamespaceLabels: request.namespace,
 		})
 		response, done, err := a.carryOut(ctx, request, plan)
 		if err != nil || done {
@@ -51,12 +56,12 @@ func (a *ServiceAllocation) decide(ctx context.Context, request allocationReques
 	return admission.Response{}, fmt.Errorf("no number could be claimed in %d attempts", allocationAttempts)
 }
 
-func (a *ServiceAllocation) carryOut(ctx context.Context, request allocationRequest, plan allocator.Plan) (admission.Response, bool, error) {
+func (a *ServiceAllocation) carryOut(ctx context.Context, request *allocationRequest, plan allocator.Plan) (admission.Response, bool, error) {
 	switch {
 	case plan.Exists:
 		return a.answerExisting(ctx, request, plan)
 	case len(plan.Refusals) > 0:
-		stale, err := a.refresh(ctx, plan.Refusals)
+		stale, err := a.refresh(ctx, request, plan.Refusals)
 		if err != nil || stale {
 			return admission.Response{}, false, err
 		}
@@ -74,7 +79,7 @@ func (a *ServiceAllocation) carryOut(ctx context.Context, request allocationRequ
 // answerExisting leaves the create of what exists to the server, which answers
 // AlreadyExists, unless it would first stumble over a number that is held, by
 // that very Service or another, and report that instead (A22).
-func (a *ServiceAllocation) answerExisting(ctx context.Context, request allocationRequest, plan allocator.Plan) (admission.Response, bool, error) {
+func (a *ServiceAllocation) answerExisting(ctx context.Context, request *allocationRequest, plan allocator.Plan) (admission.Response, bool, error) {
 	existing, err := a.reread(ctx, client.ObjectKeyFromObject(request.new))
 	if err != nil || existing == nil {
 		return admission.Response{}, false, err
@@ -99,12 +104,16 @@ func alreadyExists(service *corev1.Service) *apierrors.StatusError {
 
 // refresh reads past the cache what a refusal rests on, and reports whether the
 // index was wrong: a Service deleted and created again must not be denied its
-// own number, nor an address in a ServiceCIDR made a moment ago.
-func (a *ServiceAllocation) refresh(ctx context.Context, refusals []allocator.Refusal) (stale bool, err error) {
+// own number, nor an address in a ServiceCIDR or pool made a moment ago.
+func (a *ServiceAllocation) refresh(ctx context.Context, request *allocationRequest, refusals []allocator.Refusal) (stale bool, err error) {
 	for _, refusal := range refusals {
 		switch {
 		case len(refusal.Holders) > 0:
 			stale, err = a.lostHolder(ctx, refusal)
+		case refusal.Reserved != nil:
+			stale, err = a.lostReservation(ctx, request, refusal.Number)
+		case !request.poolsConfirmed && refusal.Range == "":
+			stale, err = true, a.confirmPools(ctx, request)
 		case refusal.Field.Kind == allocator.ClusterIP:
 			stale, err = a.newServiceCIDR(ctx)
 		}

@@ -60,13 +60,15 @@ func countClaimConflict() { claimConflicts.Inc() }
 
 func countAssignments(assignments []allocator.Assignment) {
 	for _, assignment := range assignments {
-		allocationsMade.WithLabelValues(string(assignment.Field.Kind)).Inc()
+		if !assignment.Explicit {
+			allocationsMade.WithLabelValues(string(assignment.Field.Kind)).Inc()
+		}
 	}
 }
 
 func countRefusal(refusal allocator.Refusal) {
 	scope := "static"
-	if refusal.Full != "" {
+	if refusal.Full != "" || refusal.Manual != nil {
 		scope = "dynamic"
 	}
 	allocationErrors.WithLabelValues(string(refusal.Field.Kind), scope).Inc()

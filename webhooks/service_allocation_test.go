@@ -34,6 +34,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -41,6 +42,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"switchyard.dev/switchyard/allocator"
+	"switchyard.dev/switchyard/api/v1alpha1"
 )
 
 // allocationWorld is one API server, played by a fake, and any number of
@@ -52,7 +54,10 @@ type allocationWorld struct {
 
 func newAllocationWorld(objects ...client.Object) *allocationWorld {
 	w := &allocationWorld{}
-	w.client = fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithObjects(objects...).WithInterceptorFuncs(interceptor.Funcs{
+	scheme := runtime.NewScheme()
+	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
+	utilruntime.Must(v1alpha1.AddToScheme(scheme))
+	w.client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithInterceptorFuncs(interceptor.Funcs{
 		Create: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
 			if review, ok := object.(*authorizationv1.SubjectAccessReview); ok {
 				if review.Spec.User == "unknown" {
@@ -85,7 +90,7 @@ func (w *allocationWorld) replica(t *testing.T, mode allocator.Mode, span alloca
 	}
 	index.SetReady()
 	return &ServiceAllocation{
-		Mode: mode, Index: index, Namespace: "system", Client: w.client, Reader: w.client,
+		Mode: mode, Index: index, Namespace: "system", Client: w.client, Reader: w.client, Cached: w.client,
 		Exempt: Exemptions{Namespace: "system"}, Now: func() time.Time { return time.Unix(1000, 0) },
 	}
 }
@@ -163,7 +168,7 @@ func TestTwoReplicasNeverGiveOneNumberTwice(t *testing.T) {
 		if first == second {
 			t.Fatalf("both replicas gave %v", first)
 		}
-		if diff := cmp.Diff([]string{"nodeport-30000", "nodeport-30001"}, world.claims(t)); diff != "" {
+		if diff := cmp.Diff([]string{"clusterip-10.0.0.9", "nodeport-30000", "nodeport-30001"}, world.claims(t)); diff != "" {
 			t.Fatalf("claims (-want +got):\n%s", diff)
 		}
 	}
@@ -177,8 +182,8 @@ func TestALostClaimGivesBackTheOthers(t *testing.T) {
 		if !response.Allowed || response.Patch == nil {
 			t.Fatalf("response is %+v", response)
 		}
-		if got := world.claims(t); len(got) != 3 {
-			t.Fatalf("claims are %v, want the other replica's and two of ours", got)
+		if got := world.claims(t); len(got) != 4 {
+			t.Fatalf("claims are %v, want the other replica's and three of ours", got)
 		}
 	}
 }

@@ -54,7 +54,7 @@ func families(s *scene) {
 			for i, ip := range ips {
 				Expect(web.Spec.ClusterIPs[i]).To(Equal(ip))
 			}
-			s.expectClaims(ctx, numbersOf(web)[len(ips):]...)
+			s.expectClaims(ctx, numbersOf(web)...)
 		},
 		Entry("the default family for nothing", corev1.IPFamilyPolicy(""), nil, nil, singleStackPolicy, []corev1.IPFamily{v4}),
 		Entry("the family of the address", corev1.IPFamilyPolicy(""), nil, []string{"fd00:10::9"}, singleStackPolicy, []corev1.IPFamily{v6}),
@@ -75,7 +75,7 @@ func families(s *scene) {
 		Expect(web.Spec.ClusterIP).To(Equal("10.0.0.9"))
 		Expect(web.Spec.IPFamilies).To(Equal([]corev1.IPFamily{v4, v6}))
 		second := web.Spec.ClusterIPs[1]
-		s.expectClaims(ctx, addr(second))
+		s.expectClaims(ctx, numbersOf(web)...)
 		s.taken(ctx, addr(second))
 
 		narrowed := web.DeepCopy()

@@ -65,7 +65,7 @@ func ports(s *scene) {
 		s.create(ctx, web)
 		Expect(nodePortsOf(web)).To(Equal([]int32{30003}))
 		Expect(web.Spec.ClusterIPs).To(Equal([]string{"10.0.0.7"}))
-		Expect(s.claims(ctx)).To(BeEmpty())
+		s.expectClaims(ctx, numbersOf(web)...)
 	})
 
 	It("gives NodePorts of the dynamic band while it lasts, then of the static one", func(ctx SpecContext) {

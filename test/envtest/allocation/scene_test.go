@@ -28,6 +28,7 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -37,6 +38,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	"switchyard.dev/switchyard/allocator"
+	"switchyard.dev/switchyard/api/v1alpha1"
 	"switchyard.dev/switchyard/controllers"
 	"switchyard.dev/switchyard/webhooks"
 )
@@ -126,7 +128,7 @@ func (s *scene) startManager(options envtest.WebhookInstallOptions) {
 	GinkgoHelper()
 	yes := true
 	mgr, err := ctrl.NewManager(s.cfg, ctrl.Options{
-		Scheme:        clientgoscheme.Scheme,
+		Scheme:        managerScheme(),
 		Metrics:       metricsserver.Options{BindAddress: "0"},
 		Controller:    config.Controller{SkipNameValidation: &yes},
 		WebhookServer: webhook.NewServer(webhook.Options{Host: options.LocalServingHost, Port: options.LocalServingPort, CertDir: options.LocalServingCertDir}),
@@ -154,6 +156,15 @@ func (s *scene) startManager(options envtest.WebhookInstallOptions) {
 		cancel()
 		Eventually(stopped, "30s").Should(BeClosed())
 	}
+}
+
+// managerScheme knows pools and reservations, which the index is fed with.
+func managerScheme() *runtime.Scheme {
+	GinkgoHelper()
+	scheme := runtime.NewScheme()
+	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
+	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
+	return scheme
 }
 
 // answersDryRun: the API server alone answers every dry-run with port 32769.

@@ -67,7 +67,7 @@ func updates(s *scene) {
 		Expect(again.Spec.Ports[0].NodePort).To(BeEquivalentTo(30003))
 		Expect(again.Spec.Ports[1].NodePort).NotTo(BeElementOf(int32(0), int32(30003)))
 		expectGiven(again)
-		s.expectClaims(ctx, addr(again.Spec.ClusterIP), port(again.Spec.Ports[1].NodePort))
+		s.expectClaims(ctx, addr(again.Spec.ClusterIP), port(30003), port(30004), port(again.Spec.Ports[1].NodePort))
 		if again.Spec.Ports[1].NodePort != 30004 {
 			s.free(ctx, port(30004))
 		}
