@@ -63,6 +63,9 @@ func (c *claimCollector) Reconcile(ctx context.Context, request ctrl.Request) (c
 	if client.IgnoreNotFound(err) != nil {
 		return ctrl.Result{}, fmt.Errorf("collecting claim %s: %w", request.NamespacedName, err)
 	}
+	if len(c.index.Holders(claim.Number)) == 0 {
+		allocationLeaks.WithLabelValues("claim").Inc()
+	}
 	return ctrl.Result{}, nil
 }
 

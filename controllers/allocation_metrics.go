@@ -29,17 +29,21 @@ import (
 var (
 	allocationProblems = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "switchyard_allocator_problems_total",
-		Help: "Numbers found to be held twice or out of range, by the reason of the Event.",
+		Help: "Numbers found to be held twice, out of range, or otherwise recorded by the API server, by the reason of the Event.",
 	}, []string{"reason"})
 	allocationRepairs = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "switchyard_allocator_repair_errors_total",
 		Help: "Numbers the index had wrong when it was compared with the Services (leak or missing).",
 	}, []string{"type"})
+	allocationLeaks = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "switchyard_allocator_leaks_collected_total",
+		Help: "Claims whose request has failed, and placeholders without a reservation, that were removed (claim or placeholder).",
+	}, []string{"type"})
 	allocationGauges = &allocationCollector{}
 )
 
 func init() {
-	metrics.Registry.MustRegister(allocationProblems, allocationRepairs, allocationGauges)
+	metrics.Registry.MustRegister(allocationProblems, allocationRepairs, allocationLeaks, allocationGauges)
 }
 
 // allocationCollector reads the counts the ranges keep anyway.

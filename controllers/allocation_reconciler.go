@@ -60,6 +60,7 @@ import (
 //	a number in no range                   an Event
 //	a claim whose number has a holder      deleted once every replica has seen the holder
 //	a claim whose number has none          deleted after 60 s: its request has failed
+//	a port that a double has left free     an Event; the API server takes it again
 type AllocationReconciler struct {
 	Client client.Client
 	Index  *allocator.Services
@@ -71,6 +72,7 @@ type AllocationReconciler struct {
 
 	mu       sync.Mutex
 	reported map[types.NamespacedName]map[situation]bool
+	probes   map[allocator.Number]time.Time // ports to be probed, and when
 }
 
 // SetupWithManager adds the feed of every replica and the leader's two loops.
@@ -162,5 +164,6 @@ func (r *AllocationReconciler) Reconcile(ctx context.Context, request ctrl.Reque
 	for _, partner := range r.report(request.NamespacedName) {
 		r.report(partner)
 	}
-	return ctrl.Result{}, nil
+	wait, err := r.probe(ctx)
+	return ctrl.Result{RequeueAfter: wait}, err
 }

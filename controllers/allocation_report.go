@@ -31,8 +31,12 @@ import (
 const (
 	reasonAddrTaken      = "ClusterIPAlreadyAllocated"
 	reasonAddrOutOfRange = "ClusterIPOutOfRange"
+	reasonAddrMissing    = "ClusterIPNotAllocated"
+	reasonAddrReference  = "IPAddressWrongReference"
+	reasonAddrLeaked     = "IPAddressNotAllocated"
 	reasonPortTaken      = "PortAlreadyAllocated"
 	reasonPortOutOfRange = "PortOutOfRange"
+	reasonPortMissing    = "PortNotAllocated"
 )
 
 // situation is one thing that is wrong. It is reported when it begins, and not
@@ -45,19 +49,24 @@ type situation struct {
 }
 
 // report writes an Event for each new situation of a Service, and returns the
-// Services it shares a number with, or did when it was last reported.
+// Services it shares a number with, or did when it was last reported. Ports that it
+// no longer shares with anybody are left to be probed.
 func (r *AllocationReconciler) report(key types.NamespacedName) []types.NamespacedName {
 	holder, problems := r.Index.Problems(key)
-	begun, partners := r.remember(key, situationsOf(holder, problems))
+	begun, ended, partners := r.remember(key, situationsOf(holder, problems))
 	for _, s := range begun {
 		allocationProblems.WithLabelValues(s.reason).Inc()
 		r.Recorder.Eventf(serviceRef(key, s.uid), s.related(), corev1.EventTypeWarning, s.reason, "Allocate", "%s", r.describe(s, holder))
 	}
+	for _, s := range ended {
+		r.probeLater(s)
+	}
 	return partners
 }
 
-// remember replaces what is known of a Service and tells what is new in it.
-func (r *AllocationReconciler) remember(key types.NamespacedName, now []situation) (begun []situation, partners []types.NamespacedName) {
+// remember replaces what is known of a Service and tells what is new in it, and
+// what is over.
+func (r *AllocationReconciler) remember(key types.NamespacedName, now []situation) (begun, ended []situation, partners []types.NamespacedName) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	before := r.reported[key]
@@ -72,13 +81,16 @@ func (r *AllocationReconciler) remember(key types.NamespacedName, now []situatio
 	}
 	for s := range before {
 		met[s.other.Service] = true
+		if !current[s] {
+			ended = append(ended, s)
+		}
 	}
 	delete(met, types.NamespacedName{})
 	for partner := range met {
 		partners = append(partners, partner)
 	}
 	r.store(key, current)
-	return begun, partners
+	return begun, ended, partners
 }
 
 func (r *AllocationReconciler) store(key types.NamespacedName, current map[situation]bool) {

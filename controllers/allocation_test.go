@@ -78,6 +78,7 @@ func newAllocation(t *testing.T, objects ...client.Object) (*AllocationReconcile
 		Client:   fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithObjects(objects...).Build(),
 		Index:    index,
 		Recorder: log,
+		Now:      time.Now,
 	}, log
 }
 

@@ -77,6 +77,23 @@ func (k *Keeper) Release(ctx context.Context, number allocator.Number) error {
 	return nil
 }
 
+// Vacate deletes a Service that holds ports, because its own ClusterIP is wanted
+// for somebody else. Its ports are free until they are held again.
+func (k *Keeper) Vacate(ctx context.Context, key client.ObjectKey) error {
+	service := &corev1.Service{}
+	err := k.Live.Get(ctx, key, service)
+	if apierrors.IsNotFound(err) || err == nil && !IsPorts(service) {
+		return nil
+	}
+	if err == nil {
+		err = gone(k.Client.Delete(ctx, service, client.Preconditions{UID: &service.UID}))
+	}
+	if err != nil {
+		return fmt.Errorf("vacating the ClusterIP of %s: %w", key, err)
+	}
+	return nil
+}
+
 // Holds tells whether the number is held here, as far as Client knows.
 func (k *Keeper) Holds(ctx context.Context, number allocator.Number) (bool, error) {
 	return k.holds(ctx, k.Client, number)

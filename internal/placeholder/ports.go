@@ -19,6 +19,7 @@ package placeholder
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -34,6 +35,7 @@ const (
 	Label = "switchyard.dev/placeholder"
 
 	labelValue     = "nodeports"
+	portsPrefix    = "reserved-nodeports-"
 	managedByLabel = "app.kubernetes.io/managed-by"
 	// proxyNameLabel hands a Service to the proxy of that name, which nobody has.
 	proxyNameLabel = "service.kubernetes.io/service-proxy-name"
@@ -48,7 +50,7 @@ const (
 // the manager: always the same for one port, so that replicas agree.
 func PortsName(port int32) string {
 	first := port - port%shardPorts
-	return fmt.Sprintf("reserved-nodeports-%d-%d", first, first+shardPorts-1)
+	return fmt.Sprintf(portsPrefix+"%d-%d", first, first+shardPorts-1)
 }
 
 // Ports is a Service that holds ports, all of one PortsName.
@@ -72,7 +74,12 @@ func IsPorts(service *corev1.Service) bool {
 	return service.Labels[Label] == labelValue && service.Labels[managedByLabel] == ManagedBy
 }
 
-// IsPortsKey tells by namespace and name alone.
+// IsPlaceholderKey tells a Service that holds ports by namespace and name alone.
+func IsPlaceholderKey(key types.NamespacedName, namespace string) bool {
+	return key.Namespace == namespace && strings.HasPrefix(key.Name, portsPrefix)
+}
+
+// IsPortsKey tells the Service that holds a port by namespace and name alone.
 func IsPortsKey(key types.NamespacedName, namespace string, port int32) bool {
 	return key.Namespace == namespace && key.Name == PortsName(port)
 }

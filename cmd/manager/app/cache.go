@@ -18,6 +18,7 @@ package app
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -30,8 +31,9 @@ func cacheOptions(namespace, secret string) cache.Options {
 	return cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
-			&corev1.Pod{}:  {Transform: trimPod},
-			&corev1.Node{}: {Transform: trimNode},
+			&corev1.Pod{}:             {Transform: trimPod},
+			&corev1.Node{}:            {Transform: trimNode},
+			&networkingv1.IPAddress{}: {Transform: trimAddress},
 			&corev1.Secret{}: {Namespaces: map[string]cache.Config{
 				namespace: {FieldSelector: fields.OneTermEqualSelector("metadata.name", secret)},
 			}},
@@ -80,4 +82,16 @@ func trimNode(object any) (any, error) {
 	node.Annotations = nil
 	node.Status.Images = nil
 	return node, nil
+}
+
+// trimAddress keeps who an address belongs to. There are as many as ClusterIPs.
+func trimAddress(object any) (any, error) {
+	address, ok := object.(*networkingv1.IPAddress)
+	if !ok {
+		return object, nil
+	}
+	address.ManagedFields = nil
+	address.Annotations = nil
+	delete(address.Labels, networkingv1.LabelIPAddressFamily)
+	return address, nil
 }

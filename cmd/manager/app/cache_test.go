@@ -21,6 +21,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/ptr"
@@ -57,9 +58,26 @@ func TestPodsKeepWhatEndpointsAndRulesRead(t *testing.T) {
 	}
 }
 
+func TestAddressesKeepWhoTheyBelongTo(t *testing.T) {
+	kept := networkingv1.IPAddress{
+		ObjectMeta: metav1.ObjectMeta{Name: "10.0.0.7", UID: "u", Labels: map[string]string{networkingv1.LabelManagedBy: "ipallocator.k8s.io"}},
+		Spec:       networkingv1.IPAddressSpec{ParentRef: &networkingv1.ParentReference{Resource: "services", Namespace: "default", Name: "web"}},
+	}
+	address := kept.DeepCopy()
+	address.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kube-apiserver"}}
+	address.Labels[networkingv1.LabelIPAddressFamily] = "IPv4"
+	got, err := trimAddress(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(&kept, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestTombstonesPassTheTransforms(t *testing.T) {
 	tombstone := cache.DeletedFinalStateUnknown{Key: "default/web"}
-	for _, transform := range []func(any) (any, error){trimPod, trimNode} {
+	for _, transform := range []func(any) (any, error){trimPod, trimNode, trimAddress} {
 		if got, err := transform(tombstone); err != nil || got != any(tombstone) {
 			t.Errorf("got %v and %v", got, err)
 		}

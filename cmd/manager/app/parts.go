@@ -29,6 +29,7 @@ import (
 
 	"switchyard.dev/switchyard/allocator"
 	"switchyard.dev/switchyard/controllers"
+	"switchyard.dev/switchyard/internal/placeholder"
 	"switchyard.dev/switchyard/webhooks"
 )
 
@@ -47,6 +48,10 @@ func setupParts(ctx context.Context, mgr ctrl.Manager, options Options, certs *c
 	if options.Allocation != allocator.Off {
 		parts.allocation = &controllers.AllocationReconciler{Index: index, Namespace: options.Namespace}
 		if err := parts.allocation.SetupWithManager(mgr); err != nil {
+			return nil, err
+		}
+		reservations := &controllers.Reservations{Index: index, Namespace: options.Namespace}
+		if err := reservations.SetupWithManager(ctx, mgr); err != nil {
 			return nil, err
 		}
 	}
@@ -69,7 +74,7 @@ func setupParts(ctx context.Context, mgr ctrl.Manager, options Options, certs *c
 	}
 	parts.webhooks = &webhookStarter{manager: mgr, certs: certs, register: func() error {
 		return errors.Join(
-			webhooks.SetupServiceAllocationWebhook(mgr, allocation(options, index)),
+			webhooks.SetupServiceAllocationWebhook(mgr, allocation(mgr, options, index)),
 			webhooks.SetupValidatingWebhooks(mgr, rules(mgr, options)))
 	}}
 	if err := mgr.Add(parts.webhooks); err != nil {
@@ -78,12 +83,13 @@ func setupParts(ctx context.Context, mgr ctrl.Manager, options Options, certs *c
 	return parts, nil
 }
 
-func allocation(options Options, index *allocator.Services) *webhooks.ServiceAllocation {
+func allocation(mgr ctrl.Manager, options Options, index *allocator.Services) *webhooks.ServiceAllocation {
 	return &webhooks.ServiceAllocation{
 		Mode:      options.Allocation,
 		Index:     index,
 		Exempt:    webhooks.Exemptions{Namespace: options.Namespace},
 		Namespace: options.Namespace,
+		Releaser:  &placeholder.Keeper{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Namespace: options.Namespace},
 	}
 }
 

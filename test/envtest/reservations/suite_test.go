@@ -60,9 +60,10 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	var err error
 	environment, err = testenv.New()
 	Expect(err).NotTo(HaveOccurred())
-	// Small, so that what is held is missed when the range is used up.
+	// Small, so that it can be used up, with a static band of .1 to .16 from which
+	// nobody is given an address who has not asked for it.
 	environment.ControlPlane.GetAPIServer().Configure().
-		Set("service-cluster-ip-range", "10.0.0.16/28").
+		Set("service-cluster-ip-range", "10.0.0.0/26").
 		Set("service-node-port-range", "30000-30255")
 	cfg, err = environment.Start()
 	Expect(err).NotTo(HaveOccurred())

@@ -1,0 +1,163 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package controllers
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"switchyard.dev/switchyard/allocator"
+)
+
+func ipAddress(name, managedBy string, age time.Duration, parent networkingv1.ParentReference) *networkingv1.IPAddress {
+	return &networkingv1.IPAddress{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: name, Labels: map[string]string{networkingv1.LabelManagedBy: managedBy}, CreationTimestamp: metav1.NewTime(reservationTime.Add(-age)),
+		},
+		Spec: networkingv1.IPAddressSpec{ParentRef: &parent},
+	}
+}
+
+func toService(name string) networkingv1.ParentReference {
+	return networkingv1.ParentReference{Resource: "services", Namespace: "team", Name: name}
+}
+
+func TestRecordsOfClusterIPsAreCompared(t *testing.T) {
+	reservation := networkingv1.ParentReference{Group: "switchyard.dev", Resource: "addressreservations", Name: "10.0.0.7"}
+	web, other := allocator.Holder{Service: teamWeb}, allocator.Holder{Service: teamOther}
+	for name, tc := range map[string]struct {
+		users     []allocator.Holder
+		object    *networkingv1.IPAddress
+		parent    *allocator.Holder
+		reason    string
+		concerned string
+		text      string
+	}{
+		"nothing at all":        {},
+		"as it should be":       {users: []allocator.Holder{web}, object: ipAddress("10.0.0.7", serverManagedBy, 0, toService("web")), parent: &web},
+		"a double, one is told": {users: []allocator.Holder{other, web}, object: ipAddress("10.0.0.7", serverManagedBy, 0, toService("web")), parent: &web},
+		"no record": {
+			users: []allocator.Holder{web}, reason: "ClusterIPNotAllocated", concerned: "team/web",
+			text: "ClusterIP 10.0.0.7 of Service team/web has no IPAddress",
+		},
+		"the record names another that lives": {
+			users: []allocator.Holder{web}, object: ipAddress("10.0.0.7", serverManagedBy, 0, toService("other")), parent: &other,
+			reason: "IPAddressWrongReference", concerned: "team/web, team/other", text: "is that of Service team/web, but its IPAddress names services team/other",
+		},
+		"the record names one that is gone": {
+			users: []allocator.Holder{web}, object: ipAddress("10.0.0.7", serverManagedBy, 0, toService("other")),
+			reason: "IPAddressWrongReference", concerned: "team/web", text: "names services team/other",
+		},
+		"the record is ours": {
+			users: []allocator.Holder{web}, object: ipAddress("10.0.0.7", "switchyard-manager", 0, reservation),
+			reason: "IPAddressWrongReference", concerned: "team/web", text: "names addressreservations.switchyard.dev",
+		},
+		"a placeholder":                  {object: ipAddress("10.0.0.7", "switchyard-manager", time.Hour, reservation)},
+		"a request under way":            {object: ipAddress("10.0.0.7", serverManagedBy, addressLeakAge, toService("web"))},
+		"an update under way":            {object: ipAddress("10.0.0.7", serverManagedBy, addressLeakAge, toService("web")), parent: &web},
+		"a leak":                         {object: ipAddress("10.0.0.7", serverManagedBy, addressLeakAge+time.Second, toService("web")), reason: "IPAddressNotAllocated", text: "names services team/web, which does not exist"},
+		"a leak of a Service that lives": {object: ipAddress("10.0.0.7", serverManagedBy, addressLeakAge+time.Second, toService("web")), parent: &web, reason: "IPAddressWrongReference", concerned: "team/web", text: "which does not have it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			facts := addressFacts{number: allocator.AddrNumber(netip.MustParseAddr("10.0.0.7")), object: tc.object, users: tc.users, parent: tc.parent, now: reservationTime}
+			got := facts.find()
+			if got.reason != tc.reason || names(got.concerned) != tc.concerned || !strings.Contains(got.text, tc.text) {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
+}
+
+// newAddresses runs on a fake API server whose cache and truth are the same, with
+// a clock that the test moves.
+func newAddresses(t *testing.T, objects ...client.Object) (*addressReconciler, *eventLog, *time.Time) {
+	t.Helper()
+	allocation, log := newAllocation(t, objects...)
+	now := reservationTime
+	return &addressReconciler{
+		client: allocation.Client, live: allocation.Client, index: allocation.Index, recorder: log, now: func() time.Time { return now },
+	}, log, &now
+}
+
+func lookAtAddress(t *testing.T, r *addressReconciler, name string) ctrl.Result {
+	t.Helper()
+	result, err := r.Reconcile(context.Background(), ctrl.Request{NamespacedName: types.NamespacedName{Name: name}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+func TestAWrongReferenceIsReportedOnBothOnceItHasLasted(t *testing.T) {
+	web, other := allocated("web", 1, "10.0.0.7", 30000), allocated("other", 2, "10.0.0.8", 30001)
+	r, log, now := newAddresses(t, web, other, ipAddress("10.0.0.7", serverManagedBy, 0, toService("other")), ipAddress("10.0.0.8", serverManagedBy, 0, toService("other")))
+	r.index.Observe(web)
+	r.index.Observe(other)
+	if result := lookAtAddress(t, r, "10.0.0.7"); result.RequeueAfter != addressGrace || log.taken() != nil {
+		t.Errorf("at first sight: back in %v", result.RequeueAfter)
+	}
+	*now = now.Add(addressGrace)
+	for range 2 {
+		lookAtAddress(t, r, "10.0.0.7")
+	}
+	got := log.taken()
+	if len(got) != 2 || !strings.HasPrefix(got[0], "other: IPAddressWrongReference: ClusterIP 10.0.0.7 is that of Service team/web") || !strings.HasPrefix(got[1], "web: IPAddressWrongReference") {
+		t.Errorf("events: %q", got)
+	}
+	lookAtAddress(t, r, "10.0.0.8")
+	*now = now.Add(addressGrace)
+	if lookAtAddress(t, r, "10.0.0.8"); log.taken() != nil {
+		t.Error("the address that is right was reported")
+	}
+}
+
+func TestWhatTheServerRepairsInTimeIsNotReported(t *testing.T) {
+	web := allocated("web", 1, "10.0.0.7", 30000)
+	r, log, now := newAddresses(t, web)
+	r.index.Observe(web)
+	lookAtAddress(t, r, "10.0.0.7")
+	if err := r.client.Create(context.Background(), ipAddress("10.0.0.7", serverManagedBy, 0, toService("web"))); err != nil {
+		t.Fatal(err)
+	}
+	*now = now.Add(addressGrace)
+	if lookAtAddress(t, r, "10.0.0.7"); log.taken() != nil {
+		t.Error("it was reported")
+	}
+}
+
+// The cache still has a Service of before, whose number has gone on to another.
+func TestAServiceThatGoesWhileItIsLookedAtIsNoFinding(t *testing.T) {
+	web := allocated("web", 1, "10.0.0.7", 30000)
+	r, log, now := newAddresses(t, web)
+	r.index.Observe(web)
+	truth, _ := newAllocation(t, allocated("next", 3, "10.0.0.7", 30000), ipAddress("10.0.0.7", serverManagedBy, 0, toService("next")))
+	r.live = truth.Client
+	lookAtAddress(t, r, "10.0.0.7")
+	*now = now.Add(addressGrace)
+	if lookAtAddress(t, r, "10.0.0.7"); log.taken() != nil {
+		t.Error("it was reported")
+	}
+}
