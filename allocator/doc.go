@@ -26,12 +26,15 @@ limitations under the License.
 //   - Range gives a bitmap its meaning (ports, addresses) and its two bands:
 //     explicit requests come from the static one, automatic ones from the
 //     dynamic one while it lasts (KEP-3070 for addresses, KEP-3668 for ports).
+//   - window is the part of a Range that a choice is made from: a band, a pool, or
+//     what pools leave of a band.
 //   - Transaction commits or reverts allocations in several ranges at once.
-//   - Services knows who holds each number, and which are claimed by requests
-//     that are under way.
+//   - Services knows who holds each number, which are claimed by requests that
+//     are under way, which are reserved, and which pool has each.
 //   - demands.go and the files beside it say what one Service asks for, on
 //     create and on update, exactly as the API server's registry reads it.
-//   - Services.Plan joins the two: explicit numbers first, then automatic ones.
+//   - Services.Plan joins the two: explicit numbers first, then reserved ones,
+//     then automatic ones from the pools of the namespace.
 //
 // The webhook and the allocation controller call it. It never reads a clock,
 // never blocks, and never lets two live Services take one number.
