@@ -52,7 +52,7 @@ func (o *inventoryOptions) addFlags(c *cobra.Command) {
 	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "Kubeconfig; without it the local cluster if one is running, else as kubectl chooses.")
 	flags.StringVar(&o.context, "context", "", "Context of the kubeconfig, if not its current one.")
 	flags.StringVar(&o.system, "manager-namespace", "switchyard-system", "Namespace of switchyard-manager, where claims and placeholders are.")
-	flags.StringVar(&o.nodePorts, "service-node-port-range", "", "`Range` of NodePorts; without it the API server is asked, by a dry run of a Service.")
+	flags.StringVar(&o.nodePorts, "service-node-port-range", "", "`Range` of NodePorts; without it that of the API server's flags or the manager's.")
 	flags.StringVarP(&o.output, "output", "o", "", "json, yaml or wide, or nothing for a table.")
 	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json", "yaml", "wide"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("context", completeContexts)
@@ -111,36 +111,35 @@ func (o *inventoryOptions) config() (*rest.Config, error) {
 const patience = 15 * time.Second
 
 // client also returns whom it asks.
-func (o *inventoryOptions) client() (c client.Client, host string, err error) {
-	config, err := o.config()
-	if err != nil {
-		return nil, "", err
+func (o *inventoryOptions) client() (c client.Client, config *rest.Config, err error) {
+	if config, err = o.config(); err != nil {
+		return nil, nil, err
 	}
 	scheme, err := inventory.Scheme()
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	config.Timeout, config.WarningHandler = patience, rest.NoWarnings{}
 	c, err = client.New(config, client.Options{Scheme: scheme})
-	return c, config.Host, err
+	return c, config, err
 }
 
 // look returns a function that reads the cluster as it is then.
 func (o *inventoryOptions) look(ctx context.Context) (func() (*inventory.Index, error), error) {
-	c, host, err := o.client()
+	c, config, err := o.client()
 	if err != nil {
 		return nil, err
 	}
 	nodePorts := inventory.NodePorts{From: inventory.FromFlag}
 	if o.nodePorts == "" {
-		nodePorts = inventory.AskNodePorts(ctx, c, o.system)
+		nodePorts = inventory.LearnNodePorts(ctx, inventory.Flagz(config), c, o.system)
 	} else if nodePorts.Span, err = allocator.ParsePortSpan(o.nodePorts); err != nil {
 		return nil, err
 	}
 	return func() (*inventory.Index, error) {
 		inv, err := inventory.Read(ctx, c, o.system, nodePorts)
 		if err != nil {
-			return nil, fmt.Errorf("reading the cluster: %w%s", err, advice(err, host))
+			return nil, fmt.Errorf("reading the cluster: %w%s", err, advice(err, config.Host))
 		}
 		return inv.Index(), nil
 	}, nil

@@ -18,11 +18,13 @@ package inventory
 
 import (
 	"context"
+	"fmt"
 	"regexp"
+	"strings"
 
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"switchyard.dev/switchyard/allocator"
@@ -41,37 +43,72 @@ type Source string
 const (
 	// FromFlag is what the user said.
 	FromFlag Source = "flag"
-	// FromServer is what the API server said.
+	// FromServer is what the API server was started with.
 	FromServer Source = "server"
+	// FromManager is what switchyard-manager was started with.
+	FromManager Source = "manager"
 	// Assumed is the API server's default.
 	Assumed Source = "assumed"
 )
 
-// serverRange is how the API server names its range when it refuses a port.
-var serverRange = regexp.MustCompile(`The range of valid ports is (\d+-\d+)`)
+const rangeFlag = "service-node-port-range"
 
-// AskNodePorts has the API server name its range: there is no object that does,
-// but a Service that asks for port 1 is refused with it. It is asked as a dry
-// run, which makes no object, and first in the namespace of the manager, where
-// our own webhooks have no say. Without an answer the default is assumed.
-func AskNodePorts(ctx context.Context, c client.Client, system string) NodePorts {
-	for _, namespace := range []string{system, metav1.NamespaceDefault} {
-		question := &corev1.Service{
-			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, GenerateName: "node-port-range-"},
-			Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Port: 1, NodePort: 1}}},
+// flagzFormats are asked for in this order. The text is for people, but has what
+// is looked for in every version (KEP-4828).
+const flagzFormats = "application/json;g=config.k8s.io;v=v1beta1;as=Flagz, application/json;g=config.k8s.io;v=v1alpha1;as=Flagz, text/plain"
+
+// Flagz reads the page on which the API server tells its flags. Who may read it
+// is said by the role system:monitoring.
+func Flagz(config *rest.Config) func(context.Context) ([]byte, error) {
+	return func(ctx context.Context) ([]byte, error) {
+		clients, err := kubernetes.NewForConfig(config)
+		if err != nil {
+			return nil, err
 		}
-		err := c.Create(ctx, question, client.DryRunAll)
-		if apierrors.ReasonForError(err) == metav1.StatusReasonUnknown && err != nil {
-			break // it was not the API server that answered
+		return clients.RESTClient().Get().AbsPath("/flagz").SetHeader("Accept", flagzFormats).DoRaw(ctx)
+	}
+}
+
+// told is the flag in each of the formats.
+var told = regexp.MustCompile(rangeFlag + `"?\s*[=:]\s*"?(\d+[-+]\d+)`)
+
+// LearnNodePorts finds the range: no object of the API has it. It is on the page
+// that flagz reads, or else a flag of the manager in the namespace system, which
+// was given the same. Where neither can be read, the default is assumed.
+func LearnNodePorts(ctx context.Context, flagz func(context.Context) ([]byte, error), reader client.Reader, system string) NodePorts {
+	if page, err := flagz(ctx); err == nil {
+		if span, ok := spanIn(string(page)); ok {
+			return NodePorts{Span: span, From: FromServer}
 		}
-		if !apierrors.IsInvalid(err) {
-			continue
-		}
-		if answer := serverRange.FindStringSubmatch(err.Error()); answer != nil {
-			if span, err := allocator.ParsePortSpan(answer[1]); err == nil {
-				return NodePorts{Span: span, From: FromServer}
-			}
+	}
+	var managers appsv1.DeploymentList
+	err := reader.List(ctx, &managers, client.InNamespace(system), client.MatchingLabels{"control-plane": "controller-manager"})
+	if err == nil && len(managers.Items) > 0 {
+		if span, ok := spanOf(&managers.Items[0]); ok {
+			return NodePorts{Span: span, From: FromManager}
 		}
 	}
 	return NodePorts{Span: allocator.DefaultNodePorts, From: Assumed}
+}
+
+func spanIn(text string) (allocator.PortSpan, bool) {
+	found := told.FindStringSubmatch(text)
+	if found == nil {
+		return allocator.PortSpan{}, false
+	}
+	span, err := allocator.ParsePortSpan(found[1])
+	return span, err == nil
+}
+
+// spanOf is what the manager was told, or goes by when it was told nothing.
+func spanOf(manager *appsv1.Deployment) (allocator.PortSpan, bool) {
+	var words []string
+	for i := range manager.Spec.Template.Spec.Containers {
+		words = append(words, manager.Spec.Template.Spec.Containers[i].Args...)
+	}
+	text := strings.ReplaceAll(fmt.Sprint(words), rangeFlag+" ", rangeFlag+"=")
+	if !strings.Contains(text, rangeFlag) {
+		return allocator.DefaultNodePorts, true
+	}
+	return spanIn(text)
 }

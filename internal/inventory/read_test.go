@@ -25,6 +25,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -222,40 +223,39 @@ func TestManyServicesComeInPages(t *testing.T) {
 	}
 }
 
-func TestTheServerIsAskedForItsRange(t *testing.T) {
-	refusal := func(message string) error {
-		return &apierrors.StatusError{ErrStatus: metav1.Status{Reason: metav1.StatusReasonInvalid, Code: 422, Message: message}}
+func TestWhereTheRangeIsKnownFrom(t *testing.T) {
+	manager := func(args ...string) []client.Object {
+		return []client.Object{&appsv1.Deployment{
+			ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: "manager", Labels: map[string]string{"control-plane": "controller-manager"}},
+			Spec:       appsv1.DeploymentSpec{Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Args: args}}}}},
+		}}
 	}
-	valid := refusal("spec.ports[0].nodePort: Invalid value: 1: provided port is not in the valid range. The range of valid ports is 20000-20100")
+	small := func(from Source) NodePorts { return NodePorts{allocator.PortSpan{First: 20000, Last: 20100}, from} }
+	unknown := NodePorts{allocator.DefaultNodePorts, Assumed}
 	for name, tc := range map[string]struct {
-		answers map[string]error
+		page    string
+		objects []client.Object
 		want    NodePorts
 	}{
-		"it says it":                  {map[string]error{system: valid}, NodePorts{allocator.PortSpan{First: 20000, Last: 20100}, FromServer}},
-		"there is no such namespace":  {map[string]error{system: apierrors.NewNotFound(schema.GroupResource{}, system), "default": valid}, NodePorts{allocator.PortSpan{First: 20000, Last: 20100}, FromServer}},
-		"a webhook is faster":         {map[string]error{system: refusal("no Services today"), "default": forbidden("services")}, NodePorts{allocator.DefaultNodePorts, Assumed}},
-		"the user may not make any":   {map[string]error{system: forbidden("services"), "default": forbidden("services")}, NodePorts{allocator.DefaultNodePorts, Assumed}},
-		"port 1 is one of its ports":  {map[string]error{}, NodePorts{allocator.DefaultNodePorts, Assumed}},
-		"its answer makes no sense":   {map[string]error{system: refusal("The range of valid ports is 9-2"), "default": valid}, NodePorts{allocator.PortSpan{First: 20000, Last: 20100}, FromServer}},
-		"somebody else has the words": {map[string]error{system: apierrors.NewBadRequest("The range of valid ports is 1-2"), "default": valid}, NodePorts{allocator.PortSpan{First: 20000, Last: 20100}, FromServer}},
-		"nobody is there":             {map[string]error{system: errors.New("connection refused"), "default": valid}, NodePorts{allocator.DefaultNodePorts, Assumed}},
+		"the server's page":            {page: `{"kind":"Flagz","flags":{"service-node-port-range":"20000-20100","v":"0"}}`, objects: manager(), want: small(FromServer)},
+		"the server's page in words":   {page: "service-cluster-ip-range=10.0.0.0/24\nservice-node-port-range=20000-20100\n", want: small(FromServer)},
+		"a page of another format":     {page: "service-node-port-range: 20000-20100\n", want: small(FromServer)},
+		"a page without it":            {page: "v=2", want: unknown},
+		"a page that makes no sense":   {page: "service-node-port-range=9-2", want: unknown},
+		"the manager's flag":           {objects: manager("--leader-elect", "--service-node-port-range=20000-20100"), want: small(FromManager)},
+		"the manager's flag as a word": {objects: manager("--service-node-port-range", "20000+100", "--leader-elect"), want: small(FromManager)},
+		"a manager without the flag":   {objects: manager("--leader-elect"), want: NodePorts{allocator.DefaultNodePorts, FromManager}},
+		"a manager's flag of no sense": {objects: manager("--service-node-port-range=$(RANGE)"), want: unknown},
+		"neither":                      {want: unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
-			scheme, err := Scheme()
-			if err != nil {
-				t.Fatal(err)
+			flagz := func(context.Context) ([]byte, error) {
+				if tc.page == "" {
+					return nil, forbidden("flagz")
+				}
+				return []byte(tc.page), nil
 			}
-			c := fake.NewClientBuilder().WithScheme(scheme).WithInterceptorFuncs(interceptor.Funcs{
-				Create: func(_ context.Context, _ client.WithWatch, object client.Object, options ...client.CreateOption) error {
-					var asked client.CreateOptions
-					asked.ApplyOptions(options)
-					if diff := cmp.Diff([]string{metav1.DryRunAll}, asked.DryRun); diff != "" {
-						t.Fatalf("it is no dry run: %s", diff)
-					}
-					return tc.answers[object.GetNamespace()]
-				},
-			}).Build()
-			if got := AskNodePorts(t.Context(), c, system); got != tc.want {
+			if got := LearnNodePorts(t.Context(), flagz, server(t, nil, tc.objects...), system); got != tc.want {
 				t.Errorf("the range is %v, want %v", got, tc.want)
 			}
 		})

@@ -32,7 +32,7 @@ import (
 // Report counts everything.
 type Report struct {
 	// NodePortRange is that of the API server, and where it is known from: flag,
-	// server or assumed.
+	// server, manager or assumed.
 	NodePortRange string           `json:"nodePortRange"`
 	NodePortsFrom inventory.Source `json:"nodePortRangeFrom"`
 	// Ranges are those of the API server: that of NodePorts, then the CIDRs.

@@ -60,8 +60,8 @@ func (r Report) Print(out io.Writer, wide bool) error {
 // notes are what the tables can not tell.
 func (r Report) notes() (lines []string) {
 	if r.NodePortsFrom == inventory.Assumed {
-		lines = append(lines, fmt.Sprintf("assumed: the API server's range of NodePorts is %s, as it did not say; "+
-			"--service-node-port-range names another", r.NodePortRange))
+		lines = append(lines, fmt.Sprintf("assumed: the API server's range of NodePorts is %s, as neither its flags (/flagz) nor the "+
+			"manager's can be read; --service-node-port-range names another", r.NodePortRange))
 	}
 	for _, u := range r.NotRead {
 		lines = append(lines, "not counted: "+u.Message)

@@ -125,7 +125,7 @@ team-a  NodePorts        21        0     1         20    10 at 31990          -
 team-b  NodePorts        13        1     0         12    10 at 32011          32010 is team-a's, 33000 out of range
 out     ExternalIP IPv4  4         1     0         3     2 at 192.0.2.2       -
 out     ExternalIP IPv6  4         0     0         4     4 at 2001:db8::      -
-assumed: the API server's range of NodePorts is 30000-32767, as it did not say; --service-node-port-range names another
+assumed: the API server's range of NodePorts is 30000-32767, as neither its flags (/flagz) nor the manager's can be read; --service-node-port-range names another
 not counted: you may not list claims
 `,
 		true: `RANGE        OF                      CAPACITY  USED  RESERVED  FREE     LARGEST GAP                 CONFLICTS
@@ -138,7 +138,7 @@ team-a  NodePorts        21        0     1         20    10 at 31990   -   9 tru
 team-b  NodePorts        13        1     0         12    10 at 32011   32010 is team-a's, 33000 out of range 0 false * - 30001-30003,32011-32020
 out     ExternalIP IPv4  4         1     0         3     2 at 192.0.2.2  - 0 true * tier=edge 192.0.2.0-192.0.2.3
 out     ExternalIP IPv6  4         0     0         4     4 at 2001:db8:: - 0 true * tier=edge 2001:db8::-2001:db8::3
-assumed: the API server's range of NodePorts is 30000-32767, as it did not say; --service-node-port-range names another
+assumed: the API server's range of NodePorts is 30000-32767, as neither its flags (/flagz) nor the manager's can be read; --service-node-port-range names another
 not counted: you may not list claims
 `,
 	} {
