@@ -1,0 +1,245 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package audit
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"switchyard.dev/switchyard/internal/audit"
+	"switchyard.dev/switchyard/internal/inventory"
+	"switchyard.dev/switchyard/internal/inventory/usage"
+	"switchyard.dev/switchyard/internal/inventory/who"
+	"switchyard.dev/switchyard/test/testenv"
+)
+
+func eventually(t *testing.T, ask func() error) {
+	t.Helper()
+	NewWithT(t).Eventually(ask, 30*time.Second, 50*time.Millisecond).Should(Succeed())
+}
+
+// toolbox has the program under all its names, and a kubeconfig of the cluster.
+type toolbox struct {
+	dir     string
+	environ []string
+}
+
+func newToolbox(t *testing.T, c *cluster) toolbox {
+	t.Helper()
+	dir := t.TempDir()
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(dir, "switchyard"), "./cmd/switchyard")
+	build.Dir = testenv.Root()
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building switchyard: %v: %s", err, out)
+	}
+	for _, name := range []string{"kubectl-switchyard", "kubectl_complete-switchyard"} {
+		if err := os.Symlink("switchyard", filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	user, err := c.environment.AddUser(envtest.User{Name: "admin", Groups: []string{"system:masters"}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kubeconfig, err := user.KubeConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "kubeconfig")
+	if err := os.WriteFile(path, kubeconfig, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	assets, err := testenv.Assets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return toolbox{dir, append(os.Environ(), "KUBECONFIG="+path, "SWITCHYARD_STATE="+filepath.Join(dir, "state"), "LC_ALL=C.UTF-8",
+		"PATH="+dir+":"+assets+":"+os.Getenv("PATH"))}
+}
+
+// run starts a program of the toolbox, or kubectl, by a line of arguments.
+func (b toolbox) run(t *testing.T, line string) (stdout, stderr string, code int) {
+	t.Helper()
+	argv := strings.Fields(line)
+	assets, err := testenv.Assets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(b.dir, argv[0])
+	if argv[0] == "kubectl" {
+		path = filepath.Join(assets, "kubectl")
+	}
+	command := exec.CommandContext(t.Context(), path, argv[1:]...)
+	command.Env = b.environ
+	var out, problems strings.Builder
+	command.Stdout, command.Stderr = &out, &problems
+	err = command.Run()
+	if exit, is := errors.AsType[*exec.ExitError](err); is {
+		return out.String(), problems.String(), exit.ExitCode()
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	return out.String(), problems.String(), 0
+}
+
+// theTools are what people start.
+func theTools(t *testing.T, c *cluster) {
+	b := newToolbox(t, c)
+	for line, tc := range map[string]struct {
+		code int
+		want []string
+	}{
+		"switchyard who 30010":                       {1, []string{"30010 is in conflict", "a/web", "b/same-port", "NumberHeldTwice", "pool", "PortPool full"}},
+		"switchyard who 30000 -o yaml":               {0, []string{"state: Free", "range: 30000-30255"}},
+		"switchyard who 10.0.1.11":                   {0, []string{"10.0.1.11 is held", "b/full", "spec.clusterIPs[0]", "ServiceCIDR kubernetes"}},
+		"switchyard who 10.0.1.60":                   {1, []string{"PlaceholderForNothing"}},
+		"switchyard who a/web -o wide":               {1, []string{"Service a/web, NodePort", "10.0.1.10", "30010", "Conflict"}},
+		"switchyard who a/rightful":                  {0, []string{"does not exist; numbers are reserved for it", "30050"}},
+		"switchyard who a/nobody":                    {2, []string{"there is no Service a/nobody"}},
+		"switchyard pools":                           {0, []string{"30000-30255", "ServiceCIDR small", "team-a", "30105-30109 is team-a's", "NodePorts 30000-30255, one a character", "█"}},
+		"switchyard pools --ascii -o wide":           {0, []string{"PRIORITY", "team=a", "#"}},
+		"switchyard audit":                           {1, []string{"NumberHeldTwice", "-> a/web is the oldest and keeps it", "errors,"}},
+		"switchyard audit -o wide":                   {1, []string{"REMEDY"}},
+		"kubectl switchyard who 30010":               {1, []string{"30010 is in conflict"}},
+		"kubectl switchyard who --help":              {0, []string{"kubectl switchyard who {PORT"}},
+		"kubectl switchyard who":                     {2, []string{"`kubectl switchyard who --help` says more"}},
+		"kubectl __complete switchyard who b/":       {0, []string{"b/same-port", "b/full"}},
+		"kubectl_complete-switchyard who a":          {0, []string{"a/"}},
+		"switchyard __complete audit --context=ad":   {0, []string{":4"}},
+		"switchyard __complete who switchyard-s":     {0, []string{"switchyard-system/"}},
+		"switchyard audit --context nobody":          {2, []string{"context \"nobody\" does not exist"}},
+		"switchyard who 30010 --manager-namespace x": {1, []string{"30010 is in conflict"}},
+	} {
+		stdout, stderr, code := b.run(t, line)
+		if code != tc.code {
+			t.Errorf("%s: exit code %d, want %d", line, code, tc.code)
+		}
+		for _, want := range tc.want {
+			if !strings.Contains(stdout+stderr, want) {
+				t.Errorf("%s: no %q in\n%s%s", line, want, stdout, stderr)
+			}
+		}
+		t.Logf("$ %s\n%s%s", line, stdout, stderr)
+	}
+	theFields(t, b)
+	nothingChanges(t, c, b)
+}
+
+// theFields are for programs, which know no others.
+func theFields(t *testing.T, b toolbox) {
+	t.Helper()
+	for line, into := range map[string]any{
+		"switchyard audit -o json": &audit.Report{}, "switchyard pools -o json": &usage.Report{},
+		"switchyard who 30010 -o json": &who.Answer{}, "switchyard who a/web -o json": &who.ServiceAnswer{},
+	} {
+		stdout, _, _ := b.run(t, line)
+		decoder := json.NewDecoder(strings.NewReader(stdout))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(into); err != nil {
+			t.Errorf("%s: %v\n%s", line, err, stdout)
+		}
+	}
+}
+
+// nothingChanges compares the versions of all objects before and after.
+func nothingChanges(t *testing.T, c *cluster, b toolbox) {
+	t.Helper()
+	versions := func() (all []string) {
+		x := c.look(t)
+		for i := range x.Services {
+			all = append(all, inventory.KeyOf(&x.Services[i]).String()+x.Services[i].ResourceVersion)
+		}
+		for i := range x.IPAddresses {
+			all = append(all, x.IPAddresses[i].Name+x.IPAddresses[i].ResourceVersion)
+		}
+		for i := range x.Claims {
+			all = append(all, x.Claims[i].Name+x.Claims[i].ResourceVersion)
+		}
+		for i := range x.PortPools {
+			all = append(all, x.PortPools[i].Name+x.PortPools[i].ResourceVersion)
+		}
+		return all
+	}
+	before := versions()
+	for _, line := range []string{"switchyard audit", "switchyard pools", "switchyard who 30010"} {
+		b.run(t, line)
+	}
+	if after := versions(); !slices.Equal(before, after) {
+		t.Errorf("something was written:\nbefore %v\nafter  %v", before, after)
+	}
+}
+
+// withoutRights is a user who may list Services only.
+func withoutRights(t *testing.T, c *cluster) {
+	config := rest.CopyConfig(c.config)
+	config.Impersonate = rest.ImpersonationConfig{UserName: "reader"}
+	reader, err := client.New(config, client.Options{Scheme: c.scheme})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nodePorts := inventory.LearnNodePorts(t.Context(), inventory.Flagz(config), reader, system)
+	if nodePorts.From != inventory.Assumed {
+		t.Errorf("the range is known from %s to who may not look", nodePorts.From)
+	}
+	_, err = inventory.Read(t.Context(), reader, system, nodePorts)
+	if err == nil || !strings.Contains(err.Error(), "listing Services: you may not list Services") {
+		t.Fatalf("error %v of who may list nothing", err)
+	}
+	c.create(t, &rbacv1.ClusterRole{
+		ObjectMeta: metav1.ObjectMeta{Name: "services"},
+		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"services"}, Verbs: []string{"list"}}},
+	}, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "services"}, RoleRef: rbacv1.RoleRef{APIGroup: "rbac.authorization.k8s.io", Kind: "ClusterRole", Name: "services"},
+		Subjects: []rbacv1.Subject{{APIGroup: "rbac.authorization.k8s.io", Kind: "User", Name: "reader"}},
+	})
+	eventually(t, func() error {
+		return reader.List(context.Background(), &corev1.ServiceList{})
+	})
+	inv, err := inventory.Read(t.Context(), reader, system, nodePorts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(inv.Unread) != 8 {
+		t.Errorf("not read: %v", inv.Unread)
+	}
+	report := audit.Run(inv.Index(), time.Now().Add(time.Hour))
+	for _, f := range report.Findings {
+		if f.Kind != audit.NumberHeldTwice && f.Kind != audit.FrontendHeldTwice {
+			t.Errorf("with Services alone it finds %s of %s", f.Kind, audit.Texts(f.Objects))
+		}
+	}
+	if len(report.Findings) != 3 {
+		t.Errorf("with Services alone it finds %v", told(report))
+	}
+}
