@@ -20,6 +20,7 @@ import (
 	"context"
 	"strings"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -33,7 +34,7 @@ import (
 // PodNameOf implements Namer for the requester in the context.
 func (n ReaderNames) PodNameOf(ctx context.Context, pod *corev1.Pod) (string, bool) {
 	request, err := admission.RequestFromContext(ctx)
-	if err == nil && n.mayGet(ctx, request, resource{"", "v1", "pods"}, client.ObjectKeyFromObject(pod)) {
+	if err == nil && n.mayGet(ctx, request.UserInfo, resource{"", "v1", "pods"}, client.ObjectKeyFromObject(pod)) {
 		return "pod " + client.ObjectKeyFromObject(pod).String(), true
 	}
 	if err == nil && request.Namespace == pod.Namespace {
@@ -45,7 +46,7 @@ func (n ReaderNames) PodNameOf(ctx context.Context, pod *corev1.Pod) (string, bo
 // NodeNameOf implements Namer for the requester in the context.
 func (n ReaderNames) NodeNameOf(ctx context.Context, node *corev1.Node) string {
 	request, err := admission.RequestFromContext(ctx)
-	if err == nil && n.mayGet(ctx, request, resource{"", "v1", "nodes"}, client.ObjectKeyFromObject(node)) {
+	if err == nil && n.mayGet(ctx, request.UserInfo, resource{"", "v1", "nodes"}, client.ObjectKeyFromObject(node)) {
 		return "node " + node.Name
 	}
 	return "a node"
@@ -55,7 +56,7 @@ func (n ReaderNames) NodeNameOf(ctx context.Context, node *corev1.Node) string {
 func (n ReaderNames) PoolNameOf(ctx context.Context, kind, name string) string {
 	request, err := admission.RequestFromContext(ctx)
 	pools := resource{v1alpha1.GroupVersion.Group, v1alpha1.GroupVersion.Version, strings.ToLower(kind) + "s"}
-	if err == nil && n.mayGet(ctx, request, pools, types.NamespacedName{Name: name}) {
+	if err == nil && n.mayGet(ctx, request.UserInfo, pools, types.NamespacedName{Name: name}) {
 		return kind + " " + name
 	}
 	return "another " + kind
@@ -65,8 +66,7 @@ func (n ReaderNames) PoolNameOf(ctx context.Context, kind, name string) string {
 type resource struct{ group, version, name string }
 
 // mayGet asks the API server. No answer counts as no.
-func (n ReaderNames) mayGet(ctx context.Context, request admission.Request, what resource, key types.NamespacedName) bool {
-	user := request.UserInfo
+func (n ReaderNames) mayGet(ctx context.Context, user authenticationv1.UserInfo, what resource, key types.NamespacedName) bool {
 	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
 		User: user.Username, UID: user.UID, Groups: user.Groups, Extra: map[string]authorizationv1.ExtraValue{},
 		ResourceAttributes: &authorizationv1.ResourceAttributes{

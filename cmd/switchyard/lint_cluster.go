@@ -36,6 +36,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"switchyard.dev/switchyard/api/v1alpha1"
 	"switchyard.dev/switchyard/internal/validation"
 	"switchyard.dev/switchyard/internal/validation/lint"
 	"switchyard.dev/switchyard/webhooks"
@@ -66,7 +67,7 @@ type clusterJudge struct {
 // newClusterJudge reads the cluster once into a cache with the webhooks' indexes.
 func newClusterJudge(ctx context.Context, config *rest.Config) (*clusterJudge, error) {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, discoveryv1.AddToScheme, networkingv1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, discoveryv1.AddToScheme, networkingv1.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			return nil, err
 		}
@@ -99,7 +100,8 @@ func newClusterJudge(ctx context.Context, config *rest.Config) (*clusterJudge, e
 	if !cached.WaitForCacheSync(ctx) {
 		return nil, context.Cause(ctx)
 	}
-	return &clusterJudge{live, webhooks.Validation{World: &webhooks.Cluster{Cached: cached, Live: live}, FailClosed: true}}, nil
+	world := &webhooks.Cluster{Cached: cached, Live: live}
+	return &clusterJudge{live, webhooks.Validation{World: world, Namespaces: world, FailClosed: true}}, nil
 }
 
 // find judges the change that applying the object would be.

@@ -1,0 +1,78 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package webhooks
+
+import (
+	"context"
+	"testing"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+)
+
+// reviewer allows to get some resources, GROUP/NAME, and remembers what it was asked.
+type reviewer struct {
+	client.Writer
+	allows string
+	broken bool
+	asked  authorizationv1.ResourceAttributes
+}
+
+func (r *reviewer) Create(_ context.Context, object client.Object, _ ...client.CreateOption) error {
+	review := object.(*authorizationv1.SubjectAccessReview)
+	r.asked = *review.Spec.ResourceAttributes
+	if r.broken {
+		return errBroken
+	}
+	review.Status.Allowed = review.Spec.User == "alice" && r.asked.Verb == "get" && r.asked.Group+"/"+r.asked.Resource == r.allows
+	return nil
+}
+
+func TestNamesAreToldToWhoMayRead(t *testing.T) {
+	request := admission.Request{AdmissionRequest: admissionv1.AdmissionRequest{Namespace: "default"}}
+	request.UserInfo.Username = "alice"
+	ctx := admission.NewContextWithRequest(t.Context(), request)
+	theirs, mine := at(pod("db"), "shop"), at(pod("web"), "default")
+	for name, tc := range map[string]struct {
+		allows string
+		say    func(n ReaderNames) string
+		want   string
+	}{
+		"a pod that may be read":   {"/pods", func(n ReaderNames) string { name, _ := n.PodNameOf(ctx, theirs); return name }, "pod shop/db"},
+		"a pod of others":          {"/services", func(n ReaderNames) string { name, _ := n.PodNameOf(ctx, theirs); return name }, "a pod of another namespace"},
+		"a pod of one's own":       {"", func(n ReaderNames) string { name, _ := n.PodNameOf(ctx, mine); return name }, "a pod of this namespace"},
+		"nobody knows who asks":    {"/pods", func(n ReaderNames) string { name, _ := n.PodNameOf(t.Context(), theirs); return name }, "a pod of another namespace"},
+		"a node that may be read":  {"/nodes", func(n ReaderNames) string { return n.NodeNameOf(ctx, node("node-1", "")) }, "node node-1"},
+		"a node":                   {"/pods", func(n ReaderNames) string { return n.NodeNameOf(ctx, node("node-1", "")) }, "a node"},
+		"a pool that may be read":  {"switchyard.dev/addresspools", func(n ReaderNames) string { return n.PoolNameOf(ctx, "AddressPool", "red") }, "AddressPool red"},
+		"a pool of the other kind": {"switchyard.dev/addresspools", func(n ReaderNames) string { return n.PoolNameOf(ctx, "PortPool", "red") }, "another PortPool"},
+	} {
+		reviews := &reviewer{allows: tc.allows}
+		if got := tc.say(ReaderNames{Reviews: reviews}); got != tc.want {
+			t.Errorf("%s: got %q, want %q", name, got, tc.want)
+		}
+	}
+	reviews := &reviewer{broken: true}
+	if name, told := (ReaderNames{Reviews: reviews}).PodNameOf(ctx, theirs); told || name != "a pod of another namespace" {
+		t.Errorf("without an answer: got %q", name)
+	}
+	if reviews.asked.Namespace != "shop" || reviews.asked.Name != "db" {
+		t.Errorf("asked about %s/%s", reviews.asked.Namespace, reviews.asked.Name)
+	}
+}
