@@ -72,3 +72,16 @@ func (a *ServiceAllocation) learnHolder(ctx context.Context, request *allocation
 	}
 	return nil
 }
+
+// recorded says that the API server would refuse a ClusterIP that was chosen here,
+// because it has a record of it: of a Service that the watch has not told of, or
+// of none, as its own repair makes when it crosses with a deletion
+// (kubernetes/kubernetes#136475). Where the read fails, the server has the last
+// word.
+func (a *ServiceAllocation) recorded(ctx context.Context, assignment allocator.Assignment) bool {
+	if assignment.Number.IsPort() || assignment.Explicit || assignment.Reserved {
+		return false
+	}
+	var address networkingv1.IPAddress
+	return a.Reader.Get(ctx, client.ObjectKey{Name: assignment.Number.String()}, &address) == nil
+}

@@ -66,7 +66,7 @@ func (a *ServiceAllocation) claim(ctx context.Context, request *allocationReques
 }
 
 // make creates the claim of one number. Of an automatic one that is claimed
-// already there are others; where it has to be this one, the claim is looked into.
+// already, or that the API server has a record of, there are others; where it has to be this one, the claim is looked into.
 func (c *claims) make(ctx context.Context, assignment allocator.Assignment) (lost bool, err error) {
 	claim := allocator.Claim{Number: assignment.Number, Service: c.service, Created: c.Now()}
 	lease := allocator.ClaimLease(c.Namespace, claim, c.request)
@@ -77,8 +77,12 @@ func (c *claims) make(ctx context.Context, assignment allocator.Assignment) (los
 		return false, fmt.Errorf("claiming %s: %w", assignment.Number, err)
 	default:
 		claim.UID = lease.UID
-		c.Index.Claim(claim)
 		c.made = append(c.made, claim)
+		if c.recorded(ctx, assignment) {
+			c.Index.Claim(allocator.Claim{Number: assignment.Number, Created: claim.Created}) // for nobody, until it expires
+			return true, nil
+		}
+		c.Index.Claim(claim)
 		return false, nil
 	}
 	found, err := c.read(ctx, assignment.Number)

@@ -21,6 +21,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -283,6 +284,28 @@ func TestTheServersRecordNamesAHolderThatTheWatchHasNotToldOf(t *testing.T) {
 				t.Errorf("cause (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// Of six addresses the API server has a record of five, and no Service has any.
+func TestAnAddressOnRecordIsNotChosen(t *testing.T) {
+	var records []client.Object
+	for _, name := range []string{"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.5", "10.0.0.6"} {
+		records = append(records, &networkingv1.IPAddress{ObjectMeta: metav1.ObjectMeta{Name: name}})
+	}
+	world := newAllocationWorld(records...)
+	a := world.replica(t, allocator.Authoritative, twoPorts)
+	cidrs := []allocator.ServiceCIDR{{Prefix: netip.MustParsePrefix("10.0.0.0/29"), Ready: true}}
+	if err := a.Index.SetServiceCIDRs([]corev1.IPFamily{corev1.IPv4Protocol}, cidrs); err != nil {
+		t.Fatal(err)
+	}
+	web := withoutAddress(nodePortService("web"))
+	web.Spec.Type = corev1.ServiceTypeClusterIP
+	if response := a.Handle(context.Background(), create(t, web, "admin")); !response.Allowed || response.Patch == nil {
+		t.Fatalf("response is %+v, want a patch", response)
+	}
+	if diff := cmp.Diff([]string{"clusterip-10.0.0.4"}, world.claims(t)); diff != "" {
+		t.Errorf("claims (-want +got):\n%s", diff)
 	}
 }
 
