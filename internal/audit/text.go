@@ -17,44 +17,20 @@ limitations under the License.
 package audit
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
 )
 
-// Print writes a table with a line for each finding and its remedy below, or
-// with both and the objects in one line when wide.
+// Print writes a table: a line for each finding, and below it what is wrong and
+// what to do; or all in one line when wide.
 func (r Report) Print(out io.Writer, wide bool) error {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	if len(r.Findings) > 0 {
-		heading := "SEVERITY\tFINDING\tOBJECTS\tWHAT"
-		if wide {
-			heading = "SEVERITY\tFINDING\tNUMBER\tOBJECTS\tWHAT\tREMEDY"
+		if err := r.printTable(out, wide); err != nil {
+			return err
 		}
-		_, _ = fmt.Fprintln(table, heading)
-	}
-	for _, f := range r.Findings {
-		objects := make([]string, 0, len(f.Objects))
-		for _, o := range f.Objects {
-			objects = append(objects, o.String())
-		}
-		names := strings.Join(objects, ", ")
-		if names == "" {
-			names = "-"
-		}
-		if wide {
-			number := f.Number
-			if number == "" {
-				number = "-"
-			}
-			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", f.Severity, f.Kind, number, names, f.Message, f.Remedy)
-			continue
-		}
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\n\t\t\t-> %s\n", f.Severity, f.Kind, names, f.Message, f.Remedy)
-	}
-	if err := table.Flush(); err != nil {
-		return err
 	}
 	for _, u := range r.NotRead {
 		if _, err := fmt.Fprintln(out, "not checked:", u.Message); err != nil {
@@ -64,6 +40,54 @@ func (r Report) Print(out io.Writer, wide bool) error {
 	_, err := fmt.Fprintln(out, r.Summary())
 	return err
 }
+
+func (r Report) printTable(out io.Writer, wide bool) error {
+	var rows strings.Builder
+	table := tabwriter.NewWriter(&rows, 0, 0, 2, ' ', 0)
+	heading := "SEVERITY\tFINDING\tNUMBER\tOBJECTS"
+	if wide {
+		heading += "\tWHAT\tREMEDY"
+	}
+	_, _ = fmt.Fprintln(table, heading)
+	for _, f := range r.Findings {
+		row := fmt.Sprintf("%s\t%s\t%s\t%s", f.Severity, f.Kind, dash(f.Number), dash(f.names()))
+		if wide {
+			row += "\t" + f.Message + "\t" + f.Remedy
+		}
+		_, _ = fmt.Fprintln(table, row)
+	}
+	_ = table.Flush() // a strings.Builder takes everything
+	if wide {
+		_, err := io.WriteString(out, rows.String())
+		return err
+	}
+	return r.explain(out, strings.Split(rows.String(), "\n"))
+}
+
+// explain puts two lines below each row. They have no columns and would break
+// those of the table, if it was made of them as well.
+func (r Report) explain(out io.Writer, rows []string) error {
+	indent := strings.Index(rows[0], "FINDING")
+	if _, err := fmt.Fprintln(out, rows[0]); err != nil {
+		return err
+	}
+	for i, f := range r.Findings {
+		if _, err := fmt.Fprintf(out, "%s\n%*s%s\n%*s-> %s\n", rows[i+1], indent, "", f.Message, indent, "", f.Remedy); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f Finding) names() string {
+	texts := make([]string, 0, len(f.Objects))
+	for _, o := range f.Objects {
+		texts = append(texts, o.String())
+	}
+	return strings.Join(texts, ", ")
+}
+
+func dash(text string) string { return cmp.Or(text, "-") }
 
 // Summary counts the findings in words.
 func (r Report) Summary() string {
