@@ -17,6 +17,7 @@ limitations under the License.
 package allocator
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -131,10 +132,13 @@ func (s *Services) Reservations() []Reservation {
 	return all
 }
 
-// reservedNumbers are those kept for a Service, in order.
+// reservedNumbers are those kept for a Service, the oldest first: those of younger
+// ones may be what it was given instead while we were away.
 func (s *Services) reservedNumbers(service types.NamespacedName) []Number {
 	if service.Name == "" {
 		return nil
 	}
-	return slices.SortedFunc(slices.Values(s.reservedFor[service]), Number.Compare)
+	return slices.SortedFunc(slices.Values(s.reservedFor[service]), func(a, b Number) int {
+		return cmp.Or(s.reservations[a].Created.Compare(s.reservations[b].Created), a.Compare(b))
+	})
 }

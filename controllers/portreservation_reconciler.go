@@ -35,7 +35,7 @@ import (
 // +kubebuilder:rbac:groups=switchyard.dev,resources=portreservations/status,verbs=update
 // +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=services,verbs=create;update;delete,namespace=switchyard-system
-// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get,namespace=switchyard-system
+// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get;delete,namespace=switchyard-system
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // portReservationReconciler holds reserved ports while no Service has them.

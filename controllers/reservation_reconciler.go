@@ -88,7 +88,9 @@ func (r *reservations) reconcile(ctx context.Context, object client.Object, fact
 		return ctrl.Result{RequeueAfter: retry}, err
 	}
 	next := facts.status(verdict, r.keeper.Namespace, failed)
-	if err := r.write(ctx, object, facts, status, next); err != nil {
+	if err := r.write(ctx, object, facts, status, next); apierrors.IsConflict(err) {
+		return ctrl.Result{RequeueAfter: lagRetry}, nil // the cache will tell what has changed
+	} else if err != nil {
 		return ctrl.Result{}, err
 	}
 	if failed != nil && retry == 0 {
@@ -121,6 +123,12 @@ func (r *reservations) carryOut(
 		uid, version := object.GetUID(), object.GetResourceVersion()
 		err = r.client.Delete(ctx, object, client.Preconditions{UID: &uid, ResourceVersion: &version})
 		return nil, 0, client.IgnoreNotFound(err)
+	case reservationBound:
+		if facts.before.Phase != v1alpha1.ReservationBound {
+			if err := r.endHandOver(ctx, facts); err != nil {
+				return nil, 0, err
+			}
+		}
 	case reservationTaken:
 		if key := facts.holders[0].Service; !facts.Number.IsPort() && placeholder.IsPlaceholderKey(key, r.keeper.Namespace) {
 			// A placeholder of ports has drawn the address as its own ClusterIP.
@@ -163,6 +171,22 @@ func (r *reservations) claimed(ctx context.Context, number allocator.Number) (bo
 		return false, fmt.Errorf("looking for a claim of %s: %w", number, err)
 	}
 	return true, nil
+}
+
+// endHandOver deletes the claim with which the Service got its number. Claims of
+// other numbers stay for a while, until every replica has seen the Service; this
+// number no replica offers to anybody, and if the Service went again at once, its
+// claim would keep us from holding it.
+func (r *reservations) endHandOver(ctx context.Context, facts *reservationFacts) error {
+	var lease coordinationv1.Lease
+	err := r.live.Get(ctx, client.ObjectKey{Namespace: r.keeper.Namespace, Name: facts.Number.ObjectName()}, &lease)
+	if err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	if claim, err := allocator.ClaimOfLease(&lease); err != nil || !facts.For(claim.Service) {
+		return nil // that of somebody who has yet to be refused
+	}
+	return client.IgnoreNotFound(r.client.Delete(ctx, &lease, client.Preconditions{UID: &lease.UID}))
 }
 
 // orphanPlaceholder releases a number that no reservation asks for. The cache may

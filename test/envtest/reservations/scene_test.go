@@ -36,11 +36,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	"switchyard.dev/switchyard/allocator"
 	"switchyard.dev/switchyard/api/v1alpha1"
 	"switchyard.dev/switchyard/controllers"
 	"switchyard.dev/switchyard/internal/placeholder"
+	"switchyard.dev/switchyard/webhooks"
 )
 
 // clock is the machine's, and what a test has added to it.
@@ -52,12 +54,16 @@ func (c *clock) advance(by time.Duration) { c.ahead.Add(int64(by)) }
 
 // startManager runs a manager as cmd/manager does with --webhooks=off, as far as
 // numbers go. It returns what ends it; ending twice is fine.
-func startManager(c *clock) (stop func()) {
+func startManager(c *clock) (stop func()) { return startManagerWith(c, nil) }
+
+// startManagerWith serves the mutating webhook as well, unless server is nil.
+func startManagerWith(c *clock, server webhook.Server) (stop func()) {
 	GinkgoHelper()
 	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
-		Scheme:     scheme,
-		Metrics:    metricsserver.Options{BindAddress: "0"},
-		Controller: config.Controller{SkipNameValidation: new(true)},
+		Scheme:        scheme,
+		Metrics:       metricsserver.Options{BindAddress: "0"},
+		Controller:    config.Controller{SkipNameValidation: new(true)},
+		WebhookServer: server,
 	})
 	Expect(err).NotTo(HaveOccurred())
 	index := allocator.NewServices(allocator.PortSpan{First: 30000, Last: 30255})
@@ -65,6 +71,11 @@ func startManager(c *clock) (stop func()) {
 	Expect(allocation.SetupWithManager(mgr)).To(Succeed())
 	ctx, cancel := context.WithCancel(context.Background())
 	Expect((&controllers.Reservations{Index: index, Namespace: systemNamespace, Now: c.now}).SetupWithManager(ctx, mgr)).To(Succeed())
+	if server != nil {
+		Expect(webhooks.SetupServiceAllocationWebhook(mgr, &webhooks.ServiceAllocation{
+			Mode: allocator.Advisory, Index: index, Namespace: systemNamespace, Exempt: webhooks.Exemptions{Namespace: systemNamespace}, Releaser: newKeeper(),
+		})).To(Succeed())
+	}
 	stopped := make(chan struct{})
 	go func() {
 		defer GinkgoRecover()
@@ -190,7 +201,7 @@ func asking(number allocator.Number) *corev1.Service {
 func refused(ctx context.Context, numbers ...allocator.Number) {
 	GinkgoHelper()
 	for _, number := range numbers {
-		Expect(admin.Create(ctx, asking(number))).To(MatchError(ContainSubstring("already allocated")), "%s is given", number)
+		Expect(admin.Create(ctx, asking(number))).To(MatchError(Or(ContainSubstring("already allocated"), ContainSubstring("reserved for"))), "%s is given", number)
 	}
 }
 
