@@ -233,9 +233,15 @@ func TestReservedNumbersComeBackToTheirService(t *testing.T) {
 		mode         Mode
 		want         []string
 	}{
-		"a port by name, the other is the server's choice but for us": {
-			[]Reservation{reservedPort(30005, web, "b")}, svc(nodePort, ips("10.0.0.5"), port("b", 81, 0)), Advisory,
-			[]string{"NodePort[0] 30005 reserved"},
+		"a port by name": {
+			[]Reservation{reservedPort(30005, web, "a"), reservedPort(30004, web, "b")},
+			svc(nodePort, ips("10.0.0.5"), port("a", 80, 0), port("b", 81, 0)), Advisory,
+			[]string{"NodePort[0] 30005 reserved", "NodePort[1] 30004 reserved"},
+		},
+		"one number is not given to two ports of one protocol": {
+			[]Reservation{reservedPort(30005, web, "b", "a"), reservedPort(30004, web)},
+			svc(nodePort, ips("10.0.0.5"), port("a", 80, 0), port("b", 81, 0)), Advisory,
+			[]string{"NodePort[0] 30005 reserved", "NodePort[1] 30004 reserved"},
 		},
 		"without names the first automatic one, after those with names": {
 			[]Reservation{reservedPort(30004, web), reservedPort(30005, web, "a")},
