@@ -18,10 +18,12 @@ package webhooks
 
 import (
 	"context"
+	"net/http"
 	"net/netip"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	admissionv1 "k8s.io/api/admission/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -30,6 +32,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 )
 
@@ -161,6 +164,26 @@ func TestAuditRefusesNothing(t *testing.T) {
 	v.World = &memory{broken: true}
 	if _, err = v.ValidateCreate(t.Context(), service("web", external("192.0.2.1"))); err != nil {
 		t.Errorf("what can not be judged: %v", err)
+	}
+}
+
+func TestAuditOfTheAllocationRefusesNothing(t *testing.T) {
+	for name, tc := range map[string]struct {
+		answer   admission.Response
+		allowed  bool
+		warnings []string
+	}{
+		"a refusal": {denied(apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("Service").GroupKind(), "web",
+			field.ErrorList{field.Invalid(field.NewPath("spec"), 30080, "held by Service default/db")})), true,
+			[]string{`would be refused: Service "web" is invalid: spec: Invalid value: 30080: held by Service default/db`}},
+		"what is allowed":        {admission.Allowed("").WithWarnings("w"), true, []string{"w"}},
+		"what could not be read": {admission.Errored(http.StatusBadRequest, errBroken), false, nil},
+	} {
+		handler := auditedHandler{admission.HandlerFunc(func(context.Context, admission.Request) admission.Response { return tc.answer })}
+		got := handler.Handle(t.Context(), admission.Request{})
+		if diff := cmp.Diff(tc.warnings, got.Warnings); got.Allowed != tc.allowed || diff != "" {
+			t.Errorf("%s: allowed %v (-want +got):\n%s", name, got.Allowed, diff)
+		}
 	}
 }
 

@@ -70,6 +70,9 @@ type ServiceAllocation struct {
 	Namespace string
 	// Releaser lets go of reserved numbers; nil where nothing holds them.
 	Releaser Releaser
+	// Audit refuses nothing: what would be refused is a warning, and left to the
+	// API server.
+	Audit bool
 
 	// Client creates claims and access reviews, Reader reads past the cache, Cached
 	// knows the metadata of namespaces. All are taken from the manager when nil.
@@ -114,7 +117,11 @@ func SetupServiceAllocationWebhook(mgr ctrl.Manager, a *ServiceAllocation) error
 	if a.Now == nil {
 		a.Now = time.Now
 	}
-	mgr.GetWebhookServer().Register(serviceAllocationPath, &webhook.Admission{Handler: a})
+	var handler admission.Handler = a
+	if a.Audit {
+		handler = auditedHandler{a}
+	}
+	mgr.GetWebhookServer().Register(serviceAllocationPath, &webhook.Admission{Handler: handler})
 	return nil
 }
 

@@ -89,6 +89,7 @@ func allocation(mgr ctrl.Manager, options Options, index *allocator.Services) *w
 		Index:     index,
 		Exempt:    webhooks.Exemptions{Namespace: options.Namespace},
 		Namespace: options.Namespace,
+		Audit:     options.Admission.Audit,
 		Releaser:  &placeholder.Keeper{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Namespace: options.Namespace},
 	}
 }
