@@ -1,0 +1,139 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package replicas
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// span is a time in which a Service may have held a port: from before the
+// request that asked for it was sent until after it was given up.
+type span struct {
+	service  string
+	from, to time.Time // to is zero while it lasts
+}
+
+// ledger is what the clients know of who holds what.
+type ledger struct {
+	mu      sync.Mutex
+	holders map[int32]string // acknowledged, and not being given up
+	spans   map[int32][]span
+	// trying are Services that were being written, whatever port they got.
+	trying []span
+	wrong  []string
+}
+
+func newLedger() *ledger { return &ledger{holders: map[int32]string{}, spans: map[int32][]span{}} }
+
+// got books the ports that an answer says a Service has.
+func (l *ledger) got(service string, sent time.Time, ports ...int32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, port := range ports {
+		if holder, held := l.holders[port]; held && holder != service {
+			l.wrong = append(l.wrong, fmt.Sprintf("port %d was given to %s while %s had it", port, service, holder))
+		}
+		if l.holders[port] == service {
+			continue
+		}
+		l.holders[port] = service
+		l.spans[port] = append(l.spans[port], span{service: service, from: sent})
+	}
+}
+
+// givingUp comes before the request that gives a port up, gaveUp after it.
+func (l *ledger) givingUp(service string, ports ...int32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, port := range ports {
+		if l.holders[port] == service {
+			delete(l.holders, port)
+		}
+	}
+}
+
+func (l *ledger) gaveUp(service string, ports ...int32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, port := range ports {
+		for i := range l.spans[port] {
+			if s := &l.spans[port][i]; s.service == service && s.to.IsZero() {
+				s.to = time.Now()
+			}
+		}
+	}
+}
+
+// tried books a request that is over: until then others may have been told that
+// a port is its Service's.
+func (l *ledger) tried(service string, sent time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.trying = append(l.trying, span{service, sent, time.Now()})
+}
+
+// truth is what the ledger says of an answer.
+type truth int
+
+const (
+	untrue truth = iota
+	// unknown: a Service that was being written at that time may have had the port.
+	unknown
+	proven
+)
+
+// judge says whether an answer that names a holder, or says at least that there
+// is one, was true at some moment of its request.
+func (l *ledger) judge(c claim) truth {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	overlaps := func(s span) bool {
+		return (c.service == "" || s.service == c.service) && s.from.Before(c.to) && (s.to.IsZero() || s.to.After(c.from))
+	}
+	switch {
+	case slices.ContainsFunc(l.spans[c.port], overlaps):
+		return proven
+	case slices.ContainsFunc(l.trying, overlaps):
+		return unknown
+	}
+	return untrue
+}
+
+func (l *ledger) held() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.holders)
+}
+
+func (l *ledger) faults() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Join(slices.Sorted(maps.Keys(set(l.wrong))), "\n")
+}
+
+func set(texts []string) map[string]bool {
+	all := map[string]bool{}
+	for _, text := range texts {
+		all[text] = true
+	}
+	return all
+}
