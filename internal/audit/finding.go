@@ -95,7 +95,7 @@ type Finding struct {
 	Kind     Kind     `json:"kind"`
 	// Number is the address, port, frontend or range that it is about.
 	Number string `json:"number,omitempty"`
-	// Objects are those concerned, the one to change first where there is one.
+	// Objects are those concerned, of several holders the oldest first.
 	Objects []Object `json:"objects"`
 	// Message says what is wrong, Remedy what to do about it.
 	Message string `json:"message"`
