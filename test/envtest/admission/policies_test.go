@@ -19,6 +19,7 @@ package admission
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -184,6 +185,43 @@ var _ = Describe("The policies", Ordered, func() {
 		Expect(create(headless)).To(Succeed())
 		headless.Labels = map[string]string{"a": "b"}
 		Expect(policiesSay(func() error { return api.Update(context.Background(), headless) })).To(BeEmpty())
+	})
+
+	It("S6 refuses what is too large to be judged", func() {
+		ports := func(count int) *corev1.Service {
+			svc := makeService(namespace, "web").Service
+			svc.Spec.Ports = nil
+			for i := range count {
+				svc.Spec.Ports = append(svc.Spec.Ports, corev1.ServicePort{Name: fmt.Sprintf("p%d", i), Port: int32(i + 1)})
+			}
+			return svc
+		}
+		Eventually(dryRun).WithArguments(ports(1001)).Should(beDenied("service-size", "at most 1000 ports"))
+		Expect(dryRun(ports(1000))).To(Succeed())
+
+		var ips []string
+		many := makeEndpoints(namespace, "many", "203.0.113.1")
+		for i := range 10_000 {
+			address := fmt.Sprintf("203.1.%d.%d", i>>8, i&255)
+			ips = append(ips, address)
+			many.Subsets[0].NotReadyAddresses = append(many.Subsets[0].NotReadyAddresses, corev1.EndpointAddress{IP: address})
+		}
+		Expect(dryRun(makeService(namespace, "web").external(ips[:1001]...).Service)).To(beDenied("service-size", "at most 1000 external IPs"))
+		Eventually(dryRun).WithArguments(many).Should(beDenied("endpoints-size", "at most 10000 addresses"))
+		many.Subsets[0].Addresses = nil
+		Expect(dryRun(many)).To(Succeed())
+
+		By("letting one that was larger before be changed")
+		off := newNamespace(map[string]string{"rule.switchyard.dev/S6": "off"})
+		large := ports(1002)
+		large.Namespace = off
+		Eventually(create).WithArguments(large).Should(Succeed())
+		setNamespaceLabel(off, "rule.switchyard.dev/S6", nil)
+		another := ports(1002)
+		another.Namespace, another.Name = off, "another"
+		Eventually(dryRun).WithArguments(another).Should(beDenied("service-size", "policy S6"))
+		large.Spec.Ports = large.Spec.Ports[:1001]
+		Expect(api.Update(context.Background(), large)).To(Succeed())
 	})
 
 	It("warn of labels of a namespace that change no rule", func() {
