@@ -106,13 +106,9 @@ func (r *addressReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 	if wait := r.suspect(request.Name); wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
-	// The Services seen above had the address before the IPAddress is read now; if
-	// they still have it after that, no request under way explains the difference.
-	candidates := facts.users
-	if len(candidates) == 0 {
-		candidates = r.index.Holders(number)
-	}
-	if facts, err = r.observe(ctx, r.live, number, candidates); err != nil {
+	// The Services that are known now had the address before the IPAddress is read;
+	// if they still have it after that, no request under way explains the difference.
+	if facts, err = r.observe(ctx, r.live, number, r.index.Holders(number)); err != nil {
 		return ctrl.Result{}, err
 	}
 	if finding = facts.find(); finding.reason == "" {

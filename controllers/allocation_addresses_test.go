@@ -19,15 +19,20 @@ package controllers
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"switchyard.dev/switchyard/allocator"
 )
@@ -148,16 +153,82 @@ func TestWhatTheServerRepairsInTimeIsNotReported(t *testing.T) {
 	}
 }
 
-// The cache still has a Service of before, whose number has gone on to another.
+// The cache still has a Service of before, whose number has gone on to another;
+// the IPAddress is read between the two.
 func TestAServiceThatGoesWhileItIsLookedAtIsNoFinding(t *testing.T) {
-	web := allocated("web", 1, "10.0.0.7", 30000)
+	web, next := allocated("web", 1, "10.0.0.7", 30000), allocated("next", 3, "10.0.0.7", 30000)
 	r, log, now := newAddresses(t, web)
 	r.index.Observe(web)
-	truth, _ := newAllocation(t, allocated("next", 3, "10.0.0.7", 30000), ipAddress("10.0.0.7", serverManagedBy, 0, toService("next")))
-	r.live = truth.Client
+	truth, _ := newAllocation(t, next)
+	r.live = interceptor.NewClient(truth.Client.(client.WithWatch), interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+			if _, ok := object.(*networkingv1.IPAddress); ok {
+				defer r.index.Observe(next)
+			}
+			return c.Get(ctx, key, object, options...)
+		},
+	})
 	lookAtAddress(t, r, "10.0.0.7")
 	*now = now.Add(addressGrace)
 	if lookAtAddress(t, r, "10.0.0.7"); log.taken() != nil {
 		t.Error("it was reported")
+	}
+}
+
+// portServer answers dry-runs as an API server that has some ports allocated.
+func portServer(t *testing.T, taken ...int32) (*AllocationReconciler, *eventLog, *time.Time) {
+	t.Helper()
+	r, log := newAllocation(t)
+	now := reservationTime
+	r.Now, r.Namespace = func() time.Time { return now }, "system"
+	r.Client = interceptor.NewClient(r.Client.(client.WithWatch), interceptor.Funcs{
+		Create: func(_ context.Context, _ client.WithWatch, object client.Object, options ...client.CreateOption) error {
+			if len(options) != 1 || options[0] != client.DryRunAll || object.GetNamespace() != "system" {
+				t.Errorf("a create that is no dry-run of ours: %s, %v", object.GetName(), options)
+			}
+			if port := object.(*corev1.Service).Spec.Ports[0].NodePort; slices.Contains(taken, port) {
+				return apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("Service").GroupKind(), "probe", nil)
+			}
+			return nil
+		},
+	})
+	return r, log, &now
+}
+
+func TestAPortThatADoubleHasLeftFreeIsTold(t *testing.T) {
+	for name, tc := range map[string]struct {
+		taken []int32
+		want  []string
+	}{
+		"left free": {nil, []string{"one: PortNotAllocated: Port 30000 of Service team/one counts as free since another Service " +
+			"that had it is gone: another may get it until the API server's repair takes it again"}},
+		"still taken": {[]int32{30000}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, log, now := portServer(t, tc.taken...)
+			one, two := allocated("one", 1, "10.0.0.1", 30000), allocated("two", 2, "10.0.0.2", 30000)
+			r.Index.Observe(one)
+			r.Index.Observe(two)
+			for _, key := range []types.NamespacedName{client.ObjectKeyFromObject(one), client.ObjectKeyFromObject(two)} {
+				r.report(key)
+			}
+			log.taken()
+			r.Index.Forget(client.ObjectKeyFromObject(two), two.UID)
+			for _, partner := range r.report(client.ObjectKeyFromObject(two)) {
+				r.report(partner)
+			}
+			if wait, err := r.probe(context.Background()); err != nil || wait != probeDelay || log.taken() != nil {
+				t.Errorf("asked again in %v, %v: the server is not done yet", wait, err)
+			}
+			*now = now.Add(probeDelay)
+			for range 2 {
+				if wait, err := r.probe(context.Background()); err != nil || wait != 0 {
+					t.Errorf("asked again in %v, %v", wait, err)
+				}
+			}
+			if diff := cmp.Diff(tc.want, log.taken()); diff != "" {
+				t.Errorf("events (-want +got):\n%s", diff)
+			}
+		})
 	}
 }

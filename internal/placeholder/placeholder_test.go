@@ -58,6 +58,8 @@ type server struct {
 	taken  map[int32]string // why a port is refused
 	mu     sync.Mutex
 	writes int
+	// beforeDelete is what another replica does meanwhile, once.
+	beforeDelete func(client.Client)
 }
 
 func (s *server) write(object client.Object) error {
@@ -95,7 +97,12 @@ func (s *server) keeper(objects ...client.Object) *Keeper {
 		Delete: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.DeleteOption) error {
 			s.mu.Lock()
 			s.writes++
+			meanwhile := s.beforeDelete
+			s.beforeDelete = nil
 			s.mu.Unlock()
+			if meanwhile != nil {
+				meanwhile(c)
+			}
 			return c.Delete(ctx, object, options...)
 		},
 	}).Build()
@@ -261,6 +268,26 @@ func TestErrorsSayWhoHasTheNumber(t *testing.T) {
 	}
 	if got := of("gateway.example.com", "gateways", "").Holder(); got != "gateways.gateway.example.com web" {
 		t.Errorf("the holder is %q", got)
+	}
+}
+
+func TestAPortThatIsAddedWhileTheLastOneGoesIsKept(t *testing.T) {
+	s := &server{}
+	k, ctx := s.keeper(), context.Background()
+	if err := k.Hold(ctx, []allocator.Reservation{port(30080)}); err != nil {
+		t.Fatal(err)
+	}
+	s.beforeDelete = func(c client.Client) {
+		other := &Keeper{Client: c, Live: c, Namespace: system}
+		if err := other.Hold(ctx, []allocator.Reservation{port(30081)}); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := k.Release(ctx, allocator.PortNumber(30080)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"30081"}, held(t, k)); diff != "" {
+		t.Errorf("held (-want +got):\n%s", diff)
 	}
 }
 

@@ -147,7 +147,7 @@ func etcd(method string, request, answer any) {
 	Expect(err).NotTo(HaveOccurred())
 	response, err := http.Post(environment.ControlPlane.Etcd.URL.String()+"/v3/kv/"+method, "application/json", bytes.NewReader(body))
 	Expect(err).NotTo(HaveOccurred())
-	defer response.Body.Close()
+	defer func() { Expect(response.Body.Close()).To(Succeed()) }()
 	Expect(response.StatusCode).To(Equal(http.StatusOK))
 	Expect(json.NewDecoder(response.Body).Decode(answer)).To(Succeed())
 }
