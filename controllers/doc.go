@@ -23,6 +23,7 @@ limitations under the License.
 //	Services, Pods         -> EndpointsReconciler              -> Endpoints
 //	Endpoints, Services    -> EndpointSliceMirroringReconciler -> EndpointSlices
 //	Services               -> AllocationReconciler             -> allocator, Events
+//	Services, IPAddresses  -> Reservations                     -> placeholders, reservations, status of pools, Events
 //
 // The first three take the place of kube-controller-manager's controllers of the
 // same names (KEP-0752) and carry their managed-by labels; SetupEndpoints starts
