@@ -145,12 +145,18 @@ func (r *reservations) hold(ctx context.Context, reservation allocator.Reservati
 	if held, err := r.keeper.Holds(ctx, reservation.Number); held || err != nil {
 		return nil, err
 	}
-	if claimed, err := r.claimed(ctx, reservation.Number); err != nil {
-		return nil, err
-	} else if claimed {
+	// A claim for nobody keeps the webhook from handing the number over meanwhile:
+	// what it lets go of would come back before the API server allocates.
+	lock := allocator.ClaimLease(r.keeper.Namespace, allocator.Claim{Number: reservation.Number, Created: r.now()}, "")
+	switch err := r.client.Create(ctx, lock); {
+	case apierrors.IsAlreadyExists(err):
 		return errHandOver, nil
+	case err != nil:
+		return nil, fmt.Errorf("claiming %s to hold it: %w", reservation.Number, err)
 	}
-	return r.keeper.Hold(ctx, []allocator.Reservation{reservation}), nil
+	failed = r.keeper.Hold(ctx, []allocator.Reservation{reservation})
+	err = client.IgnoreNotFound(r.client.Delete(ctx, lock, client.Preconditions{UID: &lock.UID}))
+	return failed, err
 }
 
 func (r *reservations) release(ctx context.Context, number allocator.Number) error {
@@ -185,6 +191,12 @@ func (r *reservations) endHandOver(ctx context.Context, facts *reservationFacts)
 	}
 	if claim, err := allocator.ClaimOfLease(&lease); err != nil || !facts.For(claim.Service) {
 		return nil // that of somebody who has yet to be refused
+	}
+	// The claim may be that of the next Service of this name, as the one that the
+	// cache shows is gone.
+	service, err := lookAt(ctx, r.live, r.index, facts.Service)
+	if err != nil || service == nil || !slices.Contains(numbersOf(service), facts.Number) {
+		return err
 	}
 	return client.IgnoreNotFound(r.client.Delete(ctx, &lease, client.Preconditions{UID: &lease.UID}))
 }

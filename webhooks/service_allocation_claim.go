@@ -46,7 +46,7 @@ type claims struct {
 func (a *ServiceAllocation) claim(ctx context.Context, request *allocationRequest, assignments []allocator.Assignment) (lost bool, err error) {
 	c := &claims{ServiceAllocation: a, request: request.UID, service: client.ObjectKeyFromObject(request.new)}
 	for i, assignment := range assignments {
-		if assignment.Reused {
+		if assignment.Reused && !assignment.Reserved {
 			continue
 		}
 		if lost, err = c.make(ctx, assignment); lost || err != nil {
@@ -66,7 +66,8 @@ func (a *ServiceAllocation) claim(ctx context.Context, request *allocationReques
 }
 
 // make creates the claim of one number. Of an automatic one that is claimed
-// already, or that the API server has a record of, there are others; where it has to be this one, the claim is looked into.
+// already, or that the API server has a record of, there are others; where it has
+// to be this one, the claim is looked into.
 func (c *claims) make(ctx context.Context, assignment allocator.Assignment) (lost bool, err error) {
 	claim := allocator.Claim{Number: assignment.Number, Service: c.service, Created: c.Now()}
 	lease := allocator.ClaimLease(c.Namespace, claim, c.request)
@@ -93,10 +94,27 @@ func (c *claims) make(ctx context.Context, assignment allocator.Assignment) (los
 	switch {
 	case !assignment.Explicit && !assignment.Reserved:
 		return true, nil
+	case assignment.Reserved && found.Service == types.NamespacedName{}:
+		return sleep(ctx, 2*firstLook), nil // it is just being held; then it can be let go of
 	case found.Service == c.service && c.service.Name != "":
+		if assignment.Reserved {
+			return true, c.drop(ctx, *found) // and make another
+		}
 		return false, nil // an earlier attempt of this Service has made it
 	}
 	return c.awaitHolder(ctx, *found), nil
+}
+
+// drop deletes what an earlier attempt has claimed. For a reserved number it will
+// not do: that attempt may have become a Service that is gone again, and whoever
+// tidies up after it would have the number held again under our hands.
+func (c *claims) drop(ctx context.Context, claim allocator.Claim) error {
+	err := c.Client.Delete(ctx, allocator.ClaimLease(c.Namespace, claim, c.request), client.Preconditions{UID: &claim.UID})
+	if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) {
+		return fmt.Errorf("claiming %s again: %w", claim.Number, err)
+	}
+	c.Index.Unclaim(claim)
+	return nil
 }
 
 // read reads a claim past the cache; nil when there is none.

@@ -31,6 +31,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
@@ -454,4 +455,59 @@ func setsFalse(t *testing.T, response admission.Response) bool {
 	return slices.ContainsFunc(patch, func(p jsonPatch) bool {
 		return p.Path == "/spec/allocateLoadBalancerNodePorts" && p.Value == false
 	})
+}
+
+// The claim of an earlier attempt may be deleted at any time, and then what holds
+// the number comes back.
+func TestAReservedNumberIsClaimedAnewByEachAttempt(t *testing.T) {
+	old := allocator.ClaimLease("system", allocator.Claim{Number: allocator.PortNumber(30000), Service: types.NamespacedName{Namespace: "team", Name: "web"}}, "earlier")
+	world := newAllocationWorld(old)
+	a := world.replica(t, allocator.Advisory, twoPorts)
+	a.Releaser = &releases{world: world, t: t}
+	reserve(t, a, portReservation("30000", "team", "web"))
+	claim, err := allocator.ClaimOfLease(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	claim.Created = a.Now()
+	a.Index.Claim(claim) // young enough to be used again, were it another number
+	if got := patched(t, a.Handle(context.Background(), create(t, withoutAddress(nodePortService("web", 0)), "bob"))); got != 30000 {
+		t.Errorf("given %v, want the reserved number", got)
+	}
+	var lease coordinationv1.Lease
+	if err := world.client.Get(context.Background(), client.ObjectKeyFromObject(old), &lease); err != nil {
+		t.Fatal(err)
+	}
+	if got := lease.Annotations[allocator.RequestAnnotation]; got != "request" {
+		t.Errorf("the claim is that of request %q, want this one's", got)
+	}
+}
+
+// holdEnds reads past the cache; whoever holds the number is done after the first look.
+type holdEnds struct {
+	client.Reader
+	api client.Client
+}
+
+func (r holdEnds) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+	err := r.Reader.Get(ctx, key, object, options...)
+	if lease, ok := object.(*coordinationv1.Lease); ok && err == nil {
+		return r.api.Delete(ctx, lease)
+	}
+	return err
+}
+
+func TestANumberThatIsJustBeingHeldIsWaitedFor(t *testing.T) {
+	world := newAllocationWorld(allocator.ClaimLease("system", allocator.Claim{Number: allocator.PortNumber(30000)}, ""))
+	a := world.replica(t, allocator.Advisory, twoPorts)
+	a.Reader = holdEnds{a.Reader, world.client}
+	releaser := &releases{world: world, t: t}
+	a.Releaser = releaser
+	reserve(t, a, portReservation("30000", "team", "web"))
+	if got := patched(t, a.Handle(context.Background(), create(t, withoutAddress(nodePortService("web", 0)), "bob"))); got != 30000 {
+		t.Errorf("given %v, want the reserved number", got)
+	}
+	if diff := cmp.Diff([]string{"nodeport-30000"}, releaser.claims); diff != "" {
+		t.Errorf("claims when it was let go of (-want +got):\n%s", diff)
+	}
 }

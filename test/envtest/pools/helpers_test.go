@@ -24,7 +24,6 @@ import (
 	. "github.com/onsi/gomega"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
-	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -74,17 +73,13 @@ func (s *scene) poolNames() []string {
 	return names
 }
 
-// reserve makes a reservation, and what holds its number, and waits until the
-// manager knows of both.
+// reserve makes a reservation, and waits until its number is held.
 func (s *scene) reserve(ctx context.Context, object client.Object) allocator.Number {
 	GinkgoHelper()
 	Expect(admin.Create(ctx, object)).To(Succeed())
 	number, err := allocator.ParseReservationName(object.GetName())
 	Expect(err).NotTo(HaveOccurred())
-	Eventually(func() bool { _, known := s.index.ReservationOf(number); return known }).Should(BeTrue())
-	reservation, _ := s.index.ReservationOf(number)
-	Expect(s.keeper.Hold(ctx, []allocator.Reservation{reservation})).To(Succeed())
-	Expect(s.keeper.Holds(ctx, number)).To(BeTrue())
+	Eventually(s.keeper.Holds).WithArguments(ctx, number).Should(BeTrue())
 	return number
 }
 
@@ -118,7 +113,7 @@ func message(err error) string {
 // clean deletes what a spec has made, and waits until all numbers are free.
 func (s *scene) clean(ctx context.Context) {
 	GinkgoHelper()
-	for _, namespace := range []string{"red", "blue", "others", systemNamespace} {
+	for _, namespace := range []string{"red", "blue", "others"} {
 		Expect(admin.DeleteAllOf(ctx, &corev1.Service{}, client.InNamespace(namespace))).To(Succeed())
 	}
 	for _, object := range []client.Object{
@@ -126,9 +121,14 @@ func (s *scene) clean(ctx context.Context) {
 	} {
 		Expect(admin.DeleteAllOf(ctx, object)).To(Succeed())
 	}
-	Expect(admin.DeleteAllOf(ctx, &networkingv1.IPAddress{}, client.MatchingLabels{networkingv1.LabelManagedBy: "switchyard-manager"})).To(Succeed())
-	Expect(admin.DeleteAllOf(ctx, &coordinationv1.Lease{}, client.InNamespace(systemNamespace), client.HasLabels{allocator.ClaimLabel})).To(Succeed())
+	Eventually(s.keeper.List).WithArguments(ctx).Should(BeEmpty(), "reservations are gone, what held their numbers is not")
+	s.endClaims(ctx)
 	Eventually(s.left).Should(BeZero(), "the index holds more than the address of default/kubernetes")
+}
+
+func (s *scene) endClaims(ctx context.Context) {
+	GinkgoHelper()
+	Expect(admin.DeleteAllOf(ctx, &coordinationv1.Lease{}, client.InNamespace(systemNamespace), client.HasLabels{allocator.ClaimLabel})).To(Succeed())
 }
 
 // left counts what the index has beside default/kubernetes.

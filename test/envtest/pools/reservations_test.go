@@ -20,6 +20,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"switchyard.dev/switchyard/allocator"
@@ -55,7 +56,6 @@ var _ = Describe("Reservations", func() {
 			Expect(admin.Create(ctx, web)).To(Succeed())
 			Expect(web.Spec.Ports[0].NodePort).To(BeEquivalentTo(30025))
 			Expect(web.Spec.ClusterIP).To(Equal("10.0.0.77"))
-			Expect(s.claims(ctx)).To(ContainElements("nodeport-30025", "clusterip-10.0.0.77"))
 			for _, number := range []allocator.Number{port, address} {
 				Expect(s.keeper.Holds(ctx, number)).To(BeFalse())
 				Eventually(func() int { return len(s.index.Holders(number)) }).Should(Equal(1))
@@ -66,7 +66,32 @@ var _ = Describe("Reservations", func() {
 			web := nodePort("red", "web", 30025)
 			web.Spec.ClusterIP = "10.0.0.77"
 			Expect(admin.Create(ctx, web)).To(Succeed())
-			Expect(s.claims(ctx)).To(ContainElements("nodeport-30025", "clusterip-10.0.0.77"))
+			for _, number := range []allocator.Number{port, address} {
+				Expect(s.keeper.Holds(ctx, number)).To(BeFalse())
+			}
+		})
+
+		It("gives them to each of the Services that follow one another at once", func(ctx SpecContext) {
+			for _, name := range []string{"30025", "10.0.0.77"} {
+				retain := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"retain":"Retain"}}`))
+				var object client.Object = &v1alpha1.PortReservation{ObjectMeta: metav1.ObjectMeta{Name: name}}
+				if name == "10.0.0.77" {
+					object = &v1alpha1.AddressReservation{ObjectMeta: metav1.ObjectMeta{Name: name}}
+				}
+				Expect(admin.Patch(ctx, object, retain)).To(Succeed())
+			}
+			for range 3 {
+				web := nodePort("red", "web", 0)
+				Expect(admin.Create(ctx, web)).To(Succeed())
+				Expect(web.Spec.Ports[0].NodePort).To(BeEquivalentTo(30025))
+				Expect(web.Spec.ClusterIP).To(Equal("10.0.0.77"))
+				Expect(admin.Delete(ctx, web)).To(Succeed())
+			}
+			// The claim of a Service that went before its claim did lasts 60 s.
+			s.endClaims(ctx)
+			for _, number := range []allocator.Number{port, address} {
+				Eventually(s.keeper.Holds).WithArguments(ctx, number).Should(BeTrue(), "nobody has it and nothing holds it")
+			}
 		})
 
 		It("answers a dry-run as far as it can and leaves all as it is", func(ctx SpecContext) {

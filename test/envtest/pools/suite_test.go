@@ -146,6 +146,8 @@ func (s *scene) startManager(options envtest.WebhookInstallOptions) {
 	s.keeper = &placeholder.Keeper{Client: admin, Live: admin, Namespace: systemNamespace}
 	reconciler := &controllers.AllocationReconciler{Index: s.index, Namespace: systemNamespace}
 	Expect(reconciler.SetupWithManager(mgr)).To(Succeed())
+	reservations := &controllers.Reservations{Index: s.index, Namespace: systemNamespace}
+	Expect(reservations.SetupWithManager(context.Background(), mgr)).To(Succeed())
 	Expect(webhooks.SetupServiceAllocationWebhook(mgr, &webhooks.ServiceAllocation{
 		Mode: s.mode, Index: s.index, Namespace: systemNamespace, Exempt: webhooks.Exemptions{Namespace: systemNamespace}, Releaser: s.keeper,
 	})).To(Succeed())
