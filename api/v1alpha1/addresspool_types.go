@@ -154,7 +154,8 @@ type AddressPoolStatus struct {
 // AddressCount counts the addresses of one family. Numbers above 2^63-1 are
 // given as 2^63-1.
 type AddressCount struct {
-	// Capacity is how many there are.
+	// Capacity is how many there are; of ClusterIPs, how many lie in a ServiceCIDR
+	// that is ready.
 	// +optional
 	Capacity int64 `json:"capacity"`
 	// Allocated are held by Services.
