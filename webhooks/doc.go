@@ -15,16 +15,17 @@ limitations under the License.
 */
 
 // Package webhooks holds what Switchyard says while an object is being
-// written: the validating webhooks for Services, Endpoints and EndpointSlices,
-// and the mutating webhook that allocates a Service's numbers.
+// written: the validating webhooks for Services, Endpoints, EndpointSlices, pools
+// and ServiceCIDRs, and the mutating webhook that allocates a Service's numbers.
 //
 // The validating half turns one change of one object, and what other objects
 // hold now, into findings. Each rule is a pure function over small read
 // interfaces (World) and has an entry in the rule table (Table) with an ID, a
-// name and a severity that an administrator may change: deny, warn or off.
+// name and a severity that an administrator may change, for the cluster or for a
+// namespace: deny, warn or off.
 // The adapters at the edge decode the request, ask the rules and answer.
 //
-// Three promises hold for every rule:
+// Four promises hold for every rule:
 //   - Only what a change adds is judged. An object that was wrong before stays
 //     editable, and deletion, with the finalizers it waits for, always passes.
 //   - A rule reads other objects through indexes, never by listing everything,
@@ -32,7 +33,10 @@ limitations under the License.
 //     refuse (a holder deleted a moment ago holds nothing).
 //   - A rule that can not be judged does not block the cluster: the change
 //     passes with a warning, except in namespaces labelled
-//     switchyard.dev/admission=enforce, which asked for the opposite.
+//     switchyard.dev/admission=enforce, which asked for the opposite. There too,
+//     a rule that only warns refuses nothing.
+//   - The work for one change is bounded by its size and never by the product of
+//     its parts; what is too large to be judged is refused, not waved through.
 //
 // No rule is a lock: two Services created in the same instant may both take one
 // external IP, as before. Numbers that must be unique are the allocator's.

@@ -84,7 +84,7 @@ var _ = Describe("The policies", Ordered, func() {
 	}
 	withPort := func(name string, port int32) *discoveryv1.EndpointSlice {
 		slice := makeSlice(namespace, name, "192.0.2.1")
-		slice.Ports = []discoveryv1.EndpointPort{{Port: ptr.To(port)}}
+		slice.Ports = []discoveryv1.EndpointPort{{Port: new(port)}}
 		return slice
 	}
 
@@ -132,7 +132,7 @@ var _ = Describe("The policies", Ordered, func() {
 		slice.Labels = map[string]string{"a": "b"}
 		slice.Endpoints = append(slice.Endpoints, discoveryv1.Endpoint{Addresses: []string{"192.0.2.2"}})
 		Expect(api.Update(context.Background(), slice)).To(Succeed())
-		slice.Ports = append(slice.Ports, discoveryv1.EndpointPort{Name: ptr.To("b"), Port: ptr.To[int32](80)})
+		slice.Ports = append(slice.Ports, discoveryv1.EndpointPort{Name: new("b"), Port: ptr.To[int32](80)})
 		Expect(api.Update(context.Background(), slice)).To(beDenied("endpointslice-ports", "policy S2"))
 	})
 
@@ -174,7 +174,7 @@ var _ = Describe("The policies", Ordered, func() {
 		Expect(policiesSay(func() error { return dryRun(headless) })).To(BeEmpty())
 		headless.Spec.SessionAffinity = corev1.ServiceAffinityClientIP
 		headless.Spec.InternalTrafficPolicy = ptr.To(corev1.ServiceInternalTrafficPolicyLocal)
-		headless.Spec.TrafficDistribution = ptr.To("PreferSameZone")
+		headless.Spec.TrafficDistribution = new("PreferSameZone")
 		Eventually(policiesSay).WithArguments(func() error { return dryRun(headless) }).Should(ConsistOf(
 			ContainSubstring("spec.sessionAffinity"), ContainSubstring("spec.internalTrafficPolicy"), ContainSubstring("spec.trafficDistribution")))
 		proxied := headless.DeepCopy()
