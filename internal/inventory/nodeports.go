@@ -18,7 +18,6 @@ package inventory
 
 import (
 	"context"
-	"fmt"
 	"regexp"
 	"strings"
 
@@ -53,12 +52,12 @@ const (
 
 const rangeFlag = "service-node-port-range"
 
-// flagzFormats are asked for in this order. The text is for people, but has what
-// is looked for in every version (KEP-4828).
+// flagzFormats are asked for in this order. The last is for people, and what it
+// has between a flag and its value is drawn at random each time.
 const flagzFormats = "application/json;g=config.k8s.io;v=v1beta1;as=Flagz, application/json;g=config.k8s.io;v=v1alpha1;as=Flagz, text/plain"
 
-// Flagz reads the page on which the API server tells its flags. Who may read it
-// is said by the role system:monitoring.
+// Flagz reads the page on which the API server tells its flags (KEP-4828). Who may
+// read it is said by the role system:monitoring.
 func Flagz(config *rest.Config) func(context.Context) ([]byte, error) {
 	return func(ctx context.Context) ([]byte, error) {
 		clients, err := kubernetes.NewForConfig(config)
@@ -69,8 +68,8 @@ func Flagz(config *rest.Config) func(context.Context) ([]byte, error) {
 	}
 }
 
-// told is the flag in each of the formats.
-var told = regexp.MustCompile(rangeFlag + `"?\s*[=:]\s*"?(\d+[-+]\d+)`)
+// told is the flag in each of the formats, and in the arguments of the manager.
+var told = regexp.MustCompile(rangeFlag + `["\s=:]+(\d+[-+]\d+)`)
 
 // LearnNodePorts finds the range: no object of the API has it. It is on the page
 // that flagz reads, or else a flag of the manager in the namespace system, which
@@ -106,7 +105,7 @@ func spanOf(manager *appsv1.Deployment) (allocator.PortSpan, bool) {
 	for i := range manager.Spec.Template.Spec.Containers {
 		words = append(words, manager.Spec.Template.Spec.Containers[i].Args...)
 	}
-	text := strings.ReplaceAll(fmt.Sprint(words), rangeFlag+" ", rangeFlag+"=")
+	text := strings.Join(words, " ")
 	if !strings.Contains(text, rangeFlag) {
 		return allocator.DefaultNodePorts, true
 	}

@@ -237,16 +237,16 @@ func TestWhereTheRangeIsKnownFrom(t *testing.T) {
 		objects []client.Object
 		want    NodePorts
 	}{
-		"the server's page":            {page: `{"kind":"Flagz","flags":{"service-node-port-range":"20000-20100","v":"0"}}`, objects: manager(), want: small(FromServer)},
-		"the server's page in words":   {page: "service-cluster-ip-range=10.0.0.0/24\nservice-node-port-range=20000-20100\n", want: small(FromServer)},
-		"a page of another format":     {page: "service-node-port-range: 20000-20100\n", want: small(FromServer)},
-		"a page without it":            {page: "v=2", want: unknown},
-		"a page that makes no sense":   {page: "service-node-port-range=9-2", want: unknown},
-		"the manager's flag":           {objects: manager("--leader-elect", "--service-node-port-range=20000-20100"), want: small(FromManager)},
-		"the manager's flag as a word": {objects: manager("--service-node-port-range", "20000+100", "--leader-elect"), want: small(FromManager)},
-		"a manager without the flag":   {objects: manager("--leader-elect"), want: NodePorts{allocator.DefaultNodePorts, FromManager}},
-		"a manager's flag of no sense": {objects: manager("--service-node-port-range=$(RANGE)"), want: unknown},
-		"neither":                      {want: unknown},
+		"the server's page":             {page: `{"kind":"Flagz","flags":{"service-node-port-range":"20000-20100","v":"0"}}`, objects: manager(), want: small(FromServer)},
+		"the server's page in words":    {page: "service-cluster-ip-range=10.0.0.0/24\nservice-node-port-range=20000-20100\n", want: small(FromServer)},
+		"a page with another delimiter": {page: "service-node-port-range: 20000-20100\n", want: small(FromServer)},
+		"a page without it":             {page: "v=2", want: unknown},
+		"a page that makes no sense":    {page: "service-node-port-range=9-2", want: unknown},
+		"the manager's flag":            {objects: manager("--leader-elect", "--service-node-port-range=20000-20100"), want: small(FromManager)},
+		"the manager's flag as a word":  {objects: manager("--service-node-port-range", "20000+100", "--leader-elect"), want: small(FromManager)},
+		"a manager without the flag":    {objects: manager("--leader-elect"), want: NodePorts{allocator.DefaultNodePorts, FromManager}},
+		"a manager's flag of no sense":  {objects: manager("--service-node-port-range=$(RANGE)"), want: unknown},
+		"neither":                       {want: unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			flagz := func(context.Context) ([]byte, error) {

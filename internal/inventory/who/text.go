@@ -123,7 +123,7 @@ func (a Answer) verdict() string {
 
 func (r *Reservation) whom() string {
 	if r.Service == "" {
-		return " from everybody"
+		return " for no Service"
 	}
 	return fmt.Sprintf(" for %s/%s", r.Namespace, r.Service)
 }

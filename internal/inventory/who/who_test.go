@@ -290,7 +290,7 @@ func TestAnswersForPeople(t *testing.T) {
 		},
 		"30040":        {"30040 is claimed by a request under way", "claim for shop/new, 2s ago"},
 		"30061":        {"30061 is free", "pool PortPool team-a, for namespaces with team=a"},
-		"30070":        {"30070 is reserved from everybody", "PortReservation 30070 from everybody, held by a placeholder"},
+		"30070":        {"30070 is reserved for no Service", "PortReservation 30070 for no Service, held by a placeholder"},
 		"10.96.0.7":    {"10.96.0.7 is reserved for shop/web", "range 10.96.0.0/24 of ServiceCIDR kubernetes"},
 		"10.96.0.20":   {"10.96.0.20 is kept by gateways.example.com shop/gate"},
 		"198.51.100.1": {"pool AddressPool edge (LoadBalancer), for all namespaces", "held by its Service"},
