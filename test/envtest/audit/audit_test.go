@@ -111,7 +111,6 @@ func TestEachSituationOnARealAPIServer(t *testing.T) {
 func damage(t *testing.T, c *cluster) {
 	t.Helper()
 	c.create(t,
-		&networkingv1.ServiceCIDR{ObjectMeta: metav1.ObjectMeta{Name: "small"}, Spec: networkingv1.ServiceCIDRSpec{CIDRs: []string{"10.1.0.0/30"}}},
 		&v1alpha1.PortPool{
 			ObjectMeta: metav1.ObjectMeta{Name: "team-a"},
 			Spec:       v1alpha1.PortPoolSpec{Ranges: []v1alpha1.PortRange{"30100-30109"}, Priority: 9, NamespaceSelector: selecting("a")},
@@ -134,14 +133,16 @@ func damage(t *testing.T, c *cluster) {
 		placeholder.Address(allocator.Reservation{Number: allocator.AddrNumber(netip.MustParseAddr("10.0.1.60")), Object: "10.0.1.60"}),
 		placeholder.Ports(system, 30070),
 	)
-	// The server learns of the CIDR by its own watch.
-	eventually(t, func() error {
-		s := at(service("a", "small-1"), "10.1.0.1")
-		return c.admin.Create(t.Context(), s)
-	})
 	edge := service("b", "edge")
 	edge.Spec.ExternalIPs = []string{"192.0.2.1"}
-	c.create(t, at(service("a", "small-2"), "10.1.0.2"), edge)
+	c.create(t, edge)
+	// Last, as others would get its addresses as well. The server learns of it by
+	// its own watch, and is asked in dry runs, which take none.
+	c.create(t, &networkingv1.ServiceCIDR{ObjectMeta: metav1.ObjectMeta{Name: "small"}, Spec: networkingv1.ServiceCIDRSpec{CIDRs: []string{"10.1.0.0/30"}}})
+	eventually(t, func() error {
+		return c.admin.Create(t.Context(), at(service("a", "small-1"), "10.1.0.1"), client.DryRunAll)
+	})
+	c.create(t, at(service("a", "small-1"), "10.1.0.1"), at(service("a", "small-2"), "10.1.0.2"))
 	c.stopRepair(t)
 	for _, ip := range []string{"10.0.1.12", "10.0.1.13"} {
 		if err := c.admin.Delete(t.Context(), &networkingv1.IPAddress{ObjectMeta: metav1.ObjectMeta{Name: ip}}); err != nil {
