@@ -247,16 +247,18 @@ var _ = Describe("A reservation, while no webhook answers", func() {
 		given(ctx, port(30080))
 	})
 
-	It("is held once, however many managers run", func(ctx SpecContext) {
-		startManager(time0)
-		startManager(time0)
-		startManager(time0)
+	// Only the leader holds. (Several that write one placeholder at once can make
+	// the API server leak a port until its own repair: see U2 in docs/allocation.md.)
+	It("is held once, whichever manager leads", func(ctx SpecContext) {
+		stop := startManager(time0)
 		var want []string
 		for number := int32(30100); number < 30160; number++ { // in two Services
 			reserve(ctx, port(number), "web", "")
 			want = append(want, fmt.Sprint(number))
 		}
 		Eventually(held, "30s").WithArguments(ctx).Should(Equal(want))
+		stop()
+		startManager(time0)
 		for number := int32(30100); number < 30160; number += 2 {
 			object, _, err := reservation(ctx, port(number))
 			Expect(err).NotTo(HaveOccurred())
