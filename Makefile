@@ -39,6 +39,8 @@ build: ## Build the binaries into bin/.
 	go build -ldflags "$(LDFLAGS)" -o $(BIN)/switchyard-manager ./cmd/manager
 	go build -ldflags "$(LDFLAGS)" -o $(BIN)/switchyard-node ./cmd/node
 	go build -ldflags "$(LDFLAGS)" -o $(BIN)/switchyard ./cmd/switchyard
+	ln -sf switchyard $(BIN)/kubectl-switchyard
+	ln -sf switchyard $(BIN)/kubectl_complete-switchyard
 
 .PHONY: controlplane
 controlplane: ## Build the control plane (etcd, kube-apiserver, ...) unless it is built.
@@ -115,7 +117,7 @@ test: deps build controlplane $(BIN)/k8s/kube-proxy ## Run every test: unit, env
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need nothing but Go.
-	go test ./allocator/... ./webhooks/... ./controllers/... ./internal/dataplane/model/... ./internal/dataplane/policy/... ./internal/dataplane/ruleset/... ./internal/dataplane/explain/... ./internal/lookup/... ./internal/validation/...
+	go test ./allocator/... ./webhooks/... ./controllers/... ./internal/dataplane/model/... ./internal/dataplane/policy/... ./internal/dataplane/ruleset/... ./internal/dataplane/explain/... ./internal/lookup/... ./internal/validation/... ./internal/inventory/... ./internal/audit/...
 
 .PHONY: test-differential
 test-differential: ## Compare our validation with the API server's own, over generated objects.
