@@ -140,45 +140,57 @@ func (p *pace) forget(name string) {
 	delete(p.looked, name)
 }
 
+// look brings the status of one pool of either kind up to date, at most once in a
+// second. next sets it; known is false while the index has yet to hear of the pool.
+func (p *poolStatuses) look(ctx context.Context, pace *pace, object client.Object, name string, next func() (changed, known bool)) (ctrl.Result, error) {
+	if err := p.client.Get(ctx, client.ObjectKey{Name: name}, object); err != nil {
+		pace.forget(name)
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if !p.index.Ready() {
+		return ctrl.Result{RequeueAfter: poolPace}, nil
+	}
+	if wait := pace.wait(name); wait > 0 {
+		return ctrl.Result{RequeueAfter: wait}, nil
+	}
+	switch changed, known := next(); {
+	case !known:
+		return ctrl.Result{RequeueAfter: poolPace}, nil
+	case !changed:
+		return ctrl.Result{RequeueAfter: poolLook}, nil
+	}
+	if err := p.client.Status().Update(ctx, object); err != nil {
+		return ctrl.Result{}, fmt.Errorf("writing the status of %T %s: %w", object, name, err)
+	}
+	return ctrl.Result{RequeueAfter: poolLook}, nil
+}
+
 // portPoolReconciler writes the status of PortPools.
 type portPoolReconciler struct {
 	*poolStatuses
 	pace pace
 }
 
-// Reconcile looks at one pool, at most once in a second.
+// Reconcile looks at one pool.
 func (r *portPoolReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	var object v1alpha1.PortPool
-	if err := r.client.Get(ctx, request.NamespacedName, &object); err != nil {
-		r.pace.forget(request.Name)
-		return ctrl.Result{}, client.IgnoreNotFound(err)
-	}
-	if !r.index.Ready() {
-		return ctrl.Result{RequeueAfter: poolPace}, nil
-	}
-	if wait := r.pace.wait(request.Name); wait > 0 {
-		return ctrl.Result{RequeueAfter: wait}, nil
-	}
-	next := *object.Status.DeepCopy()
-	if pool, err := allocator.PortPoolOf(&object); err != nil {
-		next.ObservedGeneration = object.Generation
-		invalidPool(&next.Conditions, err, object.Generation, r.now())
-	} else {
-		views := r.index.PortPools()
-		i := slices.IndexFunc(views, func(v allocator.PortPoolView) bool { return v.Name == object.Name })
-		if i < 0 || !reflect.DeepEqual(views[i].PortPool, pool) {
-			return ctrl.Result{RequeueAfter: poolPace}, nil // the index has yet to hear of it
+	return r.look(ctx, &r.pace, &object, request.Name, func() (changed, known bool) {
+		next := *object.Status.DeepCopy()
+		if pool, err := allocator.PortPoolOf(&object); err != nil {
+			next.ObservedGeneration = object.Generation
+			invalidPool(&next.Conditions, err, object.Generation, r.now())
+		} else {
+			views := r.index.PortPools()
+			i := slices.IndexFunc(views, func(v allocator.PortPoolView) bool { return v.Name == object.Name })
+			if i < 0 || !reflect.DeepEqual(views[i].PortPool, pool) {
+				return false, false
+			}
+			next = portPoolStatus(views[i], r.index.RangeOf(allocator.PortNumber(1)), object.Status, object.Generation, r.now())
 		}
-		next = portPoolStatus(views[i], r.index.RangeOf(allocator.PortNumber(1)), object.Status, object.Generation, r.now())
-	}
-	if equality.Semantic.DeepEqual(object.Status, next) {
-		return ctrl.Result{RequeueAfter: poolLook}, nil
-	}
-	object.Status = next
-	if err := r.client.Status().Update(ctx, &object); err != nil {
-		return ctrl.Result{}, fmt.Errorf("writing the status of PortPool %s: %w", object.Name, err)
-	}
-	return ctrl.Result{RequeueAfter: poolLook}, nil
+		changed = !equality.Semantic.DeepEqual(object.Status, next)
+		object.Status = next
+		return changed, true
+	})
 }
 
 // addressPoolReconciler writes the status of AddressPools.
@@ -187,37 +199,24 @@ type addressPoolReconciler struct {
 	pace pace
 }
 
-// Reconcile looks at one pool, at most once in a second.
+// Reconcile looks at one pool.
 func (r *addressPoolReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	var object v1alpha1.AddressPool
-	if err := r.client.Get(ctx, request.NamespacedName, &object); err != nil {
-		r.pace.forget(request.Name)
-		return ctrl.Result{}, client.IgnoreNotFound(err)
-	}
-	if !r.index.Ready() {
-		return ctrl.Result{RequeueAfter: poolPace}, nil
-	}
-	if wait := r.pace.wait(request.Name); wait > 0 {
-		return ctrl.Result{RequeueAfter: wait}, nil
-	}
-	next := *object.Status.DeepCopy()
-	if pool, err := allocator.AddrPoolOf(&object); err != nil {
-		next.ObservedGeneration = object.Generation
-		invalidPool(&next.Conditions, err, object.Generation, r.now())
-	} else {
-		views := r.index.AddrPools()
-		i := slices.IndexFunc(views, func(v allocator.AddrPoolView) bool { return v.Name == object.Name })
-		if i < 0 || !reflect.DeepEqual(views[i].AddrPool, pool) {
-			return ctrl.Result{RequeueAfter: poolPace}, nil // the index has yet to hear of it
+	return r.look(ctx, &r.pace, &object, request.Name, func() (changed, known bool) {
+		next := *object.Status.DeepCopy()
+		if pool, err := allocator.AddrPoolOf(&object); err != nil {
+			next.ObservedGeneration = object.Generation
+			invalidPool(&next.Conditions, err, object.Generation, r.now())
+		} else {
+			views := r.index.AddrPools()
+			i := slices.IndexFunc(views, func(v allocator.AddrPoolView) bool { return v.Name == object.Name })
+			if i < 0 || !reflect.DeepEqual(views[i].AddrPool, pool) {
+				return false, false
+			}
+			next = addressPoolStatus(views[i], "every ServiceCIDR that takes new Services", object.Status, object.Generation, r.now())
 		}
-		next = addressPoolStatus(views[i], "every ServiceCIDR that takes new Services", object.Status, object.Generation, r.now())
-	}
-	if equality.Semantic.DeepEqual(object.Status, next) {
-		return ctrl.Result{RequeueAfter: poolLook}, nil
-	}
-	object.Status = next
-	if err := r.client.Status().Update(ctx, &object); err != nil {
-		return ctrl.Result{}, fmt.Errorf("writing the status of AddressPool %s: %w", object.Name, err)
-	}
-	return ctrl.Result{RequeueAfter: poolLook}, nil
+		changed = !equality.Semantic.DeepEqual(object.Status, next)
+		object.Status = next
+		return changed, true
+	})
 }
