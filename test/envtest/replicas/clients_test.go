@@ -151,7 +151,6 @@ func portsOf(service *corev1.Service) []int32 {
 // tally counts answers by kind, and keeps those that nobody should get.
 type tally struct {
 	ledger *ledger
-	mode   allocator.Mode
 
 	mu     sync.Mutex
 	counts map[string]int

@@ -88,7 +88,7 @@ func contend(t *testing.T, mode allocator.Mode) {
 	defer cancel()
 	running := f.launch(t, ctx)
 	books := newLedger()
-	answers := &tally{ledger: books, mode: mode, counts: map[string]int{}}
+	answers := &tally{ledger: books, counts: map[string]int{}}
 	var busy sync.WaitGroup
 	fullest := 0
 	begin := time.Now()
