@@ -22,6 +22,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -110,5 +111,13 @@ func tenantOf(namespace string) client.Client {
 	config.WarningHandler = warnings
 	tenant, err := client.New(config, client.Options{Scheme: scheme.Scheme})
 	Expect(err).NotTo(HaveOccurred())
+	// The server's authorizer learns of a binding by a watch.
+	Eventually(func() (bool, error) {
+		review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
+			ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: namespace, Verb: "create", Resource: "services"},
+		}}
+		err := tenant.Create(context.Background(), review)
+		return review.Status.Allowed, err
+	}).Should(BeTrue())
 	return tenant
 }
