@@ -118,10 +118,21 @@ func (l *ledger) judge(c claim) truth {
 	return untrue
 }
 
-func (l *ledger) held() int {
+// taken is how many ports a Service holds, one that is being deleted too, or a
+// replica has claimed for one.
+func (l *ledger) taken(claimed []int32) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.holders)
+	ports := map[int32]bool{}
+	for _, port := range claimed {
+		ports[port] = true
+	}
+	for port, spans := range l.spans {
+		if slices.ContainsFunc(spans, func(s span) bool { return s.to.IsZero() }) {
+			ports[port] = true
+		}
+	}
+	return len(ports)
 }
 
 func (l *ledger) faults() string {
