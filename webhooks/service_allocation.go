@@ -134,6 +134,8 @@ type allocationRequest struct {
 	namespace labels.Set
 	// withoutNodePorts says that we set spec.allocateLoadBalancerNodePorts to false.
 	withoutNodePorts bool
+	// hidden are warnings of what the answer to a dry-run can not show.
+	hidden []string
 	// poolsConfirmed says that pools and namespace were read past the cache.
 	poolsConfirmed bool
 }

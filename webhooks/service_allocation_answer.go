@@ -43,7 +43,7 @@ type jsonPatch struct {
 // this version does not know of a Service stays as it is.
 func assign(request *allocationRequest, plan allocator.Plan) (admission.Response, error) {
 	operations := patchOf(plan, request.dryRun)
-	warnings := placedWarnings(plan, request.dryRun)
+	warnings := append(placedWarnings(plan, request.dryRun), request.hidden...)
 	if request.withoutNodePorts {
 		operations = append(operations, jsonPatch{"add", "/spec/allocateLoadBalancerNodePorts", false})
 	}

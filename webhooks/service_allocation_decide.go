@@ -66,7 +66,9 @@ func (a *ServiceAllocation) carryOut(ctx context.Context, request *allocationReq
 			return admission.Response{}, false, err
 		}
 		return a.deny(ctx, request, plan.Refusals), true, nil
-	case !request.dryRun:
+	case request.dryRun:
+		plan, request.hidden = hideFromDryRun(plan, a.Index.Stats())
+	default:
 		lost, err := a.claim(ctx, request, plan.Assignments)
 		if err != nil || lost {
 			return admission.Response{}, false, err

@@ -82,6 +82,30 @@ func serviceCIDRs(s *scene) {
 		Expect(s.reread(ctx, web).Spec.ClusterIP).To(Equal("10.0.1.3"), "what is there stays")
 	})
 
+	It("answers a dry-run whichever of two ranges the server looks at", func(ctx SpecContext) {
+		cidr := serviceCIDR("second", second.String())
+		Expect(s.admin.Create(ctx, cidr)).To(Succeed())
+		defer s.forget(ctx, cidr)
+		probe := at(service("probe", corev1.ServiceTypeClusterIP, 0), "10.0.1.3")
+		Eventually(func() error { return s.admin.Create(ctx, probe) }).Should(Succeed())
+		s.observed(probe)
+		stayed := func(web *corev1.Service, before string) {
+			Expect(web.Spec.ClusterIP).To(Equal(before))
+			if second := netip.MustParseAddr(web.Spec.ClusterIPs[1]); !s.stock() {
+				Expect(usable(second)).To(BeTrue(), "%s is of a family with one range", second)
+			}
+		}
+		for i := range 10 { // it draws one of them each time
+			web := service("web", corev1.ServiceTypeNodePort, 0)
+			Expect(s.admin.Create(ctx, web, client.DryRunAll)).To(Succeed(), "%d", i)
+			Expect(web.Spec.ClusterIP).To(BeElementOf("10.0.0.0", "10.0.1.0"), "what it says to nobody in particular")
+			both := probe.DeepCopy()
+			both.Spec.IPFamilyPolicy = new(requireDualStack)
+			Expect(s.admin.Update(ctx, both, client.DryRunAll)).To(Succeed(), "%d", i)
+			stayed(both, "10.0.1.3")
+		}
+	})
+
 	It("takes at most one range per family, and never another in its place", func(ctx SpecContext) {
 		for text, cidrs := range map[string][]string{
 			"may only hold up to 2 values":                       {"10.0.2.0/28", "fd00:11::/112", "10.0.3.0/28"},
