@@ -22,12 +22,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// carryOver is the Service as the API server will see it when it allocates: what
+// CarryOver is the Service as the API server will see it when it allocates: what
 // the client left empty in an update is taken from the old object (A10). The
 // server does this after mutating admission, so whoever chooses numbers in
 // admission must do it too, or an update would change them. The new object is
 // not touched; what is carried over needs no patch.
-func carryOver(old, updated *corev1.Service) *corev1.Service {
+func CarryOver(old, updated *corev1.Service) *corev1.Service {
 	work := *updated
 	work.Spec.Ports = slices.Clone(updated.Spec.Ports)
 	if old == nil || !usesClusterIP(old) {

@@ -42,7 +42,7 @@ func (d demand) automatic() bool { return d.number.IsZero() }
 // update only what the old object did not hold. Order is the order in which the
 // API server allocates: ClusterIPs, node ports in list order, the health check.
 func demandsOf(old, updated *corev1.Service, configured []corev1.IPFamily) []demand {
-	work := carryOver(old, updated)
+	work := CarryOver(old, updated)
 	demands := clusterIPDemands(old, work, configured)
 	if usesNodePorts(work) {
 		demands = append(demands, nodePortDemands(old, work)...)

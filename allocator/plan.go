@@ -105,7 +105,7 @@ func (s *Services) Plan(r PlanRequest) Plan {
 	if len(p.plan.Refusals) > 0 {
 		p.plan.Assignments = nil
 	}
-	p.plan.ClusterIPs = allClusterIPs(carryOver(r.Old, r.New).Spec.ClusterIPs, p.plan.Assignments)
+	p.plan.ClusterIPs = allClusterIPs(CarryOver(r.Old, r.New).Spec.ClusterIPs, p.plan.Assignments)
 	return p.plan
 }
 

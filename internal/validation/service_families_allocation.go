@@ -30,10 +30,15 @@ import (
 // before is nil on create. Where opts do not say which families the cluster
 // has, none is missed.
 func ValidateIPFamilies(before, svc *corev1.Service, opts Options) field.ErrorList {
+	return allocateFamilies(before, svc.DeepCopy(), opts)
+}
+
+// allocateFamilies is ValidateIPFamilies, and fills in, in place, what follows
+// from what is there. The allocator's free choice stays open.
+func allocateFamilies(before, svc *corev1.Service, opts Options) field.ErrorList {
 	if svc.Spec.Type == corev1.ServiceTypeExternalName || keepsPreferDualStack(before, svc) {
 		return nil
 	}
-	svc = svc.DeepCopy()
 	inferPolicy(before, svc)
 	if errs := validateClusterIPs(before, svc, opts); len(errs) > 0 {
 		return errs
