@@ -162,12 +162,14 @@ var sliceRules = both([]rule{
 	{"V31", "", "FQDN endpoints are deprecated"}, {"V31", "", "non-standard IP address"},
 }, reservedRules("V31", "endpoints[].addresses[]"))
 
-// familyRules are the allocator's, whatever families there are.
+// familyRules are the allocator's and those of updates, whatever families there are.
 var familyRules = []rule{
 	{"V19", "spec.ipFamilyPolicy", "when multiple cluster IPs are specified"}, {"V19", "spec.ipFamilyPolicy", "when multiple IP families are specified"},
 	{"V19", "spec.ipFamilyPolicy", "must be 'SingleStack' to release the secondary cluster IP"},
 	{"V19", "spec.ipFamilyPolicy", "must be 'SingleStack' to release the secondary IP family"},
 	{"V1", "metadata.name", "Invalid"}, {"V12", "spec.ports[].nodePort", "Forbidden"}, {"V3", "spec.ports", "Required"},
+	{"V14", "spec.loadBalancerClass", "may not change once set"}, {"V16", "spec.healthCheckNodePort", "field is immutable"},
+	{"V20", "spec.clusterIPs[]", "may not change once set"}, {"V20", "spec.ipFamilies[]", "may not change once set"},
 }
 
 var clusterRules = map[string][]rule{
