@@ -206,6 +206,31 @@ func BenchmarkSetPoolsOf100Teams(b *testing.B) {
 	}
 }
 
+// BenchmarkSetPools of pools with two ranges each, of which each third overlaps
+// with the next. Ten times as many pools take ten times as long.
+func BenchmarkSetPools(b *testing.B) {
+	for _, count := range []int{100, 1000, 10000} {
+		b.Run(fmt.Sprint(count), func(b *testing.B) {
+			index := newIndex(b, "10.96.0.0/12", "fd00::/108")
+			var addrs []AddrPool
+			for i := range count {
+				first := netip.AddrFrom4([4]byte{10, byte(96 + i>>12), byte(i >> 4), byte(i << 4)})
+				last := netip.AddrFrom4([4]byte{10, byte(96 + i>>12), byte(i >> 4), byte(i<<4) | 15})
+				if i%3 == 0 {
+					last = last.Next().Next()
+				}
+				pool := addrPool(fmt.Sprint(i), fmt.Sprint(i), v1alpha1.UseClusterIP)
+				pool.Ranges = []AddrSpan{{first, first.Next()}, {last, last.Next()}}
+				addrs = append(addrs, pool)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				index.SetPools(nil, addrs)
+			}
+		})
+	}
+}
+
 // BenchmarkPlanInPoolsAmong10000Services is BenchmarkPlanAmong10000Services for one of 100 teams
 // that have pools, among 1000 reservations.
 func BenchmarkPlanInPoolsAmong10000Services(b *testing.B) {

@@ -89,14 +89,21 @@ type poolSet[P any, N ordered[N]] struct {
 type resolvedPool[P any, N ordered[N]] struct {
 	pool      P
 	name      string
+	rank      int // in the order of precedence
 	effective spanSet[N]
 	automatic spanSet[N] // of the effective ones, those not reserved; none without AutoAssign
 	conflicts []conflict[N]
 }
 
+// conflict is with the pool of this rank, which has precedence.
 type conflict[N ordered[N]] struct {
 	with string
+	rank int
 	span span[N]
+}
+
+func (c conflict[N]) compare(other conflict[N]) int {
+	return cmp.Or(cmp.Compare(c.rank, other.rank), c.span.first.Compare(other.span.first))
 }
 
 type ownedSpan[N ordered[N]] struct {
@@ -130,28 +137,42 @@ func resolvePools[P any, N ordered[N]](pools []P, shapeOf func(P) poolShape[N]) 
 		sorted[i] = shaped{pool, shapeOf(pool)}
 	}
 	slices.SortFunc(sorted, func(a, b shaped) int { return a.shape.precedes(b.shape) })
-	var set poolSet[P, N]
-	for i, this := range sorted {
-		resolved := resolvedPool[P, N]{pool: this.pool, name: this.shape.name, effective: this.shape.ranges.without(set.all)}
-		for _, other := range sorted[:i] {
-			for _, s := range this.shape.ranges.and(other.shape.ranges) {
-				resolved.conflicts = append(resolved.conflicts, conflict[N]{with: other.shape.name, span: s})
-			}
-		}
+	ranges := make([]spanSet[N], len(sorted))
+	set := poolSet[P, N]{pools: make([]resolvedPool[P, N], len(sorted))}
+	for rank, this := range sorted {
+		ranges[rank] = this.shape.ranges
+		set.pools[rank] = resolvedPool[P, N]{pool: this.pool, name: this.shape.name, rank: rank}
+	}
+	spans := rankedSpans(ranges)
+	owned := ownedSpans(spans, len(sorted))
+	for _, s := range owned {
+		set.pools[s.rank].effective = append(set.pools[s.rank].effective, s.span)
+	}
+	overlaps(spans, func(rank, with int, both span[N]) {
+		set.pools[rank].conflicts = append(set.pools[rank].conflicts, conflict[N]{with: sorted[with].shape.name, rank: with, span: both})
+	})
+	for rank, this := range sorted {
+		resolved := &set.pools[rank]
+		slices.SortFunc(resolved.conflicts, conflict[N].compare)
 		if this.shape.autoAssign {
 			resolved.automatic = resolved.effective.without(this.shape.reserved)
 		}
-		set.pools = append(set.pools, resolved)
-		set.all = newSpanSet(append(slices.Clone(set.all), resolved.effective...))
 	}
-	slices.SortFunc(set.pools, func(a, b resolvedPool[P, N]) int { return cmp.Compare(a.name, b.name) })
-	for i, resolved := range set.pools {
-		for _, s := range resolved.effective {
-			set.owners = append(set.owners, ownedSpan[N]{s, i})
-		}
-	}
-	slices.SortFunc(set.owners, func(a, b ownedSpan[N]) int { return a.first.Compare(b.first) })
+	set.own(owned)
 	return set
+}
+
+// own orders the pools by name, and notes what each has.
+func (set *poolSet[P, N]) own(owned []rankedSpan[N]) {
+	slices.SortStableFunc(set.pools, func(a, b resolvedPool[P, N]) int { return cmp.Compare(a.name, b.name) })
+	index := make([]int, len(set.pools))
+	for i, pool := range set.pools {
+		index[pool.rank] = i
+	}
+	for _, s := range owned {
+		set.owners = append(set.owners, ownedSpan[N]{s.span, index[s.rank]})
+		set.all = set.all.with(s.span)
+	}
 }
 
 // ownerOf is the pool that a number belongs to.

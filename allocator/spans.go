@@ -71,13 +71,19 @@ func newSpanSet[N ordered[N]](spans []span[N]) spanSet[N] {
 	sorted := slices.SortedFunc(slices.Values(spans), func(a, b span[N]) int { return a.first.Compare(b.first) })
 	var set spanSet[N]
 	for _, s := range sorted {
-		last := len(set) - 1
-		switch {
-		case last < 0 || set[last].last.Next() != s.first && set[last].last.Compare(s.first) < 0:
-			set = append(set, s)
-		case s.last.Compare(set[last].last) > 0:
-			set[last].last = s.last
-		}
+		set = set.with(s)
+	}
+	return set
+}
+
+// with adds a span that begins nowhere before the last one.
+func (set spanSet[N]) with(s span[N]) spanSet[N] {
+	last := len(set) - 1
+	switch {
+	case last < 0 || set[last].last.Next() != s.first && set[last].last.Compare(s.first) < 0:
+		return append(set, s)
+	case s.last.Compare(set[last].last) > 0:
+		set[last].last = s.last
 	}
 	return set
 }
