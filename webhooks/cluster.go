@@ -29,6 +29,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -185,11 +186,14 @@ func (c *Cluster) ServiceCIDRs(ctx context.Context) ([]ServiceCIDR, error) {
 
 // APIServers implements ClusterAddressReader with a live read of one object.
 // A cache would hold every EndpointSlice of the cluster for it, and external
-// IPs are rarely set.
+// IPs are rarely set. The API server answers from its memory (resource version
+// 0): a list of this very moment waits until etcd tells it, every 100 ms, that
+// nothing has changed since (KEP-2340).
 func (c *Cluster) APIServers(ctx context.Context) ([]netip.AddrPort, error) {
 	var list discoveryv1.EndpointSliceList
 	err := c.Live.List(ctx, &list, client.InNamespace(kubernetesService.Namespace),
-		client.MatchingLabels{discoveryv1.LabelServiceName: kubernetesService.Name})
+		client.MatchingLabels{discoveryv1.LabelServiceName: kubernetesService.Name},
+		&client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: "0"}})
 	if err != nil {
 		return nil, fmt.Errorf("reading the API server's EndpointSlices: %w", err)
 	}

@@ -33,6 +33,7 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"switchyard.dev/switchyard/allocator"
 	"switchyard.dev/switchyard/api/v1alpha1"
@@ -168,6 +169,19 @@ func TestTheAPIServerIsWhereItsSliceSays(t *testing.T) {
 	want := []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:6443"), netip.MustParseAddrPort("192.0.2.2:6443")}
 	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestTheAPIServersAreReadFromTheServersMemory(t *testing.T) {
+	var version string
+	live := fake.NewClientBuilder().WithScheme(testScheme(t)).WithInterceptorFuncs(interceptor.Funcs{
+		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+			version = (&client.ListOptions{}).ApplyOptions(options).AsListOptions().ResourceVersion
+			return c.List(ctx, list, options...)
+		},
+	}).Build()
+	if _, err := (&Cluster{Live: live}).APIServers(t.Context()); err != nil || version != "0" {
+		t.Errorf("error %v, resource version %q, want 0: any other list waits for up to 100 ms", err, version)
 	}
 }
 
