@@ -141,7 +141,7 @@ func TestTheStatusSaysWhereTheNumberIs(t *testing.T) {
 	}{
 		"bound":       {reservedPort(serviceLives("web", 0), heldBy(teamWeb)), nil, "Bound", "True", "Bound", "Service team/web has it"},
 		"conflicted":  {reservedPort(heldBy(teamOther)), nil, "Conflicted", "False", "HeldByAnother", "Service team/other has 30080 and keeps it"},
-		"held":        {reservedPort(), nil, "Reserved", "True", "Placeholder", "Service system/reserved-nodeports-30080-30143"},
+		"held":        {reservedPort(), nil, "Reserved", "True", "Placeholder", "Service system/reserved-nodeport-30080"},
 		"handed over": {reservedPort(), errHandOver, "Pending", "False", "HandOver", "claimed"},
 		"out of range by the server": {
 			reservedPort(), placeholder.ErrOutOfRange, "Pending", "False", "OutOfRange", "--service-node-port-range",

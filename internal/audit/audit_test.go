@@ -140,7 +140,7 @@ func TestEachFindingOnce(t *testing.T) {
 		"a placeholder's port for nothing": {
 			damage: func(i *inventory.Inventory) { i.PortReservations = i.PortReservations[1:] },
 			kind:   PlaceholderForNothing,
-			want:   []string{"warning PlaceholderForNothing 30070: Service switchyard-system/reserved-nodeports-30016-30079"},
+			want:   []string{"warning PlaceholderForNothing 30070: Service switchyard-system/reserved-nodeport-30070"},
 		},
 		"a placeholder's port that a Service has": {
 			damage: func(i *inventory.Inventory) {
@@ -148,7 +148,7 @@ func TestEachFindingOnce(t *testing.T) {
 				i.Services[1].Spec.Ports[0].NodePort = 30070
 			},
 			kind: PlaceholderForNothing,
-			want: []string{"warning PlaceholderForNothing 30070: Service switchyard-system/reserved-nodeports-30016-30079"},
+			want: []string{"warning PlaceholderForNothing 30070: Service switchyard-system/reserved-nodeport-30070"},
 			says: "is held by a Service",
 		},
 		"an IPAddress of ours for nothing": {

@@ -19,13 +19,14 @@ limitations under the License.
 // when none of our webhooks answers:
 //
 //	a ClusterIP of a ServiceCIDR  -> an IPAddress of that name whose parentRef is the AddressReservation
-//	a port of the node            -> a port of a Service of type NodePort that has no selector
+//	a port of the node            -> a Service of type NodePort that has no selector and only this port
 //
 // The API server's allocator takes an IPAddress as taken whatever its parentRef
 // (KEP-1880), and its repair leaves those alone that it does not manage. Ports
-// have no such object; a Service that lists them is the only way to reserve
-// them in the server's own range. The label service.kubernetes.io/service-proxy-name
-// has every proxy pass it over, so nothing answers on the port.
+// have no such object; a Service that has it is the only way to reserve one in the
+// server's own range, at the price of a ClusterIP. The label
+// service.kubernetes.io/service-proxy-name has every proxy pass it over, so nothing
+// answers on the port.
 //
 // The functions are pure; Keeper compares, writes and reports. The reservation
 // controllers hold, the mutating webhook releases for the rightful Service. Both

@@ -20,20 +20,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"switchyard.dev/switchyard/allocator"
 )
 
-// Keeper writes placeholders. It has no memory and no locks of its own: several
-// may work on the same numbers, and what each finds done already is success.
+// Keeper writes placeholders: it creates and deletes them, and updates none. It
+// has no memory and no locks of its own: several may work on the same numbers, and
+// what each finds done already is success.
 type Keeper struct {
 	// Client writes; its reads may be of a cache.
 	Client client.Client
@@ -77,8 +76,8 @@ func (k *Keeper) Release(ctx context.Context, number allocator.Number) error {
 	return nil
 }
 
-// Vacate deletes a Service that holds ports, because its own ClusterIP is wanted
-// for somebody else. Its ports are free until they are held again.
+// Vacate deletes a Service that holds a port, because its own ClusterIP is wanted
+// for somebody else. The port is free until it is held again.
 func (k *Keeper) Vacate(ctx context.Context, key client.ObjectKey) error {
 	service := &corev1.Service{}
 	err := k.Live.Get(ctx, key, service)
@@ -131,7 +130,7 @@ func (k *Keeper) seen(ctx context.Context, number allocator.Number) bool {
 func (k *Keeper) holds(ctx context.Context, reader client.Reader, number allocator.Number) (bool, error) {
 	if number.IsPort() {
 		service, err := k.portsOf(ctx, reader, number)
-		return err == nil && service != nil && IsPorts(service) && has(service, number.Port), err
+		return err == nil && service != nil && slices.Contains(NumbersOfPorts(service), number), err
 	}
 	address, err := addressOf(ctx, reader, number)
 	if address == nil || err != nil {
@@ -175,45 +174,47 @@ func (k *Keeper) releaseAddress(ctx context.Context, number allocator.Number) er
 }
 
 func (k *Keeper) holdPort(ctx context.Context, number allocator.Number) error {
-	return again(func() error {
-		service, err := k.portsOf(ctx, k.Live, number)
-		switch {
-		case err != nil:
-			return fmt.Errorf("holding port %s: %w", number, err)
-		case service == nil:
-			return k.portWritten(number, k.Client.Create(ctx, Ports(k.Namespace, number.Port)))
-		case !IsPorts(service):
-			return fmt.Errorf("holding port %s: Service %s/%s is not ours (label %s): delete it or give it another name",
-				number, service.Namespace, service.Name, Label)
-		case has(service, number.Port):
-			return nil
-		}
-		add(service, number.Port)
-		return k.portWritten(number, k.Client.Update(ctx, service))
-	})
+	service, err := k.newPorts(ctx, number.Port)
+	if err == nil {
+		err = k.Client.Create(ctx, service)
+	}
+	if err == nil {
+		return nil
+	}
+	// The port is refused before the name is. If another replica is just making
+	// the same Service it is not there yet, and the port counts as taken.
+	refused := portError(number, err)
+	service, err = k.portsOf(ctx, k.Live, number)
+	switch {
+	case err != nil:
+		return fmt.Errorf("holding port %s: %w", number, err)
+	case service == nil:
+		return refused
+	case !IsPorts(service):
+		return fmt.Errorf("holding port %s: Service %s/%s is not ours (label %s): delete it or give it another name",
+			number, service.Namespace, service.Name, Label)
+	case slices.Contains(NumbersOfPorts(service), number):
+		return nil
+	}
+	// Somebody has changed it: the next try makes it anew.
+	return errors.Join(refused, gone(k.Client.Delete(ctx, service, client.Preconditions{UID: &service.UID})))
 }
 
-func (k *Keeper) portWritten(number allocator.Number, err error) error {
-	if err == nil || isRace(err) {
-		return err
+// newPorts is the Service that is to hold a port in this cluster.
+func (k *Keeper) newPorts(ctx context.Context, port int32) (*corev1.Service, error) {
+	var cidr networkingv1.ServiceCIDR // of the API server's flags, which say what families it serves
+	if err := k.Client.Get(ctx, client.ObjectKey{Name: "kubernetes"}, &cidr); client.IgnoreNotFound(err) != nil {
+		return nil, err
 	}
-	return portError(number, err)
+	return inFamily(Ports(k.Namespace, port), cidr.Spec.CIDRs), nil
 }
 
 func (k *Keeper) releasePort(ctx context.Context, number allocator.Number) error {
-	return again(func() error {
-		service, err := k.portsOf(ctx, k.Live, number)
-		if service == nil || err != nil || !IsPorts(service) || !has(service, number.Port) {
-			return err
-		}
-		remove(service, number.Port)
-		if len(service.Spec.Ports) > 0 {
-			return k.Client.Update(ctx, service)
-		}
-		// A Service must have a port. The version keeps us from deleting what has
-		// been added meanwhile.
-		return client.IgnoreNotFound(k.Client.Delete(ctx, service, client.Preconditions{UID: &service.UID, ResourceVersion: &service.ResourceVersion}))
-	})
+	service, err := k.portsOf(ctx, k.Live, number)
+	if service == nil || err != nil || !slices.Contains(NumbersOfPorts(service), number) {
+		return err
+	}
+	return gone(k.Client.Delete(ctx, service, client.Preconditions{UID: &service.UID}))
 }
 
 // portsOf reads the Service that a port belongs to; nil when there is none.
@@ -234,19 +235,6 @@ func addressOf(ctx context.Context, reader client.Reader, number allocator.Numbe
 		return nil, nil
 	}
 	return address, err
-}
-
-// raceBackoff is how often the same object may be lost to other writers, in about
-// a second: as many as a shard has ports may want to write it at once.
-var raceBackoff = wait.Backoff{Steps: 8, Duration: 5 * time.Millisecond, Factor: 2, Jitter: 0.5}
-
-// again repeats what lost a race with another writer of the same object.
-func again(write func() error) error {
-	return retry.OnError(raceBackoff, isRace, write)
-}
-
-func isRace(err error) bool {
-	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err)
 }
 
 // gone takes a deletion for done when the object is not there, or another one is.

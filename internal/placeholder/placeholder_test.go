@@ -103,10 +103,27 @@ func (s *server) keeper(objects ...client.Object) *Keeper {
 			if meanwhile != nil {
 				meanwhile(c)
 			}
+			if err := sameUID(ctx, c, object, options); err != nil {
+				return err
+			}
 			return c.Delete(ctx, object, options...)
 		},
 	}).Build()
 	return &Keeper{Client: c, Live: c, Namespace: system}
+}
+
+// sameUID is the precondition that the fake client does not know.
+func sameUID(ctx context.Context, c client.Client, object client.Object, options []client.DeleteOption) error {
+	var all client.DeleteOptions
+	all.ApplyOptions(options)
+	now := object.DeepCopyObject().(client.Object)
+	if err := c.Get(ctx, client.ObjectKeyFromObject(object), now); err != nil {
+		return err
+	}
+	if all.Preconditions != nil && *all.Preconditions.UID != now.GetUID() {
+		return apierrors.NewConflict(corev1.Resource("services"), object.GetName(), errors.New("the UID is another"))
+	}
+	return nil
 }
 
 func held(t *testing.T, k *Keeper) []string {
@@ -148,21 +165,6 @@ func TestObjectsHaveValidNamesAndLeadBack(t *testing.T) {
 		if !IsPortsKey(client.ObjectKeyFromObject(service), system, number) || IsPortsKey(client.ObjectKeyFromObject(service), "team", number) {
 			t.Errorf("%s is not known by its name", service.Name)
 		}
-	}
-}
-
-func TestNoServiceHoldsMoreThanItsShare(t *testing.T) {
-	count := map[string]int{}
-	for number := int32(1); number <= 65535; number++ {
-		count[PortsName(number)]++
-	}
-	for name, ports := range count {
-		if ports > shardPorts {
-			t.Errorf("%s may have %d ports", name, ports)
-		}
-	}
-	if len(count) != 1024 {
-		t.Errorf("%d Services for all ports, want 1024", len(count))
 	}
 }
 
@@ -271,61 +273,83 @@ func TestErrorsSayWhoHasTheNumber(t *testing.T) {
 	}
 }
 
-func TestAPortThatIsAddedWhileTheLastOneGoesIsKept(t *testing.T) {
+// A name that is free again may belong to the next Service that holds the port.
+func TestWhatHasTakenThePlaceOfAPlaceholderIsKept(t *testing.T) {
+	first := Ports(system, 30080)
+	first.UID = "first"
 	s := &server{}
-	k, ctx := s.keeper(), context.Background()
-	if err := k.Hold(ctx, []allocator.Reservation{port(30080)}); err != nil {
-		t.Fatal(err)
-	}
+	k, ctx := s.keeper(first), context.Background()
 	s.beforeDelete = func(c client.Client) {
-		other := &Keeper{Client: c, Live: c, Namespace: system}
-		if err := other.Hold(ctx, []allocator.Reservation{port(30081)}); err != nil {
+		next := Ports(system, 30080)
+		next.UID = "next"
+		if err := errors.Join(c.Delete(ctx, Ports(system, 30080)), c.Create(ctx, next)); err != nil {
 			t.Error(err)
 		}
 	}
 	if err := k.Release(ctx, allocator.PortNumber(30080)); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"30081"}, held(t, k)); diff != "" {
+	if diff := cmp.Diff([]string{"30080"}, held(t, k)); diff != "" {
 		t.Errorf("held (-want +got):\n%s", diff)
 	}
 }
 
-// Eight replicas hold all ports of two Services and release every second one,
-// each with its own idea of what comes first.
-func TestReplicasDoNotLoseEachOthersPorts(t *testing.T) {
+func TestAPlaceholderThatSomebodyHasChangedIsMadeAnew(t *testing.T) {
+	changed := Ports(system, 30080)
+	changed.Spec.Ports[0].NodePort = 30081
+	k, ctx := (&server{}).keeper(changed), context.Background()
+	if err := k.Hold(ctx, []allocator.Reservation{port(30080)}); !apierrors.IsAlreadyExists(err) {
+		t.Errorf("the first try: %v, want what stands in the way", err)
+	}
+	if err := k.Hold(ctx, []allocator.Reservation{port(30080)}); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff([]string{"30080"}, held(t, k)); diff != "" {
+		t.Errorf("held (-want +got):\n%s", diff)
+	}
+}
+
+func TestThePortThatAnotherReplicaHoldsIsHeld(t *testing.T) {
 	s := &server{}
-	k, ctx := s.keeper(), context.Background()
-	const first, last = 30064, 30064 + 31 // across two Services
-	each := func(do func(replica int, number int32) error) {
-		t.Helper()
-		var replicas sync.WaitGroup
-		for replica := range 8 {
-			replicas.Go(func() {
-				for i := range int32(last - first + 1) {
-					number := first + (i*5+int32(replica)*4)%(last-first+1)
-					for do(replica, number) != nil { // another replica was faster eight times in a row
-						if ctx.Err() != nil {
-							return
-						}
-					}
-				}
-			})
-		}
-		replicas.Wait()
+	k, ctx := s.keeper(Ports(system, 30080)), context.Background()
+	s.taken = map[int32]string{30080: "provided port is already allocated"}
+	k.Client = behind{k.Client} // the cache does not know of it yet
+	if err := k.Hold(ctx, []allocator.Reservation{port(30080)}); err != nil {
+		t.Error(err)
 	}
-	each(func(_ int, number int32) error { return k.Hold(ctx, []allocator.Reservation{port(number)}) })
-	if got := held(t, k); len(got) != 32 {
-		t.Fatalf("%d ports are held, want 32", len(got))
-	}
-	each(func(_ int, number int32) error {
-		if number%2 == 0 {
-			return k.Release(ctx, allocator.PortNumber(number))
-		}
-		return k.Hold(ctx, []allocator.Reservation{port(number)})
-	})
-	got := held(t, k)
-	if len(got) != 16 || slices.ContainsFunc(got, func(n string) bool { return (n[len(n)-1]-'0')%2 == 0 }) {
-		t.Errorf("%d ports are held, want the 16 odd ones: %v", len(got), got)
+}
+
+// behind is a client whose cache has seen nothing yet.
+type behind struct{ client.Client }
+
+func (behind) Get(_ context.Context, key client.ObjectKey, _ client.Object, _ ...client.GetOption) error {
+	return apierrors.NewNotFound(corev1.Resource("services"), key.Name)
+}
+
+// An address of IPv4 may be one of few.
+func TestAClusterIPForAPortIsOfIPv6WhereTheClusterHasBoth(t *testing.T) {
+	for name, tc := range map[string]struct{ cidrs, want []string }{
+		"one family": {[]string{"10.96.0.0/16"}, nil},
+		"both":       {[]string{"10.96.0.0/16", "fd00:10::/112"}, []string{"IPv6"}},
+		"no range":   {nil, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cidr := &networkingv1.ServiceCIDR{ObjectMeta: metav1.ObjectMeta{Name: "kubernetes"}, Spec: networkingv1.ServiceCIDRSpec{CIDRs: tc.cidrs}}
+			k, ctx := (&server{}).keeper(cidr), context.Background()
+			if err := k.Hold(ctx, []allocator.Reservation{port(30080)}); err != nil {
+				t.Fatal(err)
+			}
+			var service corev1.Service
+			if err := k.Client.Get(ctx, client.ObjectKey{Namespace: system, Name: PortsName(30080)}, &service); err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, family := range service.Spec.IPFamilies {
+				got = append(got, string(family))
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("families (-want +got):\n%s", diff)
+			}
+		})
 	}
 }

@@ -18,7 +18,7 @@ package placeholder
 
 import (
 	"fmt"
-	"slices"
+	"net/netip"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -35,25 +35,24 @@ const (
 	Label = "switchyard.dev/placeholder"
 
 	labelValue     = "nodeports"
-	portsPrefix    = "reserved-nodeports-"
+	portsPrefix    = "reserved-nodeport-"
 	managedByLabel = "app.kubernetes.io/managed-by"
 	// proxyNameLabel hands a Service to the proxy of that name, which nobody has.
 	proxyNameLabel = "service.kubernetes.io/service-proxy-name"
 	proxyName      = "none.switchyard.dev"
-
-	// shardPorts is how many ports one Service holds at most. A Service costs a
-	// ClusterIP, and an update of it is as long as its ports are many.
-	shardPorts = 64
 )
 
 // PortsName is the name of the Service that holds a port in the namespace of
 // the manager: always the same for one port, so that replicas agree.
 func PortsName(port int32) string {
-	first := port - port%shardPorts
-	return fmt.Sprintf(portsPrefix+"%d-%d", first, first+shardPorts-1)
+	return fmt.Sprintf(portsPrefix+"%d", port)
 }
 
-// Ports is a Service that holds ports, all of one PortsName.
+// Ports is a Service that has ports and nothing else. The one that holds a port
+// has only that, so that it is never updated: the API server writes down what an
+// update takes and gives up before it stores the Service, and when the update is
+// lost to another one, a port that nobody has stays taken until its repair,
+// minutes later. What a create takes it gives back when the create fails.
 func Ports(namespace string, ports ...int32) *corev1.Service {
 	service := &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{
@@ -64,17 +63,32 @@ func Ports(namespace string, ports ...int32) *corev1.Service {
 		Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort},
 	}
 	for _, port := range ports {
-		add(service, port)
+		service.Spec.Ports = append(service.Spec.Ports, corev1.ServicePort{
+			Name: allocator.PortNumber(port).ObjectName(), Protocol: corev1.ProtocolTCP,
+			Port: port, TargetPort: intstr.FromInt32(port), NodePort: port,
+		})
 	}
 	return service
 }
 
-// IsPorts tells whether a Service is one of ours that holds ports.
+// inFamily has a Service draw its ClusterIP, which it needs although nobody calls
+// it, from IPv6 where the cluster has both: a range of IPv4 may be small.
+func inFamily(service *corev1.Service, cidrs []string) *corev1.Service {
+	for _, text := range cidrs {
+		if prefix, err := netip.ParsePrefix(text); err == nil && prefix.Addr().Is6() {
+			single := corev1.IPFamilyPolicySingleStack
+			service.Spec.IPFamilyPolicy, service.Spec.IPFamilies = &single, []corev1.IPFamily{corev1.IPv6Protocol}
+		}
+	}
+	return service
+}
+
+// IsPorts tells whether a Service is one of ours that holds a port.
 func IsPorts(service *corev1.Service) bool {
 	return service.Labels[Label] == labelValue && service.Labels[managedByLabel] == ManagedBy
 }
 
-// IsPlaceholderKey tells a Service that holds ports by namespace and name alone.
+// IsPlaceholderKey tells a Service that holds a port by namespace and name alone.
 func IsPlaceholderKey(key types.NamespacedName, namespace string) bool {
 	return key.Namespace == namespace && strings.HasPrefix(key.Name, portsPrefix)
 }
@@ -84,8 +98,8 @@ func IsPortsKey(key types.NamespacedName, namespace string, port int32) bool {
 	return key.Namespace == namespace && key.Name == PortsName(port)
 }
 
-// NumbersOfPorts lists the ports that a Service holds for reservations; none for
-// all that are not ours.
+// NumbersOfPorts lists the ports that a Service holds, one as the Keeper makes them;
+// none for all that are not ours.
 func NumbersOfPorts(service *corev1.Service) []allocator.Number {
 	if !IsPorts(service) {
 		return nil
@@ -97,19 +111,4 @@ func NumbersOfPorts(service *corev1.Service) []allocator.Number {
 		}
 	}
 	return numbers
-}
-
-func has(service *corev1.Service, port int32) bool {
-	return slices.ContainsFunc(service.Spec.Ports, func(p corev1.ServicePort) bool { return p.NodePort == port })
-}
-
-func add(service *corev1.Service, port int32) {
-	service.Spec.Ports = append(service.Spec.Ports, corev1.ServicePort{
-		Name: allocator.PortNumber(port).ObjectName(), Protocol: corev1.ProtocolTCP,
-		Port: port, TargetPort: intstr.FromInt32(port), NodePort: port,
-	})
-}
-
-func remove(service *corev1.Service, port int32) {
-	service.Spec.Ports = slices.DeleteFunc(service.Spec.Ports, func(p corev1.ServicePort) bool { return p.NodePort == port })
 }

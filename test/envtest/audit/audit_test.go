@@ -85,7 +85,7 @@ func TestEachSituationOnARealAPIServer(t *testing.T) {
 		"NumberOutOfRange 32000: Service a/outside",
 		"ObjectUnreadable: PortPool unreadable",
 		"PlaceholderForNothing 10.0.1.60: IPAddress 10.0.1.60",
-		"PlaceholderForNothing 30070: Service switchyard-system/reserved-nodeports-30016-30079",
+		"PlaceholderForNothing 30070: Service switchyard-system/reserved-nodeport-30070",
 		"PoolConflict 30105-30109: PortPool young and PortPool team-a",
 		"PoolFull: PortPool full",
 		"PoolOutOfRange 31000-31010: PortPool young",

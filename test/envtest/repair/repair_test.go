@@ -216,7 +216,7 @@ var _ = Describe("Repair", func() {
 	It("takes away placeholders that hold for nobody", func(ctx SpecContext) {
 		keeper := &placeholder.Keeper{Client: admin, Live: admin, Namespace: systemNamespace}
 		for _, object := range []client.Object{
-			placeholder.Ports(systemNamespace, 30300, 30301),
+			placeholder.Ports(systemNamespace, 30300),
 			placeholder.Address(allocator.Reservation{Number: allocator.AddrNumber(netip.MustParseAddr("10.0.0.77")), Object: "10.0.0.77"}),
 		} {
 			Expect(admin.Create(ctx, object)).To(Succeed())
