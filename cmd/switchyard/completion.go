@@ -63,9 +63,9 @@ func (o *inventoryOptions) completeWho(c *cobra.Command, args []string, typed st
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-func (o *inventoryOptions) completeNamespaces(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+func (f *clusterFlags) completeNamespaces(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 	var list corev1.NamespaceList
-	if !o.listForCompletion(&list) {
+	if !f.listForCompletion(&list) {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	var names []string
@@ -78,8 +78,8 @@ func (o *inventoryOptions) completeNamespaces(_ *cobra.Command, _ []string, type
 }
 
 // listForCompletion is false where there is no answer; a shell shows no errors.
-func (o *inventoryOptions) listForCompletion(list client.ObjectList, options ...client.ListOption) bool {
-	c, _, err := o.client()
+func (f *clusterFlags) listForCompletion(list client.ObjectList, options ...client.ListOption) bool {
+	c, _, err := f.client()
 	if err != nil {
 		return false
 	}

@@ -22,14 +22,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"switchyard.dev/switchyard/allocator"
@@ -41,21 +37,19 @@ const exitFound = 1
 
 // inventoryOptions are what who, pools and audit have in common.
 type inventoryOptions struct {
-	kubeconfig, context string
-	system              string
-	nodePorts           string
-	output              string
+	clusterFlags
+	system    string
+	nodePorts string
+	output    string
 }
 
 func (o *inventoryOptions) addFlags(c *cobra.Command) {
+	o.addTo(c)
 	flags := c.Flags()
-	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "Kubeconfig; without it the local cluster if one is running, else as kubectl chooses.")
-	flags.StringVar(&o.context, "context", "", "Context of the kubeconfig, if not its current one.")
 	flags.StringVar(&o.system, "manager-namespace", "switchyard-system", "Namespace of switchyard-manager, where claims and placeholders are.")
 	flags.StringVar(&o.nodePorts, "service-node-port-range", "", "`Range` of NodePorts; without it that of the API server's flags or the manager's.")
 	flags.StringVarP(&o.output, "output", "o", "", "json, yaml or wide, or nothing for a table.")
 	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json", "yaml", "wide"}, cobra.ShellCompDirectiveNoFileComp))
-	_ = c.RegisterFlagCompletionFunc("context", completeContexts)
 	_ = c.RegisterFlagCompletionFunc("manager-namespace", o.completeNamespaces)
 	_ = c.RegisterFlagCompletionFunc("service-node-port-range", cobra.NoFileCompletions)
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
@@ -90,38 +84,6 @@ func (o *inventoryOptions) validate() error {
 		return fmt.Errorf("--service-node-port-range: %w", err)
 	}
 	return nil
-}
-
-func (o *inventoryOptions) config() (*rest.Config, error) {
-	if o.context == "" {
-		cluster, err := reachCluster(o.kubeconfig)
-		return cluster.config, err
-	}
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = o.kubeconfig
-	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: o.context}).ClientConfig()
-	if err != nil {
-		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
-	}
-	config.QPS, config.Burst = 50, 100
-	return config, nil
-}
-
-// patience is how long one answer of the API server may take.
-const patience = 15 * time.Second
-
-// client also returns whom it asks.
-func (o *inventoryOptions) client() (c client.Client, config *rest.Config, err error) {
-	if config, err = o.config(); err != nil {
-		return nil, nil, err
-	}
-	scheme, err := inventory.Scheme()
-	if err != nil {
-		return nil, nil, err
-	}
-	config.Timeout, config.WarningHandler = patience, rest.NoWarnings{}
-	c, err = client.New(config, client.Options{Scheme: scheme})
-	return c, config, err
 }
 
 // look returns a function that reads the cluster as it is then.

@@ -17,6 +17,7 @@ limitations under the License.
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -42,14 +43,15 @@ const (
 
 // lintOptions are what `switchyard lint` can be told.
 type lintOptions struct {
-	names      []string
-	recursive  bool
-	output     string
-	strict     bool
-	families   []string
-	namespace  string
-	cluster    bool
-	kubeconfig string
+	names     []string
+	recursive bool
+	output    string
+	strict    bool
+	families  []string
+	namespace string
+	against   string
+	cluster   bool
+	clusterFlags
 }
 
 func lintCommand() *cobra.Command {
@@ -63,8 +65,11 @@ own words, what it would warn of, and what it accepts although it can not work
 (rules S1 to S5). Objects of other kinds are passed over and counted.
 
 With --cluster they are also held against the objects of a cluster, by the rules
-of the admission webhooks (X1 and on) and their default severities; this works
-without the webhooks, and changes nothing.
+of the admission webhooks (X1 and on), with their default severities or those in
+the labels of the namespace. An object that is there is judged as an update: what
+may not change, and by the rules only what the change adds. This works without
+the webhooks, and changes nothing. --against does the first without a cluster,
+for manifests as they were before.
 
 Files hold YAML or JSON, several documents each, and Lists. A field that the kind
 does not have is an error.
@@ -74,7 +79,8 @@ not be read, or the question was wrong.`,
 		Example: `  switchyard lint -f service.yaml
   kustomize build . | switchyard lint -f -
   switchyard lint -R -f manifests/ --strict -o json
-  switchyard lint -f service.yaml --cluster`,
+  switchyard lint -f service.yaml --cluster
+  git show HEAD:service.yaml | switchyard lint -f service.yaml --against -`,
 		Args: cobra.NoArgs,
 	}
 	o.addFlags(c)
@@ -98,9 +104,13 @@ func (o *lintOptions) addFlags(c *cobra.Command) {
 	flags.StringVarP(&o.output, "output", "o", "", "json or yaml; without it a table.")
 	flags.BoolVar(&o.strict, "strict", false, "Let warnings count for the exit code.")
 	flags.StringSliceVar(&o.families, "ip-families", nil, "IP families that the cluster gives ClusterIPs of, for example IPv4,IPv6; without it none is missed.")
-	flags.StringVarP(&o.namespace, "namespace", "n", corev1.NamespaceDefault, "With --cluster: namespace of objects that are without one.")
+	flags.StringVarP(&o.namespace, "namespace", "n", "", "Namespace of objects that are without one; without it that of the context with --cluster, else default.")
+	flags.StringVar(&o.against, "against", "", "File, directory, or - with the same objects as they were: judge the updates.")
 	flags.BoolVar(&o.cluster, "cluster", false, "Hold the objects against those of a cluster, too.")
-	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "With --cluster: kubeconfig; without it the local cluster if one is running, else as kubectl chooses.")
+	o.clusterFlags.addTo(c)
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("ip-families", cobra.FixedCompletions([]string{"IPv4", "IPv6", "IPv4,IPv6", "IPv6,IPv4"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("namespace", o.completeNamespaces)
 }
 
 func (o *lintOptions) validate() (validation.Options, error) {
@@ -110,6 +120,12 @@ func (o *lintOptions) validate() (validation.Options, error) {
 	}
 	if !slices.Contains([]string{"", "json", "yaml"}, o.output) {
 		return opts, fmt.Errorf("unknown output format %q: use json or yaml, or leave it out", o.output)
+	}
+	if o.cluster && o.against != "" {
+		return opts, errors.New("--cluster has the objects as they are: leave --against out")
+	}
+	if o.against == lint.Stdin && slices.Contains(o.names, lint.Stdin) {
+		return opts, errors.New("standard input can be read once: give -f or --against a file")
 	}
 	for _, family := range o.families {
 		switch f := corev1.IPFamily(family); f {
@@ -135,22 +151,14 @@ func (o *lintOptions) run(c *cobra.Command) error {
 	report := newLintReport(len(files), in)
 	ctx, cancel := context.WithTimeout(c.Context(), clusterPatience)
 	defer cancel()
-	var judge *clusterJudge
-	if o.cluster {
-		if judge, err = reachJudge(ctx, o.kubeconfig); err != nil {
-			return fmt.Errorf("--cluster: %w", err)
-		}
+	judge, err := o.judge(ctx, c)
+	if err != nil {
+		return err
 	}
 	for _, object := range in.Objects {
-		found := object.Find(opts)
-		refused := slices.ContainsFunc(found, func(f lint.Finding) bool { return f.Severity == lint.Error })
-		// What no server takes has nothing to clash with.
-		if judge != nil && !refused {
-			clashes, err := judge.find(ctx, object, o.namespace)
-			if err != nil {
-				return fmt.Errorf("--cluster: %s: %w", object.Place, err)
-			}
-			found = append(found, clashes...)
+		found, err := judge(object, opts)
+		if err != nil {
+			return fmt.Errorf("%s: %w", object.Place, err)
 		}
 		report.add(found)
 	}
@@ -158,6 +166,53 @@ func (o *lintOptions) run(c *cobra.Command) error {
 		return err
 	}
 	return report.exit(o.strict)
+}
+
+// judgement is what is found wrong with an object.
+type judgement func(lint.Object, validation.Options) ([]lint.Finding, error)
+
+// judge holds objects against a cluster, against what they were, or against
+// nothing.
+func (o *lintOptions) judge(ctx context.Context, c *cobra.Command) (judgement, error) {
+	switch {
+	case o.cluster:
+		judge, err := o.reachJudge(ctx, c.ErrOrStderr())
+		if err != nil {
+			return nil, fmt.Errorf("--cluster: %w", err)
+		}
+		return judge.judge(ctx), nil
+	case o.against != "":
+		return o.judgeUpdates(c.InOrStdin())
+	}
+	return func(object lint.Object, opts validation.Options) ([]lint.Finding, error) {
+		return object.Find(opts), nil
+	}, nil
+}
+
+// judgeUpdates reads the manifests as they were.
+func (o *lintOptions) judgeUpdates(stdin io.Reader) (judgement, error) {
+	files, err := lint.Files([]string{o.against}, o.recursive)
+	if err != nil {
+		return nil, fmt.Errorf("--against: %w", err)
+	}
+	in := lint.Read(files, stdin)
+	for _, problem := range in.Problems {
+		err = errors.Join(err, problem)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("--against: %w", err)
+	}
+	namespace := cmp.Or(o.namespace, corev1.NamespaceDefault)
+	earlier := lint.NewEarlier(in.Objects, namespace)
+	return func(object lint.Object, opts validation.Options) ([]lint.Finding, error) {
+		before := earlier.Before(object, namespace)
+		merged, err := object.Onto(before)
+		if err != nil {
+			return nil, err
+		}
+		found, _ := merged.FindUpdate(before, opts)
+		return found, nil
+	}, nil
 }
 
 // lintReport is what is printed.

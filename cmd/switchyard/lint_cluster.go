@@ -17,10 +17,14 @@ limitations under the License.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -28,6 +32,8 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
@@ -46,15 +52,19 @@ import (
 const clusterPatience = 30 * time.Second
 
 // reachJudge reads, as the user, what the webhooks read.
-func reachJudge(ctx context.Context, kubeconfig string) (*clusterJudge, error) {
-	cluster, err := reachCluster(kubeconfig)
+func (o *lintOptions) reachJudge(ctx context.Context, notes io.Writer) (*clusterJudge, error) {
+	cluster, err := o.reach()
 	if err != nil {
 		return nil, err
 	}
 	judge, err := newClusterJudge(ctx, cluster.config)
-	if err != nil {
-		return nil, fmt.Errorf("reading the cluster's objects: %w", err)
+	if apierrors.IsForbidden(err) {
+		return nil, fmt.Errorf("%w: ask for a role that can list and watch Services, pods, nodes, ServiceCIDRs, PortPools and AddressPools", err)
 	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the cluster's objects: %w%s", err, advice(err, cluster.config.Host))
+	}
+	judge.namespace, judge.notes = cmp.Or(o.namespace, cluster.namespace), notes
 	return judge, nil
 }
 
@@ -62,6 +72,10 @@ func reachJudge(ctx context.Context, kubeconfig string) (*clusterJudge, error) {
 type clusterJudge struct {
 	live       client.Client
 	validation webhooks.Validation
+	// namespace is that of objects without one.
+	namespace string
+	// notes is where it says what it could not look at.
+	notes io.Writer
 }
 
 // newClusterJudge reads the cluster once into a cache with the webhooks' indexes.
@@ -88,9 +102,11 @@ func newClusterJudge(ctx context.Context, config *rest.Config) (*clusterJudge, e
 	if err := webhooks.SetupIndexes(ctx, cached); err != nil {
 		return nil, err
 	}
-	// The one kind without an index, so that a missing right shows here too.
-	if _, err := cached.GetInformer(ctx, &networkingv1.ServiceCIDR{}); err != nil {
-		return nil, err
+	// The kinds without an index, so that a missing right shows here too.
+	for _, object := range []client.Object{&networkingv1.ServiceCIDR{}, &v1alpha1.PortPool{}, &v1alpha1.AddressPool{}} {
+		if _, err := cached.GetInformer(ctx, object, cache.BlockUntilSynced(false)); err != nil && !meta.IsNoMatchError(err) {
+			return nil, err
+		}
 	}
 	go func() {
 		if err := cached.Start(ctx); err != nil {
@@ -100,14 +116,97 @@ func newClusterJudge(ctx context.Context, config *rest.Config) (*clusterJudge, e
 	if !cached.WaitForCacheSync(ctx) {
 		return nil, context.Cause(ctx)
 	}
-	world := &webhooks.Cluster{Cached: cached, Live: live}
-	return &clusterJudge{live, webhooks.Validation{World: world, Namespaces: world, FailClosed: true}}, nil
+	return judgeBy(live, cached), nil
 }
 
-// find judges the change that applying the object would be.
-func (j *clusterJudge) find(ctx context.Context, o lint.Object, namespace string) ([]lint.Finding, error) {
+func judgeBy(live client.Client, cached client.Reader) *clusterJudge {
+	world := &webhooks.Cluster{Cached: cached, Live: live}
+	judge := &clusterJudge{live: live, namespace: corev1.NamespaceDefault, notes: io.Discard}
+	judge.validation = webhooks.Validation{World: world, Namespaces: judge, FailClosed: true}
+	return judge
+}
+
+// NamespaceLabels implements webhooks.NamespaceReader. A namespace that is yet to
+// be made has none.
+func (j *clusterJudge) NamespaceLabels(ctx context.Context, name string) (labels.Set, error) {
+	var namespace corev1.Namespace
+	err := j.live.Get(ctx, client.ObjectKey{Name: name}, &namespace)
+	if client.IgnoreNotFound(err) != nil {
+		_, _ = fmt.Fprintf(j.notes, "switchyard: took the default severities in namespace %s, whose labels can not be read: %v\n", name, err)
+	}
+	return namespace.Labels, nil
+}
+
+// judge first asks what a server would say to applying the object, and then, if
+// it takes it, the rules.
+func (j *clusterJudge) judge(ctx context.Context) judgement {
+	var families []corev1.IPFamily
+	if cidrs, err := j.validation.World.ServiceCIDRs(ctx); err == nil {
+		families = familiesOf(cidrs)
+	}
+	return func(o lint.Object, opts validation.Options) ([]lint.Finding, error) {
+		if len(opts.IPFamilies) == 0 {
+			opts.IPFamilies = families
+		}
+		before, err := j.before(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		merged, err := o.Onto(before)
+		if err != nil {
+			return nil, err
+		}
+		found, complete := merged.FindUpdate(before, opts)
+		// What no server takes has nothing to clash with.
+		if complete == nil || slices.ContainsFunc(found, func(f lint.Finding) bool { return f.Severity == lint.Error }) {
+			return found, nil
+		}
+		clashes, err := j.clashes(ctx, o, before, complete)
+		return append(found, clashes...), err
+	}
+}
+
+// familiesOf are those that the cluster gives ClusterIPs of; those of the server's
+// flags come first.
+func familiesOf(cidrs []webhooks.ServiceCIDR) []corev1.IPFamily {
+	const ofFlags = "kubernetes"
+	cidrs = slices.SortedStableFunc(slices.Values(cidrs), func(a, b webhooks.ServiceCIDR) int {
+		return strings.Compare(strings.TrimPrefix(a.Name, ofFlags), strings.TrimPrefix(b.Name, ofFlags))
+	})
+	var families []corev1.IPFamily
+	for _, cidr := range cidrs {
+		family := corev1.IPv4Protocol
+		if cidr.Prefix.Addr().Is6() {
+			family = corev1.IPv6Protocol
+		}
+		if !slices.Contains(families, family) {
+			families = append(families, family)
+		}
+	}
+	return families
+}
+
+// before is the object as it is there, or nil.
+func (j *clusterJudge) before(ctx context.Context, o lint.Object) (runtime.Object, error) {
+	written, is := o.Object.(client.Object)
+	if !is || written.GetName() == "" {
+		return nil, nil
+	}
+	before := written.DeepCopyObject().(client.Object)
+	key := client.ObjectKey{Namespace: cmp.Or(written.GetNamespace(), j.namespace), Name: written.GetName()}
+	switch err := j.live.Get(ctx, key, before); {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("reading %s %s: %w", o.Kind, key, err)
+	}
+	return before, nil
+}
+
+// clashes are what the rules find in the change.
+func (j *clusterJudge) clashes(ctx context.Context, o lint.Object, before, after runtime.Object) ([]lint.Finding, error) {
 	var why reasons
-	found, err := j.ask(ctrl.LoggerInto(ctx, logr.New(&why)), o, namespace)
+	found, err := j.ask(ctrl.LoggerInto(ctx, logr.New(&why)), o, before, after)
 	if err != nil && why.err != nil {
 		// The validator's own answer is for the users of a webhook.
 		err = why.err
@@ -126,39 +225,28 @@ func (r *reasons) Error(err error, _ string, _ ...any) { r.err = err }
 func (r *reasons) WithValues(...any) logr.LogSink      { return r }
 func (r *reasons) WithName(string) logr.LogSink        { return r }
 
-func (j *clusterJudge) ask(ctx context.Context, o lint.Object, namespace string) ([]lint.Finding, error) {
-	switch object := o.Object.(type) {
+func (j *clusterJudge) ask(ctx context.Context, o lint.Object, before, after runtime.Object) ([]lint.Finding, error) {
+	switch after := after.(type) {
 	case *corev1.Service:
-		object = object.DeepCopy()
-		validation.Default(object)
-		return judged(ctx, j, o, namespace, object, &corev1.Service{}, &webhooks.ServiceValidator{Validation: j.validation})
+		return judged(ctx, o, before, after, j.namespace, &webhooks.ServiceValidator{Validation: j.validation})
 	case *corev1.Endpoints:
-		return judged(ctx, j, o, namespace, object, &corev1.Endpoints{}, webhooks.EndpointsValidator(j.validation))
+		return judged(ctx, o, before, after, j.namespace, webhooks.EndpointsValidator(j.validation))
 	case *discoveryv1.EndpointSlice:
-		return judged(ctx, j, o, namespace, object, &discoveryv1.EndpointSlice{}, webhooks.EndpointSliceValidator(j.validation))
+		return judged(ctx, o, before, after, j.namespace, webhooks.EndpointSliceValidator(j.validation))
 	}
 	return nil, nil
 }
 
-// judged asks a validator; before is empty and gets the object as it is there.
+// judged asks a validator.
 func judged[T client.Object](
-	ctx context.Context, j *clusterJudge, o lint.Object, namespace string, object, before T, validator admission.Validator[T],
+	ctx context.Context, o lint.Object, before runtime.Object, after T, namespace string, validator admission.Validator[T],
 ) ([]lint.Finding, error) {
-	if object.GetNamespace() == "" {
-		object.SetNamespace(namespace)
-	}
-	exists := object.GetName() != ""
-	if exists {
-		err := j.live.Get(ctx, client.ObjectKeyFromObject(object), before)
-		if exists = err == nil; client.IgnoreNotFound(err) != nil {
-			return nil, err
-		}
-	}
-	if exists {
-		warnings, err := validator.ValidateUpdate(ctx, before, object)
+	after.SetNamespace(cmp.Or(o.Namespace, namespace))
+	if old, is := before.(T); is {
+		warnings, err := validator.ValidateUpdate(ctx, old, after)
 		return ruleFindings(o, warnings, err)
 	}
-	warnings, err := validator.ValidateCreate(ctx, object)
+	warnings, err := validator.ValidateCreate(ctx, after)
 	return ruleFindings(o, warnings, err)
 }
 

@@ -19,6 +19,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,6 +34,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"switchyard.dev/switchyard/api/v1alpha1"
+	"switchyard.dev/switchyard/internal/validation"
 	"switchyard.dev/switchyard/internal/validation/lint"
 	"switchyard.dev/switchyard/webhooks"
 )
@@ -64,12 +66,14 @@ func judgeOf(t *testing.T, refuse error, services ...client.Object) *clusterJudg
 		})
 	}
 	c := builder.Build()
-	return &clusterJudge{c, webhooks.Validation{World: &webhooks.Cluster{Cached: c, Live: c}, FailClosed: true}}
+	judge := judgeBy(c, c)
+	judge.namespace = "shop"
+	return judge
 }
 
 // external is a Service with an external IP.
 func external(namespace, name, ip string) *corev1.Service {
-	return &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Spec: corev1.ServiceSpec{
+	return &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, UID: "u"}, Spec: corev1.ServiceSpec{
 		Type: corev1.ServiceTypeClusterIP, ExternalIPs: []string{ip}, Ports: []corev1.ServicePort{{Port: 80, Protocol: corev1.ProtocolTCP}},
 	}}
 }
@@ -87,13 +91,13 @@ func TestLintHoldsManifestsAgainstACluster(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := lint.Read([]string{lint.Stdin}, strings.NewReader(tc.manifest))
-			found, err := judgeOf(t, nil, there...).find(t.Context(), in.Objects[0], "shop")
+			found, err := judgeOf(t, nil, there...).judge(t.Context())(in.Objects[0], validation.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
 			var rules []string
 			for _, f := range found {
-				if len(rules) == 0 || rules[len(rules)-1] != f.Rule {
+				if f.Rule != "" && !slices.Contains(rules, f.Rule) {
 					rules = append(rules, f.Rule)
 				}
 			}
@@ -110,7 +114,7 @@ func externalManifest(name, ip string) string {
 
 func TestLintSaysWhyARuleCouldNotBeJudged(t *testing.T) {
 	in := lint.Read([]string{lint.Stdin}, strings.NewReader(externalManifest("b1", "198.51.100.1")))
-	_, err := judgeOf(t, errors.New("the cluster is tired")).find(t.Context(), in.Objects[0], "shop")
+	_, err := judgeOf(t, errors.New("the cluster is tired")).judge(t.Context())(in.Objects[0], validation.Options{})
 	if err == nil || !strings.Contains(err.Error(), "the cluster is tired") {
 		t.Errorf("got %v, want the reason", err)
 	}

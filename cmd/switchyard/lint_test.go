@@ -164,6 +164,41 @@ func TestRuleFindings(t *testing.T) {
 	}
 }
 
+func TestLintJudgesUpdates(t *testing.T) {
+	t.Chdir(t.TempDir())
+	const old = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {type: LoadBalancer, loadBalancerClass: a/b, clusterIP: 10.0.0.1, ports: [{port: 80}]}\n"
+	if err := os.WriteFile("old.yaml", []byte(old), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		from, to string
+		args     []string
+		want     string
+		code     int
+	}{
+		"as it was":             {},
+		"without its ClusterIP": {from: "clusterIP: 10.0.0.1, "},
+		"another ClusterIP": {from: "10.0.0.1", to: "10.0.0.2", code: 1,
+			want: `spec.clusterIPs[0]   Invalid value: ["10.0.0.2"]: may not change once set`},
+		"another class":           {from: "a/b", to: "a/c", code: 1, want: `spec.loadBalancerClass   Invalid value: "a/c": may not change once set`},
+		"without its class":       {from: "loadBalancerClass: a/b, ", code: 1, want: `spec.loadBalancerClass   Invalid value: null: may not change once set`},
+		"no load balancer":        {from: "type: LoadBalancer, loadBalancerClass: a/b, "},
+		"of another name":         {from: "{name: web}\nspec: {type: LoadBalancer, loadBalancerClass: a/b", to: "{name: db}\nspec: {type: LoadBalancer, loadBalancerClass: a/c"},
+		"in another namespace":    {from: "{name: web}", to: "{name: web, namespace: shop}"},
+		"in that namespace":       {from: "a/b", to: "a/c", args: []string{"-n", "shop"}, code: 1, want: "may not change once set"},
+		"in a cluster as well":    {args: []string{"--cluster"}, code: 2},
+		"against standard input":  {args: []string{"--against", "-"}, code: 2},
+		"against what is nowhere": {args: []string{"--against", "none.yaml"}, code: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, err := linted(t, strings.Replace(old, tc.from, tc.to, 1), append([]string{"-f", "-", "--against", "old.yaml"}, tc.args...)...)
+			if code := exitCode(err); code != tc.code || !strings.Contains(out, tc.want) {
+				t.Errorf("exit code %d, want %d: %v; output\n%swant %q", code, tc.code, err, out, tc.want)
+			}
+		})
+	}
+}
+
 // What docs/lint.md shows is what the command prints.
 func TestLintPrintsWhatItsPageShows(t *testing.T) {
 	t.Chdir(filepath.Join("..", ".."))

@@ -42,6 +42,12 @@ func calledAs(root *cobra.Command, argv []string) []string {
 	return argv[1:]
 }
 
+// isPlugin says whether kubectl has started the program.
+func isPlugin(argv0 string) bool {
+	name := filepath.Base(argv0)
+	return name == pluginName || name == pluginCompleteName
+}
+
 func asPlugin(root *cobra.Command) {
 	if root.Annotations == nil {
 		root.Annotations = map[string]string{}

@@ -17,6 +17,7 @@ limitations under the License.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -38,23 +40,32 @@ import (
 // reach is how a cluster is reached from here.
 type reach struct {
 	config *rest.Config
+	// namespace is that of the context.
+	namespace string
 	// local is set for the local cluster, whose networks can be entered.
 	local *state.Dir
 }
 
-// reachCluster takes the kubeconfig given, or that of the local cluster that is
-// running, or the one that kubectl would take.
+// reachCluster takes the kubeconfig given, or that of KUBECONFIG, or that of the
+// local cluster that is running, or the one that kubectl would take. A plugin of
+// kubectl asks whom kubectl asks.
 func reachCluster(kubeconfig string) (reach, error) {
+	return clusterFlags{kubeconfig: kubeconfig}.reach()
+}
+
+func (f clusterFlags) reach() (reach, error) {
 	var r reach
-	if dir, err := stateDir(); err == nil && (kubeconfig == "" || kubeconfig == dir.Kubeconfig()) {
+	chosen := cmp.Or(f.kubeconfig, os.Getenv(clientcmd.RecommendedConfigPathEnvVar))
+	if dir, err := stateDir(); err == nil && f.context == "" && (chosen == "" && !isPlugin(os.Args[0]) || chosen == dir.Kubeconfig()) {
 		if _, err := localcluster.Running(dir); err == nil {
-			r.local, kubeconfig = &dir, dir.Kubeconfig()
+			r.local, f.kubeconfig = &dir, dir.Kubeconfig()
 		}
 	}
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = kubeconfig
+	rules.ExplicitPath = f.kubeconfig
+	config := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: f.context})
 	var err error
-	r.config, err = clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+	r.config, err = config.ClientConfig()
 	if clientcmd.IsEmptyConfig(err) || errors.Is(err, rest.ErrNotInCluster) {
 		return r, errors.New("no cluster to ask: start one with `switchyard up`, or give --kubeconfig")
 	}
@@ -63,6 +74,8 @@ func reachCluster(kubeconfig string) (reach, error) {
 	}
 	// A list each of a few kinds: no reason to wait.
 	r.config.QPS, r.config.Burst = 50, 100
+	namespace, _, _ := config.Namespace()
+	r.namespace = cmp.Or(namespace, corev1.NamespaceDefault)
 	return r, nil
 }
 

@@ -99,7 +99,7 @@ func (o *traceOptions) addFlags(c *cobra.Command) {
 	flags.StringVarP(&o.Namespace, "namespace", "n", "default", "Namespace of a pod or Service given without one.")
 	flags.StringVar(&o.Node, "node", "", "Node to look from, if not the client's or the one that has the destination.")
 	flags.StringVar(&o.Domain, "cluster-domain", layout.ClusterDomain, "The cluster's DNS domain.")
-	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "Kubeconfig; without it the local cluster if one is running, else as kubectl chooses.")
+	flags.StringVar(&o.kubeconfig, "kubeconfig", "", kubeconfigHelp)
 	flags.StringVar(&o.agentURL, "agent-url", "", "Metrics server of the node's agent, if it is not at 127.0.0.1:10249 there.")
 	flags.StringVarP(&o.output, "output", "o", "", "json, or nothing for text.")
 	flags.BoolVar(&o.live, "live", false, "Make the connection, and follow it through the kernel.")

@@ -24,6 +24,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"switchyard.dev/switchyard/internal/validation"
@@ -54,27 +55,46 @@ type Finding struct {
 	Message string `json:"message"`
 }
 
-// Find is what is wrong with an object: what a server would refuse, what it
+// Find is what is wrong with a new object: what a server would refuse, what it
 // would warn of, and what it accepts although it can not work.
 func (o Object) Find(opts validation.Options) []Finding {
+	found, _ := o.FindUpdate(nil, opts)
+	return found
+}
+
+// FindUpdate is Find for an object that takes the place of the one before, if
+// there is one. It also returns the object with all that the server fills in.
+func (o Object) FindUpdate(before runtime.Object, opts validation.Options) ([]Finding, runtime.Object) {
 	found := o.decodingFindings()
 	switch object := o.Object.(type) {
 	case *corev1.Service:
-		complete, errs := validation.Manifest(object, opts)
-		found = append(found, o.errors(errs)...)
-		found = append(found, o.warnings(unlessRefused(validation.ServiceWarnings(complete), errs))...)
-		found = append(found, o.holes(validation.ServiceHoles(complete))...)
+		complete, errs := manifest(before, object, opts, validation.Manifest, validation.ManifestUpdate)
+		return append(found, o.findings(errs, validation.ServiceWarnings(complete), validation.ServiceHoles(complete))...), complete
 	case *corev1.Endpoints:
-		complete, errs := validation.ManifestEndpoints(object, opts)
-		found = append(found, o.errors(errs)...)
-		found = append(found, o.warnings(unlessRefused(validation.EndpointsWarnings(complete), errs))...)
+		complete, errs := manifest(before, object, opts, validation.ManifestEndpoints, validation.ManifestEndpointsUpdate)
+		return append(found, o.findings(errs, validation.EndpointsWarnings(complete), nil)...), complete
 	case *discoveryv1.EndpointSlice:
-		complete, errs := validation.ManifestEndpointSlice(object, opts)
-		found = append(found, o.errors(errs)...)
-		found = append(found, o.warnings(unlessRefused(validation.EndpointSliceWarnings(complete), errs))...)
-		found = append(found, o.holes(validation.EndpointSliceHoles(complete))...)
+		complete, errs := manifest(before, object, opts, validation.ManifestEndpointSlice, validation.ManifestEndpointSliceUpdate)
+		return append(found, o.findings(errs, validation.EndpointSliceWarnings(complete), validation.EndpointSliceHoles(complete))...), complete
 	}
-	return found
+	return found, nil
+}
+
+// manifest chooses between a creation and an update.
+func manifest[T runtime.Object](
+	before runtime.Object, object T, opts validation.Options,
+	create func(T, validation.Options) (T, field.ErrorList), update func(before, after T, opts validation.Options) (T, field.ErrorList),
+) (T, field.ErrorList) {
+	if old, is := before.(T); is {
+		return update(old, object, opts)
+	}
+	return create(object, opts)
+}
+
+func (o Object) findings(errs field.ErrorList, warnings []validation.Warning, holes []validation.Hole) []Finding {
+	found := o.errors(errs)
+	found = append(found, o.warnings(unlessRefused(warnings, errs))...)
+	return append(found, o.holes(holes)...)
 }
 
 // NewFinding is one about this object.
@@ -99,7 +119,7 @@ func (o Object) decodingFindings() []Finding {
 	if o.undecodable != nil {
 		path, message := "", o.undecodable.Error()
 		if parts := typeError.FindStringSubmatch(message); parts != nil {
-			path, message = parts[2], fmt.Sprintf("a %s stands where an %s belongs", parts[1], parts[3])
+			path, message = parts[2], fmt.Sprintf("%s stands where %s belongs", withArticle(parts[1]), withArticle(parts[3]))
 		}
 		found = append(found, o.NewFinding(Error, "", path, message))
 	}
@@ -111,6 +131,13 @@ func (o Object) decodingFindings() []Finding {
 		found = append(found, o.NewFinding(Error, "", path, message))
 	}
 	return found
+}
+
+func withArticle(noun string) string {
+	if noun != "" && strings.ContainsRune("aeiou", rune(noun[0])) {
+		return "an " + noun
+	}
+	return "a " + noun
 }
 
 func (o Object) errors(errs field.ErrorList) []Finding {

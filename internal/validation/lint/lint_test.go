@@ -71,7 +71,7 @@ func TestRead(t *testing.T) {
 			want: []string{"-:1|Service|web|error||spec.ports[0].targetport|unknown field"}},
 		"a text for a number": {text: strings.Replace(service, "80", `"80"`, 1), want: []string{
 			"-:1|Service|web|error||spec.ports.port|a string stands where an int32 belongs"}},
-		"a number for a name":        {text: strings.Replace(service, "name: web", "name: 80", 1), want: []string{"-:1|Service||error||metadata.name|a number stands where an string belongs"}},
+		"a number for a name":        {text: strings.Replace(service, "name: web", "name: 80", 1), want: []string{"-:1|Service||error||metadata.name|a number stands where a string belongs"}},
 		"an old version":             {text: "apiVersion: discovery.k8s.io/v1beta1\nkind: EndpointSlice\nmetadata: {name: a}\n", want: []string{"-:1|EndpointSlice|a|error|||no server has EndpointSlice in discovery.k8s.io/v1beta1: use discovery.k8s.io/v1"}},
 		"a Service of another sort":  {text: "apiVersion: serving.knative.dev/v1\nkind: Service\n", passedOver: 1},
 		"a hole":                     {text: strings.Replace(service, "ports:", "type: LoadBalancer, loadBalancerIP: lb, ports:", 1), want: []string{`-:1|Service|web|warning|S1|spec.loadBalancerIP|"lb" is not an IP address; the server stores whatever stands here`}},

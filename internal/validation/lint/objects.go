@@ -41,6 +41,8 @@ type Object struct {
 	// undecodable and unknown are what the decoder objected to.
 	undecodable error
 	unknown     []error
+	// text is the object as JSON.
+	text []byte
 }
 
 // Place is where in the input something is.
@@ -200,7 +202,7 @@ func newDecoder() *jsonserializer.Serializer {
 }
 
 func decode(place Place, h head, text []byte) Object {
-	o := Object{Place: place, Kind: h.Kind, Namespace: h.Metadata.Namespace, Name: h.Metadata.Name}
+	o := Object{Place: place, Kind: h.Kind, Namespace: h.Metadata.Namespace, Name: h.Metadata.Name, text: text}
 	if o.Name == "" && h.Metadata.GenerateName != "" {
 		o.Name = h.Metadata.GenerateName + "..."
 	}

@@ -1,0 +1,58 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package main
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"switchyard.dev/switchyard/internal/inventory"
+)
+
+// clusterFlags say which cluster is asked, as kubectl's do.
+type clusterFlags struct{ kubeconfig, context string }
+
+// kubeconfigHelp says what reachCluster does.
+const kubeconfigHelp = "Kubeconfig; without it that of $KUBECONFIG, else the local cluster if one is running, else as kubectl chooses."
+
+func (f *clusterFlags) addTo(c *cobra.Command) {
+	c.Flags().StringVar(&f.kubeconfig, "kubeconfig", "", kubeconfigHelp)
+	c.Flags().StringVar(&f.context, "context", "", "Context of the kubeconfig, if not its current one.")
+	_ = c.RegisterFlagCompletionFunc("context", completeContexts)
+}
+
+// patience is how long one answer of the API server may take.
+const patience = 15 * time.Second
+
+// client also returns whom it asks.
+func (f *clusterFlags) client() (c client.Client, config *rest.Config, err error) {
+	cluster, err := f.reach()
+	if err != nil {
+		return nil, nil, err
+	}
+	scheme, err := inventory.Scheme()
+	if err != nil {
+		return nil, nil, err
+	}
+	config = cluster.config
+	config.Timeout, config.WarningHandler = patience, rest.NoWarnings{}
+	c, err = client.New(config, client.Options{Scheme: scheme})
+	return c, config, err
+}
