@@ -117,11 +117,15 @@ func SetupServiceAllocationWebhook(mgr ctrl.Manager, a *ServiceAllocation) error
 	if a.Now == nil {
 		a.Now = time.Now
 	}
+	a.Client, a.Reader = timedClient{a.Client}, timedReader{a.Reader}
+	if a.Releaser != nil {
+		a.Releaser = timedReleaser{a.Releaser}
+	}
 	var handler admission.Handler = a
 	if a.Audit {
 		handler = auditedHandler{a}
 	}
-	mgr.GetWebhookServer().Register(serviceAllocationPath, &webhook.Admission{Handler: handler})
+	mgr.GetWebhookServer().Register(serviceAllocationPath, &webhook.Admission{Handler: timed{handler}})
 	return nil
 }
 
