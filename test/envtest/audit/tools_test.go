@@ -19,10 +19,6 @@ package audit
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -48,74 +44,9 @@ func eventually(t *testing.T, ask func() error) {
 	NewWithT(t).Eventually(ask, 30*time.Second, 50*time.Millisecond).Should(Succeed())
 }
 
-// toolbox has the program under all its names, and a kubeconfig of the cluster.
-type toolbox struct {
-	dir     string
-	environ []string
-}
-
-func newToolbox(t *testing.T, c *cluster) toolbox {
-	t.Helper()
-	dir := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(dir, "switchyard"), "./cmd/switchyard")
-	build.Dir = testenv.Root()
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building switchyard: %v: %s", err, out)
-	}
-	for _, name := range []string{"kubectl-switchyard", "kubectl_complete-switchyard"} {
-		if err := os.Symlink("switchyard", filepath.Join(dir, name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	user, err := c.environment.AddUser(envtest.User{Name: "admin", Groups: []string{"system:masters"}}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	kubeconfig, err := user.KubeConfig()
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, "kubeconfig")
-	if err := os.WriteFile(path, kubeconfig, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	assets, err := testenv.Assets()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return toolbox{dir, append(os.Environ(), "KUBECONFIG="+path, "SWITCHYARD_STATE="+filepath.Join(dir, "state"), "LC_ALL=C.UTF-8",
-		"PATH="+dir+":"+assets+":"+os.Getenv("PATH"))}
-}
-
-// run starts a program of the toolbox, or kubectl, by a line of arguments.
-func (b toolbox) run(t *testing.T, line string) (stdout, stderr string, code int) {
-	t.Helper()
-	argv := strings.Fields(line)
-	assets, err := testenv.Assets()
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(b.dir, argv[0])
-	if argv[0] == "kubectl" {
-		path = filepath.Join(assets, "kubectl")
-	}
-	command := exec.CommandContext(t.Context(), path, argv[1:]...)
-	command.Env = b.environ
-	var out, problems strings.Builder
-	command.Stdout, command.Stderr = &out, &problems
-	err = command.Run()
-	if exit, is := errors.AsType[*exec.ExitError](err); is {
-		return out.String(), problems.String(), exit.ExitCode()
-	}
-	if err != nil {
-		t.Fatalf("%s: %v", line, err)
-	}
-	return out.String(), problems.String(), 0
-}
-
 // theTools are what people start.
 func theTools(t *testing.T, c *cluster) {
-	b := newToolbox(t, c)
+	b := testenv.NewToolbox(t).As(t, c.environment, envtest.User{Name: "admin", Groups: []string{"system:masters"}})
 	for line, tc := range map[string]struct {
 		code int
 		want []string
@@ -141,7 +72,7 @@ func theTools(t *testing.T, c *cluster) {
 		"switchyard audit --context nobody":          {2, []string{"context \"nobody\" does not exist"}},
 		"switchyard who 30010 --manager-namespace x": {1, []string{"30010 is in conflict"}},
 	} {
-		stdout, stderr, code := b.run(t, line)
+		stdout, stderr, code := b.Run(t, line)
 		if code != tc.code {
 			t.Errorf("%s: exit code %d, want %d", line, code, tc.code)
 		}
@@ -157,13 +88,13 @@ func theTools(t *testing.T, c *cluster) {
 }
 
 // theFields are for programs, which know no others.
-func theFields(t *testing.T, b toolbox) {
+func theFields(t *testing.T, b testenv.Toolbox) {
 	t.Helper()
 	for line, into := range map[string]any{
 		"switchyard audit -o json": &audit.Report{}, "switchyard pools -o json": &usage.Report{},
 		"switchyard who 30010 -o json": &who.Answer{}, "switchyard who a/web -o json": &who.ServiceAnswer{},
 	} {
-		stdout, _, _ := b.run(t, line)
+		stdout, _, _ := b.Run(t, line)
 		decoder := json.NewDecoder(strings.NewReader(stdout))
 		decoder.DisallowUnknownFields()
 		if err := decoder.Decode(into); err != nil {
@@ -173,7 +104,7 @@ func theFields(t *testing.T, b toolbox) {
 }
 
 // nothingChanges compares the versions of all objects before and after.
-func nothingChanges(t *testing.T, c *cluster, b toolbox) {
+func nothingChanges(t *testing.T, c *cluster, b testenv.Toolbox) {
 	t.Helper()
 	versions := func() (all []string) {
 		x := c.look(t)
@@ -193,7 +124,7 @@ func nothingChanges(t *testing.T, c *cluster, b toolbox) {
 	}
 	before := versions()
 	for _, line := range []string{"switchyard audit", "switchyard pools", "switchyard who 30010"} {
-		b.run(t, line)
+		b.Run(t, line)
 	}
 	if after := versions(); !slices.Equal(before, after) {
 		t.Errorf("something was written:\nbefore %v\nafter  %v", before, after)
