@@ -20,5 +20,6 @@ limitations under the License.
 // answers where they differ. docs/allocation.md lists the rows and their tests.
 //
 // Two API servers are started: one with both families and with both bands in
-// every range, one with a single family and ranges that are soon full.
+// every range, one with a single family and ranges that are soon full. The second
+// gets another one beside it later, with what a cluster has that has grown.
 package allocation

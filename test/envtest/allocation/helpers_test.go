@@ -146,7 +146,7 @@ func (s *scene) free(ctx context.Context, numbers ...allocator.Number) {
 
 // resurrected tells whether the server's repair has recorded the address again
 // for a Service that had just let it go, which its cache still showed with it
-// (U8). The server says so in an Event, and would take the record back after a
+// (see the end of U in docs/allocation.md). The server says so in an Event, and would take the record back after a
 // minute; here it is deleted at once.
 func (s *scene) resurrected(ctx context.Context, number allocator.Number) bool {
 	GinkgoHelper()

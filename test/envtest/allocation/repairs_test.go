@@ -17,18 +17,12 @@ limitations under the License.
 package allocation
 
 import (
-	"path/filepath"
-	"time"
-
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
-
-	"switchyard.dev/switchyard/test/testenv"
 )
 
 // repairs are the rows about what the server mends in its own records.
@@ -72,45 +66,5 @@ func repairs(s *scene) {
 		}).Should(Succeed())
 		Eventually(s.eventsOn).WithArguments(ctx, "web").Should(ContainElement(
 			"ClusterIPNotAllocated: the ClusterIP [IPv4]: 10.0.0.9 for Service team-a/web has a wrong reference; repairing"))
-	})
-}
-
-// orphan is the record of an address for a Service that there never was, made as
-// the suite starts. It lies in no range, where it is in nobody's way.
-func orphan() *networkingv1.IPAddress {
-	return &networkingv1.IPAddress{
-		ObjectMeta: metav1.ObjectMeta{Name: "192.0.2.60", Labels: map[string]string{
-			networkingv1.LabelManagedBy: "ipallocator.k8s.io", networkingv1.LabelIPAddressFamily: "IPv4",
-		}},
-		Spec: networkingv1.IPAddressSpec{ParentRef: &networkingv1.ParentReference{Resource: "services", Namespace: "team-a", Name: "nobody"}},
-	}
-}
-
-func orphans(c *cluster) {
-	It("keeps the record of an address without a Service for a minute, and then deletes it", func(ctx SpecContext) {
-		record := orphan()
-		err := c.admin.Get(ctx, client.ObjectKeyFromObject(record), record)
-		if age := time.Since(record.CreationTimestamp.Time); err == nil && age < time.Minute {
-			Eventually(func() error { return c.admin.Get(ctx, client.ObjectKeyFromObject(record), record) }).
-				WithTimeout(time.Minute + 10*time.Second - age).Should(MatchError(ContainSubstring("not found")))
-			Expect(time.Since(record.CreationTimestamp.Time)).To(BeNumerically(">", 55*time.Second))
-			return
-		}
-		Eventually(func() error { return c.admin.Get(ctx, client.ObjectKeyFromObject(record), record) }).Should(MatchError(ContainSubstring("not found")))
-	})
-}
-
-// restarts are the rows about what the server does when it starts.
-func restarts(s *scene) {
-	It("has a NodePort recorded again when an API server starts, with an Event", func(ctx SpecContext) {
-		web := s.withFreedPort(ctx)
-		assets, err := testenv.Assets()
-		Expect(err).NotTo(HaveOccurred())
-		second := &envtest.APIServer{Path: filepath.Join(assets, "kube-apiserver"), EtcdURL: s.environment.ControlPlane.Etcd.URL}
-		second.Configure().Set("service-cluster-ip-range", s.addresses).Set("service-node-port-range", s.ports)
-		Expect(second.Start()).To(Succeed())
-		defer func() { Expect(second.Stop()).To(Succeed()) }()
-		Eventually(s.eventsOn).WithArguments(ctx, web.Name).Should(ContainElement("PortNotAllocated: Port 30003 is not allocated; repairing"))
-		Eventually(s.bitIsFree).WithArguments(ctx, int32(30003)).Should(BeFalse())
 	})
 }

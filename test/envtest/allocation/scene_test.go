@@ -82,6 +82,7 @@ func (s *scene) answer(stock, advisory, authoritative string) string {
 }
 
 func (s *scene) begin(ctx context.Context) {
+	Expect(s.admin).NotTo(BeNil(), "the spec that starts this API server has not run")
 	if s.stock() {
 		Expect(s.answersDryRun(ctx)).To(BeFalse(), "a webhook is called already")
 		return
@@ -167,10 +168,15 @@ func managerScheme() *runtime.Scheme {
 	return scheme
 }
 
-// answersDryRun: the API server alone answers every dry-run with port 32769.
+// answersDryRun: the API server alone answers every dry-run with port 32769, but
+// for those in which it looks at a ServiceCIDR that is being removed (U8).
 func (s *scene) answersDryRun(ctx context.Context) bool {
-	probe := service("probe", corev1.ServiceTypeNodePort, 0)
-	Expect(s.admin.Create(ctx, probe, client.DryRunAll)).To(Succeed())
+	GinkgoHelper()
+	var probe *corev1.Service
+	Eventually(func() error {
+		probe = service("probe", corev1.ServiceTypeNodePort, 0)
+		return s.admin.Create(ctx, probe, client.DryRunAll)
+	}).Should(Succeed())
 	return probe.Spec.Ports[0].NodePort != stockDryRunPort
 }
 
@@ -183,7 +189,7 @@ func (s *scene) clean(ctx context.Context) {
 	}
 	Expect(s.admin.DeleteAllOf(ctx, &coordinationv1.Lease{}, client.InNamespace(systemNamespace), client.HasLabels{allocator.ClaimLabel})).To(Succeed())
 	Expect(s.admin.DeleteAllOf(ctx, &eventsv1.Event{}, client.InNamespace("team-a"))).To(Succeed())
-	// The server deletes these itself, but its repair may make one again (U8).
+	// The server deletes these itself, but its repair may make one again (see resurrected).
 	Eventually(func() []string {
 		for _, ip := range s.addressObjects(ctx) {
 			if ip != "10.0.0.1" {
@@ -213,7 +219,7 @@ func (s *scene) addressObjects(ctx context.Context) []string {
 	var addresses networkingv1.IPAddressList
 	Expect(s.admin.List(ctx, &addresses)).To(Succeed())
 	names := namesOf(addresses.Items, func(a networkingv1.IPAddress) string { return a.Name })
-	return slices.DeleteFunc(names, func(name string) bool { return name == orphan().Name })
+	return slices.DeleteFunc(names, func(name string) bool { return name == leaked || name == unfinished })
 }
 
 // claims names the claims there are.

@@ -49,6 +49,9 @@ type cluster struct {
 	environment *envtest.Environment
 	cfg         *rest.Config
 	admin       client.Client
+
+	recorded map[string]time.Time // when each orphan was made
+	stops    []func() error       // of what runs beside the environment
 }
 
 var (
@@ -58,6 +61,9 @@ var (
 	dual = &cluster{addresses: "10.0.0.0/27,fd00:10::/112", ports: "30000-30019"}
 	// One family, and ranges too small for bands.
 	small = &cluster{addresses: "10.0.0.0/28", ports: "30000-30015"}
+	// What becomes of it: another API server for the same objects, with a second
+	// family and fewer ports, and kube-controller-manager.
+	grown = &cluster{addresses: "10.0.0.0/28,fd00:11::/124", ports: "30000-30013"}
 )
 
 func TestAllocation(t *testing.T) {
@@ -80,6 +86,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 })
 
 var _ = AfterSuite(func() {
+	grown.end()
 	for _, c := range []*cluster{dual, small} {
 		if c.environment != nil {
 			Expect(c.environment.Stop()).To(Succeed())
@@ -101,7 +108,7 @@ func (c *cluster) start(ctx context.Context) {
 	for _, name := range []string{systemNamespace, "team-a", "team-b"} {
 		Expect(c.admin.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})).To(Succeed())
 	}
-	Expect(c.admin.Create(ctx, orphan())).To(Succeed())
+	c.recordOrphans(ctx)
 }
 
 // webhookConfiguration is what config/webhook installs.

@@ -21,9 +21,23 @@ import (
 )
 
 // The table of docs/allocation.md: every row on a real API server, three times.
-// In one container the order is that of the lines, so what takes the server a
-// minute is looked at last.
+// In one container the order is that of the lines: the small cluster has its
+// rows before it grows, and what takes the server a while is looked at last.
 var _ = Describe("allocation", func() {
+	Describe("with one family and small ranges", func() {
+		inEveryMode(small, func(s *scene) {
+			full(s)
+			singleStack(s)
+		})
+	})
+	Describe("when another API server starts", func() { starts() })
+	Describe("with one family more and fewer ports", func() {
+		inEveryMode(grown, func(s *scene) {
+			growth(s)
+			quotaReturns(s)
+			leavingRanges(s)
+		})
+	})
 	Describe("with two families", func() {
 		inEveryMode(dual, func(s *scene) {
 			addresses(s)
@@ -41,19 +55,14 @@ var _ = Describe("allocation", func() {
 			counters(s)
 			weaknesses(s)
 			reports(s)
-			if s.stock() {
-				restarts(s)
-			} else {
+			if !s.stock() {
 				tenants(s)
 				absence(s)
 			}
 		})
 	})
-	Describe("with one family and small ranges", func() {
-		inEveryMode(small, func(s *scene) {
-			full(s)
-			singleStack(s)
-		})
+	Describe("after a while", func() {
+		orphans(dual)
+		rangesThatLeft(grown)
 	})
-	Describe("after a minute", func() { orphans(dual) })
 })

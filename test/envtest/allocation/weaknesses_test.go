@@ -55,7 +55,7 @@ func weaknesses(s *scene) {
 	})
 
 	It("frees the NodePort of a Service whose update is lost to another", func(ctx SpecContext) {
-		web := s.withFreedPort(ctx)
+		web := s.withFreedPort(ctx, "web", 30003)
 		thief := service("thief", corev1.ServiceTypeNodePort, 30003)
 		err := s.admin.Create(ctx, thief)
 		if !s.stock() {
@@ -67,7 +67,7 @@ func weaknesses(s *scene) {
 	})
 
 	It("frees the NodePort of two Services when one of them is deleted", func(ctx SpecContext) {
-		web := s.withFreedPort(ctx)
+		web := s.withFreedPort(ctx, "web", 30003)
 		double := s.unseen(ctx, 30003)
 		s.observed(double)
 		if !s.stock() {
@@ -123,18 +123,18 @@ func weaknesses(s *scene) {
 	})
 }
 
-// withFreedPort makes a Service with NodePort 30003 whose bit the server's
+// withFreedPort makes a Service with a NodePort whose bit the server's
 // allocator has lost: an update that drops the port releases it before its
 // write, and the write then fails because another one was faster.
-func (s *scene) withFreedPort(ctx context.Context) *corev1.Service {
+func (s *scene) withFreedPort(ctx context.Context, name string, number int32) *corev1.Service {
 	GinkgoHelper()
 	for range 100 {
-		web := service("web", corev1.ServiceTypeNodePort, 30003)
+		web := service(name, corev1.ServiceTypeNodePort, number)
 		s.create(ctx, web)
 		s.observed(web)
 		err := s.updateAmongOthers(ctx, become(web.DeepCopy(), corev1.ServiceTypeClusterIP))
-		if apierrors.IsConflict(err) && s.bitIsFree(ctx, 30003) {
-			Expect(nodePortsOf(s.reread(ctx, web))).To(Equal([]int32{30003}))
+		if apierrors.IsConflict(err) && s.bitIsFree(ctx, number) {
+			Expect(nodePortsOf(s.reread(ctx, web))).To(Equal([]int32{number}))
 			return web
 		}
 		Expect(client.IgnoreNotFound(s.admin.Delete(ctx, web))).To(Succeed())
