@@ -23,66 +23,26 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
-	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	"switchyard.dev/switchyard/allocator"
 	"switchyard.dev/switchyard/api/v1alpha1"
+	"switchyard.dev/switchyard/test/testenv/numbers"
 )
 
-// installWebhook has the API server call a webhook, and skip it when it is away.
-func installWebhook(ctx context.Context) envtest.WebhookInstallOptions {
-	GinkgoHelper()
-	path, ignore, sideEffects := "/mutate--v1-service", admissionregistrationv1.Ignore, admissionregistrationv1.SideEffectClassNoneOnDryRun
-	options := envtest.WebhookInstallOptions{MutatingWebhooks: []*admissionregistrationv1.MutatingWebhookConfiguration{{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "admissionregistration.k8s.io/v1", Kind: "MutatingWebhookConfiguration"},
-		ObjectMeta: metav1.ObjectMeta{Name: "switchyard"},
-		Webhooks: []admissionregistrationv1.MutatingWebhook{{
-			Name: "mservice.switchyard.dev", AdmissionReviewVersions: []string{"v1"}, FailurePolicy: &ignore, SideEffects: &sideEffects,
-			ClientConfig: admissionregistrationv1.WebhookClientConfig{
-				Service: &admissionregistrationv1.ServiceReference{Namespace: systemNamespace, Name: "webhook", Path: &path},
-			},
-			Rules: []admissionregistrationv1.RuleWithOperations{{
-				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update},
-				Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"services"}},
-			}},
-		}},
-	}}}
-	Expect(options.PrepWithoutInstalling()).To(Succeed())
-	Expect(admin.Create(ctx, options.MutatingWebhooks[0])).To(Succeed())
-	DeferCleanup(func(ctx SpecContext) {
-		Expect(admin.Delete(ctx, options.MutatingWebhooks[0])).To(Succeed())
-		Eventually(answersDryRun).WithArguments(ctx).Should(BeFalse(), "the webhook is still called")
-	})
-	return options
-}
-
-// answersDryRun: the API server alone answers with a port outside of its range.
-func answersDryRun(ctx context.Context) bool {
-	GinkgoHelper()
-	probe := service("probe", 0, 0)
-	Expect(admin.Create(ctx, probe, client.DryRunAll)).To(Succeed())
-	return probe.Spec.Ports[0].NodePort != 32769
-}
-
 var _ = Describe("With the webhook", func() {
-	var options envtest.WebhookInstallOptions
+	var webhook *numbers.Webhook
 	serve := func(ctx context.Context) (stop func()) {
 		GinkgoHelper()
-		stop = startManagerWith(&clock{}, webhook.NewServer(webhook.Options{
-			Host: options.LocalServingHost, Port: options.LocalServingPort, CertDir: options.LocalServingCertDir,
-		}))
-		Eventually(answersDryRun).WithArguments(ctx).Should(BeTrue(), "the webhook is not called")
+		stop = server.StartManager(numbers.Manager{Webhook: webhook, Mode: allocator.Advisory}).Stop
+		Eventually(server.CallsWebhook).WithArguments(ctx).Should(BeTrue(), "the webhook is not called")
 		return stop
 	}
 	BeforeEach(func(ctx SpecContext) {
 		DeferCleanup(clean)
-		options = installWebhook(ctx)
+		webhook = server.InstallWebhook(ctx)
 	})
 
 	// anyNumbers is what a user writes: a balancer that names no number at all.

@@ -32,17 +32,12 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/config"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
-	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	"switchyard.dev/switchyard/allocator"
 	"switchyard.dev/switchyard/api/v1alpha1"
-	"switchyard.dev/switchyard/controllers"
 	"switchyard.dev/switchyard/internal/placeholder"
-	"switchyard.dev/switchyard/webhooks"
+	"switchyard.dev/switchyard/test/testenv/numbers"
 )
 
 // clock is the machine's, and what a test has added to it.
@@ -52,49 +47,14 @@ func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Lo
 
 func (c *clock) advance(by time.Duration) { c.ahead.Add(int64(by)) }
 
-// startManager runs a manager as cmd/manager does with --webhooks=off, as far as
-// numbers go. It returns what ends it; ending twice is fine.
-func startManager(c *clock) (stop func()) { return startManagerWith(c, nil) }
-
-// startManagerWith serves the mutating webhook as well, unless server is nil.
-func startManagerWith(c *clock, server webhook.Server) (stop func()) {
+// startManager runs a manager without webhooks. It returns what ends it.
+func startManager(c *clock) (stop func()) {
 	GinkgoHelper()
-	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
-		Scheme:        scheme,
-		Metrics:       metricsserver.Options{BindAddress: "0"},
-		Controller:    config.Controller{SkipNameValidation: new(true)},
-		WebhookServer: server,
-	})
-	Expect(err).NotTo(HaveOccurred())
-	index := allocator.NewServices(allocator.PortSpan{First: 30000, Last: 30255})
-	allocation := &controllers.AllocationReconciler{Index: index, Namespace: systemNamespace} // claims are of real time
-	Expect(allocation.SetupWithManager(mgr)).To(Succeed())
-	ctx, cancel := context.WithCancel(context.Background())
-	Expect((&controllers.Reservations{Index: index, Namespace: systemNamespace, Now: c.now}).SetupWithManager(ctx, mgr)).To(Succeed())
-	if server != nil {
-		Expect(webhooks.SetupServiceAllocationWebhook(mgr, &webhooks.ServiceAllocation{
-			Mode: allocator.Advisory, Index: index, Namespace: systemNamespace, Exempt: webhooks.Exemptions{Namespace: systemNamespace}, Releaser: newKeeper(),
-		})).To(Succeed())
-	}
-	stopped := make(chan struct{})
-	go func() {
-		defer GinkgoRecover()
-		defer close(stopped)
-		Expect(mgr.Start(ctx)).To(Succeed())
-	}()
-	Eventually(func() error { return allocation.ReadyCheck(nil) }).Should(Succeed())
-	stop = func() {
-		cancel()
-		Eventually(stopped, "30s").Should(BeClosed())
-	}
-	DeferCleanup(stop)
-	return stop
+	return server.StartManager(numbers.Manager{Now: c.now}).Stop
 }
 
 // newKeeper is what a replica that serves webhooks has.
-func newKeeper() *placeholder.Keeper {
-	return &placeholder.Keeper{Client: admin, Live: admin, Namespace: systemNamespace}
-}
+func newKeeper() *placeholder.Keeper { return server.Keeper() }
 
 // claim makes the Lease with which a webhook begins a hand-over.
 func claim(ctx context.Context, number allocator.Number, name string) *coordinationv1.Lease {

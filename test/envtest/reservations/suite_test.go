@@ -19,65 +19,33 @@ package reservations
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
-	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
-	"switchyard.dev/switchyard/api/v1alpha1"
-	"switchyard.dev/switchyard/test/testenv"
+	"switchyard.dev/switchyard/test/testenv/numbers"
 )
 
-const systemNamespace = "switchyard-system"
+const systemNamespace = numbers.Namespace
 
 var (
-	environment *envtest.Environment
-	cfg         *rest.Config
-	admin       client.Client
-	scheme      = runtime.NewScheme()
+	server *numbers.Server
+	admin  client.Client
 )
 
 func TestReservations(t *testing.T) {
 	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(10 * time.Second)
-	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
 	RunSpecs(t, "Reservations against a real API server")
 }
 
 var _ = BeforeSuite(func(ctx SpecContext) {
-	ctrl.SetLogger(zap.New(zap.WriteTo(GinkgoWriter), zap.UseDevMode(true)))
-	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
-	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
-	var err error
-	environment, err = testenv.New()
-	Expect(err).NotTo(HaveOccurred())
 	// Small, so that it can be used up, with a static band of .1 to .16 from which
 	// nobody is given an address who has not asked for it.
-	environment.ControlPlane.GetAPIServer().Configure().
-		Set("service-cluster-ip-range", "10.0.0.0/26").
-		Set("service-node-port-range", "30000-30255")
-	cfg, err = environment.Start()
-	Expect(err).NotTo(HaveOccurred())
-	admin, err = client.New(cfg, client.Options{Scheme: scheme})
-	Expect(err).NotTo(HaveOccurred())
-	for _, name := range []string{systemNamespace, "team-a", "team-b"} {
-		Expect(admin.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})).To(Succeed())
-	}
-})
-
-var _ = AfterSuite(func() {
-	if environment != nil {
-		Expect(environment.Stop()).To(Succeed())
-	}
+	server = numbers.StartServer(ctx, "10.0.0.0/26", "30000-30255", map[string]map[string]string{"team-a": nil, "team-b": nil})
+	admin = server.Admin
 })
 
 // service is a Service of team-a, of type NodePort with one port per number;
