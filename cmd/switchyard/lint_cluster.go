@@ -33,6 +33,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
@@ -58,14 +59,19 @@ func (o *lintOptions) reachJudge(ctx context.Context, notes io.Writer) (*cluster
 		return nil, err
 	}
 	judge, err := newClusterJudge(ctx, cluster.config)
-	if apierrors.IsForbidden(err) {
-		return nil, fmt.Errorf("%w: ask for a role that can list and watch Services, pods, nodes, ServiceCIDRs, PortPools and AddressPools", err)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the cluster's objects: %w%s", err, advice(err, cluster.config.Host))
+		return nil, fmt.Errorf("reading the cluster's objects: %w%s", err, cmp.Or(missingRights(err), advice(err, cluster.config.Host)))
 	}
 	judge.namespace, judge.notes = cmp.Or(o.namespace, cluster.namespace), notes
 	return judge, nil
+}
+
+// missingRights is what to do where something is forbidden.
+func missingRights(err error) string {
+	if !apierrors.IsForbidden(err) {
+		return ""
+	}
+	return ": ask for a role with the rights that docs/lint.md lists"
 }
 
 // clusterJudge has the validators of the admission webhooks, and what they read.
@@ -120,10 +126,25 @@ func newClusterJudge(ctx context.Context, config *rest.Config) (*clusterJudge, e
 }
 
 func judgeBy(live client.Client, cached client.Reader) *clusterJudge {
-	world := &webhooks.Cluster{Cached: cached, Live: live}
+	world := &webhooks.Cluster{Cached: snapshot{cached, live}, Live: live}
 	judge := &clusterJudge{live: live, namespace: corev1.NamespaceDefault, notes: io.Discard}
 	judge.validation = webhooks.Validation{World: world, Namespaces: judge, FailClosed: true}
 	return judge
+}
+
+// snapshot is the cache, but for kinds of which few objects are asked for, by
+// name: nobody needs the right to list them.
+type snapshot struct {
+	client.Reader
+	live client.Reader
+}
+
+func (s snapshot) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+	switch object.(type) {
+	case *metav1.PartialObjectMetadata, *v1alpha1.PortReservation, *v1alpha1.AddressReservation:
+		return s.live.Get(ctx, key, object, options...)
+	}
+	return s.Reader.Get(ctx, key, object, options...)
 }
 
 // NamespaceLabels implements webhooks.NamespaceReader. A namespace that is yet to
@@ -162,7 +183,14 @@ func (j *clusterJudge) judge(ctx context.Context) judgement {
 			return found, nil
 		}
 		clashes, err := j.clashes(ctx, o, before, complete)
-		return append(found, clashes...), err
+		if err != nil {
+			return nil, fmt.Errorf("%w%s", err, missingRights(err))
+		}
+		// The cache has no order.
+		slices.SortStableFunc(clashes, func(a, b lint.Finding) int {
+			return cmp.Or(cmp.Compare(a.Field, b.Field), cmp.Compare(a.Message, b.Message))
+		})
+		return append(found, clashes...), nil
 	}
 }
 
