@@ -112,6 +112,8 @@ func advice(err error, host string) string {
 	switch {
 	case apierrors.IsUnauthorized(err):
 		return ": the credentials of the kubeconfig do not count there, or any more; log in again"
+	case apierrors.IsForbidden(err):
+		return "" // It says whose rights lack, and for what.
 	case apierrors.IsResourceExpired(err):
 		return ": the cluster changes faster than it can be read; try again"
 	case apierrors.ReasonForError(err) == metav1.StatusReasonUnknown:

@@ -405,3 +405,14 @@ func collapse(text string) []string {
 	}
 	return lines
 }
+
+func TestNothingIsSaidToBeRightThatWasNotRead(t *testing.T) {
+	for want, notRead := range map[string][]inventory.Unread{
+		"Nothing is wrong.":                         nil,
+		"Nothing is wrong with what could be read.": {{Kind: inventory.Claims}},
+	} {
+		if got := (Report{NotRead: notRead}).Summary(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

@@ -22,6 +22,8 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+
+	"switchyard.dev/switchyard/internal/inventory"
 )
 
 // Print writes a table: a line for each finding, and below it what is wrong and
@@ -32,8 +34,8 @@ func (r Report) Print(out io.Writer, wide bool) error {
 			return err
 		}
 	}
-	for _, u := range r.NotRead {
-		if _, err := fmt.Fprintln(out, "not checked:", u.Message); err != nil {
+	for _, note := range inventory.Notes(r.NotRead) {
+		if _, err := fmt.Fprintln(out, "not checked:", note); err != nil {
 			return err
 		}
 	}
@@ -91,7 +93,10 @@ func dash(text string) string { return cmp.Or(text, "-") }
 
 // Summary counts the findings in words.
 func (r Report) Summary() string {
-	if len(r.Findings) == 0 {
+	switch {
+	case len(r.Findings) == 0 && len(r.NotRead) > 0:
+		return "Nothing is wrong with what could be read."
+	case len(r.Findings) == 0:
 		return "Nothing is wrong."
 	}
 	errors := 0

@@ -17,6 +17,8 @@ limitations under the License.
 package inventory
 
 import (
+	"strings"
+
 	"slices"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -74,6 +76,23 @@ type Unread struct {
 	Reason Reason `json:"reason"`
 	// Message says it in words, with what to do about it.
 	Message string `json:"message"`
+}
+
+// Notes are the messages for people: one for all kinds that have it in common.
+func Notes(unread []Unread) []string {
+	var patterns []string
+	kinds := map[string][]string{}
+	for _, u := range unread {
+		pattern := strings.Replace(u.Message, string(u.Kind), "\x00", 1)
+		if _, again := kinds[pattern]; !again {
+			patterns = append(patterns, pattern)
+		}
+		kinds[pattern] = append(kinds[pattern], string(u.Kind))
+	}
+	for i, pattern := range patterns {
+		patterns[i] = strings.Replace(pattern, "\x00", strings.Join(kinds[pattern], ", "), 1)
+	}
+	return patterns
 }
 
 // Reason is why a kind could not be read.

@@ -115,7 +115,7 @@ func start[L client.ObjectList](r *reading, kind Kind, list L, keep func(L), opt
 			defer r.unread.Unlock()
 			r.inventory.Unread = append(r.inventory.Unread, unread)
 		case expected:
-			return fmt.Errorf("listing Services: %s", unread.Message)
+			return fmt.Errorf("listing Services: %s (%w)", unread.Message, err)
 		default:
 			return fmt.Errorf("listing %s: %w", kind, err)
 		}
@@ -157,7 +157,7 @@ func slim(object runtime.Object) error {
 func explain(kind Kind, err error) (Unread, bool) {
 	switch {
 	case apierrors.IsForbidden(err):
-		return Unread{kind, Forbidden, fmt.Sprintf("you may not list %s (%v): ask for a role that can", kind, err)}, true
+		return Unread{kind, Forbidden, fmt.Sprintf("you may not list %s: ask for a role that can", kind)}, true
 	case meta.IsNoMatchError(err), apierrors.IsNotFound(err):
 		remedy := "install Switchyard's CRDs (config/crd)"
 		switch kind {

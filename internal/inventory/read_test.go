@@ -150,7 +150,7 @@ func TestErrorsOfReading(t *testing.T) {
 				}
 				return nil
 			},
-			want: "listing Services: you may not list Services",
+			want: "listing Services: you may not list Services: ask for a role that can",
 		},
 		"a pool can not be reached": {
 			fail: func(list client.ObjectList) error {
@@ -259,5 +259,18 @@ func TestWhereTheRangeIsKnownFrom(t *testing.T) {
 				t.Errorf("the range is %v, want %v", got, tc.want)
 			}
 		})
+	}
+}
+
+func TestNotesSayOnceWhatKindsHaveInCommon(t *testing.T) {
+	forbidden, _ := explain(PortPools, apierrors.NewForbidden(schema.GroupResource{}, "", nil))
+	again, _ := explain(IPAddresses, apierrors.NewForbidden(schema.GroupResource{}, "", nil))
+	notServed, _ := explain(AddressPools, apierrors.NewNotFound(schema.GroupResource{}, ""))
+	want := []string{
+		"you may not list PortPools, IPAddresses: ask for a role that can",
+		"the API server does not serve AddressPools: install Switchyard's CRDs (config/crd)",
+	}
+	if diff := cmp.Diff(want, Notes([]Unread{forbidden, notServed, again})); diff != "" {
+		t.Errorf("notes (-want +got):\n%s", diff)
 	}
 }

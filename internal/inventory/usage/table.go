@@ -63,8 +63,8 @@ func (r Report) notes() (lines []string) {
 		lines = append(lines, fmt.Sprintf("assumed: the API server's range of NodePorts is %s, as neither its flags (/flagz) nor the "+
 			"manager's can be read; --service-node-port-range names another", r.NodePortRange))
 	}
-	for _, u := range r.NotRead {
-		lines = append(lines, "not counted: "+u.Message)
+	for _, note := range inventory.Notes(r.NotRead) {
+		lines = append(lines, "not counted: "+note)
 	}
 	return lines
 }

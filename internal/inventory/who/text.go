@@ -94,8 +94,8 @@ func (w writer) findings(findings []audit.Finding) {
 }
 
 func (w writer) notRead(kinds []inventory.Unread) {
-	for _, u := range kinds {
-		w.line("not read", u.Message)
+	for _, note := range inventory.Notes(kinds) {
+		w.line("not read", note)
 	}
 }
 
