@@ -37,12 +37,20 @@ const completionPatience = 2 * time.Second
 // shows more than that helps nobody.
 const completionPage = 500
 
-// completeWho offers namespaces until there is a slash, then their Services.
-func (o *inventoryOptions) completeWho(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+// completeWho offers the Services of the namespace of the flag, else namespaces
+// until there is a slash, then their Services.
+func (o *whoOptions) completeWho(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	namespace, _, found := strings.Cut(typed, "/")
+	if !found && o.namespace != "" {
+		names, directive := o.completeWho(c, args, o.namespace+"/"+typed)
+		for i := range names {
+			names[i] = strings.TrimPrefix(names[i], o.namespace+"/")
+		}
+		return names, directive
+	}
 	if !found {
 		names, directive := o.completeNamespaces(c, args, typed)
 		for i := range names {

@@ -17,6 +17,7 @@ limitations under the License.
 package main
 
 import (
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -110,6 +111,24 @@ func TestBashCompletes(t *testing.T) {
 				t.Errorf("it offers %q, want %q", got, want)
 			}
 		})
+	}
+}
+
+// What reads may stop at any time.
+func TestNobodyComplainsWhereTheReaderIsGone(t *testing.T) {
+	dir, environ := installed(t)
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = reader.Close()
+	defer func() { _ = writer.Close() }()
+	var problems strings.Builder
+	lint := exec.CommandContext(t.Context(), filepath.Join(dir, "switchyard"), "lint", "-f", "-", "-o", "yaml")
+	lint.Env, lint.Stdin, lint.Stdout, lint.Stderr = environ, strings.NewReader(goodService), writer, &problems
+	err = lint.Run()
+	if exit, is := errors.AsType[*exec.ExitError](err); !is || exit.ExitCode() != exitBrokenPipe || problems.Len() > 0 {
+		t.Errorf("%v, and it says %q", err, problems.String())
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 
@@ -46,6 +47,8 @@ func run() int {
 	switch {
 	case err == nil:
 		return 0
+	case readerGone(err):
+		return exitBrokenPipe
 	case errors.As(err, &exit):
 		if exit.err != nil {
 			fmt.Fprintln(os.Stderr, "switchyard:", exit.err)
@@ -71,6 +74,16 @@ func untilReaderGone(ctx context.Context) context.Context {
 	return ctx
 }
 
+// exitBrokenPipe is how a shell tells of a program that SIGPIPE has ended.
+const exitBrokenPipe = 128 + int(unix.SIGPIPE)
+
+// readerGone says that nobody wants to read on, as in `switchyard audit | head`,
+// which is nothing to complain about.
+func readerGone(err error) bool {
+	write, is := errors.AsType[*fs.PathError](err)
+	return is && write.Path == os.Stdout.Name() && errors.Is(err, unix.EPIPE)
+}
+
 // exitError ends the program with a code of its own.
 type exitError struct {
 	code int
@@ -79,30 +92,44 @@ type exitError struct {
 
 func (e *exitError) Error() string { return fmt.Sprintf("exit code %d: %v", e.code, e.err) }
 
+func (e *exitError) Unwrap() error { return e.err }
+
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "switchyard",
-		Short: "Kubernetes Services as one suite: try it on a local cluster",
+		Short: "Kubernetes Services as one suite: a local cluster, and questions about any",
 		Long: `Switchyard is the whole of Kubernetes Services as one suite: admission and
 allocation, endpoints, and the node dataplane.
 
 This program runs a local cluster in namespaces of its own, with a real control
-plane and the real suite. Your machine's network stays as it is.`,
+plane and the real suite (your machine's network stays as it is), and answers
+questions about it or any other cluster: who, pools, audit, lint --cluster and
+trace ask the one of --kubeconfig, or of KUBECONFIG; without these the local
+cluster if one is running, else the one that kubectl would ask. All but trace
+take --context, too. As kubectl's plugin, "kubectl switchyard who", they ask
+whom kubectl asks.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.AddCommand(
-		upCommand(), downCommand(), statusCommand(), kubeconfigCommand(),
-		execCommand(), logsCommand(), probeCommand(), traceCommand(), topCommand(),
-		whoCommand(), poolsCommand(), auditCommand(), lintCommand(), demoCommand(), versionCommand(),
-		initCommand(), supervisorCommand(), enterCommand(), followCommand(), getCommand(),
-	)
+	addGroup(root, "questions", "Questions about a cluster:", whoCommand(), poolsCommand(), auditCommand(), lintCommand(), traceCommand(), topCommand())
+	addGroup(root, "local", "The local cluster:", upCommand(), downCommand(), statusCommand(), kubeconfigCommand(), execCommand(), logsCommand(),
+		probeCommand(), demoCommand())
+	root.AddCommand(versionCommand(), initCommand(), supervisorCommand(), enterCommand(), followCommand(), getCommand())
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w: `%s --help` lists the flags", explainFlag(err), c.CommandPath())
 	})
 	return root
+}
+
+// addGroup has help show some commands together.
+func addGroup(root *cobra.Command, id, title string, commands ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: id, Title: title})
+	for _, c := range commands {
+		c.GroupID = id
+		root.AddCommand(c)
+	}
 }
 
 // stateDir is where the local cluster of this user keeps its state.

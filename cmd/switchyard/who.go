@@ -17,6 +17,7 @@ limitations under the License.
 package main
 
 import (
+	"cmp"
 	"io"
 	"time"
 
@@ -27,35 +28,46 @@ import (
 	"switchyard.dev/switchyard/internal/inventory/who"
 )
 
+// whoOptions are what `switchyard who` can be told beside the cluster.
+type whoOptions struct {
+	inventoryOptions
+	namespace string
+}
+
 func whoCommand() *cobra.Command {
-	var o inventoryOptions
+	var o whoOptions
 	c := &cobra.Command{
-		Use:   "who {PORT | IP | NAMESPACE/NAME}",
+		Use:   "who {PORT | IP | NAMESPACE/NAME | NAME}",
 		Short: "Say whose a port or address is, or what a Service holds",
 		Long: `Say who holds a NodePort, a ClusterIP, an external IP or a load-balancer address:
 the Service, its field and port, since when, the pool and the reservation of the
 number, requests that have claimed it, what is wrong with it, and what is free
 beside it. Of a Service it says all numbers that it holds, and those that are
-reserved for it.
+reserved for it. A Service without a namespace is looked for where kubectl would.
 
 Exit codes: 0 it is held by one, or free; 1 something is wrong with it; 2 the
 question could not be answered.`,
 		Example: `  switchyard who 30080
   switchyard who fd00:10:96::a -o yaml
-  switchyard who shop/web`,
+  switchyard who shop/web
+  switchyard who -n shop web`,
 		Args: arguments(exactly("PORT, IP or NAMESPACE/NAME")),
 	}
 	o.addFlags(c)
+	c.Flags().StringVarP(&o.namespace, "namespace", "n", "", "Namespace of a Service that is given by its name alone.")
+	_ = c.RegisterFlagCompletionFunc("namespace", o.completeNamespaces)
 	c.ValidArgsFunction = o.completeWho
 	c.RunE = func(c *cobra.Command, args []string) error { return trouble(o.who(c, args[0])) }
 	return c
 }
 
-func (o *inventoryOptions) who(c *cobra.Command, text string) error {
+func (o *whoOptions) who(c *cobra.Command, text string) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
-	question, err := who.Parse(text)
+	// A kubeconfig that can not be read is the next step's to tell of.
+	cluster, _ := o.reach()
+	question, err := who.Parse(text, cmp.Or(o.namespace, cluster.namespace))
 	if err != nil {
 		return err
 	}

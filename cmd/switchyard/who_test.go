@@ -60,7 +60,8 @@ func TestQuestionsThatCanNotBeAnsweredExitWith2(t *testing.T) {
 		want string
 	}{
 		"who of nothing":       {[]string{"who"}, "want one PORT, IP or NAMESPACE/NAME, got 0 arguments: `switchyard who --help` says more"},
-		"who of a word":        {[]string{"who", "web"}, "ask for 30080, 10.96.0.10, fd00::10 or shop/web"},
+		"who of nonsense":      {[]string{"who", "Web!"}, "ask for 30080, 10.96.0.10, fd00::10 or shop/web"},
+		"who of a Service":     {[]string{"who", "web", "--kubeconfig", away}, "up? --kubeconfig and --context choose another"},
 		"who as XML":           {[]string{"who", "30080", "-o", "xml"}, "unknown output format \"xml\": use json, yaml or wide"},
 		"audit of something":   {[]string{"audit", "web"}, "unknown command"},
 		"an unknown flag":      {[]string{"pools", "--bogus"}, "unknown flag: --bogus: `switchyard pools --help` lists the flags"},
@@ -97,7 +98,7 @@ func TestWhoExitsWith1OnlyForConflicts(t *testing.T) {
 	}
 	for text, want := range map[string]int{"30080": 0, "30000": 0, "8080": 0, "30081": 1, "shop/web": 0, "shop/twin": 1} {
 		for _, output := range []string{"", "wide", "json", "yaml"} {
-			question, err := who.Parse(text)
+			question, err := who.Parse(text, "")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -23,6 +23,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"switchyard.dev/switchyard/allocator"
 )
@@ -33,17 +34,22 @@ type Question struct {
 	Service types.NamespacedName
 }
 
-// Parse reads a port, an IP address (IPv6 also in brackets) or NAMESPACE/NAME.
-// The error says what to write.
-func Parse(text string) (Question, error) {
-	if namespace, name, found := strings.Cut(text, "/"); found {
-		if namespace == "" || name == "" || strings.Contains(name, "/") {
-			return Question{}, fmt.Errorf("%q is no NAMESPACE/NAME: write it as shop/web", text)
-		}
+// Parse reads a port, an IP address (IPv6 also in brackets, both also with a
+// port), NAMESPACE/NAME, or the name of a Service in the namespace given, also as
+// svc/NAME. The error says what to write.
+func Parse(text, namespace string) (Question, error) {
+	if qualifier, name, found := strings.Cut(text, "/"); found {
 		if _, err := netip.ParsePrefix(text); err == nil {
 			return Question{}, fmt.Errorf("%q is a CIDR: ask for one address, or for all with `switchyard pools`", text)
 		}
-		return Question{Service: types.NamespacedName{Namespace: namespace, Name: name}}, nil
+		if qualifier == "" || name == "" || strings.Contains(name, "/") {
+			return Question{}, fmt.Errorf("%q is no NAMESPACE/NAME: write it as shop/web", text)
+		}
+		switch qualifier {
+		case "svc", "service", "services":
+			qualifier = namespace
+		}
+		return Question{Service: types.NamespacedName{Namespace: qualifier, Name: name}}, nil
 	}
 	if port, err := strconv.Atoi(text); err == nil {
 		if port < 1 || port > 65535 {
@@ -51,12 +57,24 @@ func Parse(text string) (Question, error) {
 		}
 		return Question{Number: allocator.PortNumber(int32(port))}, nil
 	}
+	if addr, is := parseAddr(text); is {
+		return Question{Number: allocator.AddrNumber(addr)}, nil
+	}
+	if len(validation.IsDNS1123Label(text)) == 0 && strings.ContainsAny(text, "abcdefghijklmnopqrstuvwxyz") {
+		return Question{Service: types.NamespacedName{Namespace: namespace, Name: text}}, nil
+	}
+	return Question{}, fmt.Errorf("%q is no port, no IP address and no NAMESPACE/NAME: ask for 30080, 10.96.0.10, fd00::10 or shop/web", text)
+}
+
+// parseAddr leaves brackets and the port of an address aside.
+func parseAddr(text string) (netip.Addr, bool) {
+	if with, err := netip.ParseAddrPort(text); err == nil {
+		return with.Addr(), with.Addr().Zone() == ""
+	}
 	bare, bracketed := strings.CutPrefix(text, "[")
 	if bracketed {
 		bare, bracketed = strings.CutSuffix(bare, "]")
 	}
-	if addr, err := netip.ParseAddr(bare); err == nil && addr.Zone() == "" && (bare == text || bracketed) {
-		return Question{Number: allocator.AddrNumber(addr)}, nil
-	}
-	return Question{}, fmt.Errorf("%q is no port, no IP address and no NAMESPACE/NAME: ask for 30080, 10.96.0.10, fd00::10 or shop/web", text)
+	addr, err := netip.ParseAddr(bare)
+	return addr, err == nil && addr.Zone() == "" && (bare == text || bracketed)
 }

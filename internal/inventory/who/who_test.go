@@ -65,7 +65,14 @@ func TestQuestions(t *testing.T) {
 		"10.96.0.0/12":       {err: "is a CIDR: ask for one address"},
 		"shop/":              {err: "write it as shop/web"},
 		"a/b/c":              {err: "write it as shop/web"},
-		"web":                {err: "is no port, no IP address and no NAMESPACE/NAME"},
+		"web":                {want: Question{Service: types.NamespacedName{Namespace: "here", Name: "web"}}},
+		"svc/web":            {want: Question{Service: types.NamespacedName{Namespace: "here", Name: "web"}}},
+		"services/web":       {want: Question{Service: types.NamespacedName{Namespace: "here", Name: "web"}}},
+		"10.96.0.10:443":     {want: addr("10.96.0.10")},
+		"[fd00::10]:443":     {want: addr("fd00::10")},
+		"[fe80::1%eth0]:443": {err: "is no port"},
+		"Web":                {err: "is no port, no IP address and no NAMESPACE/NAME"},
+		"31000-31010":        {err: "is no port"},
 		"":                   {err: "is no port"},
 		"[fd00::10":          {err: "is no port"},
 		"fd00::10]":          {err: "is no port"},
@@ -74,7 +81,7 @@ func TestQuestions(t *testing.T) {
 		"999999999999999999": {err: "ports are 1 to 65535"},
 	} {
 		t.Run(text, func(t *testing.T) {
-			got, err := Parse(text)
+			got, err := Parse(text, "here")
 			if tc.err != "" {
 				if err == nil || !strings.Contains(err.Error(), tc.err) {
 					t.Errorf("error %v, want %s", err, tc.err)
@@ -161,7 +168,7 @@ func scene() *inventory.Index {
 }
 
 func ask(text string) Answer {
-	question, err := Parse(text)
+	question, err := Parse(text, "here")
 	if err != nil {
 		panic(err)
 	}
