@@ -204,7 +204,17 @@ func FuzzRead(f *testing.F) {
 	for _, text := range []string{service, `{"apiVersion":"v1","kind":"List","items":[{}]}`, "a: &a [*a]", "---\n---x\n--- {}\n...\n", "{", "\ufeff" + service} {
 		f.Add(text)
 	}
-	f.Fuzz(func(_ *testing.T, text string) {
-		found(read(text))
+	f.Fuzz(func(t *testing.T, text string) {
+		in := read(text)
+		found(in)
+		earlier := NewEarlier(in.Objects, "default")
+		for _, o := range in.Objects {
+			before := earlier.Before(o, "default")
+			merged, err := o.Onto(before)
+			if err != nil {
+				t.Errorf("%s: %v", o, err)
+			}
+			merged.FindUpdate(before, validation.Options{})
+		}
 	})
 }
