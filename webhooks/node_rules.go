@@ -30,10 +30,10 @@ import (
 // one that is a pod's takes the pod's. What a load-balancer controller hands out
 // may be a node's address, because that is what some of them do.
 func checkAddressOfNode(ctx context.Context, world World, change ServiceChange) ([]Finding, error) {
-	had, external := addrsOf(outsideVIPs(change.Old)), addrsOf(externalVIPs(change.New))
+	had, external := hadForItsUse(change), addrsOf(externalVIPs(change.New))
 	var found []Finding
 	for _, v := range distinct(outsideVIPs(change.New)) {
-		if had[v.addr] {
+		if had(v.addr) {
 			continue
 		}
 		detail, err := ownedByNode(ctx, world, v.addr, external[v.addr])

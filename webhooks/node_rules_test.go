@@ -84,6 +84,16 @@ func TestAddressesAndPortsOfNodes(t *testing.T) {
 		"X4: a pod's address where nodes have no podCIDRs": {
 			new:  service("web", external("10.244.9.9")),
 			want: wantVerdict{errors: []string{"this is the address of pod shop/db"}}},
+		"X4: a wish that was granted does not make it an external IP": {
+			old: service("web", requests("192.0.2.1")), new: service("web", requests("192.0.2.1"), external("192.0.2.1")),
+			want: wantVerdict{errors: []string{`spec.externalIPs[0]: Invalid value: "192.0.2.1": this is the address of node node-1`}}},
+		"X4: nor does one that a load balancer has": {
+			old: service("web", ingress("192.0.2.1")), new: service("web", ingress("192.0.2.1"), external("192.0.2.1")),
+			want: wantVerdict{errors: []string{"spec.externalIPs[0]"}}},
+		"an external IP of before may become the load balancer's": {
+			old: service("web", ingress(), external("10.244.1.77")), new: service("web", ingress("10.244.1.77"), external("10.244.1.77"))},
+		"a wish of before may be granted": {
+			old: service("web", requests("10.244.1.78")), new: service("web", requests("10.244.1.78"), ingress("10.244.1.78"))},
 		"beside a podCIDR": {new: service("web", external("10.244.2.1"))},
 		"an address that was there before may stay": {
 			old: service("web", external("192.0.2.1")), new: service("web", external("192.0.2.1"), port(8080, tcp))},

@@ -169,14 +169,14 @@ func distinct(vips []vip) []vip {
 // checkAddressReserved is X3: traffic to such an address would be taken away
 // from the cluster itself, or never arrive.
 func checkAddressReserved(ctx context.Context, world World, change ServiceChange) ([]Finding, error) {
-	had, added := addrsOf(outsideVIPs(change.Old)), addedPorts(change)
+	had, added, own := hadForItsUse(change), addedPorts(change), ownClusterIPs(change.New)
 	// One live read answers for every address and port of the Service.
 	servers := sync.OnceValues(func() ([]netip.AddrPort, error) { return world.APIServers(ctx) })
 	var found []Finding
 	for _, v := range distinct(outsideVIPs(change.New)) {
 		var detail string
 		var err error
-		if !had[v.addr] {
+		if !had(v.addr) && !own[v.addr] {
 			detail, err = reservedFor(ctx, world, v.addr)
 		}
 		if err == nil && detail == "" {
@@ -199,6 +199,31 @@ func checkAddressReserved(ctx context.Context, world World, change ServiceChange
 // outsideVIPs are all addresses a Service has, or asks for, by itself.
 func outsideVIPs(svc *corev1.Service) []vip {
 	return slices.Concat(externalVIPs(svc), ingressVIPs(svc), requestedVIP(svc))
+}
+
+// hadForItsUse tells whether the Service had an address before and is to have it
+// for no more than then: that a load balancer has it, which may be a node's own
+// address, does not make it an external IP.
+func hadForItsUse(change ServiceChange) func(netip.Addr) bool {
+	external, hadExternal := addrsOf(externalVIPs(change.New)), addrsOf(externalVIPs(change.Old))
+	had := addrsOf(outsideVIPs(change.Old))
+	return func(addr netip.Addr) bool {
+		if external[addr] {
+			return hadExternal[addr]
+		}
+		return had[addr]
+	}
+}
+
+// ownClusterIPs are those that a load balancer says to be its address as well, as
+// minikube tunnel does, which routes them from outside. That takes nothing from
+// anybody.
+func ownClusterIPs(svc *corev1.Service) map[netip.Addr]bool {
+	own, external := map[netip.Addr]bool{}, addrsOf(externalVIPs(svc))
+	for _, v := range ingressVIPs(svc) {
+		own[v.addr] = !external[v.addr] && slices.Contains(clusterAddrs(svc), v.addr)
+	}
+	return own
 }
 
 func addrsOf(vips []vip) map[netip.Addr]bool {

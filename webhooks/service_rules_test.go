@@ -120,6 +120,20 @@ func TestServiceRulesAboutAddresses(t *testing.T) {
 			old:  service("web", ingress()),
 			new:  service("web", ingress("10.96.200.1")),
 			want: wantVerdict{errors: []string{"status.loadBalancer.ingress[0].ip"}}},
+		"a load balancer may say the Service's own ClusterIP, as minikube tunnel does": {
+			old: service("web", ingress()), new: service("web", ingress("10.96.7.7"))},
+		"X3: one may not make it an external IP": {
+			old:  service("web", ingress("10.96.7.7")),
+			new:  service("web", ingress("10.96.7.7"), external("10.96.7.7")),
+			want: wantVerdict{errors: []string{"spec.externalIPs[0]"}}},
+		"X3: a load balancer may not say another's ClusterIP": {
+			old:  service("web", ingress()),
+			new:  service("web", ingress("10.96.7.7", "10.96.0.50"), port(81, corev1.ProtocolTCP)),
+			want: wantVerdict{errors: []string{"status.loadBalancer.ingress[1].ip"}}},
+		"X3: a wish of a ClusterIP does not make it an external IP": {
+			old:  service("web", requests("10.96.200.1")),
+			new:  service("web", requests("10.96.200.1"), external("10.96.200.1")),
+			want: wantVerdict{errors: []string{"spec.externalIPs[0]"}}},
 		"X3: the API server's address and port": {
 			new:  service("web", external("192.0.2.1"), port(6443, corev1.ProtocolTCP)),
 			want: wantVerdict{errors: []string{"the Kubernetes API server answers at port 6443"}}},
