@@ -66,7 +66,7 @@ func (v *Validation) judge(ctx context.Context, kind schema.GroupKind, object cl
 	if object.GetDeletionTimestamp() != nil || v.Exempt.Object(object) {
 		return resultAllowed, nil, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
+	ctx, cancel := context.WithTimeout(withReviews(ctx), judgeTimeout)
 	defer cancel()
 	verdict, err := validate(ctx, v.severitiesIn(ctx, object.GetNamespace()))
 	v.count(verdict)

@@ -23,6 +23,7 @@ import (
 	"net/netip"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"switchyard.dev/switchyard/allocator"
@@ -74,7 +75,7 @@ func checkRangeOverlap(ctx context.Context, world World, change RangeChange) ([]
 		for _, other := range taken {
 			if len(found) < maxFindings && overlap(added.Span, other.span) {
 				found = append(found, Finding{Path: added.Path, Value: added.Text, WarnOnly: other.yields,
-					Detail: fmt.Sprintf("this overlaps with %s, %s; %s", other.span, other.whose, other.remedy)})
+					Detail: fmt.Sprintf("this overlaps with %s, %s; %s", other.span, other.whose(ctx), other.remedy)})
 				break
 			}
 		}
@@ -107,8 +108,10 @@ func portOverlaps(change RangeChange, pools *Pools) []Finding {
 
 // takenRange is what a new range may not overlap with.
 type takenRange struct {
-	span   allocator.AddrSpan
-	whose  string
+	span allocator.AddrSpan
+	// whose is asked for a finding alone: what a node is called may be a question
+	// to the API server, and a cluster has thousands.
+	whose  func(context.Context) string
 	remedy string
 	// yields is true where precedence settles the overlap.
 	yields bool
@@ -116,33 +119,47 @@ type takenRange struct {
 
 const otherAddresses = "use addresses that are nothing else's"
 
-// takenRanges are those of nodes and pods, then of ServiceCIDRs and pools.
+// takenRanges are those of ServiceCIDRs, of nodes and pods, and of pools. What
+// yields comes last, because one finding of a range is enough.
 func takenRanges(ctx context.Context, world World, change RangeChange) ([]takenRange, error) {
 	if len(change.Addrs) == 0 {
 		return nil, nil
 	}
 	var taken []takenRange
-	nodes, errNodes := world.Nodes(ctx)
-	for _, node := range nodes {
-		for _, prefix := range podCIDRs(node) {
-			taken = append(taken, takenRange{span: spanOf(prefix), whose: "the podCIDR of " + world.NodeNameOf(ctx, node), remedy: otherAddresses})
-		}
-		for _, addr := range nodeAddrs(node) {
-			span := allocator.AddrSpan{First: addr, Last: addr}
-			taken = append(taken, takenRange{span: span, whose: "an address of " + world.NodeNameOf(ctx, node), remedy: otherAddresses})
-		}
-	}
 	cidrs, errCIDRs := world.ServiceCIDRs(ctx)
 	for _, cidr := range cidrs {
 		if change.Use != v1alpha1.UseClusterIP {
-			taken = append(taken, takenRange{span: spanOf(cidr.Prefix), whose: "a range of ServiceCIDR " + cidr.Name, remedy: otherAddresses})
+			taken = append(taken, takenRange{span: spanOf(cidr.Prefix), whose: says("a range of ServiceCIDR " + cidr.Name), remedy: otherAddresses})
 		}
+	}
+	nodes, errNodes := world.Nodes(ctx)
+	for _, node := range nodes {
+		taken = append(taken, takenByNode(world, node)...)
 	}
 	pools, errPools := world.Pools(ctx)
 	if errPools == nil {
 		taken = append(taken, takenByPools(change, pools)...)
 	}
-	return taken, errors.Join(errNodes, errCIDRs, errPools)
+	return taken, errors.Join(errCIDRs, errNodes, errPools)
+}
+
+func takenByNode(world World, node *corev1.Node) []takenRange {
+	named := func(what string) func(context.Context) string {
+		return func(ctx context.Context) string { return what + world.NodeNameOf(ctx, node) }
+	}
+	var taken []takenRange
+	for _, prefix := range podCIDRs(node) {
+		taken = append(taken, takenRange{span: spanOf(prefix), whose: named("the podCIDR of "), remedy: otherAddresses})
+	}
+	for _, addr := range nodeAddrs(node) {
+		taken = append(taken, takenRange{span: allocator.AddrSpan{First: addr, Last: addr}, whose: named("an address of "), remedy: otherAddresses})
+	}
+	return taken
+}
+
+// says is a name that is known already.
+func says(text string) func(context.Context) string {
+	return func(context.Context) string { return text }
 }
 
 // takenByPools leaves out pools of ClusterIPs for a ServiceCIDR, whose addresses
@@ -155,7 +172,7 @@ func takenByPools(change RangeChange, pools *Pools) []takenRange {
 			continue
 		}
 		for _, span := range pool.Ranges {
-			other := takenRange{span: span, whose: "a range of AddressPool " + pool.Name, remedy: otherAddresses, yields: same}
+			other := takenRange{span: span, whose: says("a range of AddressPool " + pool.Name), remedy: otherAddresses, yields: same}
 			if same {
 				other.remedy = "the pool of higher priority, then the older, has these addresses alone"
 			}

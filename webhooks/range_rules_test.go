@@ -17,6 +17,8 @@ limitations under the License.
 package webhooks
 
 import (
+	"context"
+	"fmt"
 	"net/netip"
 	"testing"
 
@@ -68,6 +70,9 @@ func TestRangesOfAClusterDoNotOverlap(t *testing.T) {
 		"X19: a pool over another, which precedence settles": {
 			change: addressPoolChange(nil, addressPool("new", balancer, "198.51.100.128/25")),
 			want:   wantVerdict{warnings: []string{"a range of AddressPool public; the pool of higher priority"}}},
+		"X19: a pool over another and over pods": {
+			change: addressPoolChange(nil, addressPool("new", balancer, "10.128.0.0/9", "192.0.0.0/3")),
+			want:   wantVerdict{errors: []string{"10.244.1.0-10.244.1.255", "an address of node node-1"}}},
 		"a pool over one of another use": {change: addressPoolChange(nil, addressPool("new", external, "198.51.100.128/25"))},
 		"a pool over itself":             {change: addressPoolChange(nil, addressPool("public", balancer, "198.51.100.128/25"))},
 		"what was there before may stay": {
@@ -94,5 +99,32 @@ func TestRangesOfAClusterDoNotOverlap(t *testing.T) {
 			}
 			expectVerdict(t, got, tc.want)
 		})
+	}
+}
+
+// naming counts how often it is asked for a name.
+type naming struct {
+	*memory
+	asked int
+}
+
+func (n *naming) NodeNameOf(ctx context.Context, node *corev1.Node) string {
+	n.asked++
+	return n.memory.NodeNameOf(ctx, node)
+}
+
+// Each name may cost a request to the API server.
+func TestNodesAreNamedInFindingsAlone(t *testing.T) {
+	world := &naming{memory: &memory{cidrs: []ServiceCIDR{{"kubernetes", netip.MustParsePrefix("10.96.0.0/16")}}}}
+	for i := range 1000 {
+		world.nodes = append(world.nodes, node(fmt.Sprintf("node-%d", i), fmt.Sprintf("172.16.%d.%d", i>>8, i&255),
+			fmt.Sprintf("10.%d.%d.0/24", 128+i>>8, i&255), fmt.Sprintf("fd00:%x::/64", i+1)))
+	}
+	for pool, want := range map[v1alpha1.AddressRange]int{"203.0.113.0/24": 0, "10.96.5.0/24": 0, "172.16.0.0/30": 1} {
+		world.asked = 0
+		got, err := ValidateRanges(t.Context(), world, nil, addressPoolChange(nil, addressPool("new", v1alpha1.UseLoadBalancer, pool)))
+		if err != nil || world.asked != want {
+			t.Errorf("%s: asked for %d names, want %d (%v, %v)", pool, world.asked, want, got.Errors, err)
+		}
 	}
 }

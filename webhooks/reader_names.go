@@ -65,8 +65,39 @@ func (n ReaderNames) PoolNameOf(ctx context.Context, kind, name string) string {
 // resource is what a SubjectAccessReview is about.
 type resource struct{ group, version, name string }
 
-// mayGet asks the API server. No answer counts as no.
+// mayGet asks the API server, in one request once. No answer counts as no.
 func (n ReaderNames) mayGet(ctx context.Context, user authenticationv1.UserInfo, what resource, key types.NamespacedName) bool {
+	known, ok := ctx.Value(reviewsKey{}).(reviews)
+	if !ok {
+		return n.review(ctx, user, what, key)
+	}
+	question := reviewed{what, key}
+	if _, asked := known[question]; !asked && len(known) < maxReviews {
+		known[question] = n.review(ctx, user, what, key)
+	}
+	return known[question]
+}
+
+// maxReviews is how many names one request may ask the API server for; the
+// others are withheld.
+const maxReviews = 20
+
+// reviews are what one request has asked, by one goroutine.
+type (
+	reviews    map[reviewed]bool
+	reviewsKey struct{}
+	reviewed   struct {
+		what resource
+		key  types.NamespacedName
+	}
+)
+
+// withReviews begins a request.
+func withReviews(ctx context.Context) context.Context {
+	return context.WithValue(ctx, reviewsKey{}, reviews{})
+}
+
+func (n ReaderNames) review(ctx context.Context, user authenticationv1.UserInfo, what resource, key types.NamespacedName) bool {
 	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
 		User: user.Username, UID: user.UID, Groups: user.Groups, Extra: map[string]authorizationv1.ExtraValue{},
 		ResourceAttributes: &authorizationv1.ResourceAttributes{

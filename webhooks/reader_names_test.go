@@ -18,6 +18,7 @@ package webhooks
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	admissionv1 "k8s.io/api/admission/v1"
@@ -32,11 +33,13 @@ type reviewer struct {
 	allows string
 	broken bool
 	asked  authorizationv1.ResourceAttributes
+	times  int
 }
 
 func (r *reviewer) Create(_ context.Context, object client.Object, _ ...client.CreateOption) error {
 	review := object.(*authorizationv1.SubjectAccessReview)
 	r.asked = *review.Spec.ResourceAttributes
+	r.times++
 	if r.broken {
 		return errBroken
 	}
@@ -74,5 +77,26 @@ func TestNamesAreToldToWhoMayRead(t *testing.T) {
 	}
 	if reviews.asked.Namespace != "shop" || reviews.asked.Name != "db" {
 		t.Errorf("asked about %s/%s", reviews.asked.Namespace, reviews.asked.Name)
+	}
+}
+
+func TestARequestAsksForFewNamesAndForEachOnce(t *testing.T) {
+	request := admission.Request{AdmissionRequest: admissionv1.AdmissionRequest{Namespace: "default"}}
+	request.UserInfo.Username = "alice"
+	ctx := withReviews(admission.NewContextWithRequest(t.Context(), request))
+	reviews := &reviewer{allows: "/nodes"}
+	names := ReaderNames{Reviews: reviews}
+	for range 2 {
+		for i := range maxReviews {
+			if name := fmt.Sprintf("node-%d", i); names.NodeNameOf(ctx, node(name, "")) != "node "+name {
+				t.Errorf("withheld %s", name)
+			}
+		}
+	}
+	if got := names.NodeNameOf(ctx, node("one-more", "")); got != "a node" {
+		t.Errorf("after %d names: told %q", maxReviews, got)
+	}
+	if reviews.times != maxReviews {
+		t.Errorf("asked the API server %d times, want %d", reviews.times, maxReviews)
 	}
 }
