@@ -25,6 +25,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -43,6 +44,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"switchyard.dev/switchyard/allocator"
 	"switchyard.dev/switchyard/api/v1alpha1"
 	"switchyard.dev/switchyard/internal/validation"
 	"switchyard.dev/switchyard/internal/validation/lint"
@@ -77,7 +79,10 @@ func missingRights(err error) string {
 // clusterJudge has the validators of the admission webhooks, and what they read.
 type clusterJudge struct {
 	live       client.Client
+	cached     client.Reader
 	validation webhooks.Validation
+	// numbers are read when they are asked for first.
+	numbers func() (*allocator.Services, error)
 	// namespace is that of objects without one.
 	namespace string
 	// notes is where it says what it could not look at.
@@ -127,7 +132,7 @@ func newClusterJudge(ctx context.Context, config *rest.Config) (*clusterJudge, e
 
 func judgeBy(live client.Client, cached client.Reader) *clusterJudge {
 	world := &webhooks.Cluster{Cached: snapshot{cached, live}, Live: live}
-	judge := &clusterJudge{live: live, namespace: corev1.NamespaceDefault, notes: io.Discard}
+	judge := &clusterJudge{live: live, cached: cached, namespace: corev1.NamespaceDefault, notes: io.Discard}
 	judge.validation = webhooks.Validation{World: world, Namespaces: judge, FailClosed: true}
 	return judge
 }
@@ -165,6 +170,7 @@ func (j *clusterJudge) judge(ctx context.Context) judgement {
 	if cidrs, err := j.validation.World.ServiceCIDRs(ctx); err == nil {
 		families = familiesOf(cidrs)
 	}
+	j.numbers = sync.OnceValues(func() (*allocator.Services, error) { return numbersIn(ctx, j.cached) })
 	return func(o lint.Object, opts validation.Options) ([]lint.Finding, error) {
 		if len(opts.IPFamilies) == 0 {
 			opts.IPFamilies = families
@@ -231,15 +237,24 @@ func (j *clusterJudge) before(ctx context.Context, o lint.Object) (runtime.Objec
 	return before, nil
 }
 
-// clashes are what the rules find in the change.
+// clashes are what the rules find in the change, and numbers that are taken.
 func (j *clusterJudge) clashes(ctx context.Context, o lint.Object, before, after runtime.Object) ([]lint.Finding, error) {
 	var why reasons
 	found, err := j.ask(ctrl.LoggerInto(ctx, logr.New(&why)), o, before, after)
-	if err != nil && why.err != nil {
+	if err != nil {
 		// The validator's own answer is for the users of a webhook.
-		err = why.err
+		return nil, cmp.Or(why.err, err)
 	}
-	return found, err
+	svc, is := after.(*corev1.Service)
+	if !is {
+		return found, nil
+	}
+	numbers, err := j.numbers()
+	if err != nil {
+		return nil, err
+	}
+	old, _ := before.(*corev1.Service)
+	return append(found, taken(numbers, o, old, svc)...), nil
 }
 
 // reasons is a log that keeps the last error: the validators put there what a
@@ -254,22 +269,24 @@ func (r *reasons) WithValues(...any) logr.LogSink      { return r }
 func (r *reasons) WithName(string) logr.LogSink        { return r }
 
 func (j *clusterJudge) ask(ctx context.Context, o lint.Object, before, after runtime.Object) ([]lint.Finding, error) {
+	if object, is := after.(client.Object); is {
+		object.SetNamespace(cmp.Or(o.Namespace, j.namespace))
+	}
 	switch after := after.(type) {
 	case *corev1.Service:
-		return judged(ctx, o, before, after, j.namespace, &webhooks.ServiceValidator{Validation: j.validation})
+		return judged(ctx, o, before, after, &webhooks.ServiceValidator{Validation: j.validation})
 	case *corev1.Endpoints:
-		return judged(ctx, o, before, after, j.namespace, webhooks.EndpointsValidator(j.validation))
+		return judged(ctx, o, before, after, webhooks.EndpointsValidator(j.validation))
 	case *discoveryv1.EndpointSlice:
-		return judged(ctx, o, before, after, j.namespace, webhooks.EndpointSliceValidator(j.validation))
+		return judged(ctx, o, before, after, webhooks.EndpointSliceValidator(j.validation))
 	}
 	return nil, nil
 }
 
 // judged asks a validator.
 func judged[T client.Object](
-	ctx context.Context, o lint.Object, before runtime.Object, after T, namespace string, validator admission.Validator[T],
+	ctx context.Context, o lint.Object, before runtime.Object, after T, validator admission.Validator[T],
 ) ([]lint.Finding, error) {
-	after.SetNamespace(cmp.Or(o.Namespace, namespace))
 	if old, is := before.(T); is {
 		warnings, err := validator.ValidateUpdate(ctx, old, after)
 		return ruleFindings(o, warnings, err)

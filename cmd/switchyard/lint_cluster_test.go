@@ -112,6 +112,33 @@ func externalManifest(name, ip string) string {
 	return "apiVersion: v1\nkind: Service\nmetadata: {name: " + name + "}\nspec: {externalIPs: [" + ip + "], ports: [{port: 80}]}\n"
 }
 
+func TestLintNamesWhoHasANumber(t *testing.T) {
+	web := external("shop", "web", "198.51.100.9")
+	web.Spec.Type, web.Spec.ClusterIP, web.Spec.ClusterIPs = corev1.ServiceTypeLoadBalancer, "10.0.0.7", []string{"10.0.0.7", "fd00::7"}
+	web.Spec.ExternalTrafficPolicy, web.Spec.HealthCheckNodePort, web.Spec.Ports[0].NodePort = corev1.ServiceExternalTrafficPolicyLocal, 30002, 30001
+	const balancer = "type: LoadBalancer, externalTrafficPolicy: Local, "
+	for spec, want := range map[string]string{
+		"type: NodePort, ports: [{port: 80, nodePort: 30001}]":                               "spec.ports[0].nodePort: Invalid value: 30001: held by Service shop/web",
+		"type: NodePort, ports: [{port: 80, name: a}, {port: 81, name: b, nodePort: 30002}]": "spec.ports[1].nodePort: Invalid value: 30002: held by Service shop/web",
+		balancer + "healthCheckNodePort: 30001, ports: [{port: 80}]":                         "spec.healthCheckNodePort: Invalid value: 30001: held by Service shop/web",
+		"clusterIP: fd00::7, ports: [{port: 80}]":                                            `spec.clusterIPs[0]: Invalid value: "fd00::7": held by Service shop/web`,
+		"type: NodePort, ports: [{port: 80, nodePort: 30003}]":                               "",
+	} {
+		in := lint.Read([]string{lint.Stdin}, strings.NewReader("apiVersion: v1\nkind: Service\nmetadata: {name: b1}\nspec: {"+spec+"}\n"))
+		found, err := judgeOf(t, nil, web).judge(t.Context())(in.Objects[0], validation.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, f := range found {
+			got += f.Field + ": " + f.Message
+		}
+		if got != want {
+			t.Errorf("%s: %s, want %s", spec, got, want)
+		}
+	}
+}
+
 func TestLintSaysWhyARuleCouldNotBeJudged(t *testing.T) {
 	in := lint.Read([]string{lint.Stdin}, strings.NewReader(externalManifest("b1", "198.51.100.1")))
 	_, err := judgeOf(t, errors.New("the cluster is tired")).judge(t.Context())(in.Objects[0], validation.Options{})
