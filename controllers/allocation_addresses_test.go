@@ -30,6 +30,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -187,7 +188,9 @@ func portServer(t *testing.T, taken ...int32) (*AllocationReconciler, *eventLog,
 				t.Errorf("a create that is no dry-run of ours: %s, %v", object.GetName(), options)
 			}
 			if port := object.(*corev1.Service).Spec.Ports[0].NodePort; slices.Contains(taken, port) {
-				return apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("Service").GroupKind(), "probe", nil)
+				return apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("Service").GroupKind(), "probe", field.ErrorList{
+					field.Invalid(field.NewPath("spec", "ports").Index(0).Child("nodePort"), port, "provided port is already allocated"),
+				})
 			}
 			return nil
 		},

@@ -18,12 +18,9 @@ package controllers
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"switchyard.dev/switchyard/allocator"
 	"switchyard.dev/switchyard/internal/placeholder"
@@ -58,11 +55,11 @@ func (r *AllocationReconciler) probe(ctx context.Context) (wait time.Duration, e
 		if len(holders) != 1 {
 			continue
 		}
-		taken, err := r.portTaken(ctx, number)
+		taken, err := placeholder.FirstTaken(ctx, r.Client, r.Namespace, number.Port)
 		if err != nil {
 			return 0, err
 		}
-		if taken {
+		if taken != 0 {
 			continue
 		}
 		allocationProblems.WithLabelValues(reasonPortMissing).Inc()
@@ -86,19 +83,4 @@ func (r *AllocationReconciler) dueProbes() (due []allocator.Number, wait time.Du
 		delete(r.probes, number)
 	}
 	return due, wait
-}
-
-// portTaken asks the API server in a dry run, the only way to read its bitmap of
-// ports (A21: it tells a taken port there as well).
-func (r *AllocationReconciler) portTaken(ctx context.Context, number allocator.Number) (bool, error) {
-	service := placeholder.Ports(r.Namespace, number.Port)
-	service.Name = "probe-" + number.ObjectName()
-	err := r.Client.Create(ctx, service, client.DryRunAll)
-	if err == nil {
-		return false, nil
-	}
-	if apierrors.IsInvalid(err) {
-		return true, nil
-	}
-	return false, fmt.Errorf("asking whether port %s is taken: %w", number, err)
 }
