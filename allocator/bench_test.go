@@ -237,7 +237,8 @@ func BenchmarkPlanInPoolsAmong10000Services(b *testing.B) {
 	index := newIndex(b, "10.96.0.0/12", "fd00::/108")
 	index.Rebuild(manyServices(10000))
 	poolsOfTeams(index, 100)
-	index.Forget(index.holders[PortNumber(32082)][0].Service, "") // all ports are taken
+	taken := index.holders[PortNumber(32082)][0] // as all ports are
+	index.Forget(taken.Service, taken.UID)
 	for i := range 1000 {
 		index.Reserve(reservedPort(int32(1+i), types.NamespacedName{Namespace: "default", Name: fmt.Sprint(i)}))
 	}

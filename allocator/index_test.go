@@ -113,6 +113,51 @@ func TestTheIndexFollowsTheServices(t *testing.T) {
 	}
 }
 
+// What the index learns while somebody reads a Service is newer than the answer.
+func TestAnAnswerUnderWayDoesNotUndoWhatIsLearnt(t *testing.T) {
+	first, second := stored(nodePortService("web", 30080), "u1", 1), stored(nodePortService("web", 30081), "u2", 3)
+	key := keyOf(first)
+	for name, tc := range map[string]struct {
+		before, meanwhile, answer func(*Services, Glimpse)
+		want                      []string
+	}{
+		"not found, and nothing happened": {
+			func(s *Services, _ Glimpse) { s.Observe(first) }, func(*Services, Glimpse) {}, func(s *Services, g Glimpse) { s.ForgetSeen(key, g) }, nil,
+		},
+		"not found, and made again meanwhile": {
+			func(s *Services, _ Glimpse) { s.Observe(first) }, func(s *Services, _ Glimpse) { s.Observe(second) },
+			func(s *Services, g Glimpse) { s.ForgetSeen(key, g) }, []string{"NodePort of web"},
+		},
+		"not found, and made meanwhile": {
+			func(*Services, Glimpse) {}, func(s *Services, _ Glimpse) { s.Observe(second) },
+			func(s *Services, g Glimpse) { s.ForgetSeen(key, g) }, []string{"NodePort of web"},
+		},
+		"found, and deleted meanwhile": {
+			func(s *Services, _ Glimpse) { s.Observe(first) }, func(s *Services, _ Glimpse) { s.Forget(key, "u1") },
+			func(s *Services, g Glimpse) { s.ObserveRead(first, g) }, nil,
+		},
+		"found another, while the first was deleted": {
+			func(s *Services, _ Glimpse) { s.Observe(first) }, func(s *Services, _ Glimpse) { s.Forget(key, "u1") },
+			func(s *Services, g Glimpse) { s.ObserveRead(second, g) }, []string{"NodePort of web"},
+		},
+		"found what was not known": {
+			func(*Services, Glimpse) {}, func(*Services, Glimpse) {}, func(s *Services, g Glimpse) { s.ObserveRead(first, g) }, []string{"NodePort of web"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			index := newIndex(t)
+			tc.before(index, Glimpse{})
+			glimpse := index.Glimpse(key)
+			tc.meanwhile(index, glimpse)
+			tc.answer(index, glimpse)
+			got := append(holderNames(index.Holders(PortNumber(30080))), holderNames(index.Holders(PortNumber(30081)))...)
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("holders (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestOneServiceMaySharePortsBetweenProtocols(t *testing.T) {
 	index := newIndex(t)
 	dns := nodePortService("dns", 30053, 30053)

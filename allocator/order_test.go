@@ -124,7 +124,7 @@ func serviceHistory(name string, offset int32) func(*rand.Rand) (history, func(*
 			if random.IntN(3) > 0 {
 				version++
 				events = append(events, struct{ watch, read func(*Services) }{
-					func(s *Services) { s.Forget(key, uid) }, func(s *Services) { s.Forget(key, "") },
+					func(s *Services) { s.Forget(key, uid) }, func(s *Services) { s.ForgetSeen(key, s.Glimpse(key)) },
 				})
 				last = func(*Services) {}
 				continue

@@ -184,12 +184,12 @@ func (s *Services) look(service *corev1.Service) seen {
 }
 
 // Forget takes out a Service that is gone. A UID other than the one held, which
-// means that the Service was created again, changes nothing; "" matches any.
+// means that the Service was created again, changes nothing.
 func (s *Services) Forget(key types.NamespacedName, uid types.UID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old, known := s.seen[key]
-	if !known || uid != "" && uid != old.uid {
+	if !known || uid != old.uid {
 		return
 	}
 	s.dropHoldings(key, old)

@@ -157,18 +157,19 @@ func holds(service *corev1.Service, number allocator.Number) bool {
 	return slices.ContainsFunc(allocator.HoldingsOf(service), func(h allocator.Holding) bool { return h.Number == number })
 }
 
-// lookAt reads a Service, nil when there is none, and makes the index agree: it
-// hears of it from the same watch, but perhaps later than we do.
+// lookAt reads a Service, nil when there is none, and tells the index, which hears
+// of it from the same watch, but perhaps later than we do. That there is none may
+// be what a cache says that is behind: the index has it from the watch alone.
 func lookAt(ctx context.Context, reader client.Reader, index *allocator.Services, key types.NamespacedName) (*corev1.Service, error) {
+	before := index.Glimpse(key)
 	var service corev1.Service
 	switch err := reader.Get(ctx, key, &service); {
 	case apierrors.IsNotFound(err):
-		index.Forget(key, "")
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("reading Service %s: %w", key, err)
 	}
-	index.Observe(&service)
+	index.ObserveRead(&service, before)
 	return &service, nil
 }
 

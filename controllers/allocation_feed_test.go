@@ -143,6 +143,6 @@ func TestPlaceholdersAreNoHolders(t *testing.T) {
 		if got := len(index.Holders(allocator.PortNumber(30080))); got != want {
 			t.Errorf("in namespace %s: %d holders, want %d", namespace, got, want)
 		}
-		index.Forget(client.ObjectKeyFromObject(service), "")
+		index.Forget(client.ObjectKeyFromObject(service), service.UID)
 	}
 }

@@ -63,7 +63,9 @@ import (
 //	a port that a double has left free     an Event; the API server takes it again
 type AllocationReconciler struct {
 	Client client.Client
-	Index  *allocator.Services
+	// Live reads past the cache. Both are taken from the manager when nil.
+	Live  client.Reader
+	Index *allocator.Services
 	// Namespace is where claims are kept: the manager's own.
 	Namespace string
 	Recorder  events.EventRecorder
@@ -101,6 +103,9 @@ func (r *AllocationReconciler) SetupWithManager(mgr ctrl.Manager) error {
 func (r *AllocationReconciler) setDefaults(mgr ctrl.Manager) {
 	if r.Client == nil {
 		r.Client = mgr.GetClient()
+	}
+	if r.Live == nil {
+		r.Live = mgr.GetAPIReader()
 	}
 	if r.Recorder == nil {
 		r.Recorder = mgr.GetEventRecorder("switchyard-allocation")
@@ -151,19 +156,36 @@ func (r *AllocationReconciler) Reconcile(ctx context.Context, request ctrl.Reque
 	if !r.Index.Ready() {
 		return ctrl.Result{RequeueAfter: time.Second}, nil
 	}
-	var service corev1.Service
-	// The feed sees the same events, but perhaps after us, or while we read.
-	switch err := r.Client.Get(ctx, request.NamespacedName, &service); {
-	case apierrors.IsNotFound(err):
-		r.Index.Forget(request.NamespacedName, "")
-	case err != nil:
+	// The feed sees the same events, but perhaps after us, or while we read. That
+	// there is no Service is what a cache may say that is behind: the webhook may
+	// have seen past it that the Service was made again.
+	found, before, err := r.look(ctx, r.Client, request.NamespacedName)
+	if err == nil && !found && r.Index.Knows(request.NamespacedName) {
+		if found, before, err = r.look(ctx, r.Live, request.NamespacedName); err == nil && !found {
+			r.Index.ForgetSeen(request.NamespacedName, before)
+		}
+	}
+	if err != nil {
 		return ctrl.Result{}, err
-	default:
-		r.Index.Observe(&service)
 	}
 	for _, partner := range r.report(request.NamespacedName) {
 		r.report(partner)
 	}
 	wait, err := r.probe(ctx)
 	return ctrl.Result{RequeueAfter: wait}, err
+}
+
+// look tells the index what is read of a Service, and the caller what the index
+// knew before, and whether there is one.
+func (r *AllocationReconciler) look(ctx context.Context, reader client.Reader, key types.NamespacedName) (found bool, before allocator.Glimpse, err error) {
+	before = r.Index.Glimpse(key)
+	var service corev1.Service
+	switch err := reader.Get(ctx, key, &service); {
+	case apierrors.IsNotFound(err):
+		return false, before, nil
+	case err != nil:
+		return false, before, fmt.Errorf("reading Service %s: %w", key, err)
+	}
+	r.Index.ObserveRead(&service, before)
+	return true, before, nil
 }

@@ -74,8 +74,10 @@ func newAllocation(t *testing.T, objects ...client.Object) (*AllocationReconcile
 	}
 	index.SetReady()
 	log := &eventLog{}
+	server := fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithObjects(objects...).Build()
 	return &AllocationReconciler{
-		Client:   fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithObjects(objects...).Build(),
+		Client:   server,
+		Live:     client.Reader(server),
 		Index:    index,
 		Recorder: log,
 		Now:      time.Now,
@@ -144,6 +146,25 @@ func TestAServiceThatWentWhileItWasReadIsForgotten(t *testing.T) {
 	}
 	if got := r.Index.Holders(allocator.PortNumber(30000)); len(got) != 1 || got[0].Service.Name != "web" {
 		t.Errorf("holders are %v, want web alone", got)
+	}
+}
+
+// The webhook has read that a Service was deleted and made again, of which the
+// cache knows neither, or only the first.
+func TestAServiceThatTheCacheDoesNotKnowYetIsNotForgotten(t *testing.T) {
+	again := allocated("web", 100, "10.0.0.1", 30000)
+	r, _ := newAllocation(t)
+	truth, _ := newAllocation(t, again)
+	r.Live = truth.Live
+	r.Index.Observe(again)
+	reconcileAll(t, r, "web")
+	if got := r.Index.Holders(allocator.PortNumber(30000)); len(got) != 1 {
+		t.Errorf("holders are %v, want web", got)
+	}
+	r.Live = r.Client
+	reconcileAll(t, r, "web")
+	if got := r.Index.Holders(allocator.PortNumber(30000)); len(got) != 0 {
+		t.Errorf("it is gone, and holders are %v", got)
 	}
 }
 

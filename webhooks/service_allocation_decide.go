@@ -142,15 +142,16 @@ func (a *ServiceAllocation) lostHolder(ctx context.Context, refusal allocator.Re
 // reread makes the index agree with what the API server says of one Service,
 // which is nil if there is none.
 func (a *ServiceAllocation) reread(ctx context.Context, key types.NamespacedName) (*corev1.Service, error) {
+	before := a.Index.Glimpse(key)
 	var service corev1.Service
 	switch err := a.Reader.Get(ctx, key, &service); {
 	case apierrors.IsNotFound(err):
-		a.Index.Forget(key, "")
+		a.Index.ForgetSeen(key, before)
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("confirming that Service %s exists: %w", key, err)
 	}
-	a.Index.Observe(&service)
+	a.Index.ObserveRead(&service, before)
 	return &service, nil
 }
 
