@@ -37,14 +37,16 @@ type cluster struct {
 	client *kubernetes.Clientset
 	// kubeconfig is the path of what the proxies are given.
 	kubeconfig string
+	config     *rest.Config
 	version    string
 	store      store
 	pid        int // of kube-apiserver
+	stop       func() error
 }
 
 // startCluster starts them in the current network namespace. They end with the
-// PID namespace.
-func startCluster(dir string) (*cluster, error) {
+// PID namespace, or when they are stopped.
+func startCluster(dir string, configure ...func(*envtest.Environment)) (*cluster, error) {
 	env, err := testenv.New()
 	if err != nil {
 		return nil, err
@@ -52,11 +54,14 @@ func startCluster(dir string) (*cluster, error) {
 	api := env.ControlPlane.GetAPIServer()
 	api.SecureServing.Address, api.SecureServing.Port = apiServerAddress.String(), "6443"
 	api.Configure().Set("service-cluster-ip-range", serviceCIDR.String())
+	for _, c := range configure {
+		c(env)
+	}
 	config, err := env.Start()
 	if err != nil {
 		return nil, fmt.Errorf("starting etcd and kube-apiserver: %w", err)
 	}
-	c := &cluster{kubeconfig: filepath.Join(dir, "kubeconfig"), store: store{env.ControlPlane.Etcd.URL}}
+	c := &cluster{kubeconfig: filepath.Join(dir, "kubeconfig"), store: store{env.ControlPlane.Etcd.URL}, config: config, stop: env.Stop}
 	if c.client, err = newClient(config); err != nil {
 		return nil, err
 	}
@@ -84,6 +89,7 @@ func newClient(config *rest.Config) (*kubernetes.Clientset, error) {
 	config = rest.CopyConfig(config)
 	config.ContentType = "application/vnd.kubernetes.protobuf"
 	config.AcceptContentTypes = config.ContentType + ",application/json"
+	config.WarningHandler = rest.NoWarnings{}
 	config.RateLimiter = flowcontrol.NewFakeAlwaysRateLimiter()
 	return kubernetes.NewForConfig(config)
 }

@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -37,16 +38,18 @@ type machine struct {
 	Go         string    `json:"go"`
 	APIServer  string    `json:"apiServer"`
 	Switchyard string    `json:"switchyard"`
+	Manager    string    `json:"manager"`
 	KubeProxy  string    `json:"kubeProxy"`
 	Nft        string    `json:"nft"`
 	Command    string    `json:"command"`
 }
 
-func thisMachine(ours, theirs subject, apiServer, given string) machine {
+func thisMachine(ours, theirs subject, o options) machine {
 	m := machine{
 		Date: time.Now().UTC().Truncate(time.Second), Cores: runtime.NumCPU(), CPU: cpuModel(), Go: runtime.Version(),
-		APIServer: apiServer, Switchyard: ours.version(), KubeProxy: theirs.version(),
-		Command: "bench" + given,
+		APIServer: versionOf(filepath.Join(filepath.Dir(theirs.program), "kube-apiserver")),
+		Manager:   versionOf(o.manager), Switchyard: ours.version(), KubeProxy: theirs.version(),
+		Command: "bench" + o.given,
 	}
 	var name unix.Utsname
 	if unix.Uname(&name) == nil {

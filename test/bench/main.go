@@ -64,6 +64,29 @@ func inside(ctx context.Context, o options, dir string) error {
 	if err := addAPIServerAddress(); err != nil {
 		return err
 	}
+	if o.logs != "" {
+		if err := os.MkdirAll(o.logs, 0o755); err != nil {
+			return err
+		}
+		dir = o.logs
+	}
+	ours, theirs := subjects(o)
+	r := &report{Machine: thisMachine(ours, theirs, o)}
+	// What was measured is printed also if something fails on the way.
+	return errors.Join(measureAll(ctx, o, r, dir, ours, theirs), r.write(o))
+}
+
+// measureAll takes the webhooks first, whose API server is gone when the proxies'
+// begins.
+func measureAll(ctx context.Context, o options, r *report, dir string, ours, theirs subject) (err error) {
+	if o.admission > 0 && (o.only == "" || o.only == webhooksName) {
+		if r.Admission, err = measureAdmission(ctx, o, dir); err != nil {
+			return err
+		}
+	}
+	if o.only == webhooksName {
+		return nil
+	}
 	progress("starting etcd and kube-apiserver")
 	c, err := startCluster(dir)
 	if err != nil {
@@ -73,20 +96,11 @@ func inside(ctx context.Context, o options, dir string) error {
 	if err := v.prepare(ctx); err != nil {
 		return fmt.Errorf("writing the first objects: %w", err)
 	}
-	ours, theirs := subjects(o)
-	r := &report{Machine: thisMachine(ours, theirs, c.version, o.given)}
-	// What was measured is printed also if something fails on the way.
-	return errors.Join(measureAll(ctx, o, v, r, dir, ours, theirs), r.write(o))
+	return measureProxies(ctx, o, v, r, dir, ours, theirs)
 }
 
-// measureAll takes both proxies at each size before it goes on to the next.
-func measureAll(ctx context.Context, o options, v *inventory, r *report, dir string, ours, theirs subject) error {
-	if o.logs != "" {
-		if err := os.MkdirAll(o.logs, 0o755); err != nil {
-			return err
-		}
-		dir = o.logs
-	}
+// measureProxies takes both proxies at each size before it goes on to the next.
+func measureProxies(ctx context.Context, o options, v *inventory, r *report, dir string, ours, theirs subject) error {
 	run := func(size size, subjects ...subject) error {
 		progress("writing %d Services with %d endpoints each", size.Services, size.Endpoints)
 		if err := v.grow(ctx, size); err != nil {

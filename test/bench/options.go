@@ -82,18 +82,26 @@ type options struct {
 	markdown, goBench string
 	profile, logs     string
 	node, peer        string
+	manager           string
+	// admission is how many Services there are while webhooks are measured, 0 to
+	// leave that out, and requests how many are made in each way.
+	admission, requests int
+	loads               loads
 	// given are the flags that were, but for paths, which say nothing elsewhere.
 	given string
 }
 
 func parse(args []string) (options, error) {
-	o := options{sizes: sizes{{1000, 10}, {5000, 10}, {10000, 10}}, alone: sizes{{50000, 2}}}
+	o := options{sizes: sizes{{1000, 10}, {5000, 10}, {10000, 10}}, alone: sizes{{50000, 2}}, loads: loads{{1, 0}, {8, 0}, {32, 0}, {8, 25}}}
 	bin := filepath.Join(testenv.Root(), "bin")
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.BoolVar(&o.quick, "quick", false, "1000x10 only and everything shorter: two minutes")
+	flags.BoolVar(&o.quick, "quick", false, "1000x10 only and everything shorter: four minutes")
 	flags.Var(&o.sizes, "sizes", "`SERVICESxENDPOINTS,...` to measure both proxies with, in growing order")
 	flags.Var(&o.alone, "alone", "`SERVICESxENDPOINTS,...` to measure Switchyard alone with, after the others")
-	flags.StringVar(&o.only, "only", "", "measure this one only: switchyard or kube-proxy")
+	flags.StringVar(&o.only, "only", "", "measure this only: switchyard, kube-proxy or webhooks")
+	flags.IntVar(&o.admission, "admission", 10_000, "how many Services there are while the webhooks are measured; 0 leaves them out")
+	flags.Var(&o.loads, "loads", "`CLIENTS[@PERSECOND],...` to make them, of so many clients without a pause or so often in a second altogether")
+	flags.IntVar(&o.requests, "requests", 480, "how many requests to make in each way while the webhooks are measured")
 	flags.IntVar(&o.switches, "switches", 300, "how often to measure slice write -> new endpoint with Switchyard")
 	flags.IntVar(&o.peerSwitches, "peer-switches", 30, "the same with kube-proxy, at most one a second")
 	flags.DurationVar(&o.churn, "churn", 20*time.Second, "how long to write 50 slices a second")
@@ -106,6 +114,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.profile, "profile", "", "`directory` for CPU and heap profiles of both proxies (takes some of their CPU time)")
 	flags.StringVar(&o.logs, "logs", "", "`directory` for the logs of both proxies")
 	flags.StringVar(&o.node, "node", filepath.Join(bin, "switchyard-node"), "switchyard-node to measure")
+	flags.StringVar(&o.manager, "manager", filepath.Join(bin, "switchyard-manager"), "switchyard-manager to measure")
 	flags.StringVar(&o.peer, "peer", filepath.Join(bin, "k8s", "kube-proxy"), "kube-proxy to measure")
 	flags.SetOutput(io.Discard)
 	if err := flags.Parse(args); err != nil {
@@ -118,7 +127,7 @@ func parse(args []string) (options, error) {
 	given := map[string]bool{}
 	flags.Visit(func(f *flag.Flag) {
 		given[f.Name] = true
-		if !slices.Contains([]string{"node", "peer", "go-bench", "markdown", "profile", "logs", "o"}, f.Name) {
+		if !slices.Contains([]string{"node", "peer", "manager", "go-bench", "markdown", "profile", "logs", "o"}, f.Name) {
 			o.given += fmt.Sprintf(" -%s=%s", f.Name, f.Value)
 		}
 	})
@@ -141,6 +150,8 @@ func (o *options) shorten(given map[string]bool) {
 		o.alone = nil
 	}
 	for name, set := range map[string]func(){
+		"requests":      func() { o.requests = 120 },
+		"admission":     func() { o.admission = 1000 },
 		"switches":      func() { o.switches = 100 },
 		"peer-switches": func() { o.peerSwitches = 10 },
 		"churn":         func() { o.churn = 6 * time.Second },
@@ -159,8 +170,10 @@ func (o *options) validate(rest []string) error {
 		return fmt.Errorf("unexpected argument %q: there are only flags", rest[0])
 	case o.output != "table" && o.output != "json":
 		return fmt.Errorf("-o=%s: give table or json", o.output)
-	case !slices.Contains([]string{"", switchyardName, kubeProxyName}, o.only):
-		return fmt.Errorf("-only=%s: give %s or %s", o.only, switchyardName, kubeProxyName)
+	case !slices.Contains([]string{"", switchyardName, kubeProxyName, webhooksName}, o.only):
+		return fmt.Errorf("-only=%s: give %s, %s or %s", o.only, switchyardName, kubeProxyName, webhooksName)
+	case o.admission < 0 || o.admission > maxServices || o.requests < 1:
+		return fmt.Errorf("-admission and -requests: give 0 to %d Services and at least 1 request", maxServices)
 	case o.switches < 1 || o.peerSwitches < 1:
 		return fmt.Errorf("-switches and -peer-switches: give at least 1")
 	case o.tracked < 0:

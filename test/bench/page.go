@@ -19,7 +19,9 @@ package main
 import (
 	"bytes"
 	_ "embed"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -36,13 +38,39 @@ var pageTemplate = template.Must(template.New("page").Parse(pageText))
 // limits a figure is not measured, so that it would not survive the next run.
 const notesName = "benchmarks-notes.md"
 
-// writePage writes the page of the documentation.
+// writePage writes the page of the documentation. What was not measured stays as
+// it is there.
 func (r *report) writePage(o options) error {
+	section, err := r.admissionSection()
+	if err != nil {
+		return err
+	}
+	old, err := os.ReadFile(o.markdown)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	was := sectionOf(string(old))
+	switch {
+	case len(r.Results) > 0 && section == "":
+		section = was
+	case len(r.Results) == 0 && was == "":
+		return os.WriteFile(o.markdown, []byte(string(old)+section), 0o644)
+	case len(r.Results) == 0:
+		return os.WriteFile(o.markdown, []byte(strings.Replace(string(old), was, section, 1)), 0o644)
+	}
+	page, err := r.page(o, section)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(o.markdown, page, 0o644)
+}
+
+func (r *report) page(o options, section string) ([]byte, error) {
 	goBench := ""
 	if o.goBench != "" {
 		text, err := os.ReadFile(o.goBench)
 		if err != nil {
-			return fmt.Errorf("-go-bench: %w", err)
+			return nil, fmt.Errorf("-go-bench: %w", err)
 		}
 		goBench = benchmarkLines(string(text))
 	}
@@ -51,13 +79,11 @@ func (r *report) writePage(o options) error {
 		notes = notesName
 	}
 	var page bytes.Buffer
-	if err := pageTemplate.Execute(&page, map[string]any{
+	err := pageTemplate.Execute(&page, map[string]any{
 		"Machine": r.Machine, "Table": r.markdownTable(), "GoBench": goBench, "PeerInterval": peerInterval, "Tracked": o.tracked,
-		"Churn": o.churn, "BusyChurn": o.busyChurn(), "Notes": notes, "LeastForP99": leastForP99,
-	}); err != nil {
-		return err
-	}
-	return os.WriteFile(o.markdown, page.Bytes(), 0o644)
+		"Churn": o.churn, "BusyChurn": o.busyChurn(), "Notes": notes, "LeastForP99": leastForP99, "Admission": section,
+	})
+	return page.Bytes(), err
 }
 
 func (r *report) markdownTable() string {

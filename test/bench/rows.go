@@ -48,7 +48,9 @@ type figure struct {
 type report struct {
 	Machine machine  `json:"machine"`
 	Results []result `json:"results"`
-	Rows    []row    `json:"rows"`
+	// Admission is by the way of asking and the number of clients.
+	Admission []admissionResult `json:"admission,omitempty"`
+	Rows      []row             `json:"rows"`
 }
 
 func (r *report) find(proxy string, size size) (result, bool) {

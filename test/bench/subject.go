@@ -24,6 +24,8 @@ import (
 const (
 	switchyardName = "switchyard"
 	kubeProxyName  = "kube-proxy"
+	// webhooksName is what -only calls the manager's part.
+	webhooksName = "webhooks"
 	// pprofAddress is where both serve their profiles, in their own namespace.
 	pprofAddress = "127.0.0.1:10249"
 )
@@ -57,10 +59,13 @@ func (s subject) command(kubeconfig string) *exec.Cmd {
 }
 
 // version is what the program says of itself.
-func (s subject) version() string {
-	out, err := exec.Command(s.program, "--version").Output()
+func (s subject) version() string { return versionOf(s.program) }
+
+func versionOf(program string) string {
+	out, err := exec.Command(program, "--version").Output()
 	if err != nil {
 		return "unknown: " + err.Error()
 	}
-	return strings.TrimPrefix(strings.TrimPrefix(strings.TrimSpace(string(out)), "Kubernetes "), "switchyard-node ")
+	words := strings.Fields(string(out))
+	return words[len(words)-1]
 }

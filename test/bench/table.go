@@ -29,23 +29,49 @@ func (r *report) printTable(out io.Writer) {
 	for _, row := range r.Rows {
 		lines = append(lines, row.cells())
 	}
-	widths := make([]int, len(header))
+	fmt.Fprintln(out, r.Machine)
+	if len(r.Results) > 0 {
+		printAligned(out, r.spaced(lines), func(column int) bool { return column < 3 || column > 5 })
+	}
+	for i, g := range r.admissionGrids() {
+		if len(r.Admission) == 0 {
+			break
+		}
+		if i > 0 || len(r.Results) > 0 {
+			fmt.Fprintln(out)
+		}
+		g.print(out)
+	}
+}
+
+// spaced has an empty line before each figure where there are several sizes.
+func (r *report) spaced(lines [][]string) [][]string {
+	if len(r.sizes()) < 2 {
+		return lines
+	}
+	var all [][]string
+	for i, line := range lines {
+		if i > 1 && line[0] != lines[i-1][0] {
+			all = append(all, nil)
+		}
+		all = append(all, line)
+	}
+	return all
+}
+
+// printAligned writes columns of words to the left and of numbers to the right.
+func printAligned(out io.Writer, lines [][]string, words func(column int) bool) {
+	widths := make([]int, len(lines[0]))
 	for _, line := range lines {
 		for i, cell := range line {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}
 	}
-	fmt.Fprintln(out, r.Machine)
-	previous := ""
 	for _, line := range lines {
-		if line[0] != previous && previous != "" && len(r.sizes()) > 1 {
-			fmt.Fprintln(out)
-		}
-		previous = line[0]
 		var text strings.Builder
 		for i, cell := range line {
 			width := widths[i]
-			if i < 3 || i > 5 {
+			if words(i) {
 				width = -width
 			}
 			fmt.Fprintf(&text, "%*s  ", width, cell)

@@ -1,0 +1,170 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package managers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// WriteKubeconfig makes a kubeconfig with a token of the manager's ServiceAccount.
+func WriteKubeconfig(ctx context.Context, api client.Client, server *rest.Config, path string) error {
+	lifetime := int64(time.Hour / time.Second)
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &lifetime}}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: Account}}
+	if err := api.SubResource("token").Create(ctx, account, request); err != nil {
+		return fmt.Errorf("requesting a token for ServiceAccount %s/%s: %w", Namespace, Account, err)
+	}
+	config := clientcmdapi.NewConfig()
+	config.Clusters["here"] = &clientcmdapi.Cluster{Server: server.Host, CertificateAuthorityData: server.CAData}
+	config.AuthInfos[Account] = &clientcmdapi.AuthInfo{Token: request.Status.Token}
+	config.Contexts["here"] = &clientcmdapi.Context{Cluster: "here", AuthInfo: Account}
+	config.CurrentContext = "here"
+	return clientcmd.WriteToFile(*config, path)
+}
+
+// Manager is a running switchyard-manager.
+type Manager struct {
+	// WebhookPort is where it serves the webhooks.
+	WebhookPort int
+	// Metrics is the URL of its metrics.
+	Metrics string
+
+	probes string
+	log    string
+	cmd    *exec.Cmd
+	ended  chan struct{}
+}
+
+// Start runs program and returns at once. What it says goes to the file log, in
+// whose directory it also keeps its certificate.
+func Start(program, kubeconfig, log string, args ...string) (*Manager, error) {
+	ports, err := freePorts(3)
+	if err != nil {
+		return nil, err
+	}
+	m := &Manager{
+		WebhookPort: ports[0],
+		Metrics:     fmt.Sprintf("http://127.0.0.1:%d/metrics", ports[1]),
+		probes:      fmt.Sprintf("127.0.0.1:%d", ports[2]),
+		log:         log,
+		ended:       make(chan struct{}),
+	}
+	file, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	m.cmd = exec.Command(program, append([]string{
+		"--kubeconfig=" + kubeconfig, "--namespace=" + Namespace,
+		fmt.Sprintf("--webhook-port=%d", m.WebhookPort),
+		fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", ports[1]), "--metrics-secure=false",
+		"--health-probe-bind-address=" + m.probes,
+	}, args...)...)
+	m.cmd.Env = append(os.Environ(), "TMPDIR="+filepath.Dir(log))
+	m.cmd.Stdout, m.cmd.Stderr = file, file
+	if err := m.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() { _ = m.cmd.Wait(); close(m.ended) }()
+	return m, nil
+}
+
+// PID is the process's.
+func (m *Manager) PID() int { return m.cmd.Process.Pid }
+
+// AwaitReady returns when it serves, or has ended.
+func (m *Manager) AwaitReady(ctx context.Context) error {
+	for {
+		err := m.ready(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-m.ended:
+			text, _ := os.ReadFile(m.log)
+			return fmt.Errorf("the manager has ended; the end of its log:\n%s", text[max(0, len(text)-2000):])
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func (m *Manager) ready(ctx context.Context) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+m.probes+"/readyz?verbose", nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(response.Body)
+		return fmt.Errorf("readyz says %s: %s", response.Status, text)
+	}
+	return nil
+}
+
+// Stop asks it to end, and waits until it has.
+func (m *Manager) Stop() { m.end(syscall.SIGTERM) }
+
+// Kill ends it without asking, as the kernel does when memory is short.
+func (m *Manager) Kill() { m.end(syscall.SIGKILL) }
+
+func (m *Manager) end(signal syscall.Signal) {
+	_ = m.cmd.Process.Signal(signal)
+	select {
+	case <-m.ended:
+	case <-time.After(20 * time.Second):
+		_ = m.cmd.Process.Kill()
+		<-m.ended
+	}
+}
+
+// freePorts are different ones.
+func freePorts(n int) ([]int, error) {
+	var ports []int
+	for range n {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = listener.Close() }()
+		ports = append(ports, listener.Addr().(*net.TCPAddr).Port)
+	}
+	return ports, nil
+}
