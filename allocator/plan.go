@@ -33,6 +33,9 @@ type PlanRequest struct {
 	// NamespaceLabels are those of the Service's namespace, which say which pools
 	// it has.
 	NamespaceLabels labels.Set
+	// Avoid are numbers not to be chosen: the API server has just said that it
+	// would not give them.
+	Avoid []Number
 }
 
 // Plan is what to do about the numbers of one Service.
@@ -44,6 +47,8 @@ type Plan struct {
 	ClusterIPs []string
 	// Refusals are reasons to deny the request; then nothing is assigned.
 	Refusals []Refusal
+	// Doubtful are ports that the API server may have given to somebody else.
+	Doubtful []Doubt
 	// Exists says that a create names a Service that is there already, Collides
 	// that it asks for a number which that Service or another holds (A22).
 	Exists, Collides bool
@@ -93,6 +98,7 @@ func (s *Services) Plan(r PlanRequest) Plan {
 		index: s, request: r, self: keyOf(r.New), demands: demandsOf(r.Old, r.New, s.families), sources: map[corev1.IPFamily]source{},
 	}
 	defer p.giveBackKept()
+	p.avoid()
 	p.explicit()
 	p.reserve()
 	p.automatic()
@@ -105,6 +111,7 @@ func (s *Services) Plan(r PlanRequest) Plan {
 	if len(p.plan.Refusals) > 0 {
 		p.plan.Assignments = nil
 	}
+	p.doubt()
 	p.plan.ClusterIPs = allClusterIPs(CarryOver(r.Old, r.New).Spec.ClusterIPs, p.plan.Assignments)
 	return p.plan
 }

@@ -38,6 +38,7 @@ import (
 // +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=servicecidrs,verbs=get;list;watch
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=ipaddresses,verbs=get
+// +kubebuilder:rbac:groups="",resources=services,verbs=create,namespace=switchyard-system
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 // +kubebuilder:rbac:groups=switchyard.dev,resources=portpools;addresspools,verbs=list;watch
 // +kubebuilder:rbac:groups=switchyard.dev,resources=portreservations;addressreservations,verbs=get;list;watch
@@ -142,6 +143,10 @@ type allocationRequest struct {
 	hidden []string
 	// poolsConfirmed says that pools and namespace were read past the cache.
 	poolsConfirmed bool
+	// avoid are numbers that the API server has said it would not give.
+	avoid []allocator.Number
+	// waited is how long others have been waited for.
+	waited time.Duration
 }
 
 // Handle answers one admission request.

@@ -20,7 +20,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -35,7 +34,7 @@ import (
 // claims are those that one request makes.
 type claims struct {
 	*ServiceAllocation
-	request types.UID
+	request *allocationRequest
 	service types.NamespacedName
 	made    []allocator.Claim
 }
@@ -43,8 +42,9 @@ type claims struct {
 // claim creates the object of each number, and has reserved ones let go of. When
 // another replica has been faster with one, the others are given back and lost is
 // true: the plan starts over, and knows more then.
-func (a *ServiceAllocation) claim(ctx context.Context, request *allocationRequest, assignments []allocator.Assignment) (lost bool, err error) {
-	c := &claims{ServiceAllocation: a, request: request.UID, service: client.ObjectKeyFromObject(request.new)}
+func (a *ServiceAllocation) claim(ctx context.Context, request *allocationRequest, plan allocator.Plan) (lost bool, err error) {
+	c := &claims{ServiceAllocation: a, request: request, service: client.ObjectKeyFromObject(request.new)}
+	assignments := plan.Assignments
 	for i, assignment := range assignments {
 		if assignment.Reused && !assignment.Reserved {
 			continue
@@ -53,6 +53,9 @@ func (a *ServiceAllocation) claim(ctx context.Context, request *allocationReques
 			c.giveUp(assignments[i:])
 			return lost, errors.Join(err, c.unmake(ctx))
 		}
+	}
+	if c.lostToServer(ctx, plan.Doubtful) {
+		return true, c.unmake(ctx)
 	}
 	for _, assignment := range assignments {
 		if !assignment.Reserved || a.Releaser == nil {
@@ -70,7 +73,7 @@ func (a *ServiceAllocation) claim(ctx context.Context, request *allocationReques
 // to be this one, the claim is looked into.
 func (c *claims) make(ctx context.Context, assignment allocator.Assignment) (lost bool, err error) {
 	claim := allocator.Claim{Number: assignment.Number, Service: c.service, Created: c.Now()}
-	lease := allocator.ClaimLease(c.Namespace, claim, c.request)
+	lease := allocator.ClaimLease(c.Namespace, claim, c.request.UID)
 	switch err := c.Client.Create(ctx, lease); {
 	case apierrors.IsAlreadyExists(err):
 		countClaimConflict()
@@ -95,7 +98,8 @@ func (c *claims) make(ctx context.Context, assignment allocator.Assignment) (los
 	case !assignment.Explicit && !assignment.Reserved:
 		return true, nil
 	case assignment.Reserved && found.Service == types.NamespacedName{}:
-		return sleep(ctx, 2*firstLook), nil // it is just being held; then it can be let go of
+		c.sleep(ctx, 2*firstLook) // it is just being held; then it can be let go of
+		return true, nil
 	case found.Service == c.service && c.service.Name != "":
 		if assignment.Reserved {
 			return true, c.drop(ctx, *found) // and make another
@@ -109,7 +113,7 @@ func (c *claims) make(ctx context.Context, assignment allocator.Assignment) (los
 // not do: that attempt may have become a Service that is gone again, and whoever
 // tidies up after it would have the number held again under our hands.
 func (c *claims) drop(ctx context.Context, claim allocator.Claim) error {
-	err := c.Client.Delete(ctx, allocator.ClaimLease(c.Namespace, claim, c.request), client.Preconditions{UID: &claim.UID})
+	err := c.Client.Delete(ctx, allocator.ClaimLease(c.Namespace, claim, c.request.UID), client.Preconditions{UID: &claim.UID})
 	if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) {
 		return fmt.Errorf("claiming %s again: %w", claim.Number, err)
 	}
@@ -130,55 +134,6 @@ func (c *claims) read(ctx context.Context, n allocator.Number) (*allocator.Claim
 	return &claim, err
 }
 
-// A request that has claimed a number and is still under way becomes a Service
-// soon, if it ever does.
-const (
-	requestsEnd = 3 * time.Second
-	firstLook   = 10 * time.Millisecond
-	lastLook    = 160 * time.Millisecond
-)
-
-// awaitHolder looks for the Service that somebody else's claim was made for, so
-// that the refusal can name it. It is false if the number is nobody's although it
-// is claimed: then that request has failed or is slow, and the API server decides.
-func (c *claims) awaitHolder(ctx context.Context, claim allocator.Claim) bool {
-	young := c.Now().Sub(claim.Created) < requestsEnd
-	for wait := firstLook; ; wait *= 2 {
-		if c.heldByOther(ctx, claim) {
-			return true
-		}
-		if !young || wait > lastLook || !sleep(ctx, wait) {
-			return false
-		}
-	}
-}
-
-func (c *claims) heldByOther(ctx context.Context, claim allocator.Claim) bool {
-	if claim.Service.Name != "" {
-		if _, err := c.reread(ctx, claim.Service); err != nil {
-			ctrl.LoggerFrom(ctx).Error(err, "Did not find out who has claimed a number", "number", claim.Number.String())
-		}
-	}
-	for _, holder := range c.Index.Holders(claim.Number) {
-		if holder.Service != c.service {
-			return true
-		}
-	}
-	return false
-}
-
-// sleep is false when the context ends first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
-}
-
 // giveUp takes back what the plan claimed in the index and was never made.
 func (c *claims) giveUp(assignments []allocator.Assignment) {
 	for _, assignment := range assignments {
@@ -195,7 +150,7 @@ func (c *claims) unmake(ctx context.Context) error {
 	defer cancel()
 	var errs []error
 	for _, claim := range c.made {
-		lease := allocator.ClaimLease(c.Namespace, claim, c.request)
+		lease := allocator.ClaimLease(c.Namespace, claim, c.request.UID)
 		err := c.Client.Delete(ctx, lease, client.Preconditions{UID: &claim.UID})
 		if client.IgnoreNotFound(err) != nil {
 			errs = append(errs, fmt.Errorf("giving back the claim %s: %w", lease.Name, err))

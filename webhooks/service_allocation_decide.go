@@ -47,6 +47,7 @@ func (a *ServiceAllocation) decide(ctx context.Context, request *allocationReque
 	for range allocationAttempts {
 		plan := a.Index.Plan(allocator.PlanRequest{
 			Old: request.old, New: request.new, Mode: a.Mode, DryRun: request.dryRun, Now: a.Now(), NamespaceLabels: request.namespace,
+			Avoid: request.avoid,
 		})
 		response, done, err := a.carryOut(ctx, request, plan)
 		if err != nil || done {
@@ -69,7 +70,7 @@ func (a *ServiceAllocation) carryOut(ctx context.Context, request *allocationReq
 	case request.dryRun:
 		plan, request.hidden = hideFromDryRun(plan, a.Index.Stats())
 	default:
-		lost, err := a.claim(ctx, request, plan.Assignments)
+		lost, err := a.claim(ctx, request, plan)
 		if err != nil || lost {
 			return admission.Response{}, false, err
 		}

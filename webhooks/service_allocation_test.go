@@ -50,6 +50,8 @@ import (
 type allocationWorld struct {
 	client client.Client
 	broken error // what creating a claim or reading past the cache answers
+	// probe answers dry-runs: a port that the API server would not give, or 0.
+	probe func(ports []int32) (int32, error)
 }
 
 func newAllocationWorld(objects ...client.Object) *allocationWorld {
@@ -68,6 +70,9 @@ func newAllocationWorld(objects ...client.Object) *allocationWorld {
 			}
 			if w.broken != nil {
 				return w.broken
+			}
+			if service, ok := object.(*corev1.Service); ok && w.probe != nil {
+				return w.answerProbe(service, options)
 			}
 			return c.Create(ctx, object, options...)
 		},
