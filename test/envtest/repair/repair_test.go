@@ -166,51 +166,63 @@ func setNodePort(name string, from, to string) {
 }
 
 var _ = Describe("Repair", func() {
-	AfterEach(func(ctx SpecContext) {
+	clean := func(ctx SpecContext) {
 		Expect(admin.DeleteAllOf(ctx, &corev1.Service{}, client.InNamespace("team-a"))).To(Succeed())
+	}
+
+	// All at once, since each of them is told only when it has lasted a while.
+	Describe("of ClusterIPs", Ordered, func() {
+		BeforeAll(func(ctx SpecContext) {
+			for name, ip := range map[string]string{"lost": "10.0.0.7", "named": "10.0.0.8", "later": "10.0.0.10"} {
+				Expect(admin.Create(ctx, service(name, ip, 0))).To(Succeed())
+			}
+			for i := range 20 {
+				s := service("fleeting", "10.0.0.9", 30500)
+				Expect(admin.Create(ctx, s)).To(Succeed(), "round %d", i)
+				Expect(admin.Delete(ctx, s)).To(Succeed())
+			}
+			for _, ip := range []string{"10.0.0.7", "10.0.0.8", "10.0.0.10"} {
+				Expect(admin.Delete(ctx, record(ip, networkingv1.ParentReference{}))).To(Succeed())
+			}
+			Expect(admin.Create(ctx, record("10.0.0.8", networkingv1.ParentReference{Resource: "services", Namespace: "team-a", Name: "nobody"}))).To(Succeed())
+		})
+
+		It("tells one that has lost its IPAddress", func(ctx SpecContext) {
+			Eventually(events).WithArguments(ctx, "lost").Should(ConsistOf(
+				HavePrefix("ClusterIPNotAllocated: ClusterIP 10.0.0.7 of Service team-a/lost has no IPAddress")))
+		})
+
+		It("tells an IPAddress that names another than the Service that has the ClusterIP", func(ctx SpecContext) {
+			Eventually(events).WithArguments(ctx, "named").Should(ConsistOf(
+				HavePrefix("IPAddressWrongReference: ClusterIP 10.0.0.8 is that of Service team-a/named, but its IPAddress names services team-a/nobody")))
+		})
+
+		It("says nothing about Services that come and go", func(ctx SpecContext) {
+			Eventually(events).WithArguments(ctx, "later").ShouldNot(BeEmpty(), "looked at after the others")
+			Expect(events(ctx, "fleeting")).To(BeEmpty())
+		})
+
+		AfterAll(clean)
 	})
 
-	It("tells a ClusterIP that has lost its IPAddress", func(ctx SpecContext) {
-		Expect(admin.Create(ctx, service("lost", "10.0.0.7", 0))).To(Succeed())
-		Expect(admin.Delete(ctx, record("10.0.0.7", networkingv1.ParentReference{}))).To(Succeed())
-		Eventually(events).WithArguments(ctx, "lost").Should(ConsistOf(
-			HavePrefix("ClusterIPNotAllocated: ClusterIP 10.0.0.7 of Service team-a/lost has no IPAddress")))
-	})
+	Describe("of NodePorts", func() {
+		AfterEach(clean)
 
-	It("tells an IPAddress that names another than the Service that has the ClusterIP", func(ctx SpecContext) {
-		Expect(admin.Create(ctx, service("named", "10.0.0.8", 0))).To(Succeed())
-		Expect(admin.Delete(ctx, record("10.0.0.8", networkingv1.ParentReference{}))).To(Succeed())
-		Expect(admin.Create(ctx, record("10.0.0.8", networkingv1.ParentReference{Resource: "services", Namespace: "team-a", Name: "nobody"}))).To(Succeed())
-		Eventually(events).WithArguments(ctx, "named").Should(ConsistOf(
-			HavePrefix("IPAddressWrongReference: ClusterIP 10.0.0.8 is that of Service team-a/named, but its IPAddress names services team-a/nobody")))
-	})
+		It("tells both parties of a double port, and then that it was left free", func(ctx SpecContext) {
+			Expect(admin.Create(ctx, service("one", "", 30100))).To(Succeed())
+			Expect(admin.Create(ctx, service("two", "", 30101))).To(Succeed())
+			setNodePort("two", "30101", "30100")
+			Eventually(events).WithArguments(ctx, "one").Should(ContainElement(HavePrefix("PortAlreadyAllocated: Port 30100 is also held by Service team-a/two")))
+			Eventually(events).WithArguments(ctx, "two").Should(ContainElement(HavePrefix("PortAlreadyAllocated: Port 30100 is also held by Service team-a/one")))
+			Expect(admin.Delete(ctx, service("two", "", 0))).To(Succeed())
+			Eventually(events).WithArguments(ctx, "one").Should(ContainElement(HavePrefix("PortNotAllocated: Port 30100 of Service team-a/one counts as free")))
+		})
 
-	It("says nothing about Services that come and go", func(ctx SpecContext) {
-		for i := range 20 {
-			s := service("fleeting", "10.0.0.9", 30500)
-			Expect(admin.Create(ctx, s)).To(Succeed(), "round %d", i)
-			Expect(admin.Delete(ctx, s)).To(Succeed())
-		}
-		Expect(admin.Create(ctx, service("later", "10.0.0.10", 0))).To(Succeed())
-		Expect(admin.Delete(ctx, record("10.0.0.10", networkingv1.ParentReference{}))).To(Succeed())
-		Eventually(events).WithArguments(ctx, "later").ShouldNot(BeEmpty(), "looked at after the others")
-		Expect(events(ctx, "fleeting")).To(BeEmpty())
-	})
-
-	It("tells both parties of a double port, and then that it was left free", func(ctx SpecContext) {
-		Expect(admin.Create(ctx, service("one", "", 30100))).To(Succeed())
-		Expect(admin.Create(ctx, service("two", "", 30101))).To(Succeed())
-		setNodePort("two", "30101", "30100")
-		Eventually(events).WithArguments(ctx, "one").Should(ContainElement(HavePrefix("PortAlreadyAllocated: Port 30100 is also held by Service team-a/two")))
-		Eventually(events).WithArguments(ctx, "two").Should(ContainElement(HavePrefix("PortAlreadyAllocated: Port 30100 is also held by Service team-a/one")))
-		Expect(admin.Delete(ctx, service("two", "", 0))).To(Succeed())
-		Eventually(events).WithArguments(ctx, "one").Should(ContainElement(HavePrefix("PortNotAllocated: Port 30100 of Service team-a/one counts as free")))
-	})
-
-	It("tells a port that is out of range", func(ctx SpecContext) {
-		Expect(admin.Create(ctx, service("far", "", 30200))).To(Succeed())
-		setNodePort("far", "30200", "29000")
-		Eventually(events).WithArguments(ctx, "far").Should(ContainElement(HavePrefix("PortOutOfRange: Port 29000 is not in 30000-32767")))
+		It("tells a port that is out of range", func(ctx SpecContext) {
+			Expect(admin.Create(ctx, service("far", "", 30200))).To(Succeed())
+			setNodePort("far", "30200", "29000")
+			Eventually(events).WithArguments(ctx, "far").Should(ContainElement(HavePrefix("PortOutOfRange: Port 29000 is not in 30000-32767")))
+		})
 	})
 
 	It("takes away placeholders that hold for nobody", func(ctx SpecContext) {
