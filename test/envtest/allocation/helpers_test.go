@@ -24,6 +24,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -125,10 +126,14 @@ func refusal(err error, message string) metav1.Status {
 	return status.Status()
 }
 
-// free checks that nobody holds the numbers: a Service can ask for each.
+// free checks that nobody holds the numbers: a Service can ask for each. The
+// claim of who had it would only have the webhook wait for that one (releases
+// has Services that do).
 func (s *scene) free(ctx context.Context, numbers ...allocator.Number) {
 	GinkgoHelper()
 	for _, number := range numbers {
+		claim := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: systemNamespace, Name: number.ObjectName()}}
+		Expect(client.IgnoreNotFound(s.admin.Delete(ctx, claim))).To(Succeed())
 		taker := service("taker", corev1.ServiceTypeClusterIP, 0)
 		if number.IsPort() {
 			taker = service("taker", corev1.ServiceTypeNodePort, number.Port)

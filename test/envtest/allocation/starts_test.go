@@ -20,6 +20,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"os"
 	"os/exec"
@@ -108,11 +109,12 @@ func (c *cluster) startControllers(kubeconfig []byte) {
 }
 
 // end stops what was started last first.
-func (c *cluster) end() {
-	GinkgoHelper()
+func (c *cluster) end() error {
+	var errs []error
 	for _, stop := range slices.Backward(c.stops) {
-		Expect(stop()).To(Succeed())
+		errs = append(errs, stop())
 	}
+	return errors.Join(errs...)
 }
 
 // putToEtcd writes what the API server would not take, by etcd's JSON gateway.

@@ -18,6 +18,7 @@ package allocation
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -85,13 +86,15 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	starting.Wait()
 })
 
+// What can not be stopped must not keep the rest running.
 var _ = AfterSuite(func() {
-	grown.end()
+	errs := []error{grown.end()}
 	for _, c := range []*cluster{dual, small} {
 		if c.environment != nil {
-			Expect(c.environment.Stop()).To(Succeed())
+			errs = append(errs, c.environment.Stop())
 		}
 	}
+	Expect(errors.Join(errs...)).NotTo(HaveOccurred())
 })
 
 func (c *cluster) start(ctx context.Context) {
