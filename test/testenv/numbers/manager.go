@@ -20,14 +20,15 @@ import (
 	"context"
 	"time"
 
-	. "github.com/onsi/ginkgo/v2"
-	. "github.com/onsi/gomega"
+	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/gomega"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"switchyard.dev/switchyard/allocator"
 	"switchyard.dev/switchyard/controllers"
+	"switchyard.dev/switchyard/internal/placeholder"
 	"switchyard.dev/switchyard/webhooks"
 )
 
@@ -50,10 +51,11 @@ type Running struct {
 }
 
 // StartManager runs a manager as cmd/manager does, as far as numbers go, and
-// returns when it knows all Services. It ends with the spec, or the container,
-// that it was started for. No leader is elected: several hold at once.
+// returns when it knows all Services. It has the rights of its role and may be
+// denied nothing. It ends with the spec, or the container, that it was started
+// for. No leader is elected: several hold at once.
 func (s *Server) StartManager(m Manager) *Running {
-	GinkgoHelper()
+	ginkgo.GinkgoHelper()
 	options := ctrl.Options{
 		Scheme:     s.scheme,
 		Metrics:    metricsserver.Options{BindAddress: "0"},
@@ -62,33 +64,36 @@ func (s *Server) StartManager(m Manager) *Running {
 	if m.Webhook != nil {
 		options.WebhookServer = m.Webhook.server()
 	}
-	mgr, err := ctrl.NewManager(s.Config, options)
-	Expect(err).NotTo(HaveOccurred())
+	var denied denials
+	mgr, err := ctrl.NewManager(s.managerConfig(&denied), options)
+	gomega.Expect(err).NotTo(gomega.HaveOccurred())
 	ctx, cancel := context.WithCancel(context.Background())
 	index := allocator.NewServices(s.NodePorts)
 	allocation := &controllers.AllocationReconciler{Index: index, Namespace: Namespace}
-	Expect(allocation.SetupWithManager(mgr)).To(Succeed())
-	Expect((&controllers.Reservations{Index: index, Namespace: Namespace, Now: m.Now}).SetupWithManager(ctx, mgr)).To(Succeed())
+	gomega.Expect(allocation.SetupWithManager(mgr)).To(gomega.Succeed())
+	gomega.Expect((&controllers.Reservations{Index: index, Namespace: Namespace, Now: m.Now}).SetupWithManager(ctx, mgr)).To(gomega.Succeed())
 	if m.Webhook != nil {
-		Expect(webhooks.SetupServiceAllocationWebhook(mgr, &webhooks.ServiceAllocation{
-			Mode: m.Mode, Index: index, Namespace: Namespace, Exempt: webhooks.Exemptions{Namespace: Namespace}, Releaser: s.Keeper(),
-		})).To(Succeed())
+		gomega.Expect(webhooks.SetupServiceAllocationWebhook(mgr, &webhooks.ServiceAllocation{
+			Mode: m.Mode, Index: index, Namespace: Namespace, Exempt: webhooks.Exemptions{Namespace: Namespace},
+			Releaser: &placeholder.Keeper{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Namespace: Namespace},
+		})).To(gomega.Succeed())
 	}
 
 	stopped := make(chan struct{})
 	go func() {
-		defer GinkgoRecover()
+		defer ginkgo.GinkgoRecover()
 		defer close(stopped)
-		Expect(mgr.Start(ctx)).To(Succeed())
+		gomega.Expect(mgr.Start(ctx)).To(gomega.Succeed())
 	}()
 	if m.Webhook != nil {
-		Eventually(func() error { return mgr.GetWebhookServer().StartedChecker()(nil) }).Should(Succeed())
+		gomega.Eventually(func() error { return mgr.GetWebhookServer().StartedChecker()(nil) }).Should(gomega.Succeed())
 	}
-	Eventually(func() error { return allocation.ReadyCheck(nil) }).Should(Succeed())
+	gomega.Eventually(func() error { return allocation.ReadyCheck(nil) }).Should(gomega.Succeed())
 	stop := func() {
 		cancel()
-		Eventually(stopped, "30s").Should(BeClosed())
+		gomega.Eventually(stopped, "30s").Should(gomega.BeClosed())
+		gomega.Expect(denied.all()).To(gomega.BeEmpty(), "the manager's role lacks a right")
 	}
-	DeferCleanup(stop)
+	ginkgo.DeferCleanup(stop)
 	return &Running{Index: index, Stop: stop}
 }

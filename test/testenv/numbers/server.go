@@ -20,8 +20,8 @@ import (
 	"context"
 	"time"
 
-	. "github.com/onsi/ginkgo/v2"
-	. "github.com/onsi/gomega"
+	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -52,30 +52,31 @@ type Server struct {
 }
 
 // StartServer starts an API server that gives numbers from these ranges, and makes
-// the manager's namespace and others with their labels. It ends with the suite,
-// for whose BeforeSuite this is.
+// the manager's namespace, with the roles that an installation has there, and others
+// with their labels. It ends with the suite, for whose BeforeSuite this is.
 func StartServer(ctx context.Context, clusterIPs, nodePorts string, namespaces map[string]map[string]string) *Server {
-	GinkgoHelper()
-	SetDefaultEventuallyTimeout(10 * time.Second)
-	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
-	ctrl.SetLogger(zap.New(zap.WriteTo(GinkgoWriter), zap.UseDevMode(true)))
+	ginkgo.GinkgoHelper()
+	gomega.SetDefaultEventuallyTimeout(10 * time.Second)
+	gomega.SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
+	ctrl.SetLogger(zap.New(zap.WriteTo(ginkgo.GinkgoWriter), zap.UseDevMode(true)))
 	s := &Server{scheme: runtime.NewScheme()}
-	Expect(clientgoscheme.AddToScheme(s.scheme)).To(Succeed())
-	Expect(v1alpha1.AddToScheme(s.scheme)).To(Succeed())
+	gomega.Expect(clientgoscheme.AddToScheme(s.scheme)).To(gomega.Succeed())
+	gomega.Expect(v1alpha1.AddToScheme(s.scheme)).To(gomega.Succeed())
 	environment, err := testenv.New()
-	Expect(err).NotTo(HaveOccurred())
+	gomega.Expect(err).NotTo(gomega.HaveOccurred())
 	environment.ControlPlane.GetAPIServer().Configure().
 		Set("service-cluster-ip-range", clusterIPs).
 		Set("service-node-port-range", nodePorts)
 	s.Config, err = environment.Start()
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(environment.Stop)
+	gomega.Expect(err).NotTo(gomega.HaveOccurred())
+	ginkgo.DeferCleanup(environment.Stop)
 	s.Admin, err = client.New(s.Config, client.Options{Scheme: s.scheme})
-	Expect(err).NotTo(HaveOccurred())
+	gomega.Expect(err).NotTo(gomega.HaveOccurred())
 	s.NodePorts, err = allocator.ParsePortSpan(nodePorts)
-	Expect(err).NotTo(HaveOccurred())
+	gomega.Expect(err).NotTo(gomega.HaveOccurred())
 
 	s.namespace(ctx, Namespace, nil)
+	s.installRoles(ctx)
 	for name, labels := range namespaces {
 		s.namespace(ctx, name, labels)
 	}
@@ -83,11 +84,11 @@ func StartServer(ctx context.Context, clusterIPs, nodePorts string, namespaces m
 }
 
 func (s *Server) namespace(ctx context.Context, name string, labels map[string]string) {
-	GinkgoHelper()
-	Expect(s.Admin.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}})).To(Succeed())
+	ginkgo.GinkgoHelper()
+	gomega.Expect(s.Admin.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}})).To(gomega.Succeed())
 }
 
-// Keeper is that of a replica which knows nothing by heart.
+// Keeper is one that may do anything and knows nothing by heart.
 func (s *Server) Keeper() *placeholder.Keeper {
 	return &placeholder.Keeper{Client: s.Admin, Live: s.Admin, Namespace: Namespace}
 }

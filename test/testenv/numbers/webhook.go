@@ -19,8 +19,8 @@ package numbers
 import (
 	"context"
 
-	. "github.com/onsi/ginkgo/v2"
-	. "github.com/onsi/gomega"
+	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/gomega"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -42,16 +42,16 @@ func (w *Webhook) server() webhook.Server {
 // InstallWebhook has the API server call a webhook, and skip it when it is away,
 // until the spec or the container ends.
 func (s *Server) InstallWebhook(ctx context.Context) *Webhook {
-	GinkgoHelper()
+	ginkgo.GinkgoHelper()
 	w := &Webhook{options: envtest.WebhookInstallOptions{
 		MutatingWebhooks: []*admissionregistrationv1.MutatingWebhookConfiguration{webhookConfiguration()},
 	}}
-	Expect(w.options.PrepWithoutInstalling()).To(Succeed())
-	DeferCleanup(w.options.Cleanup)
-	Expect(s.Admin.Create(ctx, w.options.MutatingWebhooks[0])).To(Succeed())
-	DeferCleanup(func(ctx SpecContext) {
-		Expect(s.Admin.Delete(ctx, w.options.MutatingWebhooks[0])).To(Succeed())
-		Eventually(s.CallsWebhook).WithArguments(ctx).Should(BeFalse(), "the webhook is still called")
+	gomega.Expect(w.options.PrepWithoutInstalling()).To(gomega.Succeed())
+	ginkgo.DeferCleanup(w.options.Cleanup)
+	gomega.Expect(s.Admin.Create(ctx, w.options.MutatingWebhooks[0])).To(gomega.Succeed())
+	ginkgo.DeferCleanup(func(ctx ginkgo.SpecContext) {
+		gomega.Expect(s.Admin.Delete(ctx, w.options.MutatingWebhooks[0])).To(gomega.Succeed())
+		gomega.Eventually(s.CallsWebhook).WithArguments(ctx).Should(gomega.BeFalse(), "the webhook is still called")
 	})
 	return w
 }
@@ -59,12 +59,12 @@ func (s *Server) InstallWebhook(ctx context.Context) *Webhook {
 // CallsWebhook tells whether dry runs are answered by a webhook of ours. The API
 // server alone answers with a port outside of its range.
 func (s *Server) CallsWebhook(ctx context.Context) bool {
-	GinkgoHelper()
+	ginkgo.GinkgoHelper()
 	probe := &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: "probe"},
 		Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Port: 80}}},
 	}
-	Expect(s.Admin.Create(ctx, probe, client.DryRunAll)).To(Succeed())
+	gomega.Expect(s.Admin.Create(ctx, probe, client.DryRunAll)).To(gomega.Succeed())
 	return probe.Spec.Ports[0].NodePort != 32769
 }
 
