@@ -145,7 +145,7 @@ func TestAPageKeepsWhatWasNotMeasured(t *testing.T) {
 	}
 	proxies, webhooks := report{Results: results(10000, 1900, 16000)}, report{Admission: []admissionResult{{Webhooks: "advisory", Clients: "77"}}}
 	proxies.tabulate()
-	for _, r := range []report{proxies, webhooks, proxies, webhooks} {
+	for _, r := range []report{proxies, webhooks, webhooks, proxies} {
 		if err := r.writePage(options{markdown: page}); err != nil {
 			t.Fatal(err)
 		}
