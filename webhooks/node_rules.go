@@ -82,6 +82,8 @@ func ownedByNode(ctx context.Context, world World, addr netip.Addr, external boo
 type nodePort struct {
 	path *field.Path
 	key  PortKey
+	// of is the port of the Service, nil for the health check's.
+	of *corev1.ServicePort
 }
 
 // nodePorts are the Service's, the health check's among them.
@@ -90,14 +92,14 @@ func nodePorts(svc *corev1.Service) []nodePort {
 		return nil
 	}
 	var ports []nodePort
-	for i, port := range svc.Spec.Ports {
-		if port.NodePort != 0 {
+	for i := range svc.Spec.Ports {
+		if port := &svc.Spec.Ports[i]; port.NodePort != 0 {
 			path := field.NewPath("spec", "ports").Index(i).Child("nodePort")
-			ports = append(ports, nodePort{path, PortKey{port.NodePort, protocolOf(port.Protocol)}})
+			ports = append(ports, nodePort{path, PortKey{port.NodePort, protocolOf(port.Protocol)}, port})
 		}
 	}
 	if number := svc.Spec.HealthCheckNodePort; number != 0 {
-		ports = append(ports, nodePort{field.NewPath("spec", "healthCheckNodePort"), PortKey{number, corev1.ProtocolTCP}})
+		ports = append(ports, nodePort{field.NewPath("spec", "healthCheckNodePort"), PortKey{number, corev1.ProtocolTCP}, nil})
 	}
 	return ports
 }
@@ -128,7 +130,11 @@ func checkHostPorts(ctx context.Context, world World, change ServiceChange) ([]F
 			return found, err
 		}
 		if detail != "" {
-			found = append(found, Finding{Path: port.path, Value: port.key.Port, Detail: detail + " and would get no more traffic; ask for another port"})
+			remedy := "ask for another port"
+			if drawn(change.New, port.of) {
+				remedy = "nobody asked for this port in particular, so send the request again to be given another"
+			}
+			found = append(found, Finding{Path: port.path, Value: port.key.Port, Detail: detail + " and would get no more traffic; " + remedy})
 		}
 		if len(found) >= maxFindings {
 			break

@@ -21,6 +21,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 func onNodePort(number int32, protocol corev1.Protocol) func(*corev1.Service) {
@@ -100,6 +101,10 @@ func TestAddressesAndPortsOfNodes(t *testing.T) {
 		"X6: a hostPort": {
 			new:  service("web", onNodePort(30080, tcp)),
 			want: wantVerdict{errors: []string{"spec.ports[0].nodePort: Invalid value: 30080: pod edge/proxy listens at port 30080/TCP of its node and would get no more traffic"}}},
+		"X6: a hostPort, by a port that was drawn": {
+			new: service("web", onNodePort(30080, tcp), func(svc *corev1.Service) { svc.ManagedFields = []metav1.ManagedFieldsEntry{{}} }),
+			want: wantVerdict{errors: []string{"pod edge/proxy listens at port 30080/TCP of its node and would get no more traffic; " +
+				"nobody asked for this port in particular, so send the request again"}}},
 		"the other protocol of a hostPort is free": {new: service("web", onNodePort(30080, udp))},
 		"X6: a port of a pod in its node's network": {
 			new:  service("web", onNodePort(30081, udp)),

@@ -19,6 +19,7 @@ package webhooks
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -76,7 +77,7 @@ var sliceControllers = map[string]bool{
 // written by hand brings endpoints that the selector did not select, and that
 // no controller removes when they are gone.
 func checkSliceUnmanaged(ctx context.Context, world World, change BackendChange) ([]Finding, error) {
-	if change.Slice == nil || !relabelled(change) {
+	if change.Slice == nil || !relabelled(change) && !addsBackends(change) {
 		return nil, nil
 	}
 	service, manager := change.Slice.Labels[discoveryv1.LabelServiceName], change.Slice.Labels[discoveryv1.LabelManagedBy]
@@ -104,4 +105,10 @@ func relabelled(change BackendChange) bool {
 		}
 	}
 	return false
+}
+
+// addsBackends is true when the change names an address that was not there.
+func addsBackends(change BackendChange) bool {
+	had := change.had()
+	return slices.ContainsFunc(change.distinct(), func(b Backend) bool { return had[b.Addr] == nil })
 }

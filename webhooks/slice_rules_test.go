@@ -78,8 +78,17 @@ func sliceFor(service, manager string) *discoveryv1.EndpointSlice {
 	return s
 }
 
+func withManager(s *discoveryv1.EndpointSlice, manager string) *discoveryv1.EndpointSlice {
+	s = s.DeepCopy()
+	s.Labels[discoveryv1.LabelManagedBy] = manager
+	return s
+}
+
 func TestASliceOfASelectorServiceHasAManager(t *testing.T) {
 	world := &memory{services: []*corev1.Service{service("web", selecting("app", "web")), service("manual")}}
+	more, less := sliceFor("web", ""), sliceFor("web", "")
+	more.Endpoints = append(more.Endpoints, slice(80, "192.0.2.10").Endpoints...)
+	less.Endpoints = nil
 	refused := wantVerdict{errors: []string{`metadata.labels[kubernetes.io/service-name]: Invalid value: "web": default/web selects its endpoints`}}
 	for name, tc := range map[string]struct {
 		old, new *discoveryv1.EndpointSlice
@@ -89,6 +98,10 @@ func TestASliceOfASelectorServiceHasAManager(t *testing.T) {
 		"X10: it claims to be a controller's":      {new: sliceFor("web", "endpointslice-controller.k8s.io"), want: refused},
 		"X10: given to the Service later":          {old: sliceFor("manual", ""), new: sliceFor("web", ""), want: refused},
 		"X10: its manager gives it up":             {old: sliceFor("web", "mesh.example.com"), new: sliceFor("web", ""), want: refused},
+		"X10: it gets one more address":            {old: sliceFor("web", ""), new: more, want: refused},
+		"X10: it gets another address":             {old: less, new: sliceFor("web", ""), want: refused},
+		"one that was there before may get fewer":  {old: more, new: sliceFor("web", "")},
+		"more addresses from somebody's manager":   {old: sliceFor("web", "mesh.example.com"), new: withManager(more, "mesh.example.com")},
 		"a controller of somebody else":            {new: sliceFor("web", "mesh.example.com")},
 		"a Service without a selector":             {new: sliceFor("manual", "")},
 		"a Service that is not there":              {new: sliceFor("gone", "")},

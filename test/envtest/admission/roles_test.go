@@ -69,6 +69,9 @@ var _ = Describe("The manager's roles", Ordered, func() {
 		Expect(warnings.during(func() error { return create(public) })).To(BeEmpty())
 		Expect(public.Spec.Ports[0].NodePort).NotTo(BeZero())
 
+		By("judging a number that it chose itself")
+		expectDrawnPortsRefused("edge-67")
+
 		By("writing Endpoints and EndpointSlices for a Service")
 		Expect(create(makeService(namespace, "web").selects("web").Service)).To(Succeed())
 		Eventually(slicesOf).WithArguments(namespace, "web").Should(HaveLen(1))

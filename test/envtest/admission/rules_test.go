@@ -23,12 +23,12 @@ import (
 	. "github.com/onsi/gomega"
 	gomegatypes "github.com/onsi/gomega/types"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
@@ -108,6 +108,14 @@ var _ = Describe("The rules", Ordered, func() {
 			Expect(api.Get(context.Background(), client.ObjectKey{Namespace: "default", Name: "kubernetes"}, &kubernetes)).To(Succeed())
 			Expect(dryRun(makeService(namespace, "web").external(kubernetes.Spec.ClusterIP).Service)).
 				To(beRefused("this is the ClusterIP of Service default/kubernetes"))
+		})
+
+		It("is refused when it is where the API server answers", func() {
+			var endpoints corev1.Endpoints
+			Expect(api.Get(context.Background(), client.ObjectKey{Namespace: "default", Name: "kubernetes"}, &endpoints)).To(Succeed())
+			at := endpoints.Subsets[0]
+			Expect(dryRun(makeService(namespace, "web").external(at.Addresses[0].IP).port(at.Ports[0].Port).Service)).
+				To(beRefused("spec.externalIPs[0]", "API server", "rule X3"))
 		})
 
 		It("is refused on the status, too", func() {
@@ -203,6 +211,23 @@ var _ = Describe("The rules", Ordered, func() {
 			Expect(api.Delete(context.Background(), proxy, client.GracePeriodSeconds(0))).To(Succeed())
 			Expect(dryRun(web)).To(Succeed())
 		})
+
+		It("is refused for a pod in its node's network, and for a kubelet", func() {
+			makeNode("edge-6", "192.0.2.6", "10.244.6.0/24")
+			exporter := makePod(namespace, "exporter", "metrics")
+			exporter.Spec.NodeName, exporter.Spec.HostNetwork = "edge-6", true
+			exporter.Spec.Containers[0].Ports[0].ContainerPort = 30668
+			Expect(create(exporter)).To(Succeed())
+			Eventually(dryRun).WithArguments(makeService(namespace, "web").nodePort(30668).Service).Should(beRefused(
+				"pod "+namespace+"/exporter listens at port 30668/TCP of its node", "ask for another port", "rule X6"))
+
+			node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "edge-6"}}
+			Expect(api.Get(context.Background(), client.ObjectKeyFromObject(node), node)).To(Succeed())
+			node.Status.DaemonEndpoints.KubeletEndpoint.Port = 30669
+			Expect(api.Status().Update(context.Background(), node)).To(Succeed())
+			Eventually(dryRun).WithArguments(makeService(namespace, "web").nodePort(30669).Service).Should(
+				beRefused("the kubelet of node edge-6 listens at port 30669/TCP", "rule X6"))
+		})
 	})
 
 	Describe("X9, a pod of another namespace as an endpoint (CVE-2021-25740)", func() {
@@ -238,6 +263,20 @@ var _ = Describe("The rules", Ordered, func() {
 			Expect(dryRun(rogue)).To(beRefused("rule X10"))
 			rogue.Labels["endpointslice.kubernetes.io/managed-by"] = "mesh.example.com"
 			Expect(dryRun(rogue)).To(Succeed())
+		})
+
+		It("is refused more addresses when it was there first, and may lose them", func() {
+			rogue := makeSlice(namespace, "web-rogue", "192.0.2.66")
+			rogue.Labels = map[string]string{"kubernetes.io/service-name": "web"}
+			Expect(create(rogue)).To(Succeed(), "there is no such Service yet")
+			Expect(create(makeService(namespace, "web").selects("web").Service)).To(Succeed())
+			other := makeSlice(namespace, "web-other", "192.0.2.67")
+			other.Labels = rogue.Labels
+			Eventually(dryRun).WithArguments(other).Should(beRefused("rule X10"), "the Service is known")
+			rogue.Endpoints = append(rogue.Endpoints, discoveryv1.Endpoint{Addresses: []string{"192.0.2.67"}})
+			Expect(api.Update(context.Background(), rogue.DeepCopy())).To(beRefused("selects its endpoints itself", "rule X10"))
+			rogue.Endpoints = nil
+			Expect(api.Update(context.Background(), rogue)).To(Succeed())
 		})
 	})
 
@@ -286,7 +325,7 @@ var _ = Describe("The rules", Ordered, func() {
 
 		By("X17: a class nobody serves, until somebody does")
 		classy := makeService(namespace, "classy").balanced().Service
-		classy.Spec.LoadBalancerClass = ptr.To("example.com/lb")
+		classy.Spec.LoadBalancerClass = new("example.com/lb")
 		said(classy, "spec.loadBalancerClass", "rule X17")
 		first := classy.DeepCopy()
 		first.Name = "first"
@@ -302,6 +341,18 @@ var _ = Describe("The rules", Ordered, func() {
 		mine := makeService(namespace, "mine").balanced().Service
 		mine.Annotations = map[string]string{webhooks.SharingKeyAnnotation: namespace, webhooks.SharingNamespacesAnnotation: theirs}
 		said(mine, "Service "+theirs+"/shared has this key and does not name this namespace", "rule X18")
+	})
+
+	It("warn of one address for Services that keep to their nodes and have other endpoints (X18)", func() {
+		local := func(name string) *corev1.Service {
+			svc := makeService(namespace, name).balanced().selects(name).Service
+			svc.Annotations = map[string]string{webhooks.SharingKeyAnnotation: namespace}
+			svc.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
+			return svc
+		}
+		Expect(create(local("a"))).To(Succeed())
+		Eventually(warnings.during).WithArguments(func() error { return dryRun(local("b")) }).Should(ConsistOf(And(
+			ContainSubstring("Service "+namespace+"/a shares the address and has other endpoints"), ContainSubstring("rule X18"))))
 	})
 
 	Describe("Labels of a namespace", func() {

@@ -1,0 +1,71 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package admission
+
+import (
+	"context"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+var _ = Describe("A node port that the API server drew and that is in use on a node", func() {
+	It("is refused, with the remedy to send the request again", func() {
+		manager := start()
+		DeferCleanup(manager.stop)
+		expectDrawnPortsRefused("edge-66")
+	})
+})
+
+// expectDrawnPortsRefused has every node port taken on a node, and asks for any
+// and for one. Who draws is up to the manager that runs.
+func expectDrawnPortsRefused(node string) {
+	GinkgoHelper()
+	namespace := newNamespace(nil)
+	var every []int32
+	for port := int32(30000); port <= 32767; port++ {
+		every = append(every, port)
+	}
+	hog := startPod(namespace, "hog", node, "10.99.0.66", every...)
+	DeferCleanup(func() {
+		Expect(client.IgnoreNotFound(api.Delete(context.Background(), hog, client.GracePeriodSeconds(0)))).To(Succeed())
+	})
+	public := func() *corev1.Service { return makeService(namespace, "public").nodePort(0).Service }
+	asked := public()
+	asked.Spec.Ports[0].NodePort = 30670
+	Eventually(dryRun).WithArguments(asked).Should(beRefused("ask for another port", "rule X6"))
+	Expect(create(asked)).To(beRefused("spec.ports[0].nodePort", "30670/TCP", "ask for another port"))
+	Expect(create(public())).To(beRefused("spec.ports[0].nodePort", "send the request again to be given another", "rule X6"))
+
+	health := makeService(namespace, "health").balanced().Service
+	health.Spec.AllocateLoadBalancerNodePorts = new(false)
+	health.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
+	Expect(create(health)).To(beRefused("spec.healthCheckNodePort", "send the request again", "rule X6"))
+
+	By("for a port that an update adds")
+	web := makeService(namespace, "web").Service
+	Expect(create(web)).To(Succeed())
+	web.Spec.Type = corev1.ServiceTypeNodePort
+	Expect(api.Update(context.Background(), web.DeepCopy())).To(beRefused("send the request again", "rule X6"))
+	web.Spec.Ports[0].NodePort = 30671
+	Expect(api.Update(context.Background(), web)).To(beRefused("30671/TCP", "ask for another port"))
+
+	Expect(api.Delete(context.Background(), hog, client.GracePeriodSeconds(0))).To(Succeed())
+	Eventually(func() error { return create(public()) }).Should(Succeed())
+}
