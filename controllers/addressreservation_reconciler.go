@@ -43,7 +43,7 @@ type addressReservationReconciler struct{ *reservations }
 
 func (r *addressReservationReconciler) setup(mgr ctrl.Manager) error {
 	events := reservationEvents{
-		client: r.client,
+		client: r.client, namespace: r.keeper.Namespace,
 		list:   func() client.ObjectList { return &v1alpha1.AddressReservationList{} },
 		object: func() client.Object { return &v1alpha1.AddressReservation{} },
 	}

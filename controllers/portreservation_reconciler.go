@@ -43,7 +43,7 @@ type portReservationReconciler struct{ *reservations }
 
 func (r *portReservationReconciler) setup(mgr ctrl.Manager) error {
 	events := reservationEvents{
-		client: r.client, ports: true,
+		client: r.client, namespace: r.keeper.Namespace, ports: true,
 		list:   func() client.ObjectList { return &v1alpha1.PortReservationList{} },
 		object: func() client.Object { return &v1alpha1.PortReservation{} },
 	}
@@ -76,9 +76,4 @@ func (r *portReservationReconciler) Reconcile(ctx context.Context, request ctrl.
 		Reservation: reservation, retain: object.Spec.Retain, retained: isRetained(object),
 		generation: object.Generation, before: *object.Status.DeepCopy(),
 	}, &object.Status)
-}
-
-// isRetained tells the reservations that were made because of the annotation.
-func isRetained(object client.Object) bool {
-	return object.GetLabels()[v1alpha1.RetainedLabel] == "true"
 }

@@ -19,6 +19,8 @@ package controllers
 import (
 	"context"
 	"net/netip"
+	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -33,6 +35,49 @@ import (
 
 // indexServiceRef finds the reservations of a Service in the cache.
 const indexServiceRef = "reservation.serviceRef"
+
+// Indexes of the cache: reservations by the namespace of their Service, Services by
+// the addresses that they use without a ClusterIP's object.
+const (
+	indexServiceRefNamespace = "reservation.serviceRef.namespace"
+	indexAddressUsers        = "service.addresses"
+)
+
+// reservationIndexes are what the reservation controllers look up in the cache.
+var reservationIndexes = []struct {
+	object client.Object
+	name   string
+	keys   client.IndexerFunc
+}{
+	{&v1alpha1.PortReservation{}, indexServiceRef, serviceRefKeys},
+	{&v1alpha1.AddressReservation{}, indexServiceRef, serviceRefKeys},
+	{&v1alpha1.PortReservation{}, indexServiceRefNamespace, namespaceRefKeys},
+	{&v1alpha1.AddressReservation{}, indexServiceRefNamespace, namespaceRefKeys},
+	{&corev1.Service{}, indexAddressUsers, addressUserKeys},
+}
+
+func namespaceRefKeys(object client.Object) []string {
+	var keys []string
+	for _, key := range serviceRefKeys(object) {
+		namespace, _, _ := strings.Cut(key, "/")
+		keys = append(keys, namespace)
+	}
+	return keys
+}
+
+func addressUserKeys(object client.Object) []string {
+	service, ok := object.(*corev1.Service)
+	if !ok {
+		return nil
+	}
+	var keys []string
+	for _, number := range addressesOf(service) {
+		if key := number.String(); !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
 
 // serviceRefKeys is the index function of both kinds.
 func serviceRefKeys(object client.Object) []string {
@@ -85,10 +130,11 @@ func numbersOf(service *corev1.Service) []allocator.Number {
 // reservationEvents leads from what has changed to the reservations of one kind
 // that depend on it.
 type reservationEvents struct {
-	client client.Client
-	ports  bool // PortReservations, AddressReservations otherwise
-	list   func() client.ObjectList
-	object func() client.Object
+	client    client.Client
+	namespace string // where Services that hold ports are
+	ports     bool   // PortReservations, AddressReservations otherwise
+	list      func() client.ObjectList
+	object    func() client.Object
 }
 
 // ofService are those for the Service, those of the numbers that it has, and the
@@ -99,7 +145,7 @@ func (e reservationEvents) ofService() handler.EventHandler {
 		if !ok {
 			return nil
 		}
-		if placeholder.IsPorts(service) && e.ports {
+		if e.ports && service.Namespace == e.namespace && placeholder.IsPorts(service) {
 			return requestsFor(placeholder.NumbersOfPorts(service))
 		}
 		var numbers []allocator.Number

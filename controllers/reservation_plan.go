@@ -22,6 +22,7 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -46,8 +47,14 @@ type reservationFacts struct {
 	holders []allocator.Holder
 	// outside says why no object can hold the number; "" when one can.
 	outside string
-	now     time.Time
+	// unguarded says why none of ours may hold it although one could.
+	unguarded unguarded
+	now       time.Time
 }
+
+// unguarded is why a number is left to whoever takes it: nobody would hand it over
+// to the Service that it is for. The zero value is no reason.
+type unguarded struct{ reason, message string }
 
 // serviceFact is what a reservation has to know of its Service.
 type serviceFact struct {
@@ -67,6 +74,8 @@ const (
 	reservationTaken
 	// reservationOutside: the number is in no range of the API server.
 	reservationOutside
+	// reservationUnguarded: nobody has the number, and no object may hold it.
+	reservationUnguarded
 	// reservationFree: nobody has the number, so an object has to hold it.
 	reservationFree
 )
@@ -81,6 +90,8 @@ func (f *reservationFacts) verdict() reservationVerdict {
 		return reservationTaken
 	case f.outside != "":
 		return reservationOutside
+	case f.unguarded.reason != "":
+		return reservationUnguarded
 	}
 	return reservationFree
 }
@@ -92,23 +103,46 @@ func (f *reservationFacts) bound() bool {
 // orphaned tells that the Service which had the number is gone. A Service of the
 // same name that was created since is another one, and so far without the number.
 func (f *reservationFacts) orphaned() bool {
-	switch {
-	case f.before.ServiceUID != "":
-		return f.service == nil || f.service.uid != f.before.ServiceUID
+	switch last := f.last(); {
+	case last.ServiceUID != "":
+		return f.service == nil || f.service.uid != last.ServiceUID
 	case f.retained: // made while its Service lived, and not seen with it
 		return f.service == nil || f.service.created.After(f.Created)
 	}
 	return false
 }
 
+// last is what the status says of the Service that the reservation is for: nothing
+// when it was written for another one. Whoever changes spec.serviceRef moves the
+// number, and nobody may take that for the end of the Service.
+func (f *reservationFacts) last() v1alpha1.ReservationStatus {
+	if equality.Semantic.DeepEqual(f.before.Service, f.reference()) {
+		return f.before
+	}
+	return v1alpha1.ReservationStatus{}
+}
+
+// reference is spec.serviceRef.
+func (f *reservationFacts) reference() *v1alpha1.ServiceReference {
+	if f.Service.Name == "" {
+		return nil
+	}
+	return &v1alpha1.ServiceReference{Namespace: f.Service.Namespace, Name: f.Service.Name}
+}
+
+// newlyReleased tells that the Service was not yet known to be gone.
+func (f *reservationFacts) newlyReleased() bool {
+	return f.releasedAt() != nil && f.last().ReleasedAt == nil
+}
+
 // releasedAt is when the Service that had the number was first seen to be gone,
 // nil while there is none to be missed.
 func (f *reservationFacts) releasedAt() *metav1.Time {
-	switch {
+	switch last := f.last(); {
 	case f.bound() || !f.orphaned():
 		return nil
-	case f.before.ReleasedAt != nil:
-		return f.before.ReleasedAt
+	case last.ReleasedAt != nil:
+		return last.ReleasedAt
 	}
 	now := metav1.NewTime(f.now).Rfc3339Copy()
 	return &now
@@ -136,6 +170,8 @@ const (
 	notHeldAllocated  = "AlreadyAllocated"
 	notHeldOutside    = "OutOfRange"
 	notHeldHandOver   = "HandOver"
+	notHeldNoWebhook  = "NoWebhook"
+	notHeldExempt     = "ExemptService"
 	notHeldFailed     = "HoldFailed"
 )
 
@@ -144,7 +180,7 @@ const (
 func (f *reservationFacts) status(verdict reservationVerdict, namespace string, failed error) v1alpha1.ReservationStatus {
 	next := *f.before.DeepCopy()
 	next.ObservedGeneration = f.generation
-	next.ReleasedAt = f.releasedAt()
+	next.Service, next.ServiceUID, next.ReleasedAt = f.reference(), f.last().ServiceUID, f.releasedAt()
 	held := metav1.Condition{Type: v1alpha1.ConditionHeld, Status: metav1.ConditionFalse}
 	var taken *placeholder.TakenError
 	switch {
@@ -157,6 +193,9 @@ func (f *reservationFacts) status(verdict reservationVerdict, namespace string, 
 	case verdict == reservationOutside:
 		next.Phase = v1alpha1.ReservationPending
 		held.Reason, held.Message = notHeldOutside, f.outside
+	case verdict == reservationUnguarded:
+		next.Phase = v1alpha1.ReservationPending
+		held.Reason, held.Message = f.unguarded.reason, f.unguarded.message
 	case failed == nil:
 		next.Phase = v1alpha1.ReservationReserved
 		held.Status, held.Reason, held.Message = metav1.ConditionTrue, heldByPlaceholder, f.heldBy(namespace)

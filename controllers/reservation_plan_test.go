@@ -67,16 +67,25 @@ func serviceLives(uid types.UID, age time.Duration) func(*reservationFacts) {
 }
 
 func wasBound(uid types.UID) func(*reservationFacts) {
-	return func(f *reservationFacts) { f.before.ServiceUID = uid }
+	return func(f *reservationFacts) { f.before.Service, f.before.ServiceUID = f.reference(), uid }
 }
 
 func released(ago time.Duration) func(*reservationFacts) {
-	return func(f *reservationFacts) { f.before.ReleasedAt = new(metav1.NewTime(f.now.Add(-ago))) }
+	return func(f *reservationFacts) {
+		f.before.Service, f.before.ReleasedAt = f.reference(), new(metav1.NewTime(f.now.Add(-ago)))
+	}
 }
 
 func retains(value v1alpha1.Retain) func(*reservationFacts) {
 	return func(f *reservationFacts) { f.retain = value }
 }
+
+// givenTo is what an edit of spec.serviceRef does: the status is of the time before.
+func givenTo(key types.NamespacedName) func(*reservationFacts) {
+	return func(f *reservationFacts) { f.Service, f.service = key, nil }
+}
+
+func left(f *reservationFacts) { f.unguarded = unguarded{notHeldNoWebhook, "the webhook is off"} }
 
 func byAnnotation(f *reservationFacts) { f.retained = true }
 
@@ -112,6 +121,13 @@ func TestVerdictsFollowFromWhatExists(t *testing.T) {
 		"made by the annotation, its Service never seen":      {reservedPort(byAnnotation, retains("1h")), reservationFree, 0},
 		"made by the annotation, its Service is that old":     {reservedPort(byAnnotation, retains("1h"), serviceLives("web", 2*time.Hour)), reservationFree, -1},
 		"made by the annotation, its Service is another":      {reservedPort(byAnnotation, retains("1h"), serviceLives("web", time.Minute)), reservationFree, 0},
+		"given to another Service while bound":                {reservedPort(wasBound("web"), serviceLives("web", time.Hour), givenTo(teamOther)), reservationFree, -1},
+		"given to another Service that lives, held by it":     {reservedPort(wasBound("web"), givenTo(teamOther), serviceLives("other", time.Hour), heldBy(teamOther)), reservationBound, -1},
+		"given to another Service, the first keeps it":        {reservedPort(wasBound("web"), heldBy(teamWeb), givenTo(teamOther)), reservationTaken, -1},
+		"given to another Service when its own had long gone": {reservedPort(wasBound("web"), retains("1h"), released(time.Hour), givenTo(teamOther)), reservationFree, -1},
+		"given to nobody":                                     {reservedPort(wasBound("web"), givenTo(types.NamespacedName{})), reservationFree, -1},
+		"nobody would hand it over":                           {reservedPort(left), reservationUnguarded, -1},
+		"nobody would hand it over, its Service has it":       {reservedPort(left, serviceLives("web", time.Hour), heldBy(teamWeb)), reservationBound, -1},
 		"a retain that nobody can read keeps the reservation": {reservedPort(wasBound("web"), retains("a while"), released(1000*time.Hour)), reservationFree, 1000 * time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -149,6 +165,7 @@ func TestTheStatusSaysWhereTheNumberIs(t *testing.T) {
 		"taken by a Service not yet known": {reservedPort(), taken("", "services"), "Pending", "False", "AlreadyAllocated", "services team/x"},
 		"taken by something else":          {reservedPort(), taken("gw.example.com", "gateways"), "Conflicted", "False", "HeldByAnother", "gateways.gw.example.com team/x"},
 		"taken by nobody known":            {reservedPort(), &placeholder.TakenError{}, "Pending", "False", "AlreadyAllocated", "repair"},
+		"left to others":                   {reservedPort(left), nil, "Pending", "False", "NoWebhook", "the webhook is off"},
 		"not written":                      {reservedPort(), errors.New("no route"), "Pending", "False", "HoldFailed", "no route"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -170,7 +187,7 @@ func TestTheStatusSaysWhereTheNumberIs(t *testing.T) {
 }
 
 func TestRetainIsReadOrExplained(t *testing.T) {
-	for value, want := range map[v1alpha1.Retain]time.Duration{"": 0, "Delete": 0, "1h30m": 90 * time.Minute, "10s": 10 * time.Second} {
+	for value, want := range map[v1alpha1.Retain]time.Duration{"": 0, "Delete": 0, "1h30m": 90 * time.Minute, "8760h": 365 * 24 * time.Hour, "10s": 10 * time.Second} {
 		if keep, forever, err := parseRetain(value); err != nil || forever || keep != want {
 			t.Errorf("%q: %v, %v, %v", value, keep, forever, err)
 		}
@@ -178,7 +195,7 @@ func TestRetainIsReadOrExplained(t *testing.T) {
 	if _, forever, err := parseRetain("Retain"); err != nil || !forever {
 		t.Errorf("Retain: %v, %v", forever, err)
 	}
-	for _, value := range []v1alpha1.Retain{"retain", "0s", "-1h", "1.5h", "1d", "24", "forever", "1h ", "99999999999999999999h", "1ms"} {
+	for _, value := range []v1alpha1.Retain{"retain", "0s", "-1h", "1.5h", "1d", "24", "forever", "1h ", "99999999999999999999h", "1ms", "8761h", "999999h"} {
 		if _, _, err := parseRetain(value); err == nil || !strings.Contains(err.Error(), "use Delete, Retain or a duration") {
 			t.Errorf("%q: %v", value, err)
 		}
@@ -207,6 +224,17 @@ func TestAServiceCIDRThatGoesHoldsNothing(t *testing.T) {
 	} {
 		if got := cidrHolds(tc.cidr, netip.MustParseAddr(tc.addr)); got != tc.want {
 			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+func TestWhatSomebodyWroteIsQuotedInPart(t *testing.T) {
+	for text, want := range map[string]string{
+		"24": `"24"`, strings.Repeat("x", 40): `"` + strings.Repeat("x", 40) + `"`,
+		strings.Repeat("é", 250_000): `"` + strings.Repeat("é", 40) + `"...`,
+	} {
+		if got := quote(text); got != want {
+			t.Errorf("got %s, want %s", got, want)
 		}
 	}
 }

@@ -20,18 +20,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
-	"slices"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
-	corev1 "k8s.io/api/core/v1"
-	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -45,8 +40,10 @@ const (
 	// goes after 60 s at most, when its request has failed.
 	handOverRetry = time.Second
 	// takenRetry is for numbers that the API server has allocated to somebody of
-	// whom we do not know yet.
-	takenRetry = 5 * time.Second
+	// whom we do not know yet, or does not give. It doubles with each try, as the
+	// API server's repair takes minutes, and a wrong range lasts until somebody
+	// starts it anew.
+	takenRetry, takenRetryMost = 5 * time.Second, 10 * time.Minute
 )
 
 // reservations brings one reservation, of either kind, in line with what exists.
@@ -56,9 +53,13 @@ const (
 //	nobody has it                              Reserved    a placeholder holds it
 //	nobody has it, a request has claimed it    Pending     nothing, until the claim is gone
 //	nobody has it, and it is in no range       Pending     nothing can hold it
+//	nobody has it, and nobody would hand it    Pending     the placeholder goes
+//	over (no webhook, an exempt Service)
 //	somebody else has it                       Conflicted  the placeholder goes, an Event on both
 //	a placeholder of ports has the address     Pending     that one is made anew
 //	its Service is gone for longer than retain -           the reservation goes
+//	its Service is gone, and its namespace     -           the reservation goes, an Event
+//	keeps as many numbers as it may (retained)
 //	the reservation is gone                    -           the placeholder goes
 //
 // All that is remembered is in the status, so that a restart changes nothing.
@@ -69,6 +70,15 @@ type reservations struct {
 	keeper   *placeholder.Keeper
 	recorder events.EventRecorder
 	now      func() time.Time
+
+	// noWebhook says that nobody would hand a number over.
+	noWebhook bool
+	// exempt tells the Services that the mutating webhook is not asked for; nil is none.
+	exempt func(client.Object) bool
+	// budget limits what Services that are gone keep.
+	budget *retainBudget
+	// retries spaces tries to hold a number that the API server does not give.
+	retries workqueue.TypedRateLimiter[allocator.Number]
 }
 
 // reconcile works on a reservation that exists.
@@ -77,14 +87,24 @@ func (r *reservations) reconcile(ctx context.Context, object client.Object, fact
 		return ctrl.Result{}, err
 	}
 	verdict := facts.verdict()
-	if verdict == reservationExpired || facts.releasedAt() != nil && facts.before.ReleasedAt == nil {
+	if verdict == reservationExpired || facts.newlyReleased() {
 		// The cache of a new leader may be older than what the last one wrote.
 		if stale, err := r.confirmGone(ctx, facts); stale || err != nil {
 			return ctrl.Result{RequeueAfter: handOverRetry}, err
 		}
 	}
+	over, err := r.overLimit(ctx, facts, verdict)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if over {
+		verdict = reservationExpired
+	}
 	failed, retry, err := r.carryOut(ctx, object, facts, verdict)
 	if err != nil || verdict == reservationExpired {
+		if over && err == nil && retry == 0 {
+			r.reportOverLimit(facts)
+		}
 		return ctrl.Result{RequeueAfter: retry}, err
 	}
 	next := facts.status(verdict, r.keeper.Namespace, failed)
@@ -104,6 +124,9 @@ func (r *reservations) reconcile(ctx context.Context, object client.Object, fact
 func (r *reservations) carryOut(
 	ctx context.Context, object client.Object, facts *reservationFacts, verdict reservationVerdict,
 ) (failed error, retry time.Duration, err error) {
+	if verdict != reservationFree {
+		r.retries.Forget(facts.Number)
+	}
 	switch verdict {
 	case reservationFree:
 		failed, err = r.hold(ctx, facts.Reservation)
@@ -112,7 +135,9 @@ func (r *reservations) carryOut(
 		case errors.Is(failed, errHandOver):
 			retry = handOverRetry
 		case errors.As(failed, &taken), errors.Is(failed, placeholder.ErrOutOfRange):
-			retry = takenRetry
+			retry = r.retries.When(facts.Number)
+		default:
+			r.retries.Forget(facts.Number)
 		}
 		return failed, retry, err
 	case reservationExpired:
@@ -124,7 +149,7 @@ func (r *reservations) carryOut(
 		err = r.client.Delete(ctx, object, client.Preconditions{UID: &uid, ResourceVersion: &version})
 		return nil, 0, client.IgnoreNotFound(err)
 	case reservationBound:
-		if facts.before.Phase != v1alpha1.ReservationBound {
+		if facts.last().Phase != v1alpha1.ReservationBound {
 			if err := r.endHandOver(ctx, facts); err != nil {
 				return nil, 0, err
 			}
@@ -195,7 +220,7 @@ func (r *reservations) endHandOver(ctx context.Context, facts *reservationFacts)
 	// The claim may be that of the next Service of this name, as the one that the
 	// cache shows is gone.
 	service, err := lookAt(ctx, r.live, r.index, facts.Service)
-	if err != nil || service == nil || !slices.Contains(numbersOf(service), facts.Number) {
+	if err != nil || service == nil || !holds(service, facts.Number) {
 		return err
 	}
 	return client.IgnoreNotFound(r.client.Delete(ctx, &lease, client.Preconditions{UID: &lease.UID}))
@@ -211,108 +236,14 @@ func (r *reservations) orphanPlaceholder(ctx context.Context, object client.Obje
 	if !apierrors.IsNotFound(err) {
 		return ctrl.Result{}, err
 	}
+	r.retries.Forget(number)
+	r.budget.forget(key.Name)
 	held, err := r.keeper.Holds(ctx, number)
 	if !held || err != nil {
 		return ctrl.Result{}, err
 	}
 	allocationLeaks.WithLabelValues("placeholder").Inc()
 	return ctrl.Result{}, r.keeper.Release(ctx, number)
-}
-
-// observe fills in what the reservation depends on.
-func (r *reservations) observe(ctx context.Context, facts *reservationFacts) error {
-	if facts.Service.Name != "" {
-		service, err := lookAt(ctx, r.client, r.index, facts.Service)
-		if err != nil {
-			return err
-		}
-		if service != nil {
-			facts.service = &serviceFact{uid: service.UID, created: service.CreationTimestamp.Time}
-		}
-	}
-	for _, holder := range r.holdersOf(facts.Number) {
-		if _, err := lookAt(ctx, r.client, r.index, holder.Service); err != nil {
-			return err
-		}
-	}
-	users, err := r.usersOf(ctx, facts.Number)
-	if err != nil {
-		return err
-	}
-	facts.holders = append(r.holdersOf(facts.Number), users...)
-	facts.now = r.now()
-	return r.observeRanges(ctx, facts)
-}
-
-// holdersOf lists the Services that have a ClusterIP or a port of the node, without
-// those that only hold it for us.
-func (r *reservations) holdersOf(number allocator.Number) []allocator.Holder {
-	var holders []allocator.Holder
-	for _, holder := range r.index.Holders(number) {
-		if !number.IsPort() || !placeholder.IsPortsKey(holder.Service, r.keeper.Namespace, number.Port) {
-			holders = append(holders, holder)
-		}
-	}
-	return holders
-}
-
-// usersOf lists the Services that have an address as that of a load balancer or
-// as an external IP.
-func (r *reservations) usersOf(ctx context.Context, number allocator.Number) ([]allocator.Holder, error) {
-	if number.IsPort() {
-		return nil, nil
-	}
-	var holders []allocator.Holder
-	for _, user := range r.index.AddressUsers(number.Addr) {
-		service, err := lookAt(ctx, r.client, r.index, user.Service)
-		if err != nil {
-			return nil, err
-		}
-		if service != nil && slices.Contains(addressesOf(service), number) {
-			holders = append(holders, allocator.Holder{Service: user.Service, UID: service.UID, Created: service.CreationTimestamp.Time})
-		}
-	}
-	return holders, nil
-}
-
-// observeRanges tells whether an IPAddress would hold the address. Ports are told
-// by the API server, which knows its own range best.
-func (r *reservations) observeRanges(ctx context.Context, facts *reservationFacts) error {
-	if facts.Number.IsPort() {
-		return nil
-	}
-	var cidrs networkingv1.ServiceCIDRList
-	if err := r.client.List(ctx, &cidrs); err != nil {
-		return fmt.Errorf("listing ServiceCIDRs: %w", err)
-	}
-	for i := range cidrs.Items {
-		if cidrHolds(&cidrs.Items[i], facts.Number.Addr) {
-			return nil
-		}
-	}
-	facts.outside = "no ServiceCIDR that takes new Services contains it, so no object can hold it; our webhooks refuse it to others while they answer"
-	return nil
-}
-
-// cidrHolds is false while the ServiceCIDR is being removed: it gives nothing any
-// more, and an IPAddress in it would keep it from going (KEP-1880).
-func cidrHolds(object *networkingv1.ServiceCIDR, addr netip.Addr) bool {
-	for _, text := range object.Spec.CIDRs {
-		if prefix, err := netip.ParsePrefix(text); err == nil && prefix.Contains(addr) {
-			return object.DeletionTimestamp.IsZero() && !meta.IsStatusConditionFalse(object.Status.Conditions, networkingv1.ServiceCIDRConditionReady)
-		}
-	}
-	return false
-}
-
-// confirmGone looks past the cache for the Service that seems to be gone, and
-// reports whether the cache was behind.
-func (r *reservations) confirmGone(ctx context.Context, facts *reservationFacts) (stale bool, err error) {
-	service, err := lookAt(ctx, r.live, r.index, facts.Service)
-	if err != nil || service == nil {
-		return facts.service != nil, err
-	}
-	return facts.service == nil || facts.service.uid != service.UID, nil
 }
 
 // write stores a status that has changed and then says what users have to know.
@@ -327,36 +258,9 @@ func (r *reservations) write(
 		return fmt.Errorf("writing the status of %s %s: %w", facts.Kind(), facts.Object, err)
 	}
 	if next.Phase == v1alpha1.ReservationConflicted && facts.before.Phase != v1alpha1.ReservationConflicted {
-		r.reportConflict(object, facts, next)
+		r.reportConflict(ctx, object, facts)
 	}
 	return nil
-}
-
-const reasonReservationConflicted = "ReservationConflicted"
-
-// reportConflict says on both sides that a number is kept for one and held by
-// another.
-func (r *reservations) reportConflict(object client.Object, facts *reservationFacts, next v1alpha1.ReservationStatus) {
-	var holder *corev1.Service
-	if len(facts.holders) > 0 {
-		holder = serviceRef(facts.holders[0].Service, facts.holders[0].UID)
-		r.recorder.Eventf(holder, object, corev1.EventTypeWarning, reasonReservationConflicted, "Reserve",
-			"%s is reserved for %s (%s %s), but this Service has it and keeps it: choose another where that is wrong, %s",
-			facts.Number, facts.reservedFor(), facts.Kind(), facts.Object, r.index.FreeNear(facts.Number))
-	}
-	var related runtime.Object
-	if holder != nil {
-		related = holder
-	}
-	r.recorder.Eventf(object, related, corev1.EventTypeWarning, reasonReservationConflicted, "Reserve",
-		"%s; it is held for %s once that is over", meta.FindStatusCondition(next.Conditions, v1alpha1.ConditionHeld).Message, facts.reservedFor())
-}
-
-func (f *reservationFacts) reservedFor() string {
-	if f.Service.Name == "" {
-		return "nobody"
-	}
-	return "Service " + f.Service.String()
 }
 
 // untilExpiry is how long the reservation still has, zero when it does not end.

@@ -23,11 +23,11 @@ import (
 	"time"
 
 	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"switchyard.dev/switchyard/allocator"
-	"switchyard.dev/switchyard/api/v1alpha1"
 	"switchyard.dev/switchyard/internal/placeholder"
 )
 
@@ -42,6 +42,16 @@ type Reservations struct {
 	Recorder events.EventRecorder
 	// Now is the clock, time.Now when nil.
 	Now func() time.Time
+
+	// NoWebhook says that our mutating webhook is off. Then no number is held:
+	// nobody would hand it over to the Service that it is for.
+	NoWebhook bool
+	// Exempt tells the Services for which that webhook is not asked; nil is none.
+	Exempt func(client.Object) bool
+	// RetainLimit is how many numbers of Services that are gone the annotation
+	// switchyard.dev/retain keeps in a namespace that does not say; with 0 it has no
+	// effect. DefaultRetainLimit when nil.
+	RetainLimit *int
 }
 
 // SetupWithManager adds the controllers.
@@ -55,21 +65,27 @@ func (o *Reservations) SetupWithManager(ctx context.Context, mgr ctrl.Manager) e
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	for _, object := range []client.Object{&v1alpha1.PortReservation{}, &v1alpha1.AddressReservation{}} {
-		if err := mgr.GetFieldIndexer().IndexField(ctx, object, indexServiceRef, serviceRefKeys); err != nil {
-			return fmt.Errorf("registering index %s: %w", indexServiceRef, err)
+	if o.RetainLimit == nil {
+		o.RetainLimit = new(DefaultRetainLimit)
+	}
+	for _, index := range reservationIndexes {
+		if err := mgr.GetFieldIndexer().IndexField(ctx, index.object, index.name, index.keys); err != nil {
+			return fmt.Errorf("registering index %s: %w", index.name, err)
 		}
 	}
+	budget := &retainBudget{client: mgr.GetClient(), most: *o.RetainLimit}
 	shared := &reservations{
 		client: mgr.GetClient(), live: mgr.GetAPIReader(), index: o.Index, recorder: o.Recorder, now: o.Now,
-		keeper: &placeholder.Keeper{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Namespace: o.Namespace},
+		keeper:    &placeholder.Keeper{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Namespace: o.Namespace},
+		noWebhook: o.NoWebhook, exempt: o.Exempt, budget: budget,
+		retries: workqueue.NewTypedItemExponentialFailureRateLimiter[allocator.Number](takenRetry, takenRetryMost),
 	}
 	addresses := &addressReconciler{client: shared.client, live: shared.live, index: o.Index, recorder: o.Recorder, now: o.Now}
 	err := errors.Join(
 		addresses.setup(mgr),
 		(&portReservationReconciler{shared}).setup(mgr),
 		(&addressReservationReconciler{shared}).setup(mgr),
-		(&retainReconciler{client: shared.client, recorder: o.Recorder}).setup(mgr),
+		(&retainReconciler{client: shared.client, recorder: o.Recorder, budget: budget}).setup(mgr),
 		(&poolStatuses{client: shared.client, index: o.Index, now: o.Now}).setup(mgr),
 	)
 	if err != nil {

@@ -32,7 +32,20 @@ import (
 // those that its annotation asks for.
 type retainPlan struct {
 	create, update, remove []client.Object
+	wanted                 int // numbers in all
 }
+
+// retainWish is what a Service asks for.
+type retainWish struct {
+	service *corev1.Service
+	retain  v1alpha1.Retain
+	// shared are addresses of load balancers that other Services have as well.
+	// Reserved for one of them, they would be refused to the others.
+	shared []allocator.Number
+}
+
+// wants tells whether anything is to be retained.
+func (w retainWish) wants() bool { return w.retain != "" && w.retain != v1alpha1.RetainDelete }
 
 // planRetain compares the numbers of a Service that lives with its reservations.
 // The reservations are all that name it, in no order; those that nobody labelled
@@ -42,11 +55,13 @@ type retainPlan struct {
 //	Retain, a duration      held, not reserved                  made
 //	Retain, a duration      held, reserved by us otherwise      follows
 //	Retain, a duration      given up by this very Service       goes
+//	any                     held, with another Service          goes, is not made
 //	none, Delete            held or given up by this Service    goes
 //	any                     of an earlier Service of that name  stays, as its own retain says
-func planRetain(service *corev1.Service, retain v1alpha1.Retain, ports []v1alpha1.PortReservation, addresses []v1alpha1.AddressReservation) retainPlan {
-	wantedPorts, wantedAddresses := wantedReservations(service, retain)
-	var plan retainPlan
+func planRetain(wish retainWish, ports []v1alpha1.PortReservation, addresses []v1alpha1.AddressReservation) retainPlan {
+	service := wish.service
+	wantedPorts, wantedAddresses := wish.reservations()
+	plan := retainPlan{wanted: len(wantedPorts) + len(wantedAddresses)}
 	for i := range ports {
 		now := &ports[i]
 		want, wanted := wantedPorts[now.Name]
@@ -95,15 +110,20 @@ func madeFor(service *corev1.Service, status v1alpha1.ReservationStatus, created
 	return !created.Before(&service.CreationTimestamp)
 }
 
-// wantedReservations are by name those that the annotation asks for.
-func wantedReservations(service *corev1.Service, retain v1alpha1.Retain) (map[string]*v1alpha1.PortReservation, map[string]*v1alpha1.AddressReservation) {
+// reservations are by name those that the annotation asks for.
+func (w retainWish) reservations() (map[string]*v1alpha1.PortReservation, map[string]*v1alpha1.AddressReservation) {
+	service, retain := w.service, w.retain
 	ports, addresses := map[string]*v1alpha1.PortReservation{}, map[string]*v1alpha1.AddressReservation{}
 	if keep, forever, err := parseRetain(retain); err != nil || keep == 0 && !forever {
 		return ports, addresses
 	}
 	ref := &v1alpha1.ServiceReference{Namespace: service.Namespace, Name: service.Name}
 	meta := func(number allocator.Number) metav1.ObjectMeta {
-		return metav1.ObjectMeta{Name: number.ReservationName(), Labels: map[string]string{v1alpha1.RetainedLabel: "true"}}
+		return metav1.ObjectMeta{
+			Name:        number.ReservationName(),
+			Labels:      map[string]string{v1alpha1.RetainedLabel: "true"},
+			Annotations: map[string]string{v1alpha1.RetainedForAnnotation: service.Namespace + "/" + service.Name},
+		}
 	}
 	address := func(number allocator.Number) {
 		addresses[number.ReservationName()] = &v1alpha1.AddressReservation{
@@ -124,7 +144,9 @@ func wantedReservations(service *corev1.Service, retain v1alpha1.Retain) (map[st
 	}
 	// External IPs come from whoever writes the Service, who has them again.
 	for _, number := range loadBalancerIPs(service) {
-		address(number)
+		if !slices.Contains(w.shared, number) {
+			address(number)
+		}
 	}
 	return ports, addresses
 }

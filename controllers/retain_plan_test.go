@@ -92,7 +92,7 @@ func bind(uid types.UID) func(*v1alpha1.ReservationStatus) {
 func unseen(*v1alpha1.ReservationStatus) {}
 
 func TestAllNumbersOfAnAnnotatedServiceAreReserved(t *testing.T) {
-	plan := planRetain(balanced(), "24h", nil, nil)
+	plan := planRetain(retainWish{service: balanced(), retain: "24h"}, nil, nil)
 	want := []string{
 		"10.0.0.7 24h 10.0.0.7",
 		"192.0.2.7 24h 192.0.2.7",
@@ -110,17 +110,17 @@ func TestAllNumbersOfAnAnnotatedServiceAreReserved(t *testing.T) {
 		}
 	}
 	ports, addresses := made(plan, reservationTime, unseen)
-	if again := planRetain(balanced(), "24h", ports, addresses); len(again.create)+len(again.update)+len(again.remove) > 0 {
+	if again := planRetain(retainWish{service: balanced(), retain: "24h"}, ports, addresses); len(again.create)+len(again.update)+len(again.remove) > 0 {
 		t.Errorf("the second time: %v", again)
 	}
-	if single := planRetain(balanced(corev1.ServicePort{Name: "http", Port: 80, NodePort: 30080}), "24h", nil, nil); !cmp.Equal(textOf(single.create)[2], "30080 24h") {
+	if single := planRetain(retainWish{service: balanced(corev1.ServicePort{Name: "http", Port: 80, NodePort: 30080}), retain: "24h"}, nil, nil); !cmp.Equal(textOf(single.create)[2], "30080 24h") {
 		t.Errorf("a single port is bound to its name: %v", textOf(single.create))
 	}
 }
 
 func TestReservationsFollowTheirServiceAndItsAnnotation(t *testing.T) {
 	full := func(at time.Duration, change func(*v1alpha1.ReservationStatus)) ([]v1alpha1.PortReservation, []v1alpha1.AddressReservation) {
-		return made(planRetain(balanced(), "24h", nil, nil), reservationTime.Add(at), change)
+		return made(planRetain(retainWish{service: balanced(), retain: "24h"}, nil, nil), reservationTime.Add(at), change)
 	}
 	narrow := balanced(corev1.ServicePort{Name: "web", Port: 80, NodePort: 30080}, corev1.ServicePort{Name: "b", Port: 81, NodePort: 30081})
 	narrow.Spec.ClusterIPs, narrow.Spec.ExternalTrafficPolicy, narrow.Status = []string{"10.0.0.7"}, "", corev1.ServiceStatus{}
@@ -156,7 +156,7 @@ func TestReservationsFollowTheirServiceAndItsAnnotation(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			ports, addresses := full(tc.made, tc.status)
-			plan := planRetain(tc.service, tc.retain, ports, addresses)
+			plan := planRetain(retainWish{service: tc.service, retain: tc.retain}, ports, addresses)
 			got := [][]string{textOf(plan.create), textOf(plan.update), textOf(plan.remove)}
 			if diff := cmp.Diff([][]string{tc.create, tc.update, tc.remove}, got); diff != "" {
 				t.Errorf("create, update, remove (-want +got):\n%s", diff)
@@ -166,7 +166,7 @@ func TestReservationsFollowTheirServiceAndItsAnnotation(t *testing.T) {
 }
 
 func TestReservationsMadeByHandAreLeftAlone(t *testing.T) {
-	ports, addresses := made(planRetain(balanced(), "24h", nil, nil), reservationTime, bind("web"))
+	ports, addresses := made(planRetain(retainWish{service: balanced(), retain: "24h"}, nil, nil), reservationTime, bind("web"))
 	for i := range ports {
 		ports[i].Labels, ports[i].Spec.Retain = nil, "Delete"
 	}
@@ -174,7 +174,7 @@ func TestReservationsMadeByHandAreLeftAlone(t *testing.T) {
 		addresses[i].Labels, addresses[i].Spec.Retain = nil, "Delete"
 	}
 	for _, retain := range []v1alpha1.Retain{"", "24h"} {
-		if plan := planRetain(balanced(), retain, ports, addresses); len(plan.create)+len(plan.update)+len(plan.remove) > 0 {
+		if plan := planRetain(retainWish{service: balanced(), retain: retain}, ports, addresses); len(plan.create)+len(plan.update)+len(plan.remove) > 0 {
 			t.Errorf("retain %q: %v", retain, plan)
 		}
 	}

@@ -22,10 +22,10 @@ import (
 )
 
 // Retain says how long a reservation outlives its Service: Delete, Retain, or
-// a duration such as 24h.
+// a duration such as 24h, of a year (8760h) at most.
 //
 // +kubebuilder:validation:MaxLength=32
-// +kubebuilder:validation:XValidation:rule="self in ['Delete', 'Retain'] || self.matches('^([0-9]+(h|m|s))+$') && duration(self) > duration('0s')",message="use Delete, Retain or a duration such as 24h or 90m"
+// +kubebuilder:validation:XValidation:rule="self in ['Delete', 'Retain'] || self.matches('^([0-9]+(h|m|s))+$') && duration(self) > duration('0s') && duration(self) <= duration('8760h')",message="use Delete, Retain or a duration such as 24h or 90m, at most 8760h"
 type Retain string
 
 // The values of Retain that are no duration.
@@ -77,6 +77,11 @@ type ReservationStatus struct {
 	// Phase sums it up.
 	// +optional
 	Phase ReservationPhase `json:"phase,omitempty"`
+	// Service is spec.serviceRef as the status is about it. Where the two differ,
+	// the reservation has been given to another Service since, and says nothing
+	// of that one yet.
+	// +optional
+	Service *ServiceReference `json:"service,omitempty"`
 	// ServiceUID is that of the Service that holds the number, or held it last.
 	// +optional
 	ServiceUID types.UID `json:"serviceUID,omitempty"`
@@ -106,4 +111,12 @@ const (
 	RetainAnnotation = "switchyard.dev/retain"
 	// RetainedLabel marks reservations that were made because of RetainAnnotation.
 	RetainedLabel = "switchyard.dev/retained"
+	// RetainedForAnnotation names on these the Service that they were made for, as
+	// NAMESPACE/NAME. Whoever gives such a reservation to another Service
+	// (spec.serviceRef) has taken it over: it counts as made by hand from then on.
+	RetainedForAnnotation = "switchyard.dev/retained-for"
+	// RetainLimitLabel on a Namespace says how many numbers of Services that are
+	// gone RetainAnnotation may keep there; 0 is none. Users of a namespace can not
+	// set it, as the roles that Kubernetes has for them leave the object out.
+	RetainLimitLabel = "switchyard.dev/retain-limit"
 )

@@ -130,8 +130,8 @@ var _ = Describe("A reservation, while no webhook answers", func() {
 			reserve(ctx, number, "web", "")
 			becomes(ctx, number, v1alpha1.ReservationConflicted, "HeldByAnother")
 			Eventually(events).WithArguments(ctx, "ReservationConflicted").Should(ContainElements(
-				And(HavePrefix("Service asks: "+number.String()+" is reserved for Service team-a/web"), ContainSubstring("Reservation "+number.ReservationName())),
-				HavePrefix(allocator.Reservation{Number: number}.Kind()+" "+number.ReservationName()+": Service team-b/asks has "+number.String()),
+				And(HavePrefix("Service asks: "+number.String()+" is reserved for a Service of another namespace"), ContainSubstring("Reservation "+number.ReservationName())),
+				HavePrefix(allocator.Reservation{Number: number}.Kind()+" "+number.ReservationName()+": "+number.String()+" is held by somebody else"),
 			))
 			Expect(admin.Delete(ctx, holder)).To(Succeed())
 			becomes(ctx, number, v1alpha1.ReservationReserved, "Placeholder")

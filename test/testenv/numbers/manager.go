@@ -41,6 +41,8 @@ type Manager struct {
 	// Now is the clock of reservations, the machine's when nil. Claims are of real
 	// time.
 	Now func() time.Time
+	// Reservations has the other options of the reservation controllers.
+	Reservations controllers.Reservations
 }
 
 // Running is a manager that runs.
@@ -71,7 +73,9 @@ func (s *Server) StartManager(m Manager) *Running {
 	index := allocator.NewServices(s.NodePorts)
 	allocation := &controllers.AllocationReconciler{Index: index, Namespace: Namespace}
 	gomega.Expect(allocation.SetupWithManager(mgr)).To(gomega.Succeed())
-	gomega.Expect((&controllers.Reservations{Index: index, Namespace: Namespace, Now: m.Now}).SetupWithManager(ctx, mgr)).To(gomega.Succeed())
+	reservations := m.Reservations
+	reservations.Index, reservations.Namespace, reservations.Now = index, Namespace, m.Now
+	gomega.Expect(reservations.SetupWithManager(ctx, mgr)).To(gomega.Succeed())
 	if m.Webhook != nil {
 		gomega.Expect(webhooks.SetupServiceAllocationWebhook(mgr, &webhooks.ServiceAllocation{
 			Mode: m.Mode, Index: index, Namespace: Namespace, Exempt: webhooks.Exemptions{Namespace: Namespace},
