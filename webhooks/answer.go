@@ -50,25 +50,32 @@ type Validation struct {
 // saying why is worth more than being cut off.
 const judgeTimeout = 2 * time.Second
 
-// answer runs a validation of one object and turns its verdict into what
-// controller-runtime sends back.
-func (v *Validation) answer(ctx context.Context, kind schema.GroupKind, object client.Object,
-	validate func(context.Context, Severities) (Verdict, error)) (admission.Warnings, error) {
+// write is one write of an object, as its kind's validator hands it in.
+type write struct {
+	kind schema.GroupKind
+	// before is nil when the object is being created.
+	before, after client.Object
+	validate      func(context.Context, Severities) (Verdict, error)
+}
+
+// answer judges a write and turns the verdict into what controller-runtime sends
+// back.
+func (v *Validation) answer(ctx context.Context, w write) (admission.Warnings, error) {
 	began := time.Now()
-	result, warnings, err := v.judge(ctx, kind, object, validate)
+	result, warnings, err := v.judge(ctx, w)
 	request, _ := admission.RequestFromContext(ctx)
-	countRequest(kind.Kind, request.Operation, result, time.Since(began))
+	countRequest(w.kind.Kind, request.Operation, result, time.Since(began))
 	return warnings, err
 }
 
-func (v *Validation) judge(ctx context.Context, kind schema.GroupKind, object client.Object,
-	validate func(context.Context, Severities) (Verdict, error)) (result string, warnings admission.Warnings, err error) {
-	if object.GetDeletionTimestamp() != nil || v.Exempt.Object(object) {
+func (v *Validation) judge(ctx context.Context, w write) (result string, warnings admission.Warnings, err error) {
+	kind, object := w.kind, w.after
+	if v.Exempt.Object(object) || w.before != nil && onlyLetsGo(w.before, object) {
 		return resultAllowed, nil, nil
 	}
 	ctx, cancel := context.WithTimeout(withReviews(ctx), judgeTimeout)
 	defer cancel()
-	verdict, err := validate(ctx, v.severitiesIn(ctx, object.GetNamespace()))
+	verdict, err := w.validate(ctx, v.severitiesIn(ctx, object.GetNamespace()))
 	v.count(verdict)
 	if err == nil && len(verdict.Unread) > 0 {
 		verdict.Warnings = append(verdict.Warnings, fmt.Sprintf(

@@ -30,7 +30,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
@@ -71,18 +70,6 @@ func TestExemptObjectsAreNotJudged(t *testing.T) {
 		if _, err := v.ValidateCreate(t.Context(), tc.svc); (err == nil) != tc.exempt {
 			t.Errorf("%s: exempt %v, but got %v", name, tc.exempt, err)
 		}
-	}
-}
-
-func TestDeletionPasses(t *testing.T) {
-	v := &ServiceValidator{Validation{World: reserved}}
-	going := service("web", external("10.96.0.1"))
-	going.DeletionTimestamp = &metav1.Time{}
-	if _, err := v.ValidateUpdate(t.Context(), service("web"), going); err != nil {
-		t.Errorf("removing a finalizer: %v", err)
-	}
-	if _, err := v.ValidateDelete(t.Context(), service("web")); err != nil {
-		t.Errorf("deleting: %v", err)
 	}
 }
 

@@ -19,9 +19,15 @@ package webhooks
 import (
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"switchyard.dev/switchyard/api/v1alpha1"
 )
 
 // kubernetesService is the API server's own Service.
@@ -49,6 +55,33 @@ func (e Exemptions) Object(object client.Object) bool {
 		return object.GetName() == "kube-dns" || object.GetLabels()["k8s-app"] == "kube-dns"
 	}
 	return false
+}
+
+// onlyLetsGo tells whether an update leaves an object that is being deleted as it
+// was, but for its metadata: whoever removes a finalizer is never in the way of
+// a rule. That an object is being deleted is no exemption by itself. A user may
+// keep it so for as long as a finalizer, and proxies serve it all the while.
+func onlyLetsGo(before, after client.Object) bool {
+	return after.GetDeletionTimestamp() != nil && equality.Semantic.DeepEqual(contentsOf(before), contentsOf(after))
+}
+
+// contentsOf is what rules judge of an object, as the match conditions have it.
+func contentsOf(object client.Object) []any {
+	switch o := object.(type) {
+	case *corev1.Service:
+		return []any{o.Spec, o.Status}
+	case *corev1.Endpoints:
+		return []any{o.Subsets}
+	case *discoveryv1.EndpointSlice:
+		return []any{o.Endpoints, o.Ports, o.Labels}
+	case *v1alpha1.AddressPool:
+		return []any{o.Spec}
+	case *v1alpha1.PortPool:
+		return []any{o.Spec}
+	case *networkingv1.ServiceCIDR:
+		return []any{o.Spec}
+	}
+	return []any{object}
 }
 
 // endpointWriters are Kubernetes' own writers of endpoints. They copy what pods

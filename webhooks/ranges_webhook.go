@@ -30,9 +30,9 @@ import (
 	"switchyard.dev/switchyard/api/v1alpha1"
 )
 
-// +kubebuilder:webhook:path=/validate-switchyard-dev-v1alpha1-addresspool,mutating=false,failurePolicy=ignore,sideEffects=None,groups=switchyard.dev,resources=addresspools,verbs=create;update,versions=v1alpha1,name=addresspool.validate.switchyard.dev,admissionReviewVersions=v1,timeoutSeconds=3,patch=`{"matchConditions":[{"name":"not-being-deleted","expression":"!has(object.metadata.deletionTimestamp)"}]}`
-// +kubebuilder:webhook:path=/validate-switchyard-dev-v1alpha1-portpool,mutating=false,failurePolicy=ignore,sideEffects=None,groups=switchyard.dev,resources=portpools,verbs=create;update,versions=v1alpha1,name=portpool.validate.switchyard.dev,admissionReviewVersions=v1,timeoutSeconds=3,patch=`{"matchConditions":[{"name":"not-being-deleted","expression":"!has(object.metadata.deletionTimestamp)"}]}`
-// +kubebuilder:webhook:path=/validate-networking-k8s-io-v1-servicecidr,mutating=false,failurePolicy=ignore,sideEffects=None,groups=networking.k8s.io,resources=servicecidrs,verbs=create;update,versions=v1,name=servicecidr.validate.switchyard.dev,admissionReviewVersions=v1,timeoutSeconds=3,patch=`{"matchConditions":[{"name":"not-the-api-server","expression":"request.userInfo.username != 'system:apiserver' && request.name != 'kubernetes'"},{"name":"not-being-deleted","expression":"!has(object.metadata.deletionTimestamp)"}]}`
+// +kubebuilder:webhook:path=/validate-switchyard-dev-v1alpha1-addresspool,mutating=false,failurePolicy=ignore,sideEffects=None,groups=switchyard.dev,resources=addresspools,verbs=create;update,versions=v1alpha1,name=addresspool.validate.switchyard.dev,admissionReviewVersions=v1,timeoutSeconds=3,patch=`{"matchConditions":[{"name":"not-just-letting-go","expression":"!has(object.metadata.deletionTimestamp) || oldObject == null || object.?spec != oldObject.?spec"}]}`
+// +kubebuilder:webhook:path=/validate-switchyard-dev-v1alpha1-portpool,mutating=false,failurePolicy=ignore,sideEffects=None,groups=switchyard.dev,resources=portpools,verbs=create;update,versions=v1alpha1,name=portpool.validate.switchyard.dev,admissionReviewVersions=v1,timeoutSeconds=3,patch=`{"matchConditions":[{"name":"not-just-letting-go","expression":"!has(object.metadata.deletionTimestamp) || oldObject == null || object.?spec != oldObject.?spec"}]}`
+// +kubebuilder:webhook:path=/validate-networking-k8s-io-v1-servicecidr,mutating=false,failurePolicy=ignore,sideEffects=None,groups=networking.k8s.io,resources=servicecidrs,verbs=create;update,versions=v1,name=servicecidr.validate.switchyard.dev,admissionReviewVersions=v1,timeoutSeconds=3,patch=`{"matchConditions":[{"name":"not-the-api-server","expression":"request.userInfo.username != 'system:apiserver' && request.name != 'kubernetes'"},{"name":"not-just-letting-go","expression":"!has(object.metadata.deletionTimestamp) || oldObject == null || object.?spec != oldObject.?spec"}]}`
 
 // RangeValidator judges objects that claim ranges of numbers.
 type RangeValidator[T client.Object] struct {
@@ -67,12 +67,12 @@ func ServiceCIDRValidator(v Validation) *RangeValidator[*networkingv1.ServiceCID
 // ValidateCreate implements admission.Validator.
 func (v *RangeValidator[T]) ValidateCreate(ctx context.Context, object T) (admission.Warnings, error) {
 	var none T
-	return v.validate(ctx, none, object)
+	return v.validate(ctx, write{after: object}, none, object)
 }
 
 // ValidateUpdate implements admission.Validator.
 func (v *RangeValidator[T]) ValidateUpdate(ctx context.Context, before, after T) (admission.Warnings, error) {
-	return v.validate(ctx, before, after)
+	return v.validate(ctx, write{before: before, after: after}, before, after)
 }
 
 // ValidateDelete implements admission.Validator; deletion always passes.
@@ -80,10 +80,12 @@ func (v *RangeValidator[T]) ValidateDelete(context.Context, T) (admission.Warnin
 	return nil, nil
 }
 
-func (v *RangeValidator[T]) validate(ctx context.Context, before, after T) (admission.Warnings, error) {
-	return v.answer(ctx, v.Kind, after, func(ctx context.Context, severities Severities) (Verdict, error) {
+func (v *RangeValidator[T]) validate(ctx context.Context, w write, before, after T) (admission.Warnings, error) {
+	w.kind = v.Kind
+	w.validate = func(ctx context.Context, severities Severities) (Verdict, error) {
 		return ValidateRanges(ctx, v.World, severities, v.Change(before, after))
-	})
+	}
+	return v.answer(ctx, w)
 }
 
 func addressPoolChange(before, after *v1alpha1.AddressPool) RangeChange {

@@ -23,8 +23,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 )
 
-// +kubebuilder:webhook:path=/validate--v1-service,mutating=false,failurePolicy=ignore,sideEffects=None,groups="",resources=services;services/status,verbs=create;update,versions=v1,name=service.validate.switchyard.dev,admissionReviewVersions=v1,timeoutSeconds=3,patch=`{"namespaceSelector":{"matchExpressions":[{"key":"switchyard.dev/admission","operator":"NotIn","values":["enforce"]},{"key":"kubernetes.io/metadata.name","operator":"NotIn","values":["switchyard-system"]}]},"matchConditions":[{"name":"not-the-api-server","expression":"!(request.namespace == 'default' && request.name == 'kubernetes')"},{"name":"not-cluster-dns","expression":"!(request.namespace == 'kube-system' && (request.name == 'kube-dns' || (has(object.metadata.labels) && 'k8s-app' in object.metadata.labels && object.metadata.labels['k8s-app'] == 'kube-dns')))"},{"name":"not-being-deleted","expression":"!has(object.metadata.deletionTimestamp)"}]}`
-// +kubebuilder:webhook:path=/enforce--v1-service,mutating=false,failurePolicy=fail,sideEffects=None,groups="",resources=services;services/status,verbs=create;update,versions=v1,name=service-enforce.validate.switchyard.dev,admissionReviewVersions=v1,timeoutSeconds=3,patch=`{"namespaceSelector":{"matchExpressions":[{"key":"switchyard.dev/admission","operator":"In","values":["enforce"]},{"key":"kubernetes.io/metadata.name","operator":"NotIn","values":["switchyard-system"]}]},"matchConditions":[{"name":"not-the-api-server","expression":"!(request.namespace == 'default' && request.name == 'kubernetes')"},{"name":"not-cluster-dns","expression":"!(request.namespace == 'kube-system' && (request.name == 'kube-dns' || (has(object.metadata.labels) && 'k8s-app' in object.metadata.labels && object.metadata.labels['k8s-app'] == 'kube-dns')))"},{"name":"not-being-deleted","expression":"!has(object.metadata.deletionTimestamp)"}]}`
+// +kubebuilder:webhook:path=/validate--v1-service,mutating=false,failurePolicy=ignore,sideEffects=None,groups="",resources=services;services/status,verbs=create;update,versions=v1,name=service.validate.switchyard.dev,admissionReviewVersions=v1,timeoutSeconds=3,patch=`{"namespaceSelector":{"matchExpressions":[{"key":"switchyard.dev/admission","operator":"NotIn","values":["enforce"]},{"key":"kubernetes.io/metadata.name","operator":"NotIn","values":["switchyard-system"]}]},"matchConditions":[{"name":"not-the-api-server","expression":"!(request.namespace == 'default' && request.name == 'kubernetes')"},{"name":"not-cluster-dns","expression":"!(request.namespace == 'kube-system' && (request.name == 'kube-dns' || (has(object.metadata.labels) && 'k8s-app' in object.metadata.labels && object.metadata.labels['k8s-app'] == 'kube-dns')))"},{"name":"not-just-letting-go","expression":"!has(object.metadata.deletionTimestamp) || oldObject == null || object.spec != oldObject.spec || object.?status != oldObject.?status"}]}`
+// +kubebuilder:webhook:path=/enforce--v1-service,mutating=false,failurePolicy=fail,sideEffects=None,groups="",resources=services;services/status,verbs=create;update,versions=v1,name=service-enforce.validate.switchyard.dev,admissionReviewVersions=v1,timeoutSeconds=3,patch=`{"namespaceSelector":{"matchExpressions":[{"key":"switchyard.dev/admission","operator":"In","values":["enforce"]},{"key":"kubernetes.io/metadata.name","operator":"NotIn","values":["switchyard-system"]}]},"matchConditions":[{"name":"not-the-api-server","expression":"!(request.namespace == 'default' && request.name == 'kubernetes')"},{"name":"not-cluster-dns","expression":"!(request.namespace == 'kube-system' && (request.name == 'kube-dns' || (has(object.metadata.labels) && 'k8s-app' in object.metadata.labels && object.metadata.labels['k8s-app'] == 'kube-dns')))"},{"name":"not-just-letting-go","expression":"!has(object.metadata.deletionTimestamp) || oldObject == null || object.spec != oldObject.spec || object.?status != oldObject.?status"}]}`
 
 // ServiceValidator judges Services, and the addresses that load-balancer
 // controllers write to their status.
@@ -50,8 +50,12 @@ func (v *ServiceValidator) ValidateDelete(context.Context, *corev1.Service) (adm
 }
 
 func (v *ServiceValidator) validate(ctx context.Context, change ServiceChange) (admission.Warnings, error) {
-	kind := corev1.SchemeGroupVersion.WithKind("Service").GroupKind()
-	return v.answer(ctx, kind, change.New, func(ctx context.Context, severities Severities) (Verdict, error) {
+	w := write{kind: corev1.SchemeGroupVersion.WithKind("Service").GroupKind(), after: change.New}
+	if change.Old != nil {
+		w.before = change.Old
+	}
+	w.validate = func(ctx context.Context, severities Severities) (Verdict, error) {
 		return ValidateService(ctx, v.World, severities, change)
-	})
+	}
+	return v.answer(ctx, w)
 }

@@ -30,7 +30,6 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"switchyard.dev/switchyard/webhooks"
 )
@@ -380,17 +379,6 @@ var _ = Describe("The rules", Ordered, func() {
 		kubernetes.Spec.ExternalIPs = []string{"10.0.0.10"}
 		Expect(api.Update(context.Background(), &kubernetes, client.DryRunAll)).To(Succeed())
 		Expect(dryRun(makeService("kube-system", "other").external("10.0.0.11").Service)).To(beRefused())
-	})
-
-	It("let go of what is being deleted", func() {
-		web := makeService(namespace, "web").Service
-		controllerutil.AddFinalizer(web, "switchyard.dev/test")
-		Expect(create(web)).To(Succeed())
-		Expect(api.Delete(context.Background(), web)).To(Succeed())
-		Expect(api.Get(context.Background(), client.ObjectKeyFromObject(web), web)).To(Succeed())
-		web.Spec.ExternalIPs = []string{"10.0.0.12"}
-		controllerutil.RemoveFinalizer(web, "switchyard.dev/test")
-		Expect(api.Update(context.Background(), web)).To(Succeed())
 	})
 
 	It("refuse an object whose name is not known yet", func() {
