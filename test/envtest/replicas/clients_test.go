@@ -21,10 +21,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"regexp"
 	"slices"
-	"strings"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -79,11 +76,12 @@ func (c *tenant) create(ctx context.Context) {
 	default: // any number
 	}
 	asked := portsOf(service)
-	sent := time.Now()
+	ctx, heard := listen(ctx)
+	this := answer{service.Name, asked, time.Now(), heard}
 	err := c.api.Create(ctx, service)
-	c.ledger.tried(service.Name, sent)
-	if c.tally.count("create", err, asked, sent); err == nil {
-		c.ledger.got(service.Name, sent, portsOf(service)...)
+	c.ledger.tried(service.Name, this.sent)
+	if c.tally.count("create", err, this); err == nil {
+		c.ledger.got(this, portsOf(service)...)
 		c.alive = append(c.alive, service)
 	}
 }
@@ -96,6 +94,9 @@ func (c *tenant) update(ctx context.Context) {
 	switch n := c.random.IntN(4); {
 	case n == 0:
 		service.Spec.Ports[0].NodePort = c.anyPort()
+		if slices.Contains(portsOf(before), service.Spec.Ports[0].NodePort) {
+			return // two rows of one Service can not have one port
+		}
 	case len(service.Spec.Ports) == 1:
 		service.Spec.Ports = append(service.Spec.Ports, corev1.ServicePort{Name: "b", Port: 81})
 	default:
@@ -103,17 +104,19 @@ func (c *tenant) update(ctx context.Context) {
 	}
 	asked := portsOf(service)
 	given := slices.DeleteFunc(portsOf(before), func(port int32) bool { return slices.Contains(asked, port) })
+	asked = slices.DeleteFunc(asked, func(port int32) bool { return slices.Contains(portsOf(before), port) })
 	c.ledger.givingUp(service.Name, given...)
-	sent := time.Now()
+	ctx, heard := listen(ctx)
+	this := answer{service.Name, asked, time.Now(), heard}
 	err := c.api.Update(ctx, service)
-	c.ledger.tried(service.Name, sent)
-	c.tally.count("update", err, slices.DeleteFunc(asked, func(port int32) bool { return slices.Contains(portsOf(before), port) }), sent)
+	c.ledger.tried(service.Name, this.sent)
+	c.tally.count("update", err, this)
 	if err != nil {
-		c.ledger.got(service.Name, sent, given...) // they stay
+		c.ledger.keeps(service.Name, given...)
 		return
 	}
 	c.ledger.gaveUp(service.Name, given...)
-	c.ledger.got(service.Name, sent, portsOf(service)...)
+	c.ledger.got(this, portsOf(service)...)
 	c.alive[i] = service
 }
 
@@ -125,7 +128,7 @@ func (c *tenant) delete(ctx context.Context) {
 	service := c.alive[i]
 	c.ledger.givingUp(service.Name, portsOf(service)...)
 	err := c.api.Delete(ctx, service)
-	c.tally.count("delete", err, nil, time.Now())
+	c.tally.count("delete", err, answer{})
 	if err != nil {
 		return
 	}
@@ -146,99 +149,4 @@ func portsOf(service *corev1.Service) []int32 {
 		}
 	}
 	return slices.Sorted(maps.Keys(all))
-}
-
-// tally counts answers by kind, and keeps those that nobody should get.
-type tally struct {
-	ledger *ledger
-
-	mu     sync.Mutex
-	counts map[string]int
-	wrong  []string
-	// claims are answers that name a holder, to be judged when all is known.
-	claims []claim
-}
-
-type claim struct {
-	port     int32
-	service  string // empty where the answer does not say
-	from, to time.Time
-	text     string
-}
-
-// namesHolder also reads the answer to somebody whose rights could not be asked
-// for, because the replica died: it has no name.
-var namesHolder = regexp.MustCompile(`Invalid value: (\d+): held by (?:Service default/([a-z0-9-]+)|another Service of this namespace);`)
-
-func (t *tally) count(what string, err error, asked []int32, sent time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if err == nil {
-		t.counts[what+" done"]++
-		return
-	}
-	text := err.Error()
-	matches := namesHolder.FindAllStringSubmatch(text, -1)
-	switch {
-	case len(matches) > 0:
-		t.counts[what+" refused: held by"]++
-		for _, match := range matches {
-			var port int32
-			_, _ = fmt.Sscan(match[1], &port)
-			t.claims = append(t.claims, claim{port, match[2], sent, time.Now(), text})
-		}
-	case strings.Contains(text, "no number is free in") || strings.Contains(text, "range is full"):
-		t.counts[what+" refused: full"]++
-	case len(fromServer.FindStringSubmatch(text)) > 0:
-		// Said by the server itself: while no replica answered, or before the
-		// watch of one had shown it the holder.
-		t.counts[what+" refused by the server: already allocated"]++
-		var port int32
-		_, _ = fmt.Sscan(fromServer.FindStringSubmatch(text)[1], &port)
-		if !slices.Contains(asked, port) {
-			// A replica has chosen what the server had given out by itself a moment
-			// ago, or had not taken back yet: with few numbers left that happens.
-			t.counts["(of these, of a number that a replica had chosen)"]++
-		}
-		t.claims = append(t.claims, claim{port, "", sent, time.Now(), text})
-	case strings.Contains(text, "provided IP is already allocated"):
-		// The same of an address: nobody here asks for one by value.
-		t.counts[what+" refused by the server: already allocated"]++
-		t.counts["(of these, of a number that a replica had chosen)"]++
-	default:
-		t.counts[what+" failed"]++
-		t.wrong = append(t.wrong, text)
-	}
-}
-
-var fromServer = regexp.MustCompile(`Invalid value: (\d+): provided port is already allocated`)
-
-// verdict judges what could not be judged before all was known.
-func (t *tally) verdict() []string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	wrong := t.wrong
-	for _, c := range t.claims {
-		switch t.ledger.judge(c) {
-		case unknown:
-			t.counts["(of these, about a number that a request under way may have had)"]++
-		case untrue:
-			wrong = append(wrong, fmt.Sprintf("not true of port %d: %s", c.port, c.text))
-		}
-	}
-	return wrong
-}
-
-func (t *tally) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var lines []string
-	total := 0
-	for _, what := range slices.Sorted(maps.Keys(t.counts)) {
-		lines = append(lines, fmt.Sprintf("%6d %s", t.counts[what], what))
-		if !strings.HasPrefix(what, "(") {
-			total += t.counts[what]
-		}
-	}
-	return strings.Join(append(lines, fmt.Sprintf("%6d operations", total)), "\n")
 }

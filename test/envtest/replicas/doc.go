@@ -22,8 +22,7 @@ limitations under the License.
 //
 // What is asserted: no port is given to two Services, whoever is told that a port
 // is held is told the truth, no other error comes, and when all is over every port
-// can be had again. What is only counted: answers in the server's own words, which
-// do not name the holder. They come while no replica answers, before the watch of
-// a replica has shown it the holder, and, rarely, for a number that a replica has
-// chosen and the server does not give.
+// can be had again. Answers in the server's own words, which do not name the
+// holder, are counted by their cause; those of a cause that a replica can rule out
+// fail the test. What remains is said in docs/allocation.md.
 package replicas

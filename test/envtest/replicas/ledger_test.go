@@ -26,10 +26,13 @@ import (
 )
 
 // span is a time in which a Service may have held a port: from before the
-// request that asked for it was sent until after it was given up.
+// request that asked for it was sent until after it was given up. In between it
+// is known to hold it: from the answer on until the request that gives it up.
 type span struct {
-	service  string
-	from, to time.Time // to is zero while it lasts
+	service        string
+	from, to       time.Time // to is zero while it lasts
+	known, leaving time.Time // leaving is zero until it is to be given up
+	judged         bool      // by a replica, and not by the server alone
 }
 
 // ledger is what the clients know of who holds what.
@@ -45,19 +48,39 @@ type ledger struct {
 func newLedger() *ledger { return &ledger{holders: map[int32]string{}, spans: map[int32][]span{}} }
 
 // got books the ports that an answer says a Service has.
-func (l *ledger) got(service string, sent time.Time, ports ...int32) {
+func (l *ledger) got(a answer, ports ...int32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, port := range ports {
-		if holder, held := l.holders[port]; held && holder != service {
-			l.wrong = append(l.wrong, fmt.Sprintf("port %d was given to %s while %s had it", port, service, holder))
+		if holder, held := l.holders[port]; held && holder != a.service {
+			l.wrong = append(l.wrong, fmt.Sprintf("port %d was given to %s while %s had it", port, a.service, holder))
 		}
-		if l.holders[port] == service {
+		if l.holders[port] == a.service {
 			continue
 		}
-		l.holders[port] = service
-		l.spans[port] = append(l.spans[port], span{service: service, from: sent})
+		l.holders[port] = a.service
+		l.spans[port] = append(l.spans[port], span{service: a.service, from: a.sent, known: time.Now(), judged: a.heard.judged()})
 	}
+}
+
+// keeps books that a request which was to give ports up has failed.
+func (l *ledger) keeps(service string, ports ...int32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, port := range ports {
+		if s := l.open(service, port); s != nil {
+			l.holders[port], s.leaving = service, time.Time{}
+		}
+	}
+}
+
+func (l *ledger) open(service string, port int32) *span {
+	for i := range l.spans[port] {
+		if s := &l.spans[port][i]; s.service == service && s.to.IsZero() {
+			return s
+		}
+	}
+	return nil
 }
 
 // givingUp comes before the request that gives a port up, gaveUp after it.
@@ -68,6 +91,9 @@ func (l *ledger) givingUp(service string, ports ...int32) {
 		if l.holders[port] == service {
 			delete(l.holders, port)
 		}
+		if s := l.open(service, port); s != nil {
+			s.leaving = time.Now()
+		}
 	}
 }
 
@@ -75,10 +101,8 @@ func (l *ledger) gaveUp(service string, ports ...int32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, port := range ports {
-		for i := range l.spans[port] {
-			if s := &l.spans[port][i]; s.service == service && s.to.IsZero() {
-				s.to = time.Now()
-			}
+		if s := l.open(service, port); s != nil {
+			s.to = time.Now()
 		}
 	}
 }
@@ -88,7 +112,7 @@ func (l *ledger) gaveUp(service string, ports ...int32) {
 func (l *ledger) tried(service string, sent time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.trying = append(l.trying, span{service, sent, time.Now()})
+	l.trying = append(l.trying, span{service: service, from: sent, to: time.Now()})
 }
 
 // truth is what the ledger says of an answer.

@@ -82,7 +82,7 @@ func (f *fleet) start() (*replica, error) {
 		Scheme:         scheme,
 		Metrics:        metricsserver.Options{BindAddress: "0"},
 		Controller:     config.Controller{SkipNameValidation: new(true)},
-		WebhookServer:  webhook.NewServer(webhook.Options{Host: "127.0.0.1", Port: port, CertDir: f.certs}),
+		WebhookServer:  speaking{webhook.NewServer(webhook.Options{Host: "127.0.0.1", Port: port, CertDir: f.certs})},
 		LeaderElection: true, LeaderElectionID: "replicas", LeaderElectionNamespace: systemNamespace,
 		LeaseDuration: &lease, RenewDeadline: &renew, RetryPeriod: &retry,
 	})

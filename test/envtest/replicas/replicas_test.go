@@ -225,6 +225,7 @@ func newClient(t *testing.T, config *rest.Config) client.Client {
 	t.Helper()
 	config = rest.CopyConfig(config)
 	config.QPS = -1
+	config.WarningHandlerWithContext = ears{}
 	api, err := client.New(config, client.Options{Scheme: scheme})
 	if err != nil {
 		t.Fatal(err)
@@ -272,6 +273,9 @@ func webhookConfiguration() *admissionregistrationv1.MutatingWebhookConfiguratio
 			ClientConfig: admissionregistrationv1.WebhookClientConfig{
 				Service: &admissionregistrationv1.ServiceReference{Namespace: systemNamespace, Name: "webhook", Path: &path},
 			},
+			NamespaceSelector: &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
+				{Key: corev1.LabelMetadataName, Operator: metav1.LabelSelectorOpNotIn, Values: []string{systemNamespace}},
+			}},
 			MatchConditions: []admissionregistrationv1.MatchCondition{{Name: "ours", Expression: "request.name != 'kubernetes'"}},
 			Rules: []admissionregistrationv1.RuleWithOperations{{
 				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update},
