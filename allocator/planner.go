@@ -140,6 +140,9 @@ func (p *planner) decides() (addrs, ports bool) {
 // automatic chooses the other numbers.
 func (p *planner) automatic() {
 	addrs, ports := p.decides()
+	if !addrs {
+		p.refuseHalf()
+	}
 	for i, d := range p.demands {
 		ours := ports
 		if d.field.Kind == ClusterIP {
@@ -174,6 +177,31 @@ func (p *planner) meet(i int, d demand) {
 	if from.restricted || !p.index.claimsOnly(d) {
 		p.plan.Refusals = append(p.plan.Refusals, Refusal{Field: d.field, Full: p.index.describeSource(d, from)})
 	}
+}
+
+// refuseHalf refuses two addresses of which the server could give only one: it may
+// not take that back, and then nobody has it for a minute (U1). One address that
+// can not be given does no harm, and the server says so.
+func (p *planner) refuseHalf() {
+	addrs := 0
+	for _, d := range p.demands {
+		if d.field.Kind == ClusterIP {
+			addrs++
+		}
+	}
+	for _, d := range p.demands {
+		if addrs > 1 && d.field.Kind == ClusterIP && d.automatic() && p.isFull(d) {
+			p.plan.Refusals = append(p.plan.Refusals, Refusal{Field: d.field, Full: p.index.describeSource(d, p.sourceOf(d))})
+		}
+	}
+}
+
+// isFull reports whether the ranges of a family have no address left.
+func (p *planner) isFull(d demand) bool {
+	var tried Transaction
+	_, ok := p.index.ranges.nextAddr(&tried, d.family, p.sourceOf(d).stages)
+	tried.Revert()
+	return !ok && len(p.index.ranges.open(d.family)) > 0 && !p.index.claimsOnly(d)
 }
 
 func (p *planner) choose(d demand, from source) (Number, bool) {
