@@ -28,7 +28,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -46,7 +46,7 @@ import (
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=servicecidrs,verbs=get;list;watch
 
 const (
-	// poolPace is the shortest time between two looks at a pool. Counting takes
+	// poolPace is the shortest time between two looks at pools. Counting takes
 	// time in proportion to the Services, and a rollout changes many.
 	poolPace = time.Second
 	// poolLook is the longest: what the index learned late shows then.
@@ -62,105 +62,83 @@ type poolStatuses struct {
 
 func (p *poolStatuses) setup(mgr ctrl.Manager) error {
 	return errors.Join(
-		ctrl.NewControllerManagedBy(mgr).Named("portpool").For(&v1alpha1.PortPool{}).
-			Watches(&v1alpha1.PortPool{}, p.all(&v1alpha1.PortPoolList{})).
-			Watches(&v1alpha1.PortReservation{}, p.all(&v1alpha1.PortPoolList{})).
-			Watches(&corev1.Service{}, p.all(&v1alpha1.PortPoolList{})).
+		ctrl.NewControllerManagedBy(mgr).Named("portpool").
+			Watches(&v1alpha1.PortPool{}, soon).
+			Watches(&v1alpha1.PortReservation{}, soon).
+			Watches(&corev1.Service{}, soon).
 			Complete(&portPoolReconciler{poolStatuses: p, pace: pace{now: p.now}}),
-		ctrl.NewControllerManagedBy(mgr).Named("addresspool").For(&v1alpha1.AddressPool{}).
-			Watches(&v1alpha1.AddressPool{}, p.all(&v1alpha1.AddressPoolList{})).
-			Watches(&v1alpha1.AddressReservation{}, p.all(&v1alpha1.AddressPoolList{})).
-			Watches(&networkingv1.ServiceCIDR{}, p.all(&v1alpha1.AddressPoolList{})).
-			Watches(&corev1.Service{}, p.all(&v1alpha1.AddressPoolList{})).
+		ctrl.NewControllerManagedBy(mgr).Named("addresspool").
+			Watches(&v1alpha1.AddressPool{}, soon).
+			Watches(&v1alpha1.AddressReservation{}, soon).
+			Watches(&networkingv1.ServiceCIDR{}, soon).
+			Watches(&corev1.Service{}, soon).
 			Complete(&addressPoolReconciler{poolStatuses: p, pace: pace{now: p.now}}),
 	)
 }
 
-// all pools of one kind: a number more or less in one may be one in any, and what
-// becomes of one pool depends on the others. They are looked at a little later, so
-// that the index has heard of the change as well, and once for many changes.
-func (p *poolStatuses) all(kind client.ObjectList) handler.EventHandler {
+// soon asks for a look at all pools of a kind: a number more or less in one may be
+// one in any, what becomes of one depends on the others, and counting them together
+// costs as much as counting one. They are looked at a little later, so that the
+// index has heard of the change as well, and once for many changes.
+var soon = func() handler.EventHandler {
 	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
-	later := func(ctx context.Context, q queue) {
-		list := kind.DeepCopyObject().(client.ObjectList)
-		if err := p.client.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
-			return // the cache has stopped
-		}
-		for _, name := range poolNames(list) {
-			q.AddAfter(reconcile.Request{NamespacedName: types.NamespacedName{Name: name}}, poolPace)
-		}
-	}
+	later := func(q queue) { q.AddAfter(reconcile.Request{}, poolPace) }
 	return handler.Funcs{
-		CreateFunc: func(ctx context.Context, _ event.CreateEvent, q queue) { later(ctx, q) },
-		UpdateFunc: func(ctx context.Context, _ event.UpdateEvent, q queue) { later(ctx, q) },
-		DeleteFunc: func(ctx context.Context, _ event.DeleteEvent, q queue) { later(ctx, q) },
+		CreateFunc: func(_ context.Context, _ event.CreateEvent, q queue) { later(q) },
+		UpdateFunc: func(_ context.Context, _ event.UpdateEvent, q queue) { later(q) },
+		DeleteFunc: func(_ context.Context, _ event.DeleteEvent, q queue) { later(q) },
 	}
-}
+}()
 
-func poolNames(list client.ObjectList) []string {
-	var names []string
-	switch list := list.(type) {
-	case *v1alpha1.PortPoolList:
-		for i := range list.Items {
-			names = append(names, list.Items[i].Name)
-		}
-	case *v1alpha1.AddressPoolList:
-		for i := range list.Items {
-			names = append(names, list.Items[i].Name)
-		}
-	}
-	return names
-}
-
-// pace keeps looks at one pool apart.
+// pace keeps looks at the pools of a kind apart.
 type pace struct {
 	now    func() time.Time
 	mu     sync.Mutex
-	looked map[string]time.Time
+	looked time.Time
 }
 
 // wait is how long to wait before the next look; zero starts it.
-func (p *pace) wait(name string) time.Duration {
+func (p *pace) wait() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.now()
-	if wait := p.looked[name].Add(poolPace).Sub(now); wait > 0 {
+	if wait := p.looked.Add(poolPace).Sub(now); wait > 0 {
 		return wait
 	}
-	if p.looked == nil {
-		p.looked = map[string]time.Time{}
-	}
-	p.looked[name] = now
+	p.looked = now
 	return 0
 }
 
-func (p *pace) forget(name string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.looked, name)
-}
-
-// look brings the status of one pool of either kind up to date, at most once in a
-// second. next sets it; known is false while the index has yet to hear of the pool.
-func (p *poolStatuses) look(ctx context.Context, pace *pace, object client.Object, name string, next func() (changed, known bool)) (ctrl.Result, error) {
-	if err := p.client.Get(ctx, client.ObjectKey{Name: name}, object); err != nil {
-		pace.forget(name)
-		return ctrl.Result{}, client.IgnoreNotFound(err)
-	}
+// look brings the status of the pools of either kind up to date, at most once in a
+// second. judge sets it in the list, which it is given filled, and says which pools
+// have changed; known is false while the index has yet to hear of one.
+func (p *poolStatuses) look(
+	ctx context.Context, pace *pace, list client.ObjectList, judge func() (changed []client.Object, known bool),
+) (ctrl.Result, error) {
 	if !p.index.Ready() {
 		return ctrl.Result{RequeueAfter: poolPace}, nil
 	}
-	if wait := pace.wait(name); wait > 0 {
+	if wait := pace.wait(); wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
-	switch changed, known := next(); {
-	case !known:
-		return ctrl.Result{RequeueAfter: poolPace}, nil
-	case !changed:
-		return ctrl.Result{RequeueAfter: poolLook}, nil
+	if err := p.client.List(ctx, list); err != nil {
+		return ctrl.Result{}, fmt.Errorf("listing pools: %w", err)
 	}
-	if err := p.client.Status().Update(ctx, object); err != nil {
-		return ctrl.Result{}, fmt.Errorf("writing the status of %T %s: %w", object, name, err)
+	if meta.LenList(list) == 0 {
+		return ctrl.Result{}, nil
+	}
+	changed, known := judge()
+	var errs []error
+	for _, object := range changed {
+		if err := p.client.Status().Update(ctx, object); client.IgnoreNotFound(err) != nil {
+			errs = append(errs, fmt.Errorf("writing the status of %T %s: %w", object, object.GetName(), err))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return ctrl.Result{}, err
+	}
+	if !known {
+		return ctrl.Result{RequeueAfter: poolPace}, nil
 	}
 	return ctrl.Result{RequeueAfter: poolLook}, nil
 }
@@ -171,25 +149,32 @@ type portPoolReconciler struct {
 	pace pace
 }
 
-// Reconcile looks at one pool.
-func (r *portPoolReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
-	var object v1alpha1.PortPool
-	return r.look(ctx, &r.pace, &object, request.Name, func() (changed, known bool) {
-		next := *object.Status.DeepCopy()
-		if pool, err := allocator.PortPoolOf(&object); err != nil {
-			next.ObservedGeneration = object.Generation
-			invalidPool(&next.Conditions, err, object.Generation, r.now())
-		} else {
-			views := r.index.PortPools()
-			i := slices.IndexFunc(views, func(v allocator.PortPoolView) bool { return v.Name == object.Name })
-			if i < 0 || !reflect.DeepEqual(views[i].PortPool, pool) {
-				return false, false
+// Reconcile looks at all of them.
+func (r *portPoolReconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
+	var list v1alpha1.PortPoolList
+	return r.look(ctx, &r.pace, &list, func() (changed []client.Object, known bool) {
+		views, known := r.index.PortPools(), true
+		limit := r.index.RangeOf(allocator.PortNumber(1))
+		for i := range list.Items {
+			object := &list.Items[i]
+			next := *object.Status.DeepCopy()
+			if pool, err := allocator.PortPoolOf(object); err != nil {
+				next.ObservedGeneration = object.Generation
+				invalidPool(&next.Conditions, err, object.Generation, r.now())
+			} else {
+				at := slices.IndexFunc(views, func(v allocator.PortPoolView) bool { return v.Name == object.Name })
+				if at < 0 || !reflect.DeepEqual(views[at].PortPool, pool) {
+					known = false
+					continue
+				}
+				next = portPoolStatus(views[at], limit, object.Status, object.Generation, r.now())
 			}
-			next = portPoolStatus(views[i], r.index.RangeOf(allocator.PortNumber(1)), object.Status, object.Generation, r.now())
+			if !equality.Semantic.DeepEqual(object.Status, next) {
+				object.Status = next
+				changed = append(changed, object)
+			}
 		}
-		changed = !equality.Semantic.DeepEqual(object.Status, next)
-		object.Status = next
-		return changed, true
+		return changed, known
 	})
 }
 
@@ -199,24 +184,30 @@ type addressPoolReconciler struct {
 	pace pace
 }
 
-// Reconcile looks at one pool.
-func (r *addressPoolReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
-	var object v1alpha1.AddressPool
-	return r.look(ctx, &r.pace, &object, request.Name, func() (changed, known bool) {
-		next := *object.Status.DeepCopy()
-		if pool, err := allocator.AddrPoolOf(&object); err != nil {
-			next.ObservedGeneration = object.Generation
-			invalidPool(&next.Conditions, err, object.Generation, r.now())
-		} else {
-			views := r.index.AddrPools()
-			i := slices.IndexFunc(views, func(v allocator.AddrPoolView) bool { return v.Name == object.Name })
-			if i < 0 || !reflect.DeepEqual(views[i].AddrPool, pool) {
-				return false, false
+// Reconcile looks at all of them.
+func (r *addressPoolReconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
+	var list v1alpha1.AddressPoolList
+	return r.look(ctx, &r.pace, &list, func() (changed []client.Object, known bool) {
+		views, known := r.index.AddrPools(), true
+		for i := range list.Items {
+			object := &list.Items[i]
+			next := *object.Status.DeepCopy()
+			if pool, err := allocator.AddrPoolOf(object); err != nil {
+				next.ObservedGeneration = object.Generation
+				invalidPool(&next.Conditions, err, object.Generation, r.now())
+			} else {
+				at := slices.IndexFunc(views, func(v allocator.AddrPoolView) bool { return v.Name == object.Name })
+				if at < 0 || !reflect.DeepEqual(views[at].AddrPool, pool) {
+					known = false
+					continue
+				}
+				next = addressPoolStatus(views[at], "every ServiceCIDR that takes new Services", object.Status, object.Generation, r.now())
 			}
-			next = addressPoolStatus(views[i], "every ServiceCIDR that takes new Services", object.Status, object.Generation, r.now())
+			if !equality.Semantic.DeepEqual(object.Status, next) {
+				object.Status = next
+				changed = append(changed, object)
+			}
 		}
-		changed = !equality.Semantic.DeepEqual(object.Status, next)
-		object.Status = next
-		return changed, true
+		return changed, known
 	})
 }

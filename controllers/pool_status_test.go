@@ -188,3 +188,33 @@ func TestPoolsAreWrittenOnChangeAndAtMostOnceInASecond(t *testing.T) {
 		t.Errorf("stored: %+v, %v", stored.Status, err)
 	}
 }
+
+// Counting costs time in proportion to all pools and Services, for one pool as for
+// all, so that one look serves all.
+func TestOneLookServesAllPools(t *testing.T) {
+	pools := []*v1alpha1.PortPool{portPool("a", 0, "30000-30009"), portPool("b", 0, "30010-30019"), portPool("c", 0, "30020-30029")}
+	index := portPoolIndex(t, pools[:2]...)
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(pools[0], pools[1], pools[2]).WithStatusSubresource(pools[0]).Build()
+	clock := func() time.Time { return reservationTime }
+	r := &portPoolReconciler{poolStatuses: &poolStatuses{client: c, index: index, now: clock}, pace: pace{now: clock}}
+	result, err := r.Reconcile(context.Background(), ctrl.Request{})
+	if err != nil || result.RequeueAfter != poolPace {
+		t.Errorf("with a pool that the index does not know yet: back in %v, %v", result.RequeueAfter, err)
+	}
+	var list v1alpha1.PortPoolList
+	if err := c.List(context.Background(), &list); err != nil {
+		t.Fatal(err)
+	}
+	for _, pool := range list.Items {
+		if want := map[string]int32{"a": 10, "b": 10}[pool.Name]; pool.Status.Capacity != want {
+			t.Errorf("pool %s: capacity %d, want %d", pool.Name, pool.Status.Capacity, want)
+		}
+	}
+	if result, err := r.Reconcile(context.Background(), ctrl.Request{}); err != nil || result.RequeueAfter != poolPace {
+		t.Errorf("a second look at once: back in %v, %v", result.RequeueAfter, err)
+	}
+}
