@@ -42,6 +42,8 @@ type Configuration struct {
 	// RequirePools are the uses of addresses, ExternalIP and LoadBalancer, for
 	// which rule X5 wants an AddressPool also where there is none (CVE-2020-8554).
 	RequirePools []v1alpha1.AddressUse `json:"requirePools,omitempty"`
+	// RetainLimit is --retain-limit.
+	RetainLimit *int `json:"retainLimit,omitempty"`
 }
 
 const (
@@ -82,6 +84,9 @@ func (o *Options) applyConfig(data []byte) error {
 	}
 	if config.ClusterDomain != "" && !o.given["cluster-domain"] {
 		o.Admission.ClusterDomain = config.ClusterDomain
+	}
+	if config.RetainLimit != nil && !o.given["retain-limit"] {
+		o.RetainLimit = *config.RetainLimit
 	}
 	o.Admission.LoadBalancerClasses, o.Admission.RequirePools = config.LoadBalancerClasses, config.RequirePools
 	for i, use := range config.RequirePools {

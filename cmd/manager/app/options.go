@@ -60,6 +60,9 @@ type Options struct {
 	Allocation allocator.Mode
 	// NodePorts is the range they are allocated from.
 	NodePorts allocator.PortSpan
+	// RetainLimit is how many numbers of Services that are gone the annotation
+	// switchyard.dev/retain keeps in a namespace that does not say.
+	RetainLimit int
 
 	// Rules are the severities of the admission rules.
 	Rules webhooks.Severities
@@ -140,6 +143,7 @@ func (o *Options) Defaults() {
 	o.EndpointsTuning.Default()
 	o.Allocation = allocator.Advisory
 	o.NodePorts = allocator.DefaultNodePorts
+	o.RetainLimit = controllers.DefaultRetainLimit
 	o.Rules = webhooks.Severities{}
 	o.Admission.ClusterDomain = webhooks.DefaultClusterDomain
 	// Where an error came from in the code helps nobody who reads the log.
@@ -219,6 +223,8 @@ func (o *Options) addAllocationFlags(flags *flag.FlagSet) {
 		o.NodePorts = span
 		return err
 	})
+	flags.IntVar(&o.RetainLimit, "retain-limit", o.RetainLimit, "`Number` of NodePorts and addresses that the annotation "+v1alpha1.RetainAnnotation+
+		" keeps in a namespace for Services that are gone; 0: it has no effect. The label "+v1alpha1.RetainLimitLabel+" of a namespace overrides it.")
 }
 
 // parse reads the command line and the configuration file into the options.
@@ -253,6 +259,9 @@ func (o *Options) Validate() error {
 	}
 	if problems := validation.IsDNS1123Subdomain(o.Admission.ClusterDomain); len(problems) > 0 {
 		errs = append(errs, fmt.Errorf("--cluster-domain %q is no DNS domain: write it as cluster.local", o.Admission.ClusterDomain))
+	}
+	if o.RetainLimit < 0 {
+		errs = append(errs, fmt.Errorf("--retain-limit %d is no limit: use 0 or more", o.RetainLimit))
 	}
 	if o.Namespace == "" {
 		errs = append(errs, errors.New("--namespace is empty: name the one the manager runs in"))

@@ -24,6 +24,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"switchyard.dev/switchyard/api/v1alpha1"
 	"switchyard.dev/switchyard/controllers"
@@ -135,6 +137,40 @@ func TestHelpAndVersionAreNoErrors(t *testing.T) {
 		var stdout, stderr bytes.Buffer
 		if code := Main([]string{arg}, &stdout, &stderr); code != exitOK || stderr.Len() > 0 || !strings.Contains(stdout.String(), want) {
 			t.Errorf("%s: exit code %d, %q and %q", arg, code, stdout.String(), stderr.String())
+		}
+	}
+}
+
+func TestTheRetainLimitIsThatOfTheFlagThenOfTheFile(t *testing.T) {
+	file := writeConfig(t, configHead+"retainLimit: 8\n")
+	for _, tc := range []struct {
+		args []string
+		want int
+	}{
+		{nil, 64}, {[]string{"--config", file}, 8}, {[]string{"--config", file, "--retain-limit=0"}, 0}, {[]string{"--retain-limit", "9"}, 9},
+	} {
+		if options, err := parseArgs(t, tc.args...); err != nil || options.RetainLimit != tc.want {
+			t.Errorf("%q: %d, want %d; %v", tc.args, options.RetainLimit, tc.want, err)
+		}
+	}
+	for _, args := range [][]string{{"--retain-limit=-1"}, {"--config", writeConfig(t, configHead+"retainLimit: -1\n")}} {
+		if _, err := parseArgs(t, args...); err == nil || !strings.Contains(err.Error(), "use 0 or more") {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
+}
+
+// Without webhooks nobody hands a number over.
+func TestReservationsAreSetUpForTheWebhooksThereAre(t *testing.T) {
+	for _, on := range []string{"on", "off"} {
+		options, err := parseArgs(t, "--webhooks="+on, "--retain-limit=3")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := reservations(options, nil)
+		dns := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: "kube-dns"}}
+		if got.NoWebhook != (on == "off") || *got.RetainLimit != 3 || !got.Exempt(dns) || got.Namespace != options.Namespace {
+			t.Errorf("webhooks %s: %+v", on, got)
 		}
 	}
 }

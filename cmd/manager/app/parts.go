@@ -50,10 +50,11 @@ func setupParts(ctx context.Context, mgr ctrl.Manager, options Options, certs *c
 		if err := parts.allocation.SetupWithManager(mgr); err != nil {
 			return nil, err
 		}
-		reservations := &controllers.Reservations{Index: index, Namespace: options.Namespace}
-		if err := reservations.SetupWithManager(ctx, mgr); err != nil {
+		if err := reservations(options, index).SetupWithManager(ctx, mgr); err != nil {
 			return nil, err
 		}
+	} else if err := mgr.Add(&controllers.PlaceholderCleanup{Config: mgr.GetConfig(), Namespace: options.Namespace}); err != nil {
+		return nil, fmt.Errorf("setting up the end of what was held: %w", err)
 	}
 	if err := controllers.SetupEndpoints(mgr, options.Endpoints, options.EndpointsTuning); err != nil {
 		return nil, err
@@ -81,6 +82,16 @@ func setupParts(ctx context.Context, mgr ctrl.Manager, options Options, certs *c
 		return nil, fmt.Errorf("setting up the webhooks: %w", err)
 	}
 	return parts, nil
+}
+
+func reservations(options Options, index *allocator.Services) *controllers.Reservations {
+	return &controllers.Reservations{
+		Index:       index,
+		Namespace:   options.Namespace,
+		NoWebhook:   !options.Webhooks.Enabled,
+		Exempt:      webhooks.Exemptions{Namespace: options.Namespace}.Object,
+		RetainLimit: &options.RetainLimit,
+	}
 }
 
 func allocation(mgr ctrl.Manager, options Options, index *allocator.Services) *webhooks.ServiceAllocation {
