@@ -27,9 +27,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"switchyard.dev/switchyard/allocator"
-	"switchyard.dev/switchyard/cmd/manager/app"
 )
 
 // A tenant decides what is being deleted, and for how long: with a finalizer.
@@ -60,7 +57,7 @@ var _ = Describe("What is being deleted", Ordered, func() {
 
 	Describe("while the manager runs", Ordered, func() {
 		BeforeAll(func() {
-			manager := start(func(o *app.Options) { o.Allocation = allocator.Advisory })
+			manager := start()
 			DeferCleanup(manager.stop)
 		})
 
@@ -77,17 +74,6 @@ var _ = Describe("What is being deleted", Ordered, func() {
 				Expect(tenant.Update(ctx, changed)).To(beRefused("spec.externalIPs[0]"))
 			}
 			Expect(setIngress(web.DeepCopy(), "10.0.0.12")).To(beRefused("status.loadBalancer.ingress[0].ip", "rule X3"))
-			letGo(web)
-		})
-
-		It("gets no number of another Service, and is told whose it is", func() {
-			holder := makeService(namespace, "holder").nodePort(30150).Service
-			Expect(create(holder)).To(Succeed())
-			web := makeService(namespace, "web").nodePort(30151).Service
-			going(web)
-			changed := web.DeepCopy()
-			changed.Spec.Ports[0].NodePort = 30150
-			Expect(tenant.Update(ctx, changed)).To(MatchError(ContainSubstring("30150: held by Service " + namespace + "/holder")))
 			letGo(web)
 		})
 
@@ -158,6 +144,24 @@ var _ = Describe("What is being deleted", Ordered, func() {
 		letGo(slice)
 	})
 })
+
+// expectNoNumberGained asks for the number of another Service for one that is
+// being deleted. It takes a manager that allocates, of which a process has one.
+func expectNoNumberGained() {
+	GinkgoHelper()
+	ctx, namespace := context.Background(), newNamespace(nil)
+	Expect(create(makeService(namespace, "holder").nodePort(30150).Service)).To(Succeed())
+	web := makeService(namespace, "web").nodePort(30151).Service
+	web.Finalizers = []string{"example.org/kept"}
+	Expect(create(web)).To(Succeed())
+	Expect(api.Delete(ctx, web)).To(Succeed())
+	Expect(api.Get(ctx, client.ObjectKeyFromObject(web), web)).To(Succeed())
+	changed := web.DeepCopy()
+	changed.Spec.Ports[0].NodePort = 30150
+	Expect(api.Update(ctx, changed)).To(MatchError(ContainSubstring("30150: held by Service " + namespace + "/holder")))
+	web.Finalizers = nil
+	Expect(api.Update(ctx, web)).To(Succeed())
+}
 
 // manyAddresses are nobody's.
 func manyAddresses(count int) []string {

@@ -72,6 +72,9 @@ var _ = Describe("The manager's roles", Ordered, func() {
 		By("judging a number that it chose itself")
 		expectDrawnPortsRefused("edge-67")
 
+		By("refusing a number to what is being deleted")
+		expectNoNumberGained()
+
 		By("writing Endpoints and EndpointSlices for a Service")
 		Expect(create(makeService(namespace, "web").selects("web").Service)).To(Succeed())
 		Eventually(slicesOf).WithArguments(namespace, "web").Should(HaveLen(1))
