@@ -78,6 +78,13 @@ func (c *Cluster) ServicesByClusterIP(ctx context.Context, addr netip.Addr) ([]*
 	})
 }
 
+// ServicesByNodePort implements NodePortReader, confirmed likewise.
+func (c *Cluster) ServicesByNodePort(ctx context.Context, port int32) ([]*corev1.Service, error) {
+	return c.confirmedServices(ctx, client.MatchingFields{indexNodePort: portNumber(port).String()}, func(svc *corev1.Service) bool {
+		return slices.Contains(heldPorts(svc), port)
+	})
+}
+
 func (c *Cluster) confirmedServices(ctx context.Context, where client.ListOption, holds func(*corev1.Service) bool) ([]*corev1.Service, error) {
 	var list corev1.ServiceList
 	if err := c.list(ctx, &list, where); err != nil {

@@ -47,6 +47,7 @@ func shop() []client.Object {
 		in("default", service("db", selecting("app", "db"))),
 		in("default", service("api", alias("web.default.svc.cluster.local"))),
 		in("shop", service("shared", sharing("shop", "edge", ""))),
+		in("shop", service("lost", onNodePort(30082, corev1.ProtocolTCP))),
 		node("node-1", "192.0.2.1", "10.244.1.0/24"),
 		at(pod("db-0"), "shop", "10.244.1.5"), web,
 		called(podOf("cache", "a"), "node-0", "cache"), called(podOf("cache", "b"), "node-0", "cache"),
@@ -90,6 +91,7 @@ func TestThePageShowsWhatTheRulesSay(t *testing.T) {
 		"X17": service("web", ofClass("example.com/typo")),
 		"X18": service("web", sharing("default", "edge", "shop")),
 		"X19": serviceCIDRChange(nil, cidr),
+		"X20": service("web", onNodePort(30082, tcp)),
 	}
 	world := cluster(t, shop(), shop())
 	said := map[string]string{}

@@ -32,6 +32,7 @@ import (
 const (
 	indexVIP         = "admission.vip"
 	indexClusterIP   = "admission.clusterIP"
+	indexNodePort    = "admission.nodePort"
 	indexSelector    = "admission.selector"
 	indexPodLabel    = "admission.podLabel"
 	indexPodIP       = "admission.podIP"
@@ -53,6 +54,7 @@ func SetupIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 	}{
 		{&corev1.Service{}, indexVIP, vipKeys},
 		{&corev1.Service{}, indexClusterIP, keysOf(clusterAddrs)},
+		{&corev1.Service{}, indexNodePort, keysOf(portNumbers)},
 		{&corev1.Service{}, indexSelector, selectorKeys},
 		{&corev1.Service{}, indexSharingKey, sharingKeys},
 		{&corev1.Service{}, indexServedClass, servedClassKeys},
@@ -93,13 +95,21 @@ func keysOf[T client.Object, K fmt.Stringer](occupied func(T) []K) client.Indexe
 	}
 }
 
-// kubeletPort is a port as a number, for keysOf.
-type kubeletPort int32
+// portNumber is a port without a protocol, for keysOf.
+type portNumber int32
 
-func (p kubeletPort) String() string { return strconv.Itoa(int(p)) }
+func (p portNumber) String() string { return strconv.Itoa(int(p)) }
 
-func kubeletPorts(node *corev1.Node) []kubeletPort {
-	return []kubeletPort{kubeletPort(node.Status.DaemonEndpoints.KubeletEndpoint.Port)}
+func kubeletPorts(node *corev1.Node) []portNumber {
+	return []portNumber{portNumber(node.Status.DaemonEndpoints.KubeletEndpoint.Port)}
+}
+
+func portNumbers(svc *corev1.Service) []portNumber {
+	var numbers []portNumber
+	for _, port := range heldPorts(svc) {
+		numbers = append(numbers, portNumber(port))
+	}
+	return numbers
 }
 
 func selectorKeys(object client.Object) []string {

@@ -46,6 +46,7 @@ func serviceRules() []serviceRule {
 		{RuleAddressPool, checkAddressPools},
 		{RuleHostPort, checkHostPorts},
 		{RulePortPool, checkPortPools},
+		{RuleNodePortHeld, checkNodePortHeld},
 		{RuleTargetPortMissing, checkTargetPorts},
 		{RuleSelectorInUse, checkSelectorInUse},
 		{RuleFamilyMissing, checkFamilies},

@@ -54,6 +54,8 @@ var (
 		Summary: "no controller is known to serve the loadBalancerClass"}
 	RuleSharing = Rule{ID: "X18", Name: "sharing", Default: Warn,
 		Summary: "a sharing key has only one side's consent, or joins Local Services with other endpoints"}
+	RuleNodePortHeld = Rule{ID: "X20", Name: "node-port-held", Default: Deny,
+		Summary: "a node port that the API server gave out is held by another Service"}
 	RuleRangeOverlap = Rule{ID: "X19", Name: "range-overlap", Default: Deny,
 		Summary: "a ServiceCIDR or pool overlaps with pods, nodes, Services or another pool"}
 )
@@ -63,6 +65,6 @@ func Table() []Rule {
 	return []Rule{
 		RuleExternalIPInUse, RuleLoadBalancerIPInUse, RuleAddressReserved, RuleAddressOfNode, RuleAddressPool, RuleHostPort, RulePortPool,
 		RuleEndpointIsService, RuleForeignPod, RuleSliceUnmanaged, RuleTargetPortMissing, RuleSelectorInUse, RuleFamilyMissing,
-		RuleEnvironment, RuleExternalNameTarget, RuleHostname, RuleLoadBalancerClass, RuleSharing, RuleRangeOverlap,
+		RuleEnvironment, RuleExternalNameTarget, RuleHostname, RuleLoadBalancerClass, RuleSharing, RuleRangeOverlap, RuleNodePortHeld,
 	}
 }

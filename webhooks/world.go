@@ -35,6 +35,11 @@ type VIPReader interface {
 	ServicesByVIP(ctx context.Context, addr netip.Addr, serves func(*corev1.Service) bool) ([]*corev1.Service, error)
 }
 
+// NodePortReader finds the Services that hold a port of every node.
+type NodePortReader interface {
+	ServicesByNodePort(ctx context.Context, port int32) ([]*corev1.Service, error)
+}
+
 // ServiceReader finds Services by what they are called.
 type ServiceReader interface {
 	// ClusterDomain ends the DNS names of Services, for example cluster.local.
@@ -110,6 +115,7 @@ type Namer interface {
 // World is everything that the rules read, each of them only a part.
 type World interface {
 	VIPReader
+	NodePortReader
 	ServiceReader
 	ClusterAddressReader
 	SelectorReader

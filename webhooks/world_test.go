@@ -149,6 +149,10 @@ func (m *memory) ServicesByClusterIP(_ context.Context, addr netip.Addr) ([]*cor
 	return m.where(func(svc *corev1.Service) bool { return slices.Contains(clusterAddrs(svc), addr) })
 }
 
+func (m *memory) ServicesByNodePort(_ context.Context, port int32) ([]*corev1.Service, error) {
+	return m.where(func(svc *corev1.Service) bool { return slices.Contains(heldPorts(svc), port) })
+}
+
 func (m *memory) ServicesBySelector(_ context.Context, namespace string, selector map[string]string) ([]*corev1.Service, error) {
 	return m.where(func(svc *corev1.Service) bool {
 		return svc.Namespace == namespace && maps.Equal(svc.Spec.Selector, selector)
