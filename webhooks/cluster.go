@@ -63,11 +63,11 @@ type Cluster struct {
 
 var _ World = &Cluster{}
 
-// ServicesByVIP implements VIPReader. What it returns holds the address and
-// serves what was asked for now, not only in the cache.
+// ServicesByVIP implements VIPReader. What it returns holds the address, or waits
+// for it, and serves what was asked for now, not only in the cache.
 func (c *Cluster) ServicesByVIP(ctx context.Context, addr netip.Addr, serves func(*corev1.Service) bool) ([]*corev1.Service, error) {
 	return c.confirmedServices(ctx, client.MatchingFields{indexVIP: addr.String()}, func(svc *corev1.Service) bool {
-		return serves(svc) && heldAddrs(svc)[addr]
+		return serves(svc) && wantedAddrs(svc)[addr]
 	})
 }
 

@@ -153,6 +153,18 @@ func heldAddrs(svc *corev1.Service) map[netip.Addr]bool {
 	return held
 }
 
+// wantedAddrs are those that the Service holds and the one it waits for: what it
+// asked for, until a controller has given it any address.
+func wantedAddrs(svc *corev1.Service) map[netip.Addr]bool {
+	wanted := heldAddrs(svc)
+	if len(ingressVIPs(svc)) == 0 {
+		for _, v := range requestedVIP(svc) {
+			wanted[v.addr] = true
+		}
+	}
+	return wanted
+}
+
 // clusterAddrs are the Service's ClusterIPs.
 func clusterAddrs(svc *corev1.Service) []netip.Addr {
 	texts := svc.Spec.ClusterIPs

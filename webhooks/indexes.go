@@ -76,7 +76,7 @@ func SetupIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 // large as the Service.
 func vipKeys(object client.Object) []string {
 	var keys []string
-	for addr := range heldAddrs(object.(*corev1.Service)) {
+	for addr := range wantedAddrs(object.(*corev1.Service)) {
 		keys = append(keys, addr.String())
 	}
 	return keys

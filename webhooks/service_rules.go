@@ -95,28 +95,28 @@ func newAddresses(change ServiceChange) (int, *field.Path) {
 // checkExternalIPInUse is X1. Two Services that serve one external IP and port
 // are resolved per node by chance (kubernetes/kubernetes#69599).
 func checkExternalIPInUse(ctx context.Context, world World, change ServiceChange) ([]Finding, error) {
-	return portsInUse(ctx, world, change, externalVIPs(change.New))
+	return portsInUse(ctx, world, change, externalVIPs(change.New), addedPorts(change), heldAddrs)
 }
 
-// checkLoadBalancerIPInUse is X2: whatever controller gave the address, and an
-// address asked for in spec.loadBalancerIP too.
+// checkLoadBalancerIPInUse is X2: whatever controller gave the address. One that
+// is asked for in spec.loadBalancerIP is refused where another has it, or asks for
+// it and waits: of two that wait only one could get it. An address that is given
+// is not refused because of one who waits, who may wait for ever.
 func checkLoadBalancerIPInUse(ctx context.Context, world World, change ServiceChange) ([]Finding, error) {
-	return portsInUse(ctx, world, change, append(ingressVIPs(change.New), newRequest(change)...))
-}
-
-// newRequest is spec.loadBalancerIP where the change sets it.
-func newRequest(change ServiceChange) []vip {
-	if change.Old != nil && change.Old.Spec.LoadBalancerIP == change.New.Spec.LoadBalancerIP {
-		return nil
+	found, err := portsInUse(ctx, world, change, ingressVIPs(change.New), addedPorts(change), heldAddrs)
+	if err != nil || len(found) > 0 {
+		return found, err
 	}
-	return requestedVIP(change.New)
+	asked := portsBeyond(change, addrsOf(requestedVIP(change.Old)))
+	return portsInUse(ctx, world, change, requestedVIP(change.New), asked, wantedAddrs)
 }
 
 // portsInUse reports the ports that the change brings to an address where another
-// Service already has them. One address may be shared by different ports.
-func portsInUse(ctx context.Context, world World, change ServiceChange, vips []vip) ([]Finding, error) {
+// Service, by what counts as its addresses, already has them. One address may be
+// shared by different ports.
+func portsInUse(ctx context.Context, world World, change ServiceChange, vips []vip,
+	added func(netip.Addr) Ports, addrs func(*corev1.Service) map[netip.Addr]bool) ([]Finding, error) {
 	var found []Finding
-	added := addedPorts(change)
 	for _, v := range distinct(vips) {
 		ports := added(v.addr)
 		if len(ports) == 0 {
@@ -124,7 +124,7 @@ func portsInUse(ctx context.Context, world World, change ServiceChange, vips []v
 		}
 		holders, err := world.ServicesByVIP(ctx, v.addr, func(svc *corev1.Service) bool {
 			_, serves := ports.servedBy(svc)
-			return serves && !change.is(svc)
+			return serves && !change.is(svc) && addrs(svc)[v.addr]
 		})
 		if err != nil {
 			return found, err
@@ -133,18 +133,32 @@ func portsInUse(ctx context.Context, world World, change ServiceChange, vips []v
 			if len(found) >= maxFindings {
 				return found, nil
 			}
-			port, _ := ports.servedBy(holder)
 			found = append(found, Finding{Path: v.path, Value: v.text, Detail: fmt.Sprintf(
-				"%s already serves port %s at this address; use another address or another port, or remove it there first",
-				world.NameOf(ctx, holder), port)})
+				"%s already %s; use another address or another port, or remove it there first",
+				world.NameOf(ctx, holder), portAt(holder, v.addr, ports))})
 		}
 	}
 	return found, nil
 }
 
+// portAt says what a Service does with a port at an address.
+func portAt(svc *corev1.Service, addr netip.Addr, ports Ports) string {
+	port, _ := ports.servedBy(svc)
+	if heldAddrs(svc)[addr] {
+		return fmt.Sprintf("serves port %s at this address", port)
+	}
+	return fmt.Sprintf("waits for this address with port %s", port)
+}
+
 // addedPorts says which ports a change brings to an address.
 func addedPorts(change ServiceChange) func(netip.Addr) Ports {
-	all, had := portsOf(change.New), heldAddrs(change.Old)
+	return portsBeyond(change, heldAddrs(change.Old))
+}
+
+// portsBeyond are all ports at an address that the Service did not have, and
+// those that are new at one that it had.
+func portsBeyond(change ServiceChange, had map[netip.Addr]bool) func(netip.Addr) Ports {
+	all := portsOf(change.New)
 	more := all.without(portsOf(change.Old))
 	return func(addr netip.Addr) Ports {
 		if had[addr] {

@@ -31,7 +31,8 @@ import (
 // VIPReader finds the Services that answer at an address from outside the
 // ServiceCIDRs, which they have as an external IP or from a load balancer.
 type VIPReader interface {
-	// ServicesByVIP are those that also serve what is asked for.
+	// ServicesByVIP are those that also serve what is asked for, and those that
+	// wait for the address among them.
 	ServicesByVIP(ctx context.Context, addr netip.Addr, serves func(*corev1.Service) bool) ([]*corev1.Service, error)
 }
 

@@ -68,7 +68,7 @@ func (m *memory) where(holds func(*corev1.Service) bool) ([]*corev1.Service, err
 }
 
 func (m *memory) ServicesByVIP(_ context.Context, addr netip.Addr, serves func(*corev1.Service) bool) ([]*corev1.Service, error) {
-	return m.where(func(svc *corev1.Service) bool { return heldAddrs(svc)[addr] && serves(svc) })
+	return m.where(func(svc *corev1.Service) bool { return wantedAddrs(svc)[addr] && serves(svc) })
 }
 
 func (m *memory) ServiceByName(_ context.Context, name types.NamespacedName) (*corev1.Service, error) {
