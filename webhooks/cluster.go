@@ -58,7 +58,8 @@ type Cluster struct {
 	// where there is none.
 	RequirePools []v1alpha1.AddressUse
 
-	pools poolCache
+	pools    poolCache
+	prefixes podPrefixes
 }
 
 var _ World = &Cluster{}

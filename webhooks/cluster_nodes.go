@@ -33,29 +33,6 @@ func (c *Cluster) NodesByAddress(ctx context.Context, addr netip.Addr) ([]*corev
 	})
 }
 
-// NodesByPodAddress implements NodeReader. The index knows whole prefixes, so
-// every prefix that could hold the address is looked up: a few dozen hash
-// look-ups, however many nodes there are.
-func (c *Cluster) NodesByPodAddress(ctx context.Context, addr netip.Addr) ([]*corev1.Node, error) {
-	for bits := addr.BitLen(); bits >= minPodCIDR; bits-- {
-		prefix, err := addr.Prefix(bits)
-		if err != nil {
-			return nil, fmt.Errorf("looking up the nodes of %s: %w", addr, err)
-		}
-		nodes, err := c.confirmedNodes(ctx, indexPodCIDR, prefix.String(), func(node *corev1.Node) bool {
-			return slices.Contains(podCIDRs(node), prefix)
-		})
-		if err != nil || len(nodes) > 0 {
-			return nodes, err
-		}
-	}
-	return nil, nil
-}
-
-// minPodCIDR is the shortest prefix that is looked up; no node has more than
-// a sixteenth of all IPv4 addresses.
-const minPodCIDR = 4
-
 // NodesByKubeletPort implements NodeReader.
 func (c *Cluster) NodesByKubeletPort(ctx context.Context, port int32) ([]*corev1.Node, error) {
 	return c.confirmedNodes(ctx, indexKubeletPort, fmt.Sprint(port), func(node *corev1.Node) bool {

@@ -73,10 +73,14 @@ func setupParts(ctx context.Context, mgr ctrl.Manager, options Options, certs *c
 	if err := certs.setup(ctx, mgr, options); err != nil {
 		return nil, err
 	}
+	validation, err := rules(ctx, mgr, options)
+	if err != nil {
+		return nil, err
+	}
 	parts.webhooks = &webhookStarter{manager: mgr, certs: certs, register: func() error {
 		return errors.Join(
 			webhooks.SetupServiceAllocationWebhook(mgr, allocation(mgr, options, index)),
-			webhooks.SetupValidatingWebhooks(mgr, rules(mgr, options)))
+			webhooks.SetupValidatingWebhooks(mgr, validation))
 	}}
 	if err := mgr.Add(parts.webhooks); err != nil {
 		return nil, fmt.Errorf("setting up the webhooks: %w", err)
@@ -105,7 +109,7 @@ func allocation(mgr ctrl.Manager, options Options, index *allocator.Services) *w
 	}
 }
 
-func rules(mgr ctrl.Manager, options Options) webhooks.Validation {
+func rules(ctx context.Context, mgr ctrl.Manager, options Options) (webhooks.Validation, error) {
 	cluster := &webhooks.Cluster{
 		Cached: mgr.GetClient(),
 		Live:   mgr.GetAPIReader(),
@@ -121,7 +125,7 @@ func rules(mgr ctrl.Manager, options Options) webhooks.Validation {
 		Namespaces: cluster,
 		Exempt:     webhooks.Exemptions{Namespace: options.Namespace},
 		Audit:      options.Admission.Audit,
-	}
+	}, cluster.WatchNodes(ctx, mgr.GetCache())
 }
 
 // webhookStarter registers the webhooks, and with the first of them starts the
