@@ -159,8 +159,9 @@ func (r *AllocationReconciler) Reconcile(ctx context.Context, request ctrl.Reque
 	// The feed sees the same events, but perhaps after us, or while we read. That
 	// there is no Service is what a cache may say that is behind: the webhook may
 	// have seen past it that the Service was made again.
-	found, before, err := r.look(ctx, r.Client, request.NamespacedName)
+	found, _, err := r.look(ctx, r.Client, request.NamespacedName)
 	if err == nil && !found && r.Index.Knows(request.NamespacedName) {
+		var before allocator.Glimpse
 		if found, before, err = r.look(ctx, r.Live, request.NamespacedName); err == nil && !found {
 			r.Index.ForgetSeen(request.NamespacedName, before)
 		}
