@@ -125,7 +125,7 @@ func nodePortService(name string, nodePorts ...int32) *corev1.Service {
 }
 
 // create is the admission request for the create of a Service.
-func create(t *testing.T, service *corev1.Service, user string) admission.Request {
+func create(t testing.TB, service *corev1.Service, user string) admission.Request {
 	t.Helper()
 	raw, err := json.Marshal(service)
 	if err != nil {
