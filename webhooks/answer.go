@@ -17,6 +17,7 @@ limitations under the License.
 package webhooks
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -44,6 +45,11 @@ type Validation struct {
 	FailClosed bool
 	// Audit refuses nothing: what would be refused is a warning, counted and logged.
 	Audit bool
+
+	// turns has large changes wait for each other.
+	turns *turns
+	// patience is judgeTimeout unless set.
+	patience time.Duration
 }
 
 // judgeTimeout leaves the rest of the webhook's three seconds for the answer:
@@ -55,7 +61,9 @@ type write struct {
 	kind schema.GroupKind
 	// before is nil when the object is being created.
 	before, after client.Object
-	validate      func(context.Context, Severities) (Verdict, error)
+	// size is how many addresses and ports there are to look at.
+	size     int
+	validate func(context.Context, Severities) (Verdict, error)
 }
 
 // answer judges a write and turns the verdict into what controller-runtime sends
@@ -73,9 +81,12 @@ func (v *Validation) judge(ctx context.Context, w write) (result string, warning
 	if v.Exempt.Object(object) || w.before != nil && onlyLetsGo(w.before, object) {
 		return resultAllowed, nil, nil
 	}
-	ctx, cancel := context.WithTimeout(withReviews(ctx), judgeTimeout)
+	caller := ctx
+	ctx, cancel := context.WithTimeout(withReviews(ctx), cmp.Or(v.patience, judgeTimeout))
 	defer cancel()
-	verdict, err := w.validate(ctx, v.severitiesIn(ctx, object.GetNamespace()))
+	severities := v.severitiesIn(ctx, object.GetNamespace())
+	defer v.turns.take(ctx, object.GetNamespace(), w.size)()
+	verdict, err := w.validate(ctx, severities)
 	v.count(verdict)
 	if err == nil && len(verdict.Unread) > 0 {
 		verdict.Warnings = append(verdict.Warnings, fmt.Sprintf(
@@ -87,6 +98,9 @@ func (v *Validation) judge(ctx context.Context, w write) (result string, warning
 	case len(verdict.Errors) > 0:
 		// One broken rule is enough, whatever another would have said.
 		return resultDenied, verdict.Warnings, apierrors.NewInvalid(kind, nameOf(object), verdict.Errors)
+	case err != nil && ctx.Err() != nil && caller.Err() == nil:
+		warnings, err = v.tooLong(ctx, kind, verdict.Warnings, err)
+		return resultUnjudged, warnings, err
 	case err != nil:
 		warnings, err = v.unjudged(ctx, kind, verdict.Warnings, err)
 		return resultUnjudged, warnings, err
@@ -124,6 +138,19 @@ func (v *Validation) audited(ctx context.Context, kind schema.GroupKind, object 
 
 // auditPrefix begins a warning that is a refusal without the audit mode.
 const auditPrefix = "would be refused: "
+
+// tooLong refuses what our own time was not enough for: otherwise whoever sends
+// enough at a time would escape every rule, and have others escape them.
+func (v *Validation) tooLong(ctx context.Context, kind schema.GroupKind, warnings []string, err error) (admission.Warnings, error) {
+	unjudgedCounter.WithLabelValues(kind.Kind).Inc()
+	ctrl.LoggerFrom(ctx).Error(err, "Had no time left to judge a change", "refused", !v.Audit)
+	refusal := fmt.Sprintf("switchyard could not judge this within %s, so it is refused: add fewer addresses and ports at a time, or try again",
+		cmp.Or(v.patience, judgeTimeout))
+	if v.Audit {
+		return append(warnings, auditPrefix+refusal), nil
+	}
+	return warnings, apierrors.NewServiceUnavailable(refusal)
+}
 
 // unjudged decides when a rule could not be read up on. The webhook's own
 // failurePolicy does not apply, because we did answer. The error is for the log:

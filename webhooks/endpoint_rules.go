@@ -34,26 +34,31 @@ type backendRule struct {
 
 func backendRules() []backendRule {
 	return []backendRule{
-		{RuleEndpointIsService, checkEndpointIsService},
 		{RuleForeignPod, checkForeignPods},
+		{RuleEndpointIsService, checkEndpointIsService},
 		{RuleSliceUnmanaged, checkSliceUnmanaged},
 	}
 }
 
 // maxNewBackends is how many addresses one change may add to be judged. An
-// EndpointSlice of the API has 1000 endpoints, each nearly always of one address.
-const maxNewBackends = 10_000
+// EndpointSlice of the API has 1000 endpoints, each nearly always of one address,
+// and no more of a subset of Endpoints are mirrored.
+const maxNewBackends = 1000
 
 // ValidateBackends judges what a change adds to an Endpoints or EndpointSlice
 // object. The error says which rules could not be judged.
 func ValidateBackends(ctx context.Context, world World, severities Severities, change BackendChange) (Verdict, error) {
 	var verdict Verdict
 	if added, last := newBackends(change); added > maxNewBackends {
-		verdict.Errors = field.ErrorList{tooMany(last.Path(), added, maxNewBackends)}
+		verdict.Errors = field.ErrorList{tooMany(last.Path(), added, "addresses", maxNewBackends)}
 		return verdict, nil
 	}
+	world = readOnce(world)
 	var errs []error
 	for _, rule := range backendRules() {
+		if len(change.After) > largeChange && len(verdict.Errors) > 0 {
+			break // One reason is enough for what costs so much.
+		}
 		errs = append(errs, judge(ctx, &verdict, rule.Rule, severities, func() ([]Finding, error) {
 			return rule.check(ctx, world, change)
 		}))
@@ -74,9 +79,9 @@ func newBackends(change BackendChange) (int, Backend) {
 
 // tooMany refuses what would take too long to judge, whatever the rules say:
 // otherwise a rule could be escaped by adding enough addresses.
-func tooMany(path *field.Path, number, limit int) *field.Error {
+func tooMany(path *field.Path, number int, what string, limit int) *field.Error {
 	return field.Invalid(path, number, fmt.Sprintf(
-		"a change that adds %d addresses is not judged; add at most %d at a time", number, limit))
+		"a change that adds %d %s is not judged; add at most %d at a time", number, what, limit))
 }
 
 // checkEndpointIsService is X8. A Service behind a Service is not forwarded: a

@@ -95,8 +95,10 @@ func (v *BackendValidator[T]) validate(ctx context.Context, w write, before, aft
 		return nil, nil
 	}
 	w.kind = v.Kind
+	change := v.Change(before, after)
+	w.size = len(change.After)
 	w.validate = func(ctx context.Context, severities Severities) (Verdict, error) {
-		return ValidateBackends(ctx, v.World, severities, v.Change(before, after))
+		return ValidateBackends(ctx, v.World, severities, change)
 	}
 	return v.answer(ctx, w)
 }

@@ -18,6 +18,7 @@ package webhooks
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -171,18 +172,93 @@ func TestHostileReviewsAreAnswered(t *testing.T) {
 		"2,000 subsets of one address": `{"kind":"Endpoints","apiVersion":"v1","subsets":[` +
 			text(2000, func(int) string { return `{"addresses":[{"ip":"203.0.113.7"}],"ports":[{"port":80},{"port":81}]}` }) + `]}`,
 	}
-	handlers := validators(crowded())
+	world := &tally{memory: crowded()}
+	handlers := validators(world)
 	handlers["the allocation of a Service"] = mutator(t)
 	for kind, objects := range map[string]map[string]string{
 		"Service": hostileServices(), "the allocation of a Service": hostileServices(), "EndpointSlice": slices, "Endpoints": endpoints,
 	} {
 		for name, object := range objects {
 			t.Run(kind+" of "+name, func(t *testing.T) {
-				put(t, handlers[kind], asked(admissionv1.Create, "", object))
+				world.looks = 0
+				created := put(t, handlers[kind], asked(admissionv1.Create, "", object))
+				if limit := 3 * maxNewBackends; world.looks > limit {
+					t.Errorf("%d look-ups, want at most %d", world.looks, limit)
+				}
+				if judged := kind != "the allocation of a Service"; judged && strings.Contains(name, ",000") && created.Allowed {
+					t.Error("it passed")
+				}
 				put(t, handlers[kind], asked(admissionv1.Update, emptyService, object))
-				put(t, handlers[kind], asked(admissionv1.Update, object, object))
+				if updated := put(t, handlers[kind], asked(admissionv1.Update, object, object)); created.Result.Code == http.StatusUnprocessableEntity && !updated.Allowed {
+					t.Errorf("what was there before may not stay: %s", updated.Result.Message)
+				}
 			})
 		}
+	}
+}
+
+// tally counts the look-ups that there may be one of for each address and port.
+type tally struct {
+	*memory
+	looks int
+}
+
+func (w *tally) ServicesByVIP(ctx context.Context, addr netip.Addr, serves func(*corev1.Service) bool) ([]*corev1.Service, error) {
+	w.looks++
+	return w.memory.ServicesByVIP(ctx, addr, serves)
+}
+
+func (w *tally) ServicesByClusterIP(ctx context.Context, addr netip.Addr) ([]*corev1.Service, error) {
+	w.looks++
+	return w.memory.ServicesByClusterIP(ctx, addr)
+}
+
+func (w *tally) ServiceCIDRs(ctx context.Context) ([]ServiceCIDR, error) {
+	w.looks++
+	return w.memory.ServiceCIDRs(ctx)
+}
+
+func (w *tally) Pools(ctx context.Context) (*Pools, error) {
+	w.looks++
+	return w.memory.Pools(ctx)
+}
+
+func (w *tally) ReservationOf(ctx context.Context, number allocator.Number) (*allocator.Reservation, error) {
+	w.looks++
+	return w.memory.ReservationOf(ctx, number)
+}
+
+func (w *tally) PodsByIP(ctx context.Context, addr netip.Addr) ([]*corev1.Pod, error) {
+	w.looks++
+	return w.memory.PodsByIP(ctx, addr)
+}
+
+func (w *tally) PodsByHostPort(ctx context.Context, port PortKey) ([]*corev1.Pod, error) {
+	w.looks++
+	return w.memory.PodsByHostPort(ctx, port)
+}
+
+func (w *tally) NodesByPodAddress(ctx context.Context, addr netip.Addr) ([]*corev1.Node, error) {
+	w.looks++
+	return w.memory.NodesByPodAddress(ctx, addr)
+}
+
+// What an honest Service of many addresses costs: a few look-ups for each of them,
+// and none that is the same for all.
+func TestLookUpsGrowWithTheAddresses(t *testing.T) {
+	looks := func(addresses int) int {
+		world := &tally{memory: &memory{}}
+		svc := service("web")
+		for i := range addresses {
+			svc.Spec.ExternalIPs = append(svc.Spec.ExternalIPs, fmt.Sprintf("203.0.113.%d", i))
+		}
+		if got, err := ValidateService(t.Context(), world, nil, ServiceChange{New: svc}); err != nil || len(got.Errors) > 0 {
+			t.Fatalf("%d addresses: got %v and %v", addresses, got.Errors, err)
+		}
+		return world.looks
+	}
+	if got := looks(100) - looks(50); got > 50*5 {
+		t.Errorf("50 more addresses cost %d look-ups, want at most 5 for each", got)
 	}
 }
 
@@ -193,18 +269,26 @@ func TestMoreAddressesThanAreJudgedAreRefused(t *testing.T) {
 		svc.Spec.ExternalIPs = append(svc.Spec.ExternalIPs, fmt.Sprintf("203.0.%d.%d", i>>8, i&255))
 	}
 	got, err := ValidateService(t.Context(), &memory{}, nil, ServiceChange{New: svc})
-	if err != nil || len(got.Errors) != 1 || !strings.Contains(got.Errors[0].Error(), "add at most 1000 at a time") {
+	if err != nil || len(got.Errors) != 1 || !strings.Contains(got.Errors[0].Error(), "add at most 100 at a time") {
 		t.Errorf("a Service: got %v and %v", got.Errors, err)
 	}
 	if got, err = ValidateService(t.Context(), &memory{}, nil, ServiceChange{Old: svc, New: svc}); err != nil || len(got.Errors) > 0 {
 		t.Errorf("what was there before: got %v and %v", got.Errors, err)
+	}
+	ports := service("web", onNodePort(1, corev1.ProtocolTCP))
+	for i := range maxNewNodePorts {
+		ports.Spec.Ports = append(ports.Spec.Ports, corev1.ServicePort{Port: int32(i + 1), NodePort: int32(i + 2)})
+	}
+	got, err = ValidateService(t.Context(), &memory{}, nil, ServiceChange{New: ports})
+	if err != nil || len(got.Errors) != 1 || !strings.Contains(got.Errors[0].Error(), "adds 1001 node ports is not judged; add at most 1000 at a time") {
+		t.Errorf("a Service of node ports: got %v and %v", got.Errors, err)
 	}
 	s := &discoveryv1.EndpointSlice{}
 	for i := range maxNewBackends + 1 {
 		s.Endpoints = append(s.Endpoints, discoveryv1.Endpoint{Addresses: []string{fmt.Sprintf("203.%d.%d.%d", i>>16, i>>8&255, i&255)}})
 	}
 	got, err = ValidateBackends(t.Context(), &memory{}, nil, sliceChange(nil, s))
-	if err != nil || len(got.Errors) != 1 || !strings.Contains(got.Errors[0].Error(), "add at most 10000 at a time") {
+	if err != nil || len(got.Errors) != 1 || !strings.Contains(got.Errors[0].Error(), "add at most 1000 at a time") {
 		t.Errorf("an EndpointSlice: got %v and %v", got.Errors, err)
 	}
 }

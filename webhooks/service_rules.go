@@ -22,7 +22,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -36,16 +35,17 @@ type serviceRule struct {
 
 // serviceRules are asked in this order, on writes of the spec and of the
 // status alike: a rule looks only at what the change adds, so that a status
-// write has nothing for the rules about the spec and the other way round.
+// write has nothing for the rules about the spec and the other way round. Who
+// may use a number comes first: it costs least, and bounds what others can ask for.
 func serviceRules() []serviceRule {
 	return []serviceRule{
+		{RuleAddressPool, checkAddressPools},
+		{RulePortPool, checkPortPools},
 		{RuleExternalIPInUse, checkExternalIPInUse},
 		{RuleLoadBalancerIPInUse, checkLoadBalancerIPInUse},
 		{RuleAddressReserved, checkAddressReserved},
 		{RuleAddressOfNode, checkAddressOfNode},
-		{RuleAddressPool, checkAddressPools},
 		{RuleHostPort, checkHostPorts},
-		{RulePortPool, checkPortPools},
 		{RuleNodePortHeld, checkNodePortHeld},
 		{RuleTargetPortMissing, checkTargetPorts},
 		{RuleSelectorInUse, checkSelectorInUse},
@@ -63,11 +63,20 @@ func serviceRules() []serviceRule {
 func ValidateService(ctx context.Context, world World, severities Severities, change ServiceChange) (Verdict, error) {
 	var verdict Verdict
 	if added, last := newAddresses(change); added > maxNewAddresses {
-		verdict.Errors = field.ErrorList{tooMany(last, added, maxNewAddresses)}
+		verdict.Errors = field.ErrorList{tooMany(last, added, "addresses", maxNewAddresses)}
 		return verdict, nil
 	}
+	if ports := newNodePorts(change); len(ports) > maxNewNodePorts {
+		verdict.Errors = field.ErrorList{tooMany(field.NewPath("spec", "ports"), len(ports), "node ports", maxNewNodePorts)}
+		return verdict, nil
+	}
+	world = readOnce(world)
+	large := change.size() > largeChange
 	var errs []error
 	for _, rule := range serviceRules() {
+		if large && len(verdict.Errors) > 0 {
+			break // One reason is enough for what costs so much.
+		}
 		errs = append(errs, judge(ctx, &verdict, rule.Rule, severities, func() ([]Finding, error) {
 			return rule.check(ctx, world, change)
 		}))
@@ -76,8 +85,23 @@ func ValidateService(ctx context.Context, world World, severities Severities, ch
 }
 
 // maxNewAddresses is how many addresses one change of a Service may add to be
-// judged. The API server has no limit but the size of the object.
-const maxNewAddresses = 1000
+// judged. The API server has no limit but the size of the object, and a Service
+// rarely has more than a few.
+const maxNewAddresses = 100
+
+// maxNewNodePorts is the same of node ports, of which a cluster has 2768 unless
+// told otherwise.
+const maxNewNodePorts = 1000
+
+// size is how many addresses and ports of a Service rules look at: those that the
+// change adds, and where it adds ports every address.
+func (c ServiceChange) size() int {
+	size, _ := newAddresses(c)
+	if len(portsOf(c.New).without(portsOf(c.Old))) > 0 {
+		size = len(outsideVIPs(c.New))
+	}
+	return size + len(newNodePorts(c))
+}
 
 // newAddresses counts the external and load-balancer addresses that a change adds.
 func newAddresses(change ServiceChange) (int, *field.Path) {
@@ -185,8 +209,6 @@ func distinct(vips []vip) []vip {
 // from the cluster itself, or never arrive.
 func checkAddressReserved(ctx context.Context, world World, change ServiceChange) ([]Finding, error) {
 	had, added, own := hadForItsUse(change), addedPorts(change), ownClusterIPs(change.New)
-	// One live read answers for every address and port of the Service.
-	servers := sync.OnceValues(func() ([]netip.AddrPort, error) { return world.APIServers(ctx) })
 	var found []Finding
 	for _, v := range distinct(outsideVIPs(change.New)) {
 		var detail string
@@ -195,7 +217,7 @@ func checkAddressReserved(ctx context.Context, world World, change ServiceChange
 			detail, err = reservedFor(ctx, world, v.addr)
 		}
 		if err == nil && detail == "" {
-			detail, err = apiServerPort(servers, v.addr, added(v.addr))
+			detail, err = apiServerPort(ctx, world, v.addr, added(v.addr))
 		}
 		if err != nil {
 			return found, err
@@ -273,11 +295,11 @@ func reservedFor(ctx context.Context, world World, addr netip.Addr) (string, err
 // apiServerPort compares address and port, not the address alone: on a small
 // cluster a node's own address is a usual external IP, and the API server's
 // node is one of them.
-func apiServerPort(servers func() ([]netip.AddrPort, error), addr netip.Addr, ports Ports) (string, error) {
+func apiServerPort(ctx context.Context, world World, addr netip.Addr, ports Ports) (string, error) {
 	if !hasTCP(ports) {
 		return "", nil
 	}
-	known, err := servers()
+	known, err := world.APIServers(ctx)
 	if err != nil {
 		return "", err
 	}

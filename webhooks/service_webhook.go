@@ -50,7 +50,7 @@ func (v *ServiceValidator) ValidateDelete(context.Context, *corev1.Service) (adm
 }
 
 func (v *ServiceValidator) validate(ctx context.Context, change ServiceChange) (admission.Warnings, error) {
-	w := write{kind: corev1.SchemeGroupVersion.WithKind("Service").GroupKind(), after: change.New}
+	w := write{kind: corev1.SchemeGroupVersion.WithKind("Service").GroupKind(), after: change.New, size: change.size()}
 	if change.Old != nil {
 		w.before = change.Old
 	}

@@ -34,8 +34,7 @@ import (
 // the webhook server, so certificates must be in place; the indexes must have
 // been registered before (SetupIndexes).
 func SetupValidatingWebhooks(mgr ctrl.Manager, validation Validation) error {
-	open, closed := validation, validation
-	open.FailClosed, closed.FailClosed = false, true
+	open, closed := twice(validation)
 	for _, err := range []error{
 		serve(mgr, &corev1.Service{}, "--v1-service", &ServiceValidator{open}, &ServiceValidator{closed}),
 		serve(mgr, &corev1.Endpoints{}, "--v1-endpoints", EndpointsValidator(open), EndpointsValidator(closed)),
@@ -51,6 +50,14 @@ func SetupValidatingWebhooks(mgr ctrl.Manager, validation Validation) error {
 		}
 	}
 	return nil
+}
+
+// twice is a validation for either failure policy. They share one queue.
+func twice(validation Validation) (open, closed Validation) {
+	validation.turns = newTurns()
+	open, closed = validation, validation
+	open.FailClosed, closed.FailClosed = false, true
+	return open, closed
 }
 
 // serve registers the two paths named by the webhook markers.

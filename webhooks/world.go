@@ -20,6 +20,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -125,6 +126,41 @@ type World interface {
 	PoolReader
 	NamespaceReader
 	Namer
+}
+
+// once reads what is the same for every address and port of a change once.
+type once struct {
+	World
+	cidrs   func() ([]ServiceCIDR, error)
+	servers func() ([]netip.AddrPort, error)
+	pools   func() (*Pools, error)
+}
+
+// readOnce is the world of one change, which one goroutine judges.
+func readOnce(world World) World { return &once{World: world} }
+
+// ServiceCIDRs implements ClusterAddressReader.
+func (o *once) ServiceCIDRs(ctx context.Context) ([]ServiceCIDR, error) {
+	if o.cidrs == nil {
+		o.cidrs = sync.OnceValues(func() ([]ServiceCIDR, error) { return o.World.ServiceCIDRs(ctx) })
+	}
+	return o.cidrs()
+}
+
+// APIServers implements ClusterAddressReader.
+func (o *once) APIServers(ctx context.Context) ([]netip.AddrPort, error) {
+	if o.servers == nil {
+		o.servers = sync.OnceValues(func() ([]netip.AddrPort, error) { return o.World.APIServers(ctx) })
+	}
+	return o.servers()
+}
+
+// Pools implements PoolReader.
+func (o *once) Pools(ctx context.Context) (*Pools, error) {
+	if o.pools == nil {
+		o.pools = sync.OnceValues(func() (*Pools, error) { return o.World.Pools(ctx) })
+	}
+	return o.pools()
 }
 
 // ServiceCIDR is one range of a ServiceCIDR object (KEP-1880).
