@@ -100,3 +100,19 @@ func TestARequestAsksForFewNamesAndForEachOnce(t *testing.T) {
 		t.Errorf("asked the API server %d times, want %d", reviews.times, maxReviews)
 	}
 }
+
+// A validator begins each request so.
+func TestAValidatorRemembersWhatItHasAsked(t *testing.T) {
+	var holders []client.Object
+	for i := range 3 {
+		holders = append(holders, service(fmt.Sprintf("holder-%d", i), external("203.0.113.7", "203.0.113.8")))
+	}
+	reviews := &reviewer{}
+	world := cluster(t, holders, holders)
+	world.Names = ReaderNames{Reviews: reviews}
+	v := &ServiceValidator{Validation{World: world, Severities: Severities{"X3": Off, "X5": Off}}}
+	ctx := admission.NewContextWithRequest(t.Context(), admission.Request{})
+	if _, err := v.ValidateCreate(ctx, service("web", external("203.0.113.7", "203.0.113.8"))); err == nil || reviews.times != len(holders) {
+		t.Errorf("asked %d times about %d Services (%v)", reviews.times, len(holders), err)
+	}
+}

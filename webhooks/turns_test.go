@@ -37,7 +37,9 @@ type stuck struct {
 }
 
 func (s stuck) ServicesByVIP(ctx context.Context, _ netip.Addr, _ func(*corev1.Service) bool) ([]*corev1.Service, error) {
-	s.asked()
+	if ctx.Err() == nil {
+		s.asked()
+	}
 	<-ctx.Done()
 	return nil, ctx.Err()
 }
@@ -86,37 +88,42 @@ func large(namespace string) *corev1.Service {
 
 // A flood of one namespace waits for itself, and what it does not get to is refused.
 func TestAFloodTakesNoTurnsFromOthers(t *testing.T) {
-	begun := make(chan struct{}, 1000)
-	v, strict := twice(Validation{World: stuck{&memory{}, func() { begun <- struct{}{} }}, patience: time.Hour})
+	begun := make(chan string, 1000)
+	v, strict := twice(Validation{patience: time.Hour})
 	ctx, end := context.WithCancel(t.Context())
 	done := make(chan struct{})
+	ask := func(validation Validation, namespace string) error {
+		validation.World = stuck{&memory{}, func() { begun <- namespace }}
+		_, err := (&ServiceValidator{validation}).ValidateCreate(ctx, large(namespace))
+		return err
+	}
+	askLater := func(validation Validation, namespace string) {
+		go func() {
+			_ = ask(validation, namespace)
+			done <- struct{}{}
+		}()
+	}
 	flood := 40
 	for i := range flood {
-		validation := []Validation{v, strict}[i%2]
-		go func() {
-			_, _ = (&ServiceValidator{validation}).ValidateCreate(ctx, large("flood"))
-			done <- struct{}{}
-		}()
+		askLater([]Validation{v, strict}[i%2], "flood")
 	}
-	<-begun
+	if got := <-begun; got != "flood" {
+		t.Errorf("%s begun", got)
+	}
 	for i := 1; i < largeAtOnce; i++ {
-		go func() {
-			_, _ = (&ServiceValidator{v}).ValidateCreate(ctx, large(fmt.Sprintf("other-%d", i)))
-			done <- struct{}{}
-		}()
-		<-begun // Another namespace has a turn of its own.
-	}
-	if len(begun) > 0 {
-		t.Error("one namespace had two turns")
+		namespace := fmt.Sprintf("other-%d", i)
+		askLater(v, namespace)
+		if got := <-begun; got != namespace {
+			t.Errorf("%s begun, want %s: another namespace has a turn of its own", got, namespace)
+		}
 	}
 
 	hurried := v
-	hurried.patience, hurried.World = time.Millisecond, cluster(t, nil, nil)
-	if _, err := (&ServiceValidator{hurried}).ValidateCreate(t.Context(), large("flood")); !apierrors.IsServiceUnavailable(err) {
-		t.Errorf("one more of the flood: got %v, want a refusal", err)
-	}
-	if _, err := (&ServiceValidator{hurried}).ValidateCreate(t.Context(), large("late")); !apierrors.IsServiceUnavailable(err) {
-		t.Errorf("a large one when all turns are taken: got %v, want a refusal", err)
+	hurried.patience = 50 * time.Millisecond
+	for _, namespace := range []string{"flood", "one too many"} {
+		if err := ask(hurried, namespace); !apierrors.IsServiceUnavailable(err) || len(begun) > 0 {
+			t.Errorf("%s: got %v and %d begun, want a refusal", namespace, err, len(begun))
+		}
 	}
 	prompt := v
 	prompt.World = reserved
