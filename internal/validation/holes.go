@@ -24,24 +24,32 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	netutils "k8s.io/utils/net"
 )
 
 // Hole is something that every server accepts in silence, and that can not mean
 // what was meant.
 type Hole struct {
-	// ID is one of S1 to S5.
+	// ID is one of S1 to S6.
 	ID      string
 	Path    *field.Path
 	Message string
 }
 
-// ServiceHoles are S1, S3, S4 and S5, of a Service with its defaults.
+// What is larger than these is S6: a webhook can not be asked about it in time.
+const (
+	maxPorts              = 1000
+	maxExternalIPs        = 1000
+	maxEndpointsAddresses = 10000
+)
+
+// ServiceHoles are S1, S3, S4, S5 and S6, of a Service with its defaults.
 func ServiceHoles(svc *corev1.Service) []Hole {
 	var holes []Hole
-	if ip := svc.Spec.LoadBalancerIP; ip != "" && netutils.ParseIPSloppy(ip) == nil {
+	if ip := svc.Spec.LoadBalancerIP; ip != "" && !isAddress(ip) {
 		holes = append(holes, Hole{"S1", specPath.Child("loadBalancerIP"), fmt.Sprintf("%q is not an IP address; the server stores whatever stands here", ip)})
 	}
+	holes = append(holes, tooMany(specPath.Child("ports"), len(svc.Spec.Ports), maxPorts, "spread them over several Services")...)
+	holes = append(holes, tooMany(specPath.Child("externalIPs"), len(svc.Spec.ExternalIPs), maxExternalIPs, "spread them over several Services")...)
 	if svc.Spec.Type == corev1.ServiceTypeExternalName {
 		holes = append(holes, externalNameHoles(svc)...)
 	}
@@ -51,6 +59,30 @@ func ServiceHoles(svc *corev1.Service) []Hole {
 		holes = append(holes, headlessHoles(svc)...)
 	}
 	return holes
+}
+
+// isAddress is as CEL's isIP, which the policy S1 asks: without leading zeros,
+// zones and IPv4-mapped IPv6.
+func isAddress(text string) bool {
+	addr, err := netip.ParseAddr(text)
+	return err == nil && addr.Zone() == "" && !addr.Is4In6()
+}
+
+// tooMany is S6.
+func tooMany(path *field.Path, n, most int, remedy string) []Hole {
+	if n <= most {
+		return nil
+	}
+	return []Hole{{"S6", path, fmt.Sprintf("%d are more than %d, and too many for the admission webhooks to judge: %s", n, most, remedy)}}
+}
+
+// EndpointsHoles is S6.
+func EndpointsHoles(endpoints *corev1.Endpoints) []Hole {
+	n := 0
+	for _, subset := range endpoints.Subsets {
+		n += len(subset.Addresses) + len(subset.NotReadyAddresses)
+	}
+	return tooMany(field.NewPath("subsets"), n, maxEndpointsAddresses, "write EndpointSlices, each with some of them")
 }
 
 // externalNameHoles is S3: nothing of a Service but its DNS name is used.

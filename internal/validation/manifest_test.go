@@ -17,6 +17,9 @@ limitations under the License.
 package validation
 
 import (
+	"fmt"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -126,6 +129,19 @@ func TestServiceHoles(t *testing.T) {
 		"none": {from: web, edit: func(*corev1.Service) {}},
 		"S1 loadBalancerIP": {from: balanced, edit: func(s *corev1.Service) { s.Spec.LoadBalancerIP = "lb.example.com" }, want: []string{
 			`S1 spec.loadBalancerIP: "lb.example.com" is not an IP address; the server stores whatever stands here`}},
+		"S1 in an old spelling": {from: balanced, edit: func(s *corev1.Service) { s.Spec.LoadBalancerIP = "192.0.2.010" }, want: []string{
+			`S1 spec.loadBalancerIP: "192.0.2.010" is not an IP address; the server stores whatever stands here`}},
+		"S1 IPv4 in IPv6": {from: balanced, edit: func(s *corev1.Service) { s.Spec.LoadBalancerIP = "::ffff:192.0.2.1" }, want: []string{
+			`S1 spec.loadBalancerIP: "::ffff:192.0.2.1" is not an IP address; the server stores whatever stands here`}},
+		"S1 IPv6": {from: balanced, edit: func(s *corev1.Service) { s.Spec.LoadBalancerIP = "2001:DB8::1" }},
+		"S6 as many as may be": {from: web, edit: func(s *corev1.Service) {
+			s.Spec.Ports, s.Spec.ExternalIPs = make([]corev1.ServicePort, 1000), addresses(1000)
+		}},
+		"S6 more than may be": {from: web, edit: func(s *corev1.Service) {
+			s.Spec.Ports, s.Spec.ExternalIPs = make([]corev1.ServicePort, 1001), addresses(1001)
+		}, want: []string{
+			"S6 spec.ports: 1001 are more than 1000, and too many for the admission webhooks to judge: spread them over several Services",
+			"S6 spec.externalIPs: 1001 are more than 1000, and too many for the admission webhooks to judge: spread them over several Services"}},
 		"S3 an alias with more": {from: aliased, edit: func(s *corev1.Service) {
 			s.Spec.Selector, s.Spec.Ports = map[string]string{"app": "db"}, []corev1.ServicePort{{Port: 80, TargetPort: intstr.FromInt32(8080), NodePort: 30000}}
 		}, want: []string{"S3 spec.selector: an ExternalName Service is a DNS alias and nothing else; no endpoints are made for the selector",
@@ -152,6 +168,42 @@ func TestServiceHoles(t *testing.T) {
 				t.Errorf("holes (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// addresses are n of them.
+func addresses(n int) []string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprintf("fd00::%x", i)
+	}
+	return all
+}
+
+func TestEndpointsHoles(t *testing.T) {
+	endpoints := &corev1.Endpoints{Subsets: []corev1.EndpointSubset{{Addresses: make([]corev1.EndpointAddress, 9999)}, {NotReadyAddresses: make([]corev1.EndpointAddress, 1)}}}
+	if holes := EndpointsHoles(endpoints); len(holes) > 0 {
+		t.Errorf("S6 of 10000: %v", holes)
+	}
+	endpoints.Subsets[0].Addresses = make([]corev1.EndpointAddress, 10000)
+	if holes := EndpointsHoles(endpoints); len(holes) != 1 || holes[0].ID != "S6" || holes[0].Path.String() != "subsets" {
+		t.Errorf("S6 of 10001: %v", holes)
+	}
+}
+
+// The policies say so in a cluster.
+func TestSizesAreThoseOfThePolicies(t *testing.T) {
+	policy, err := os.ReadFile("../../config/policy/size.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for expression, most := range map[string]int{
+		"object.spec.?ports.orValue([]).size() <= %d": maxPorts, "object.spec.?externalIPs.orValue([]).size() <= %d": maxExternalIPs,
+		"variables.addresses <= %d": maxEndpointsAddresses,
+	} {
+		if want := fmt.Sprintf(expression, most) + "\n"; !strings.Contains(string(policy), want) && !strings.Contains(string(policy), strings.TrimSpace(want)+" ") {
+			t.Errorf("no %q in the policies", want)
+		}
 	}
 }
 

@@ -32,10 +32,13 @@ type document struct {
 	// line is where it begins, from 1.
 	line int
 	text []byte
+	// afterEnd is after a line of three dots, which ends the document before.
+	afterEnd bool
 }
 
 // split are the documents of a text that have anything in them: YAML between
-// lines of three dashes, or JSON values one after another.
+// lines of three dashes or after one of three dots, or JSON values one after
+// another.
 func split(text []byte) []document {
 	if values, is := splitJSON(text); is {
 		return values
@@ -45,7 +48,12 @@ func split(text []byte) []document {
 	number := 0
 	for line := range bytes.Lines(text) {
 		number++
-		if isSeparator(line) {
+		if isMarker(line, "...") {
+			documents = appendDocument(documents, current)
+			current = document{line: number + 1, afterEnd: true}
+			continue
+		}
+		if isMarker(line, "---") {
 			documents = appendDocument(documents, current)
 			current = document{line: number + 1}
 			// What follows the dashes on their line belongs to the document.
@@ -60,8 +68,10 @@ func split(text []byte) []document {
 	return appendDocument(documents, current)
 }
 
-func isSeparator(line []byte) bool {
-	rest, found := bytes.CutPrefix(line, []byte("---"))
+// isMarker tells whether the line begins with three of a kind, and nothing that
+// belongs to them follows.
+func isMarker(line []byte, marker string) bool {
+	rest, found := bytes.CutPrefix(line, []byte(marker))
 	return found && (len(rest) == 0 || bytes.ContainsAny(rest[:1], " \t\r\n"))
 }
 
@@ -69,7 +79,7 @@ func isSeparator(line []byte) bool {
 func appendDocument(documents []document, d document) []document {
 	for line := range bytes.Lines(d.text) {
 		line = bytes.TrimSpace(line)
-		if len(line) > 0 && line[0] != '#' && string(line) != "..." {
+		if len(line) > 0 && line[0] != '#' {
 			return append(documents, d)
 		}
 	}

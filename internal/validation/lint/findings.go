@@ -48,7 +48,7 @@ type Finding struct {
 	Name      string `json:"name,omitempty"`
 	// Severity is error or warning.
 	Severity Severity `json:"severity"`
-	// Rule is S1 to S5, X1 to X19, or empty for what the server itself says.
+	// Rule is S1 to S6, X1 to X20, or empty for what the server itself says.
 	Rule string `json:"rule,omitempty"`
 	// Field is the path of the field, where there is one.
 	Field   string `json:"field,omitempty"`
@@ -72,7 +72,7 @@ func (o Object) FindUpdate(before runtime.Object, opts validation.Options) ([]Fi
 		return append(found, o.findings(errs, validation.ServiceWarnings(complete), validation.ServiceHoles(complete))...), complete
 	case *corev1.Endpoints:
 		complete, errs := manifest(before, object, opts, validation.ManifestEndpoints, validation.ManifestEndpointsUpdate)
-		return append(found, o.findings(errs, validation.EndpointsWarnings(complete), nil)...), complete
+		return append(found, o.findings(errs, validation.EndpointsWarnings(complete), validation.EndpointsHoles(complete))...), complete
 	case *discoveryv1.EndpointSlice:
 		complete, errs := manifest(before, object, opts, validation.ManifestEndpointSlice, validation.ManifestEndpointSliceUpdate)
 		return append(found, o.findings(errs, validation.EndpointSliceWarnings(complete), validation.EndpointSliceHoles(complete))...), complete
@@ -116,6 +116,9 @@ var typeError = regexp.MustCompile(`^json: cannot unmarshal (\w+) into Go struct
 // they are told not to.
 func (o Object) decodingFindings() []Finding {
 	var found []Finding
+	if o.afterEnd {
+		found = append(found, o.NewFinding(Warning, "", "", "kubectl leaves out what follows a line of three dots: begin the document with ---"))
+	}
 	if o.undecodable != nil {
 		path, message := "", o.undecodable.Error()
 		if parts := typeError.FindStringSubmatch(message); parts != nil {

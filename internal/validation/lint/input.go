@@ -25,6 +25,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -74,6 +75,8 @@ func filesOf(name string, recursive bool) ([]string, error) {
 		return []string{name}, nil
 	}
 	var files []string
+	// With the slash it goes into a directory that the name is a link to.
+	name += string(filepath.Separator)
 	err = filepath.WalkDir(name, func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -86,7 +89,7 @@ func filesOf(name string, recursive bool) ([]string, error) {
 		return nil
 	})
 	if err == nil && len(files) == 0 {
-		return nil, fmt.Errorf("%s: no .yaml, .yml or .json file in this directory", name)
+		return nil, fmt.Errorf("%s: no .yaml, .yml or .json file in this directory", strings.TrimRight(name, string(filepath.Separator)))
 	}
 	return files, err
 }

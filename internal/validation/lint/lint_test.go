@@ -79,6 +79,11 @@ func TestRead(t *testing.T) {
 		"a warning of Endpoints":     {text: "apiVersion: v1\nkind: Endpoints\nmetadata: {name: a}\nsubsets: [{addresses: [{ip: 'FD00::1'}]}]\n", want: []string{`-:1|Endpoints|a|warning||subsets[0].addresses[0].ip|IPv6 address "FD00::1" should be in RFC 5952 canonical format ("fd00::1")`}},
 		"no warning of what is refused": {text: strings.Replace(service, "ports:", "type: LoadBalancer, loadBalancerSourceRanges: [10.0.0.1/8], ports:", 1), want: []string{
 			`-:1|Service|web|error||spec.LoadBalancerSourceRanges[0]|Invalid value: "10.0.0.1/8": must not have bits set beyond the prefix length`}},
+		"a document after dots": {text: service + "...\n" + strings.Replace(service, "80", "0", 1), want: []string{
+			"-:2|Service|web|warning|||kubectl leaves out what follows a line of three dots: begin the document with ---",
+			"-:2|Service|web|error||spec.ports[0].port|Invalid value: 0: must be between 1 and 65535, inclusive",
+			"-:2|Service|web|error||spec.ports[0].targetPort|Invalid value: 0: must be between 1 and 65535, inclusive"}},
+		"dots and dashes":             {text: service + "...\n---\n" + service},
 		"nothing":                     {text: "\n# nothing\n---\n"},
 		"no YAML":                     {text: service + "---\n\n\tx: y\n", want: []string{"-: document 2 (line 6): yaml: line 2: found character that cannot start any token"}},
 		"the others count after that": {text: "a: [\n---\n" + strings.Replace(service, "80", "0", 1), want: []string{"-:2|Service|web|error||spec.ports[0].port|Invalid value: 0: must be between 1 and 65535, inclusive", "-:2|Service|web|error||spec.ports[0].targetPort|Invalid value: 0: must be between 1 and 65535, inclusive", "-: document 1 (line 1): yaml: line 1: did not find expected node content"}},
@@ -167,6 +172,9 @@ func TestFiles(t *testing.T) {
 		}
 		return paths
 	}
+	if err := os.Symlink(dir, filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
 	for name, tc := range map[string]struct {
 		names     []string
 		recursive bool
@@ -174,6 +182,7 @@ func TestFiles(t *testing.T) {
 	}{
 		"a directory":              {names: in(""), want: in("a.yaml", "b.json")},
 		"and those below it":       {names: in(""), recursive: true, want: in("a.yaml", "b.json", "sub/d.yml")},
+		"a link to a directory":    {names: in("link"), want: in("link/a.yaml", "link/b.json")},
 		"a file whatever its name": {names: in("c.txt"), want: in("c.txt")},
 		"a file twice":             {names: append(in("a.yaml", ""), Stdin), want: append(in("a.yaml", "b.json"), Stdin)},
 	} {

@@ -43,6 +43,8 @@ type Object struct {
 	unknown     []error
 	// text is the object as JSON.
 	text []byte
+	// afterEnd is after the end of a document, where kubectl does not look.
+	afterEnd bool
 }
 
 // Place is where in the input something is.
@@ -89,6 +91,11 @@ type Input struct {
 	Problems   []Problem
 }
 
+// Empty is without any object, and without a reason for it.
+func (in Input) Empty() bool {
+	return len(in.Objects) == 0 && in.PassedOver == 0 && len(in.Problems) == 0
+}
+
 // Read reads all files, and goes on where one can not be read.
 func Read(files []string, stdin io.Reader) Input {
 	var in Input
@@ -101,8 +108,12 @@ func Read(files []string, stdin io.Reader) Input {
 		for i, d := range split(text) {
 			place := Place{File: file, Document: i + 1, Line: d.line}
 			object, err := d.asJSON()
+			known := len(in.Objects)
 			if err == nil {
 				err = in.add(place, object, "", 0)
+			}
+			for j := range in.Objects[known:] {
+				in.Objects[known+j].afterEnd = d.afterEnd
 			}
 			if err != nil {
 				in.Problems = append(in.Problems, Problem{place, strings.TrimSpace(err.Error())})
