@@ -62,7 +62,7 @@ func lintCommand() *cobra.Command {
 		Long: `Say what is wrong with the Services, Endpoints and EndpointSlices in manifests,
 without a cluster: what an API server of Kubernetes 1.37 would refuse, with its
 own words, what it would warn of, and what it accepts although it can not work
-(rules S1 to S5). Objects of other kinds are passed over and counted.
+(rules S1 to S6). Objects of other kinds are passed over and counted.
 
 With --cluster they are also held against the objects of a cluster, by the rules
 of the admission webhooks (X1 and on), with their default severities or those in
@@ -75,13 +75,13 @@ Files hold YAML or JSON, several documents each, and Lists. A field that the kin
 does not have is an error.
 
 Exit codes: 0 no errors; 1 errors, or with --strict warnings; 2 something could
-not be read, or the question was wrong.`,
+not be read, of the cluster too, or the question was wrong.`,
 		Example: `  switchyard lint -f service.yaml
   kustomize build . | switchyard lint -f -
   switchyard lint -R -f manifests/ --strict -o json
   switchyard lint -f service.yaml --cluster
   git show HEAD:service.yaml | switchyard lint -f service.yaml --against -`,
-		Args: cobra.NoArgs,
+		Args: arguments(noFiles),
 	}
 	o.addFlags(c)
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
@@ -101,16 +101,24 @@ func (o *lintOptions) addFlags(c *cobra.Command) {
 	flags := c.Flags()
 	flags.StringArrayVarP(&o.names, "filename", "f", nil, "File, directory, or - for standard input; may be given more than once.")
 	flags.BoolVarP(&o.recursive, "recursive", "R", false, "Read the directories below a directory too.")
-	flags.StringVarP(&o.output, "output", "o", "", "json or yaml; without it a table.")
+	flags.StringVarP(&o.output, "output", "o", "", "json, yaml or wide, or nothing for a table.")
 	flags.BoolVar(&o.strict, "strict", false, "Let warnings count for the exit code.")
 	flags.StringSliceVar(&o.families, "ip-families", nil, "IP families that the cluster gives ClusterIPs of, for example IPv4,IPv6; without it none is missed.")
 	flags.StringVarP(&o.namespace, "namespace", "n", "", "Namespace of objects that are without one; without it that of the context with --cluster, else default.")
 	flags.StringVar(&o.against, "against", "", "File, directory, or - with the same objects as they were: judge the updates.")
 	flags.BoolVar(&o.cluster, "cluster", false, "Hold the objects against those of a cluster, too.")
 	o.clusterFlags.addTo(c)
-	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json", "yaml", "wide"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("ip-families", cobra.FixedCompletions([]string{"IPv4", "IPv6", "IPv4,IPv6", "IPv6,IPv4"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("namespace", o.completeNamespaces)
+}
+
+// noFiles says where they belong: they are not read as arguments.
+func noFiles(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return fmt.Errorf("give files with -f: `%s -f %s`", c.CommandPath(), strings.Join(args, " -f "))
 }
 
 func (o *lintOptions) validate() (validation.Options, error) {
@@ -118,8 +126,8 @@ func (o *lintOptions) validate() (validation.Options, error) {
 	if len(o.names) == 0 {
 		return opts, errors.New("say what to look at: `switchyard lint -f FILE`, or -f - for standard input")
 	}
-	if !slices.Contains([]string{"", "json", "yaml"}, o.output) {
-		return opts, fmt.Errorf("unknown output format %q: use json or yaml, or leave it out", o.output)
+	if !slices.Contains([]string{"", "json", "yaml", "wide"}, o.output) {
+		return opts, fmt.Errorf("unknown output format %q: use json, yaml or wide, or leave it out", o.output)
 	}
 	if o.cluster && o.against != "" {
 		return opts, errors.New("--cluster has the objects as they are: leave --against out")
@@ -148,10 +156,13 @@ func (o *lintOptions) run(c *cobra.Command) error {
 		return err
 	}
 	in := lint.Read(files, c.InOrStdin())
+	if in.Empty() {
+		return fmt.Errorf("%s: there is no object in it: did what should have written it fail?", strings.Join(files, ", "))
+	}
 	report := newLintReport(len(files), in)
 	ctx, cancel := context.WithTimeout(c.Context(), clusterPatience)
 	defer cancel()
-	judge, err := o.judge(ctx, c)
+	judge, unread, err := o.judge(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -162,6 +173,7 @@ func (o *lintOptions) run(c *cobra.Command) error {
 		}
 		report.add(found)
 	}
+	report.NotRead = append(report.NotRead, unread()...)
 	if err := report.print(c.OutOrStdout(), o.output); err != nil {
 		return err
 	}
@@ -172,21 +184,23 @@ func (o *lintOptions) run(c *cobra.Command) error {
 type judgement func(lint.Object, validation.Options) ([]lint.Finding, error)
 
 // judge holds objects against a cluster, against what they were, or against
-// nothing.
-func (o *lintOptions) judge(ctx context.Context, c *cobra.Command) (judgement, error) {
+// nothing. Unread says, once it has judged, what it could not read for that.
+func (o *lintOptions) judge(ctx context.Context, c *cobra.Command) (judge judgement, unread func() []string, err error) {
+	nothing := func() []string { return nil }
 	switch {
 	case o.cluster:
 		judge, err := o.reachJudge(ctx, c.ErrOrStderr())
 		if err != nil {
-			return nil, fmt.Errorf("--cluster: %w", err)
+			return nil, nil, fmt.Errorf("--cluster: %w", err)
 		}
-		return judge.judge(ctx), nil
+		return judge.judge(ctx), func() []string { return judge.unread }, nil
 	case o.against != "":
-		return o.judgeUpdates(c.InOrStdin())
+		judge, err := o.judgeUpdates(c.InOrStdin())
+		return judge, nothing, err
 	}
 	return func(object lint.Object, opts validation.Options) ([]lint.Finding, error) {
 		return object.Find(opts), nil
-	}, nil
+	}, nothing, nil
 }
 
 // judgeUpdates reads the manifests as they were.
@@ -219,7 +233,9 @@ func (o *lintOptions) judgeUpdates(stdin io.Reader) (judgement, error) {
 type lintReport struct {
 	Findings   []lint.Finding `json:"findings"`
 	Unreadable []lint.Problem `json:"unreadable"`
-	Summary    lintSummary    `json:"summary"`
+	// NotRead is what the user may not read of the cluster, and rules need.
+	NotRead []string    `json:"notRead"`
+	Summary lintSummary `json:"summary"`
 }
 
 type lintSummary struct {
@@ -233,7 +249,7 @@ type lintSummary struct {
 func newLintReport(files int, in lint.Input) *lintReport {
 	return &lintReport{
 		// Lists that are empty and not null are easier on scripts.
-		Findings: []lint.Finding{}, Unreadable: append([]lint.Problem{}, in.Problems...),
+		Findings: []lint.Finding{}, NotRead: []string{}, Unreadable: append([]lint.Problem{}, in.Problems...),
 		Summary: lintSummary{Files: files, Checked: len(in.Objects), PassedOver: in.PassedOver},
 	}
 }
@@ -263,19 +279,15 @@ func (r *lintReport) print(out io.Writer, format string) error {
 		}
 		return err
 	}
-	return r.printTable(out)
+	return r.printTable(out, format == "wide")
 }
 
-func (r *lintReport) printTable(out io.Writer) error {
+func (r *lintReport) printTable(out io.Writer, wide bool) error {
 	if len(r.Findings) > 0 {
 		table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
-		_, _ = fmt.Fprintln(table, "AT\tOBJECT\tSEVERITY\tFIELD\tMESSAGE")
+		_, _ = fmt.Fprintln(table, lintHeadings(wide))
 		for _, f := range r.Findings {
-			message := f.Message
-			if f.Rule != "" {
-				message += " (rule " + f.Rule + ")"
-			}
-			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", f.Place, objectName(f), f.Severity, orDash(f.Field), oneLine(message))
+			_, _ = fmt.Fprintln(table, lintRow(f, wide))
 		}
 		if err := table.Flush(); err != nil {
 			return err
@@ -290,6 +302,26 @@ func (r *lintReport) printTable(out io.Writer) error {
 	_, err := fmt.Fprintf(out, "%s in %s checked%s: %s, %s.\n", count(s.Checked, "object"), count(s.Files, "file"), passedOver,
 		count(s.Errors, "error"), count(s.Warnings, "warning"))
 	return err
+}
+
+func lintHeadings(wide bool) string {
+	if wide {
+		return "AT\tLINE\tOBJECT\tSEVERITY\tRULE\tFIELD\tMESSAGE"
+	}
+	return "AT\tOBJECT\tSEVERITY\tFIELD\tMESSAGE"
+}
+
+// lintRow has the line that the document begins at, and the rule, in columns of
+// their own when wide.
+func lintRow(f lint.Finding, wide bool) string {
+	if wide {
+		return fmt.Sprintf("%s\t%d\t%s\t%s\t%s\t%s\t%s", f.Place, f.Line, objectName(f), f.Severity, orDash(f.Rule), orDash(f.Field), oneLine(f.Message))
+	}
+	message := f.Message
+	if f.Rule != "" {
+		message += " (rule " + f.Rule + ")"
+	}
+	return fmt.Sprintf("%s\t%s\t%s\t%s\t%s", f.Place, objectName(f), f.Severity, orDash(f.Field), oneLine(message))
 }
 
 // objectName is KIND NAMESPACE/NAME, as far as the manifest says it.
@@ -327,8 +359,15 @@ func (r *lintReport) exit(strict bool) error {
 		}
 		return &exitError{code: exitUnreadable, err: errors.Join(errs...)}
 	}
+	var unasked error
+	if len(r.NotRead) > 0 {
+		unasked = partial(r.NotRead)
+	}
 	if r.Summary.Errors > 0 || strict && r.Summary.Warnings > 0 {
-		return &exitError{code: exitFindings}
+		return &exitError{code: exitFindings, err: unasked}
+	}
+	if unasked != nil {
+		return &exitError{code: exitUnreadable, err: unasked}
 	}
 	return nil
 }

@@ -33,9 +33,9 @@ import (
 
 // numbersIn knows which Service has which number. Ports of placeholders are
 // reserved, which is a rule's to judge.
-func numbersIn(ctx context.Context, reader client.Reader) (*allocator.Services, error) {
+func numbersIn(ctx context.Context, reader client.Reader, options ...client.ListOption) (*allocator.Services, error) {
 	var list corev1.ServiceList
-	if err := reader.List(ctx, &list); err != nil {
+	if err := reader.List(ctx, &list, options...); err != nil {
 		return nil, fmt.Errorf("listing Services: %w", err)
 	}
 	numbers := allocator.NewServices(allocator.DefaultNodePorts)

@@ -75,6 +75,12 @@ func TestLintExitCodes(t *testing.T) {
 		"a warning":             {stdin: warnService, args: []string{"-f", "-"}},
 		"a warning with strict": {stdin: warnService, args: []string{"-f", "-", "--strict"}, code: 1},
 		"no question":           {code: 2, err: "say what to look at"},
+		"nothing":               {args: []string{"-f", "-"}, code: 2, err: "-: there is no object in it"},
+		"only comments":         {stdin: "# none\n---\n", args: []string{"-f", "-"}, code: 2, err: "-: there is no object in it"},
+		"an empty List":         {stdin: `{"apiVersion":"v1","kind":"List","items":[]}`, args: []string{"-f", "-"}, code: 2, err: "-: there is no object in it"},
+		"only other kinds":      {stdin: "apiVersion: v1\nkind: Pod\n", args: []string{"-f", "-"}},
+		"a file without -f":     {args: []string{"service.yaml", "b.yaml"}, code: 2, err: "give files with -f: `switchyard lint -f service.yaml -f b.yaml`"},
+		"wide":                  {stdin: badService, args: []string{"-f", "-", "-o", "wide"}, code: 1},
 		"no such file":          {args: []string{"-f", "none.yaml"}, code: 2, err: "none.yaml: no such file"},
 		"no such format":        {args: []string{"-f", "-", "-o", "table"}, code: 2, err: `unknown output format "table"`},
 		"no such flag":          {args: []string{"--file", "-"}, code: 2, err: "`switchyard lint --help` lists the flags"},
@@ -116,6 +122,13 @@ b.yaml:1   Service ext   warning    spec.externalIPs     spec.externalIPs is dep
 	if diff := cmp.Diff(want, out); diff != "" || exitCode(err) != 1 {
 		t.Errorf("error %v, output (-want +got):\n%s", err, diff)
 	}
+	out, _ = linted(t, goodService+"---\n"+strings.Replace(goodService, "ports:", "loadBalancerIP: lb, ports:", 1), "-f", "-", "-o", "wide")
+	want = `AT    LINE   OBJECT             SEVERITY   RULE   FIELD                 MESSAGE
+-:2   6      Service shop/web   warning    S1     spec.loadBalancerIP   "lb" is not an IP address; the server stores whatever stands here
+`
+	if shown, _, _ := strings.Cut(out, "\n\n"); shown+"\n" != want {
+		t.Errorf("wide (-want +got):\n%s", cmp.Diff(want, shown+"\n"))
+	}
 }
 
 func TestLintPrintsJSONAndYAML(t *testing.T) {
@@ -127,8 +140,8 @@ func TestLintPrintsJSONAndYAML(t *testing.T) {
 	want := map[string]any{
 		"findings": []any{map[string]any{"file": "-", "document": 1.0, "line": 1.0, "kind": "Service", "name": "db", "severity": "error",
 			"field": "spec.ports[0].port", "message": "Invalid value: 0: must be between 1 and 65535, inclusive"}},
-		"unreadable": []any{},
-		"summary":    map[string]any{"files": 1.0, "checked": 1.0, "passedOver": 0.0, "errors": 1.0, "warnings": 0.0},
+		"unreadable": []any{}, "notRead": []any{},
+		"summary": map[string]any{"files": 1.0, "checked": 1.0, "passedOver": 0.0, "errors": 1.0, "warnings": 0.0},
 	}
 	if diff := cmp.Diff(want, asJSON); diff != "" {
 		t.Errorf("JSON (-want +got):\n%s", diff)

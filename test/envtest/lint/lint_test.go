@@ -92,6 +92,7 @@ func TestLintInACluster(t *testing.T) {
 	t.Run("updates", func(t *testing.T) { updates(t, c, reader) })
 	t.Run("output", func(t *testing.T) { output(t, reader) })
 	t.Run("no rights", func(t *testing.T) { withoutRights(t, c) })
+	t.Run("one namespace", func(t *testing.T) { inOneNamespace(t, c) })
 	if diff := cmp.Diff(before, c.versions(t)); diff != "" {
 		t.Errorf("something was written (-before +after):\n%s", diff)
 	}
@@ -200,5 +201,34 @@ func withoutRights(t *testing.T, c *cluster) {
 				}
 			}
 		})
+	}
+}
+
+// inOneNamespace is a user with rights in one namespace, who is told what a server
+// says, what clashes there, and in one line that the rules were not asked.
+func inOneNamespace(t *testing.T, c *cluster) {
+	tenant := c.tenant(t, "tenant", "shop")
+	for name, tc := range map[string]struct {
+		text string
+		want []string
+		code int
+	}{
+		"nothing wrong":             {text: service("new", "ports: [{port: 80}]"), code: 2},
+		"what may not change":       {text: service("first", "selector: {app: first}, clusterIP: 10.0.0.31, ports: [{port: 80}]"), want: []string{"-:1 error  spec.clusterIPs[0]"}, code: 1},
+		"a NodePort of its own":     {text: service("new", "type: NodePort, ports: [{port: 80, nodePort: 30301}]"), want: []string{"-:1 error  spec.ports[0].nodePort"}, code: 1},
+		"what only the rules know":  {text: service("new", "externalIPs: [198.51.100.1], ports: [{port: 80}]"), code: 2},
+		"the namespace of the flag": {text: strings.Replace(service("lb", "type: LoadBalancer, loadBalancerClass: a/c, ports: [{port: 80}]"), ", namespace: shop", "", 1), want: []string{"-:1 error  spec.loadBalancerClass"}, code: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			lines, code := reported(t, tenant, "-n shop", tc.text)
+			if lines = slices.Compact(lines); code != tc.code || !slices.Equal(lines, tc.want) {
+				t.Errorf("exit code %d, want %d; findings %q, want %q", code, tc.code, lines, tc.want)
+			}
+		})
+	}
+	stdout, stderr, _ := tenant.RunWith(t, "switchyard lint -f - --cluster -n shop", service("new", "ports: [{port: 80}]"))
+	if !strings.Contains(stdout, "1 object in 1 file checked: 0 errors") || strings.Count(stderr, "\n") != 1 ||
+		!strings.Contains(stderr, "not all rules could be asked: ") || !strings.Contains(stderr, "at the cluster scope: ask for a role with the rights") {
+		t.Errorf("it says\n%s%s", stdout, stderr)
 	}
 }

@@ -129,14 +129,44 @@ func (c *cluster) user(t *testing.T, name string, rights []rbacv1.PolicyRule) te
 			t.Fatal(err)
 		}
 	}
+	as := c.as(t, name)
+	NewWithT(t).Eventually(func() error { return as.List(context.Background(), &corev1.ServiceList{}) }, 30*time.Second, 50*time.Millisecond).Should(Succeed())
+	return c.tools.As(t, c.environment, envtest.User{Name: name})
+}
+
+// tenant is somebody who may read Services in one namespace.
+func (c *cluster) tenant(t *testing.T, name, namespace string) testenv.Toolbox {
+	t.Helper()
+	role := &rbacv1.Role{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"services"}, Verbs: []string{"get", "list"}}},
+	}
+	binding := &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name},
+		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: name}},
+	}
+	for _, object := range []client.Object{role, binding} {
+		if err := c.admin.Create(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+	}
+	as := c.as(t, name)
+	NewWithT(t).Eventually(func() error {
+		return as.List(context.Background(), &corev1.ServiceList{}, client.InNamespace(namespace))
+	}, 30*time.Second, 50*time.Millisecond).Should(Succeed())
+	return c.tools.As(t, c.environment, envtest.User{Name: name})
+}
+
+// as is the API server to a user.
+func (c *cluster) as(t *testing.T, name string) client.Client {
+	t.Helper()
 	config := rest.CopyConfig(c.config)
 	config.Impersonate = rest.ImpersonationConfig{UserName: name}
 	as, err := client.New(config, client.Options{Scheme: c.scheme})
 	if err != nil {
 		t.Fatal(err)
 	}
-	NewWithT(t).Eventually(func() error { return as.List(context.Background(), &corev1.ServiceList{}) }, 30*time.Second, 50*time.Millisecond).Should(Succeed())
-	return c.tools.As(t, c.environment, envtest.User{Name: name})
+	return as
 }
 
 // versions are those of all that lint looks at.
