@@ -17,6 +17,7 @@ limitations under the License.
 package main
 
 import (
+	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -42,8 +43,8 @@ and what to do. Nothing is changed.
 What seems wrong is looked at again after a second, as a cluster that is at work
 has half-made things.
 
-Exit codes: 0 nothing is wrong; 1 there are findings; 2 the cluster could not be
-read.`,
+Exit codes: 0 nothing is wrong; 1 there are findings; 2 there are none, but you
+may not read all that it takes to know, or the cluster could not be read.`,
 		Example: `  switchyard audit
   switchyard audit -o json | jq '.findings[] | select(.severity == "error")'`,
 		Args:              arguments(cobra.NoArgs),
@@ -58,7 +59,7 @@ func (o *inventoryOptions) audit(c *cobra.Command) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
-	look, err := o.look(c.Context())
+	look, err := o.look(c.Context(), "")
 	if err != nil {
 		return err
 	}
@@ -80,8 +81,20 @@ func (o *inventoryOptions) audit(c *cobra.Command) error {
 		report = report.Confirm(audit.Run(second, time.Now()))
 	}
 	err = o.write(c.OutOrStdout(), report, func(wide bool) error { return report.Print(c.OutOrStdout(), wide) })
-	if err == nil && len(report.Findings) > 0 {
-		err = &exitError{code: exitFound}
+	if err != nil {
+		return err
 	}
-	return err
+	return verdict(report)
+}
+
+// verdict is the exit code of a report.
+func verdict(report audit.Report) error {
+	switch {
+	case len(report.Findings) > 0:
+		return &exitError{code: exitFound}
+	case report.Partial():
+		// What a role lacks must not look like a cluster in order.
+		return &exitError{code: exitTrouble, err: errors.New("not all could be checked")}
+	}
+	return nil
 }

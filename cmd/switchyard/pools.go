@@ -63,7 +63,7 @@ func (o *poolsOptions) pools(c *cobra.Command) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
-	look, err := o.look(c.Context())
+	look, err := o.look(c.Context(), "")
 	if err != nil {
 		return err
 	}

@@ -33,6 +33,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"switchyard.dev/switchyard/allocator"
+	"switchyard.dev/switchyard/internal/audit"
 	"switchyard.dev/switchyard/internal/inventory"
 	"switchyard.dev/switchyard/internal/inventory/who"
 )
@@ -142,6 +143,27 @@ func TestTheLocaleSaysWhetherBlocksCanBeDrawn(t *testing.T) {
 	} {
 		if got := utf8Locale(func(name string) string { return tc.environ[name] }); got != tc.want {
 			t.Errorf("%v: %v, want %v", tc.environ, got, tc.want)
+		}
+	}
+}
+
+func TestAuditExitCodes(t *testing.T) {
+	unread := func(reason inventory.Reason) []inventory.Unread {
+		return []inventory.Unread{{Kind: inventory.PortPools, Reason: reason}}
+	}
+	found := []audit.Finding{{Kind: audit.RangeFull}}
+	for name, tc := range map[string]struct {
+		report audit.Report
+		code   int
+	}{
+		"nothing":                      {},
+		"findings":                     {report: audit.Report{Findings: found}, code: 1},
+		"nothing that could be read":   {report: audit.Report{NotRead: unread(inventory.Forbidden)}, code: 2},
+		"findings in what can be read": {report: audit.Report{Findings: found, NotRead: unread(inventory.Forbidden)}, code: 1},
+		"nothing without our CRDs":     {report: audit.Report{NotRead: unread(inventory.NotServed)}},
+	} {
+		if code := exitCode(verdict(tc.report)); code != tc.code {
+			t.Errorf("%s: exit code %d, want %d", name, code, tc.code)
 		}
 	}
 }

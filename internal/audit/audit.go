@@ -29,6 +29,12 @@ type Report struct {
 	NotRead  []inventory.Unread `json:"notRead"`
 }
 
+// Partial tells that there is more to look at than the user may read. What the
+// cluster does not serve is not missing.
+func (r Report) Partial() bool {
+	return slices.ContainsFunc(r.NotRead, func(u inventory.Unread) bool { return u.Reason == inventory.Forbidden })
+}
+
 // grace is how old an object that stands for a number has to be before it counts
 // as left behind: as long as a request may take, which is also when the API
 // server's own repair deletes an IPAddress without a Service.
@@ -43,7 +49,17 @@ func Run(x *inventory.Index, now time.Time) Report {
 	if x.Has(inventory.Namespaces) {
 		a.foreignPools()
 	}
-	if x.Has(inventory.IPAddresses) {
+	// Without all Services it can not be known who is missing.
+	if x.Has(inventory.Services) {
+		a.whatIsMissing()
+	}
+	a.unreadable()
+	slices.SortFunc(a.found, Finding.order)
+	return Report{Findings: slices.Clip(append([]Finding{}, a.found...)), NotRead: append([]inventory.Unread{}, x.Unread...)}
+}
+
+func (a *auditor) whatIsMissing() {
+	if a.Has(inventory.IPAddresses) {
 		a.ipAddresses()
 	}
 	a.placeholders()
@@ -51,9 +67,6 @@ func Run(x *inventory.Index, now time.Time) Report {
 	a.reservations()
 	a.ranges()
 	a.pools()
-	a.unreadable()
-	slices.SortFunc(a.found, Finding.order)
-	return Report{Findings: slices.Clip(append([]Finding{}, a.found...)), NotRead: append([]inventory.Unread{}, x.Unread...)}
 }
 
 // auditor collects findings.

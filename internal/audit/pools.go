@@ -85,7 +85,7 @@ func (a *auditor) ranges() {
 		stats[s.Range] = s
 	}
 	for _, r := range a.Ranges() {
-		if s, ok := stats[r.Text]; !ok || s.Free > 0 || !r.Open || r.ServiceCIDR == "" && a.NodePorts.From == inventory.Assumed {
+		if s, ok := stats[r.Text]; !ok || s.Free > 0 || a.claimedIn(r.Span) || !r.Open || r.ServiceCIDR == "" && a.NodePorts.From == inventory.Assumed {
 			continue
 		}
 		finding := Finding{
@@ -100,6 +100,17 @@ func (a *auditor) ranges() {
 		}
 		a.find(finding)
 	}
+}
+
+// claimedIn tells whether some number there is only claimed: it is held by a
+// Service at once, or free again within a minute.
+func (a *auditor) claimedIn(span inventory.Span) bool {
+	for n := range a.Claimed {
+		if _, reserved := a.Numbers.ReservationOf(n); span.Contains(n) && !reserved && len(a.Numbers.Holders(n)) == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // pools finds those that give no numbers, or not all of theirs.

@@ -120,8 +120,12 @@ type Address struct {
 	Addr netip.Addr
 }
 
-// AddressesOf are the load-balancer addresses and external IPs of a Service.
+// AddressesOf are the load-balancer addresses and external IPs of a Service. No
+// node programs those of headless ones and aliases, so they hold none.
 func AddressesOf(service *corev1.Service) []Address {
+	if service.Spec.ClusterIP == corev1.ClusterIPNone || service.Spec.Type == corev1.ServiceTypeExternalName {
+		return nil
+	}
 	var all []Address
 	add := func(use v1alpha1.AddressUse, text string) {
 		if addr, err := netip.ParseAddr(text); err == nil {

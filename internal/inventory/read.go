@@ -59,8 +59,14 @@ func Scheme() (*runtime.Scheme, error) {
 // than Services it is no error that the server does not serve it or that the
 // user may not list it.
 func Read(ctx context.Context, reader client.Reader, system string, nodePorts NodePorts) (*Inventory, error) {
+	return ReadIn(ctx, reader, system, nodePorts, "")
+}
+
+// ReadIn is Read, but Services of the namespace alone are enough where those of
+// all may not be listed. They count among the unread then.
+func ReadIn(ctx context.Context, reader client.Reader, system string, nodePorts NodePorts, namespace string) (*Inventory, error) {
 	inv := &Inventory{NodePorts: nodePorts, System: system, Namespaces: map[string]labels.Set{}}
-	r := reading{reader: reader, inventory: inv}
+	r := reading{reader: reader, inventory: inv, namespace: namespace}
 	r.group, r.ctx = errgroup.WithContext(ctx)
 	start(&r, Services, &corev1.ServiceList{}, func(l *corev1.ServiceList) { inv.Services = append(inv.Services, l.Items...) })
 	start(&r, IPAddresses, &networkingv1.IPAddressList{}, func(l *networkingv1.IPAddressList) { inv.IPAddresses = append(inv.IPAddresses, l.Items...) })
@@ -100,6 +106,8 @@ type reading struct {
 	inventory *Inventory
 	group     *errgroup.Group
 	ctx       context.Context
+	// namespace is where Services are enough.
+	namespace string
 	unread    sync.Mutex
 }
 
@@ -108,12 +116,17 @@ func start[L client.ObjectList](r *reading, kind Kind, list L, keep func(L), opt
 	r.group.Go(func() error {
 		err := pages(r.ctx, r.reader, list, keep, options...)
 		unread, expected := explain(kind, err)
+		if kind == Services && r.namespace != "" && unread.Reason == Forbidden {
+			if pages(r.ctx, r.reader, list, keep, client.InNamespace(r.namespace)) == nil {
+				unread.Message = fmt.Sprintf("you may not list %s of all namespaces, so only those of %s count", kind, r.namespace)
+				r.leaveOut(unread)
+				return nil
+			}
+		}
 		switch {
 		case err == nil:
 		case expected && kind != Services:
-			r.unread.Lock()
-			defer r.unread.Unlock()
-			r.inventory.Unread = append(r.inventory.Unread, unread)
+			r.leaveOut(unread)
 		case expected:
 			return fmt.Errorf("listing Services: %s (%w)", unread.Message, err)
 		default:
@@ -121,6 +134,12 @@ func start[L client.ObjectList](r *reading, kind Kind, list L, keep func(L), opt
 		}
 		return nil
 	})
+}
+
+func (r *reading) leaveOut(unread Unread) {
+	r.unread.Lock()
+	defer r.unread.Unlock()
+	r.inventory.Unread = append(r.inventory.Unread, unread)
 }
 
 func pages[L client.ObjectList](ctx context.Context, reader client.Reader, list L, keep func(L), options ...client.ListOption) error {

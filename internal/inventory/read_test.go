@@ -170,6 +170,37 @@ func TestErrorsOfReading(t *testing.T) {
 	}
 }
 
+func TestServicesOfANamespaceAreEnoughForOne(t *testing.T) {
+	scheme, err := Scheme()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tenant := fake.NewClientBuilder().WithScheme(scheme).WithInterceptorFuncs(interceptor.Funcs{
+		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+			var asked client.ListOptions
+			if asked.ApplyOptions(options); asked.Namespace != "a" {
+				return forbidden("things")
+			}
+			return c.List(ctx, list, options...)
+		},
+	}).WithObjects(&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "web"}}).Build()
+	inv, err := ReadIn(t.Context(), tenant, system, NodePorts{}, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(inv.Services) != 1 || inv.Has(Services) {
+		t.Errorf("%d Services, not read: %v", len(inv.Services), inv.Unread)
+	}
+	if notes := strings.Join(Notes(inv.Unread), "\n"); !strings.Contains(notes, "you may not list Services of all namespaces, so only those of a count") {
+		t.Errorf("it says\n%s", notes)
+	}
+	for _, namespace := range []string{"", "b"} {
+		if _, err := ReadIn(t.Context(), tenant, system, NodePorts{}, namespace); err == nil || !strings.Contains(err.Error(), "you may not list Services: ask") {
+			t.Errorf("namespace %q: error %v", namespace, err)
+		}
+	}
+}
+
 // paged answers lists of Services in pages; everything else is empty.
 type paged struct {
 	total int

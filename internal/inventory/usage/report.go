@@ -52,6 +52,9 @@ type Count struct {
 	// Reserved are held by no Service, and kept by a reservation, or by an
 	// IPAddress for what is no Service.
 	Reserved uint64 `json:"reserved"`
+	// Claimed are neither, and chosen for requests that are under way, or were a
+	// minute ago.
+	Claimed uint64 `json:"claimed"`
 	// Free is the rest.
 	Free uint64 `json:"free"`
 	// LargestGap is the most free numbers in a row; absent where none is free.
@@ -108,7 +111,7 @@ type Overlap struct {
 // Of counts what the cluster has.
 func Of(x *inventory.Index) Report {
 	c := counter{Index: x, used: map[v1alpha1.AddressUse][]allocator.Number{}}
-	c.reserved, _ = x.Kept()
+	c.reserved, c.claimed = x.Kept()
 	report := Report{
 		NodePortRange: x.NodePorts.Span.String(), NodePortsFrom: x.NodePorts.From,
 		Ranges: []Range{}, Pools: []Pool{}, NotRead: append([]inventory.Unread{}, x.Unread...),
@@ -130,6 +133,7 @@ type counter struct {
 	*inventory.Index
 	used     map[v1alpha1.AddressUse][]allocator.Number
 	reserved []allocator.Number
+	claimed  []allocator.Number
 }
 
 func (c *counter) usedFor(use v1alpha1.AddressUse) []allocator.Number {
@@ -154,7 +158,7 @@ func (c *counter) serverRange(r inventory.Range) Range {
 			found.Reserved++
 		}
 	}
-	found.Free = found.Capacity - min(found.Capacity, found.Allocated+found.Reserved)
+	found.settle()
 	return found
 }
 
@@ -173,6 +177,13 @@ func (c *counter) inside(spans []inventory.Span, numbers []allocator.Number) []a
 func (c *counter) shape(spans []inventory.Span, use v1alpha1.AddressUse) Count {
 	count := Count{HeldTwice: []string{}}
 	taken := slices.Concat(c.usedFor(use), c.reserved)
+	slices.SortFunc(taken, allocator.Number.Compare)
+	for _, n := range c.inside(spans, c.claimed) {
+		if _, also := slices.BinarySearchFunc(taken, n, allocator.Number.Compare); !also {
+			count.Claimed++
+		}
+	}
+	taken = append(taken, c.claimed...)
 	if gap, found := inventory.Largest(inventory.Without(spans, inventory.Points(taken))); found {
 		count.LargestGap = &Gap{First: gap.First.String(), Last: gap.Last.String(), Count: gap.Count()}
 	}
@@ -187,9 +198,15 @@ func (c *counter) shape(spans []inventory.Span, use v1alpha1.AddressUse) Count {
 	return count
 }
 
-// fill takes the numbers of the allocator, which also the status of pools has.
+// fill takes the numbers of the allocator, which also the status of pools has. To
+// those a claim is free.
 func (n *Count) fill(from allocator.PoolCount) {
-	n.Capacity, n.Allocated, n.Reserved, n.Free = from.Capacity, from.Allocated, from.Reserved, from.Free
+	n.Capacity, n.Allocated, n.Reserved = from.Capacity, from.Allocated, from.Reserved
+	n.settle()
+}
+
+func (n *Count) settle() {
+	n.Free = n.Capacity - min(n.Capacity, n.Allocated+n.Reserved+n.Claimed)
 }
 
 func (c *counter) portPool(view allocator.PortPoolView) Pool {

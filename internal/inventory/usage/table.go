@@ -28,12 +28,12 @@ import (
 // Print writes the counts as tables. Wide adds what pools select.
 func (r Report) Print(out io.Writer, wide bool) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "RANGE\tOF\tCAPACITY\tUSED\tRESERVED\tFREE\tLARGEST GAP\tCONFLICTS")
+	_, _ = fmt.Fprintln(table, "RANGE\tOF\tCAPACITY\tUSED\tRESERVED\tCLAIMED\tFREE\tLARGEST GAP\tCONFLICTS")
 	for _, s := range r.Ranges {
 		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", s.Range, s.of(), s.columns(), dash(strings.Join(s.conflicts(), ", ")))
 	}
 	if len(r.Pools) > 0 {
-		_, _ = fmt.Fprint(table, "\nPOOL\tFOR\tCAPACITY\tUSED\tRESERVED\tFREE\tLARGEST GAP\tCONFLICTS")
+		_, _ = fmt.Fprint(table, "\nPOOL\tFOR\tCAPACITY\tUSED\tRESERVED\tCLAIMED\tFREE\tLARGEST GAP\tCONFLICTS")
 		if wide {
 			_, _ = fmt.Fprint(table, "\tPRIORITY\tAUTO\tNAMESPACES\tSERVICES\tRANGES")
 		}
@@ -87,7 +87,7 @@ func (n Count) columns() string {
 			gap = fmt.Sprintf("%s at %s", text(g.Count), g.First)
 		}
 	}
-	return strings.Join([]string{text(n.Capacity), text(n.Allocated), text(n.Reserved), text(n.Free), gap}, "\t")
+	return strings.Join([]string{text(n.Capacity), text(n.Allocated), text(n.Reserved), text(n.Claimed), text(n.Free), gap}, "\t")
 }
 
 // namedConflicts is how many numbers a column names.

@@ -18,6 +18,7 @@ package usage
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -110,34 +111,59 @@ func TestCounts(t *testing.T) {
 	}
 }
 
+func TestAClaimIsNotFree(t *testing.T) {
+	inv := scene().Inventory
+	for _, n := range []allocator.Number{
+		allocator.PortNumber(30005), allocator.PortNumber(31995), allocator.PortNumber(30000), allocator.PortNumber(32000),
+		allocator.AddrNumber(netip.MustParseAddr("10.96.0.5")),
+	} {
+		inv.Claims = append(inv.Claims, *allocator.ClaimLease("switchyard-system", allocator.Claim{Number: n}, "uid"))
+	}
+	var got []string
+	report := Of(inv.Index())
+	for _, r := range report.Ranges {
+		got = append(got, fmt.Sprintf("%s %d claimed, %d free", r.Range, r.Claimed, r.Free))
+	}
+	for _, p := range report.Pools[:2] {
+		got = append(got, fmt.Sprintf("%s %d claimed, %d free, %d at %s", p.Name, p.Claimed, p.Free, p.LargestGap.Count, p.LargestGap.First))
+	}
+	want := []string{ // 30000 is held, and 32000 reserved
+		"30000-32767 2 claimed, 2762 free", "10.96.0.0/29 1 claimed, 3 free", "fd00::/64 0 claimed, 18446744073709551614 free",
+		"team-a 1 claimed, 19 free, 10 at 32001", "team-b 0 claimed, 12 free, 10 at 32011",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("counts (-want +got):\n%s", diff)
+	}
+}
+
 func TestTables(t *testing.T) {
 	x := scene()
 	x.NodePorts.From = inventory.Assumed
 	x.Unread = []inventory.Unread{{Kind: inventory.Claims, Message: "you may not list claims"}}
 	for wide, want := range map[bool]string{
-		false: `RANGE        OF                      CAPACITY  USED  RESERVED  FREE     LARGEST GAP                 CONFLICTS
-30000-32767  NodePorts               2768      3     1         2764     1989 at 30011               30010 held twice
-10.96.0.0/29  ServiceCIDR kubernetes  6         2     0         4        3 at 10.96.0.4              -
-fd00::/64    ServiceCIDR kubernetes  1.8e+19   1     0         1.8e+19  1.8e+19 at fd00::3          -
+		false: `RANGE        OF                      CAPACITY  USED  RESERVED  CLAIMED  FREE     LARGEST GAP                 CONFLICTS
+30000-32767  NodePorts               2768      3     1         0        2764     1989 at 30011               30010 held twice
+10.96.0.0/29  ServiceCIDR kubernetes  6         2     0         0        4        3 at 10.96.0.4              -
+fd00::/64    ServiceCIDR kubernetes  1.8e+19   1     0         0        1.8e+19  1.8e+19 at fd00::3          -
 
-POOL    FOR              CAPACITY  USED  RESERVED  FREE  LARGEST GAP          CONFLICTS
-team-a  NodePorts        21        0     1         20    10 at 31990          -
-team-b  NodePorts        13        1     0         12    10 at 32011          32010 is team-a's, 33000 out of range
-out     ExternalIP IPv4  4         1     0         3     2 at 192.0.2.2       -
-out     ExternalIP IPv6  4         0     0         4     4 at 2001:db8::      -
+POOL    FOR              CAPACITY  USED  RESERVED  CLAIMED  FREE  LARGEST GAP          CONFLICTS
+team-a  NodePorts        21        0     1         0        20    10 at 31990          -
+team-b  NodePorts        13        1     0         0        12    10 at 32011          32010 is team-a's, 33000 out of range
+out     ExternalIP IPv4  4         1     0         0        3     2 at 192.0.2.2       -
+out     ExternalIP IPv6  4         0     0         0        4     4 at 2001:db8::      -
 assumed: the API server's range of NodePorts is 30000-32767, as neither its flags (/flagz) nor the manager's can be read; --service-node-port-range names another
 not counted: you may not list claims
 `,
-		true: `RANGE        OF                      CAPACITY  USED  RESERVED  FREE     LARGEST GAP                 CONFLICTS
-30000-32767  NodePorts               2768      3     1         2764     1989 at 30011               30010 held twice
-10.96.0.0/29  ServiceCIDR kubernetes  6         2     0         4        3 at 10.96.0.4              -
-fd00::/64    ServiceCIDR kubernetes  1.8e+19   1     0         1.8e+19  1.8e+19 at fd00::3          -
+		true: `RANGE        OF                      CAPACITY  USED  RESERVED  CLAIMED  FREE     LARGEST GAP                 CONFLICTS
+30000-32767  NodePorts               2768      3     1         0        2764     1989 at 30011               30010 held twice
+10.96.0.0/29  ServiceCIDR kubernetes  6         2     0         0        4        3 at 10.96.0.4              -
+fd00::/64    ServiceCIDR kubernetes  1.8e+19   1     0         0        1.8e+19  1.8e+19 at fd00::3          -
 
-POOL    FOR              CAPACITY  USED  RESERVED  FREE  LARGEST GAP   CONFLICTS  PRIORITY AUTO NAMESPACES SERVICES RANGES
-team-a  NodePorts        21        0     1         20    10 at 31990   -   9 true team=a - 31990-32010
-team-b  NodePorts        13        1     0         12    10 at 32011   32010 is team-a's, 33000 out of range 0 false * - 30001-30003,32011-32020
-out     ExternalIP IPv4  4         1     0         3     2 at 192.0.2.2  - 0 true * tier=edge 192.0.2.0-192.0.2.3
-out     ExternalIP IPv6  4         0     0         4     4 at 2001:db8:: - 0 true * tier=edge 2001:db8::-2001:db8::3
+POOL    FOR              CAPACITY  USED  RESERVED  CLAIMED  FREE  LARGEST GAP   CONFLICTS  PRIORITY AUTO NAMESPACES SERVICES RANGES
+team-a  NodePorts        21        0     1         0        20    10 at 31990   -   9 true team=a - 31990-32010
+team-b  NodePorts        13        1     0         0        12    10 at 32011   32010 is team-a's, 33000 out of range 0 false * - 30001-30003,32011-32020
+out     ExternalIP IPv4  4         1     0         0        3     2 at 192.0.2.2  - 0 true * tier=edge 192.0.2.0-192.0.2.3
+out     ExternalIP IPv6  4         0     0         0        4     4 at 2001:db8:: - 0 true * tier=edge 2001:db8::-2001:db8::3
 assumed: the API server's range of NodePorts is 30000-32767, as neither its flags (/flagz) nor the manager's can be read; --service-node-port-range names another
 not counted: you may not list claims
 `,

@@ -47,7 +47,8 @@ const (
 	Claimed State = "Claimed"
 	// Kept is held by an IPAddress for what is no Service.
 	Kept State = "Kept"
-	// Outside is in no range, no pool and no Service.
+	// Outside is held by no Service, and given to none: it is in no range of the API
+	// server, and in no pool of addresses that it does not give itself.
 	Outside State = "Outside"
 	// Conflict is a number that something is wrong with.
 	Conflict State = "Conflict"
@@ -75,7 +76,7 @@ type Answer struct {
 	Conflicts []audit.Finding `json:"conflicts"`
 	// FreeNearby are free numbers of the same pool, or of the range without pools.
 	FreeNearby []string           `json:"freeNearby"`
-	NotRead    []inventory.Unread `json:"notRead,omitempty"`
+	NotRead    []inventory.Unread `json:"notRead"`
 }
 
 // Holder is a Service with the field that has the number.
@@ -163,7 +164,7 @@ func New(x *inventory.Index, report audit.Report) Asker {
 func (a Asker) Number(n allocator.Number) Answer {
 	answer := Answer{
 		Number: n.String(), Holders: a.holders(n), Pools: a.pools(n), KeptBy: a.keptBy(n),
-		Conflicts: []audit.Finding{}, NotRead: a.Unread,
+		Conflicts: []audit.Finding{}, NotRead: append([]inventory.Unread{}, a.Unread...),
 	}
 	if r, ok := a.RangeOf(n); ok {
 		answer.Range, answer.ServiceCIDR = r.Text, r.ServiceCIDR
@@ -180,11 +181,23 @@ func (a Asker) Number(n allocator.Number) Answer {
 		}
 	}
 	answer.FreeNearby = a.nearby(n)
-	answer.State = answer.state()
+	answer.State = answer.state(a.given(answer, n))
 	return answer
 }
 
-func (a Answer) state() State {
+// given tells whether anybody gives the number to Services. A pool can have ports
+// and ClusterIPs that the API server does not give.
+func (a Asker) given(answer Answer, n allocator.Number) bool {
+	if answer.Range != "" {
+		return true
+	}
+	if n.IsPort() {
+		return len(answer.Pools) > 0 && a.NodePorts.From == inventory.Assumed
+	}
+	return slices.ContainsFunc(answer.Pools, func(p Pool) bool { return p.Use != v1alpha1.UseClusterIP || !a.Has(inventory.ServiceCIDRs) })
+}
+
+func (a Answer) state(given bool) State {
 	switch {
 	case len(a.Conflicts) > 0:
 		return Conflict
@@ -196,7 +209,7 @@ func (a Answer) state() State {
 		return Claimed
 	case a.KeptBy != "":
 		return Kept
-	case a.Range == "" && len(a.Pools) == 0:
+	case !given:
 		return Outside
 	}
 	return Free
@@ -214,7 +227,9 @@ func (a Asker) holders(n allocator.Number) []Holder {
 	}
 	for _, user := range a.Numbers.AddressUsers(n.Addr) {
 		if service, ok := a.Service(user.Service); ok {
-			holders = append(holders, addressFields(service, user.Use, n)...)
+			if used := (inventory.Address{Use: user.Use, Addr: n.Addr}); slices.Contains(inventory.AddressesOf(service), used) {
+				holders = append(holders, addressFields(service, user.Use, n)...)
+			}
 		}
 	}
 	return slices.CompactFunc(holders, sameField)
@@ -283,6 +298,9 @@ const freeRuns = 3
 
 // nearby are the runs of free numbers that are nearest, in order.
 func (a Asker) nearby(n allocator.Number) []string {
+	if !a.Has(inventory.Services) {
+		return []string{} // others may have them
+	}
 	home, use := a.home(n)
 	reserved, claimed := a.Kept()
 	taken := slices.Concat(a.Used(use), reserved, claimed)

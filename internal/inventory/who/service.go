@@ -44,13 +44,16 @@ type ServiceAnswer struct {
 	Numbers []Answer `json:"numbers"`
 	// Reservations are those for it that it does not hold.
 	Reservations []Reservation      `json:"reservations"`
-	NotRead      []inventory.Unread `json:"notRead,omitempty"`
+	NotRead      []inventory.Unread `json:"notRead"`
 }
 
 // ServiceNumbers answers what a Service has. The error says that there is neither the Service
 // nor a reservation for it, and where there is one of that name.
 func (a Asker) ServiceNumbers(key types.NamespacedName) (ServiceAnswer, error) {
-	answer := ServiceAnswer{Namespace: key.Namespace, Name: key.Name, Numbers: []Answer{}, Reservations: []Reservation{}, NotRead: a.Unread}
+	answer := ServiceAnswer{
+		Namespace: key.Namespace, Name: key.Name,
+		Numbers: []Answer{}, Reservations: []Reservation{}, NotRead: append([]inventory.Unread{}, a.Unread...),
+	}
 	held := map[allocator.Number]bool{}
 	service, exists := a.Service(key)
 	if exists {
@@ -63,7 +66,7 @@ func (a Asker) ServiceNumbers(key types.NamespacedName) (ServiceAnswer, error) {
 			}
 			held[n] = true
 			number := a.Number(n)
-			number.NotRead = nil
+			number.NotRead = []inventory.Unread{} // said once, of all
 			answer.Numbers = append(answer.Numbers, number)
 		}
 	}

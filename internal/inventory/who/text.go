@@ -20,6 +20,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -116,6 +117,9 @@ func (a Answer) verdict() string {
 	case Kept:
 		return "is kept by " + a.KeptBy
 	case Outside:
+		if len(a.Pools) > 0 {
+			return "is in a pool, but in no range of the API server, which gives it to nobody"
+		}
 		return "is in no range or pool, and no Service has it"
 	}
 	return "is in conflict"
@@ -153,7 +157,7 @@ func (a Answer) about(now time.Time) (lines [][]string) {
 	}
 	if len(a.FreeNearby) > 0 {
 		add("free nearby", "%s", strings.Join(a.FreeNearby, ", "))
-	} else if a.Range != "" || len(a.Pools) > 0 {
+	} else if (a.Range != "" || len(a.Pools) > 0) && !slices.ContainsFunc(a.NotRead, func(u inventory.Unread) bool { return u.Kind == inventory.Services }) {
 		add("free nearby", "none")
 	}
 	return lines

@@ -235,6 +235,64 @@ func TestWhoseANumberIs(t *testing.T) {
 	}
 }
 
+func TestWhatNobodyGives(t *testing.T) {
+	inv := scene().Inventory
+	inv.PortPools[0].Spec.Ranges = append(inv.PortPools[0].Spec.Ranges, "100-200")
+	inv.AddressPools = append(inv.AddressPools, v1alpha1.AddressPool{
+		ObjectMeta: metav1.ObjectMeta{Name: "out"}, Spec: v1alpha1.AddressPoolSpec{Use: v1alpha1.UseClusterIP, Addresses: []v1alpha1.AddressRange{"10.97.0.0/24"}},
+	})
+	headless := inv.Services[1].DeepCopy()
+	headless.Name, headless.Spec.Type, headless.Spec.ClusterIP, headless.Spec.ClusterIPs = "headless", corev1.ServiceTypeClusterIP, "None", []string{"None"}
+	headless.Spec.ExternalIPs, headless.Spec.Ports = []string{"203.0.113.9"}, []corev1.ServicePort{{Port: 80}}
+	inv.Services = append(inv.Services, *headless)
+	state := func(n allocator.Number) State {
+		x := inv.Index()
+		answer := New(x, audit.Report{}).Number(n)
+		var out strings.Builder
+		if err := answer.Print(&out, now, false); err != nil {
+			t.Fatal(err)
+		}
+		if says := strings.Contains(out.String(), "which gives it to nobody"); says != (answer.State == Outside && len(answer.Pools) > 0) {
+			t.Errorf("it is %s, and says:\n%s", answer.State, out.String())
+		}
+		return answer.State
+	}
+	port, ip := allocator.PortNumber(150), allocator.AddrNumber(netip.MustParseAddr("10.97.0.1"))
+	for n, want := range map[allocator.Number]State{
+		port: Outside, ip: Outside, allocator.PortNumber(30061): Free, allocator.AddrNumber(netip.MustParseAddr("198.51.100.2")): Free,
+		allocator.AddrNumber(netip.MustParseAddr("203.0.113.9")): Outside,
+	} {
+		if got := state(n); got != want {
+			t.Errorf("%s is %s, want %s", n, got, want)
+		}
+	}
+	inv.NodePorts.From = inventory.Assumed
+	inv.Unread = []inventory.Unread{{Kind: inventory.ServiceCIDRs}}
+	for _, n := range []allocator.Number{port, ip} {
+		if got := state(n); got != Free {
+			t.Errorf("%s is %s where the range is not known", n, got)
+		}
+	}
+}
+
+func TestNoNumberIsFreeForWhoDoesNotSeeAllServices(t *testing.T) {
+	inv := scene().Inventory
+	inv.Unread = []inventory.Unread{{Kind: inventory.Services, Reason: inventory.Forbidden, Message: "you may not list Services"}}
+	x := inv.Index()
+	answer, err := New(x, audit.Run(x, now)).ServiceNumbers(types.NamespacedName{Namespace: "shop", Name: "web"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range answer.Numbers {
+		if len(n.FreeNearby) > 0 {
+			t.Errorf("beside %s it calls %v free", n.Number, n.FreeNearby)
+		}
+	}
+	if len(answer.NotRead) != 1 || len(answer.Numbers) == 0 {
+		t.Errorf("%d numbers, not read %v", len(answer.Numbers), answer.NotRead)
+	}
+}
+
 func TestWhatAServiceHas(t *testing.T) {
 	x := scene()
 	asker := New(x, audit.Run(x, now))

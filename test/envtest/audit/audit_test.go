@@ -105,6 +105,7 @@ func TestEachSituationOnARealAPIServer(t *testing.T) {
 	}
 	t.Run("the tools", func(t *testing.T) { theTools(t, c) })
 	t.Run("who may not list much", func(t *testing.T) { withoutRights(t, c) })
+	t.Run("who has one namespace", func(t *testing.T) { inOneNamespace(t, c) })
 }
 
 // damage makes everything wrong that can be.

@@ -177,3 +177,45 @@ func withoutRights(t *testing.T, c *cluster) {
 		t.Errorf("with Services alone it finds %v", told(report))
 	}
 }
+
+// inOneNamespace is a user with rights in one namespace.
+func inOneNamespace(t *testing.T, c *cluster) {
+	c.create(t, &rbacv1.Role{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "tenant"},
+		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"services"}, Verbs: []string{"list"}}},
+	}, &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "tenant"}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "tenant"},
+		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: "tenant"}},
+	})
+	config := rest.CopyConfig(c.config)
+	config.Impersonate = rest.ImpersonationConfig{UserName: "tenant"}
+	tenant, err := client.New(config, client.Options{Scheme: c.scheme})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() error { return tenant.List(context.Background(), &corev1.ServiceList{}, client.InNamespace("a")) })
+	b := testenv.NewToolbox(t).As(t, c.environment, envtest.User{Name: "tenant"})
+	for line, tc := range map[string]struct {
+		code int
+		want []string
+	}{
+		"switchyard who a/web": {0, []string{
+			"Service a/web, NodePort", "10.0.1.10", "30010", "you may not list Services of all namespaces, so only those of a count",
+			"you may not list AddressPools, AddressReservations, IPAddresses,",
+		}},
+		"switchyard who -n a web -o json": {0, []string{`"reason": "Forbidden"`, `"freeNearby": []`}},
+		"switchyard who b/same-port":      {2, []string{"listing Services: you may not list Services"}},
+		"switchyard who 30010":            {2, []string{"listing Services: you may not list Services"}},
+		"switchyard audit":                {2, []string{"listing Services: you may not list Services"}},
+	} {
+		stdout, stderr, code := b.Run(t, line)
+		if code != tc.code {
+			t.Errorf("%s: exit code %d, want %d", line, code, tc.code)
+		}
+		for _, want := range tc.want {
+			if !strings.Contains(stdout+stderr, want) {
+				t.Errorf("%s: no %q in\n%s%s", line, want, stdout, stderr)
+			}
+		}
+	}
+}
