@@ -26,6 +26,7 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
@@ -90,11 +91,13 @@ func Serve(ctx context.Context, config *rest.Config, options Options) error {
 
 func managerOptions(options Options, certs *certificates) ctrl.Options {
 	return ctrl.Options{
-		Scheme:                  scheme,
-		Cache:                   cacheOptions(options.Namespace, certificateSecret),
-		Metrics:                 metricsOptions(options),
-		HealthProbeBindAddress:  options.ProbeBindAddress,
-		WebhookServer:           webhookServer(options, certs),
+		Scheme:                 scheme,
+		Cache:                  cacheOptions(options.Namespace, certificateSecret),
+		Metrics:                metricsOptions(options),
+		HealthProbeBindAddress: options.ProbeBindAddress,
+		WebhookServer:          webhookServer(options, certs),
+		// A process runs one manager, but those of tests run several in turn.
+		Controller:              config.Controller{SkipNameValidation: new(true)},
 		LeaderElection:          options.LeaderElect,
 		LeaderElectionID:        "manager.switchyard.dev",
 		LeaderElectionNamespace: options.Namespace,

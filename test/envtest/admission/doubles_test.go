@@ -63,8 +63,7 @@ func startFew() *few {
 	return &few{environment, admin}
 }
 
-// serve runs a manager for as long as the spec runs. One process has one that
-// allocates, because the names of controllers are taken only once.
+// serve runs a manager for as long as the spec runs.
 func (f *few) serve(mode allocator.Mode) {
 	GinkgoHelper()
 	options := app.Options{}
@@ -171,6 +170,18 @@ var _ = Describe("X20, a node port that the API server has lost", Ordered, func(
 		web.Spec.Type = corev1.ServiceTypeNodePort
 		Expect(f.admin.Update(context.Background(), web)).To(beRefused(refusal))
 		Expect(f.admin.Delete(context.Background(), web)).To(Succeed())
+	})
+
+	It("is refused in authoritative mode, where the mutating webhook is passed over", func() {
+		f.serve(allocator.Authoritative)
+		for _, configuration := range f.env.WebhookInstallOptions.MutatingWebhooks {
+			Expect(f.admin.Delete(context.Background(), configuration)).To(Succeed())
+		}
+		// The API server notices a moment later.
+		Eventually(func() error {
+			_, err := f.create("web", 0)
+			return err
+		}).Should(beRefused(refusal))
 	})
 
 	It("is refused with the allocation off, also by number, until its holder is gone", func() {
