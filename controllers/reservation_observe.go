@@ -37,8 +37,8 @@ import (
 // observe fills in what the reservation depends on.
 func (r *reservations) observe(ctx context.Context, facts *reservationFacts) error {
 	var service *corev1.Service
+	var err error
 	if facts.Service.Name != "" {
-		var err error
 		if service, err = lookAt(ctx, r.client, r.index, facts.Service); err != nil {
 			return err
 		}
@@ -46,15 +46,12 @@ func (r *reservations) observe(ctx context.Context, facts *reservationFacts) err
 			facts.service = &serviceFact{uid: service.UID, created: service.CreationTimestamp.Time}
 		}
 	}
-	for _, holder := range r.holdersOf(facts.Number) {
-		if _, err := lookAt(ctx, r.client, r.index, holder.Service); err != nil {
-			return err
-		}
+	if facts.holders, err = r.holdersOf(ctx, facts.Number); err != nil {
+		return err
 	}
 	if err := r.observeRanges(ctx, facts); err != nil {
 		return err
 	}
-	facts.holders = r.holdersOf(facts.Number)
 	if facts.outside != "" {
 		// Anybody may write any address into spec.externalIPs. Where an object of the
 		// API server says who has the address, only that counts.
@@ -70,15 +67,24 @@ func (r *reservations) observe(ctx context.Context, facts *reservationFacts) err
 }
 
 // holdersOf lists the Services that have a ClusterIP or a port of the node, without
-// those that only hold it for us.
-func (r *reservations) holdersOf(number allocator.Number) []allocator.Holder {
+// those that only hold it for us. The index may hear later than the cache that has
+// brought us here that one is gone, and then nothing would bring us back.
+func (r *reservations) holdersOf(ctx context.Context, number allocator.Number) ([]allocator.Holder, error) {
 	var holders []allocator.Holder
 	for _, holder := range r.index.Holders(number) {
-		if !number.IsPort() || !placeholder.IsPortsKey(holder.Service, r.keeper.Namespace, number.Port) {
+		if number.IsPort() && placeholder.IsPortsKey(holder.Service, r.keeper.Namespace, number.Port) {
+			continue
+		}
+		service, err := lookAt(ctx, r.client, r.index, holder.Service)
+		if err != nil {
+			return nil, err
+		}
+		if service != nil && holds(service, number) {
+			holder.UID, holder.Created = service.UID, service.CreationTimestamp.Time
 			holders = append(holders, holder)
 		}
 	}
-	return holders
+	return holders, nil
 }
 
 // usersOf lists the Services that have an address as that of a load balancer or

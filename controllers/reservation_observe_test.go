@@ -201,3 +201,39 @@ func TestEventsNameServicesOfOneNamespaceOnly(t *testing.T) {
 		})
 	}
 }
+
+// A load-balancer controller gave it the address, or it named what anybody may name.
+func TestWhoUsesAnAddressThatNoObjectHoldsIsToldNothing(t *testing.T) {
+	user := using("other", "10.0.0.9", func(s *corev1.Service) {
+		s.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: "192.0.2.7"}}
+	})
+	r, log := reservationsOf(t, user)
+	facts := observed(t, r, allocator.AddrNumber(netip.MustParseAddr("192.0.2.7")))
+	r.reportConflict(context.Background(), &v1alpha1.AddressReservation{ObjectMeta: metav1.ObjectMeta{Name: "192.0.2.7"}}, facts)
+	if lines := log.taken(); len(lines) != 1 || !strings.HasPrefix(lines[0], "192.0.2.7: ReservationConflicted") {
+		t.Errorf("Events: %q", lines)
+	}
+}
+
+// The index hears of the end of a Service by another way, perhaps later.
+func TestAHolderThatIsGoneIsNone(t *testing.T) {
+	for name, now := range map[string]*corev1.Service{
+		"it is deleted": nil, "it has another port": allocated("thief", 1, "10.0.0.9", 30081), "it has the port": allocated("thief", 1, "10.0.0.9", 30080),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var objects []client.Object
+			if now != nil {
+				objects = append(objects, now)
+			}
+			r, _ := reservationsOf(t, objects...)
+			r.index.Observe(allocated("thief", 1, "10.0.0.9", 30080))
+			want := reservationFree
+			if now != nil && holds(now, allocator.PortNumber(30080)) {
+				want = reservationTaken
+			}
+			if got := observed(t, r, allocator.PortNumber(30080)).verdict(); got != want {
+				t.Errorf("verdict %d, want %d", got, want)
+			}
+		})
+	}
+}
