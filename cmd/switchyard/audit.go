@@ -23,6 +23,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"switchyard.dev/switchyard/internal/audit"
+	"switchyard.dev/switchyard/internal/inventory"
 )
 
 // settle is the time between two looks at what seems wrong.
@@ -37,7 +38,8 @@ func auditCommand() *cobra.Command {
 say what is wrong with them: numbers that two Services hold, that lie out of
 range or in the pool or reservation of others, IPAddresses that are missing or
 name somebody else, claims and placeholders for nothing, reservations that are
-not held, pools that conflict or are full. Each with its severity, the objects
+not held, pools that conflict or are full. And endpoints that are pods of other
+namespaces. Each with its severity, the objects
 and what to do. Nothing is changed.
 
 What seems wrong is looked at again after a second, as a cluster that is at work
@@ -59,7 +61,7 @@ func (o *inventoryOptions) audit(c *cobra.Command) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
-	look, err := o.look(c.Context(), "")
+	look, err := o.look(c.Context(), inventory.Scope{Endpoints: true})
 	if err != nil {
 		return err
 	}

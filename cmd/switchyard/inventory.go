@@ -86,9 +86,8 @@ func (o *inventoryOptions) validate() error {
 	return nil
 }
 
-// look returns a function that reads the cluster as it is then. With a namespace
-// its Services are enough for who may not list all.
-func (o *inventoryOptions) look(ctx context.Context, namespace string) (func() (*inventory.Index, error), error) {
+// look returns a function that reads the cluster as it is then.
+func (o *inventoryOptions) look(ctx context.Context, scope inventory.Scope) (func() (*inventory.Index, error), error) {
 	c, config, err := o.client()
 	if err != nil {
 		return nil, err
@@ -100,7 +99,7 @@ func (o *inventoryOptions) look(ctx context.Context, namespace string) (func() (
 		return nil, err
 	}
 	return func() (*inventory.Index, error) {
-		inv, err := inventory.ReadIn(ctx, c, o.system, nodePorts, namespace)
+		inv, err := scope.Read(ctx, c, o.system, nodePorts)
 		if err != nil {
 			return nil, fmt.Errorf("reading the cluster: %w%s", err, advice(err, config.Host))
 		}

@@ -26,6 +26,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"switchyard.dev/switchyard/internal/inventory"
 	"switchyard.dev/switchyard/internal/inventory/usage"
 )
 
@@ -63,7 +64,7 @@ func (o *poolsOptions) pools(c *cobra.Command) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
-	look, err := o.look(c.Context(), "")
+	look, err := o.look(c.Context(), inventory.Scope{})
 	if err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ func (o *whoOptions) who(c *cobra.Command, text string) error {
 	if err != nil {
 		return err
 	}
-	look, err := o.look(c.Context(), question.Service.Namespace)
+	look, err := o.look(c.Context(), inventory.Scope{Namespace: question.Service.Namespace})
 	if err != nil {
 		return err
 	}

@@ -46,6 +46,7 @@ func Run(x *inventory.Index, now time.Time) Report {
 	a := auditor{Index: x, now: now}
 	a.numbers()
 	a.frontends()
+	a.endpoints()
 	if x.Has(inventory.Namespaces) {
 		a.foreignPools()
 	}

@@ -85,6 +85,27 @@ func TestEachFindingOnce(t *testing.T) {
 			},
 			kind: FrontendHeldTwice, want: []string{"error FrontendHeldTwice 10.96.0.10:81/TCP: Service a/shared and Service a/web"},
 		},
+		"endpoints that are pods of others": {
+			damage: func(i *inventory.Inventory) {
+				i.Endpoints.Slices[0].Endpoints[0].Addresses = []string{"10.1.0.7", "10.1.0.8", "10.1.0.9"}
+			},
+			kind: EndpointOfOthers, want: []string{"error EndpointOfOthers 10.1.0.8: EndpointSlice a/web-1, Service a/web and Pod b/db"},
+			says: "led to the pod b/db, and to 1 more of other namespaces",
+		},
+		"endpoints that are meant to be pods of others": {
+			damage: func(i *inventory.Inventory) {
+				i.Endpoints.Slices[0].Endpoints[0].Addresses = []string{"10.1.0.8"}
+				i.Namespaces["a"][foreignPodsLabel] = "off"
+			},
+			kind: EndpointOfOthers, want: nil,
+		},
+		"addresses of a slice that is no Service's": {
+			damage: func(i *inventory.Inventory) {
+				i.Endpoints.Slices[0].Endpoints[0].Addresses = []string{"10.1.0.8"}
+				i.Endpoints.Slices[0].Labels = nil
+			},
+			kind: EndpointOfOthers, want: nil, // no node reads it
+		},
 		"a reserved port that another has": {
 			damage: func(i *inventory.Inventory) { i.PortReservations[1].Spec.ServiceRef = ref("c", "web") },
 			kind:   ReservedNumberTaken, want: []string{"error ReservedNumberTaken 30012: Service b/web and PortReservation 30012"},
@@ -312,7 +333,7 @@ func TestTheOrderOfObjectsDoesNotMatter(t *testing.T) {
 func TestWhatWasNotReadIsNotMissing(t *testing.T) {
 	for _, kind := range []inventory.Kind{
 		inventory.IPAddresses, inventory.ServiceCIDRs, inventory.PortPools, inventory.AddressPools, inventory.PortReservations,
-		inventory.AddressReservations, inventory.Claims, inventory.Namespaces, inventory.Services,
+		inventory.AddressReservations, inventory.Claims, inventory.Namespaces, inventory.Services, inventory.Pods,
 	} {
 		t.Run(string(kind), func(t *testing.T) {
 			inv := clean()
@@ -336,6 +357,8 @@ func TestWhatWasNotReadIsNotMissing(t *testing.T) {
 				inv.Claims = nil
 			case inventory.Namespaces:
 				inv.Namespaces = nil
+			case inventory.Pods:
+				inv.Endpoints.Pods = nil
 			case inventory.Services:
 				inv.Services = inv.Services[1:2]
 			}

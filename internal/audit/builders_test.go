@@ -23,6 +23,7 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -108,6 +109,20 @@ func addressReservation(ip string, to *v1alpha1.ServiceReference) v1alpha1.Addre
 	return v1alpha1.AddressReservation{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.AddressReservationSpec{Address: ip, ServiceRef: to}}
 }
 
+// endpoints are one of a pod of its own, one of no pod, and the pod of another.
+func endpoints() inventory.Endpoints {
+	return inventory.Endpoints{
+		Slices: []discoveryv1.EndpointSlice{{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "web-1", Labels: map[string]string{discoveryv1.LabelServiceName: "web"}},
+			Endpoints:  []discoveryv1.Endpoint{{Addresses: []string{"10.1.0.7"}}, {Addresses: []string{"192.0.2.9"}}},
+		}},
+		Pods: map[netip.Addr][]types.NamespacedName{
+			netip.MustParseAddr("10.1.0.7"): {{Namespace: "b", Name: "over-soon"}, {Namespace: "a", Name: "web"}},
+			netip.MustParseAddr("10.1.0.8"): {{Namespace: "b", Name: "db"}}, netip.MustParseAddr("10.1.0.9"): {{Namespace: "b", Name: "db-2"}},
+		},
+	}
+}
+
 // clean is a cluster in which everything is as it should be, with one of each
 // thing that may be wrong in another.
 func clean() *inventory.Inventory {
@@ -145,6 +160,7 @@ func clean() *inventory.Inventory {
 			portReservation(30070, nil), portReservation(30012, ref("b", "web")),
 		},
 		AddressReservations: []v1alpha1.AddressReservation{addressReservation("10.96.0.7", nil), addressReservation("198.51.100.1", nil)},
+		Endpoints:           endpoints(),
 		Claims:              []coordinationv1.Lease{claim(allocator.PortNumber(30013), time.Second)},
 		Namespaces:          map[string]labels.Set{"a": {"team": "a"}, "b": {"team": "b"}},
 	}

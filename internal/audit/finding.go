@@ -48,6 +48,8 @@ const (
 	// FrontendHeldTwice is an address, port and protocol that several Services
 	// answer, one of them by an external IP or that of a load balancer.
 	FrontendHeldTwice Kind = "FrontendHeldTwice"
+	// EndpointOfOthers is an endpoint that is a pod of another namespace.
+	EndpointOfOthers Kind = "EndpointOfOthers"
 	// ReservedNumberTaken is held by a Service it is not reserved for.
 	ReservedNumberTaken Kind = "ReservedNumberTaken"
 	// NumberOutOfRange lies in no range of the API server.
@@ -83,7 +85,7 @@ const (
 // Kinds lists all kinds of findings, in order.
 func Kinds() []Kind {
 	return []Kind{
-		NumberHeldTwice, FrontendHeldTwice, ReservedNumberTaken, NumberOutOfRange, NumberInForeignPool,
+		NumberHeldTwice, FrontendHeldTwice, EndpointOfOthers, ReservedNumberTaken, NumberOutOfRange, NumberInForeignPool,
 		IPAddressMissing, IPAddressWrongReference, IPAddressOrphan, PlaceholderForNothing, ClaimForNothing,
 		ReservationNotHeld, ReservationOutOfRange, RangeFull, PoolFull, PoolConflict, PoolOutOfRange, ObjectUnreadable,
 	}

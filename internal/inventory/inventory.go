@@ -45,6 +45,8 @@ type Inventory struct {
 	Claims []coordinationv1.Lease
 	// Namespaces are the labels of each.
 	Namespaces map[string]labels.Set
+	// Endpoints are empty where they were not asked for.
+	Endpoints Endpoints
 	// NodePorts is the API server's range.
 	NodePorts NodePorts
 	// System is the namespace of the manager, where claims and placeholders are.
@@ -67,6 +69,8 @@ const (
 	AddressReservations Kind = "AddressReservations"
 	Claims              Kind = "claims"
 	Namespaces          Kind = "Namespaces"
+	EndpointSlices      Kind = "EndpointSlices"
+	Pods                Kind = "Pods"
 )
 
 // Unread is a kind that could not be read.

@@ -20,18 +20,21 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -59,14 +62,22 @@ func Scheme() (*runtime.Scheme, error) {
 // than Services it is no error that the server does not serve it or that the
 // user may not list it.
 func Read(ctx context.Context, reader client.Reader, system string, nodePorts NodePorts) (*Inventory, error) {
-	return ReadIn(ctx, reader, system, nodePorts, "")
+	return Scope{}.Read(ctx, reader, system, nodePorts)
 }
 
-// ReadIn is Read, but Services of the namespace alone are enough where those of
-// all may not be listed. They count among the unread then.
-func ReadIn(ctx context.Context, reader client.Reader, system string, nodePorts NodePorts, namespace string) (*Inventory, error) {
+// Scope is what a question takes beside the usual.
+type Scope struct {
+	// Namespace is one whose Services alone are enough where those of all may not be
+	// listed. They count among the unread then.
+	Namespace string
+	// Endpoints are read, too.
+	Endpoints bool
+}
+
+// Read is Read for this scope.
+func (s Scope) Read(ctx context.Context, reader client.Reader, system string, nodePorts NodePorts) (*Inventory, error) {
 	inv := &Inventory{NodePorts: nodePorts, System: system, Namespaces: map[string]labels.Set{}}
-	r := reading{reader: reader, inventory: inv, namespace: namespace}
+	r := reading{reader: reader, inventory: inv, namespace: s.Namespace}
 	r.group, r.ctx = errgroup.WithContext(ctx)
 	start(&r, Services, &corev1.ServiceList{}, func(l *corev1.ServiceList) { inv.Services = append(inv.Services, l.Items...) })
 	start(&r, IPAddresses, &networkingv1.IPAddressList{}, func(l *networkingv1.IPAddressList) { inv.IPAddresses = append(inv.IPAddresses, l.Items...) })
@@ -86,6 +97,13 @@ func ReadIn(ctx context.Context, reader client.Reader, system string, nodePorts 
 			inv.Namespaces[l.Items[i].Name] = l.Items[i].Labels
 		}
 	})
+	if s.Endpoints {
+		inv.Endpoints.Pods = map[netip.Addr][]types.NamespacedName{}
+		start(&r, Pods, &corev1.PodList{}, inv.Endpoints.keepPods)
+		start(&r, EndpointSlices, &discoveryv1.EndpointSliceList{}, func(l *discoveryv1.EndpointSliceList) {
+			inv.Endpoints.Slices = append(inv.Endpoints.Slices, l.Items...)
+		})
+	}
 	if err := r.group.Wait(); err != nil {
 		return nil, err
 	}
@@ -182,7 +200,7 @@ func explain(kind Kind, err error) (Unread, bool) {
 		switch kind {
 		case IPAddresses, ServiceCIDRs:
 			remedy = "it does so from Kubernetes 1.33 on"
-		case Services, Claims, Namespaces:
+		case Services, Claims, Namespaces, EndpointSlices, Pods:
 			remedy = "is it a Kubernetes API server?"
 		}
 		return Unread{kind, NotServed, fmt.Sprintf("the API server does not serve %s: %s", kind, remedy)}, true

@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -28,12 +29,14 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -184,7 +187,7 @@ func TestServicesOfANamespaceAreEnoughForOne(t *testing.T) {
 			return c.List(ctx, list, options...)
 		},
 	}).WithObjects(&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "web"}}).Build()
-	inv, err := ReadIn(t.Context(), tenant, system, NodePorts{}, "a")
+	inv, err := Scope{Namespace: "a"}.Read(t.Context(), tenant, system, NodePorts{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,9 +198,33 @@ func TestServicesOfANamespaceAreEnoughForOne(t *testing.T) {
 		t.Errorf("it says\n%s", notes)
 	}
 	for _, namespace := range []string{"", "b"} {
-		if _, err := ReadIn(t.Context(), tenant, system, NodePorts{}, namespace); err == nil || !strings.Contains(err.Error(), "you may not list Services: ask") {
+		if _, err := (Scope{Namespace: namespace}).Read(t.Context(), tenant, system, NodePorts{}); err == nil || !strings.Contains(err.Error(), "you may not list Services: ask") {
 			t.Errorf("namespace %q: error %v", namespace, err)
 		}
+	}
+}
+
+func TestPodsAreKnownByAddressesOfTheirOwn(t *testing.T) {
+	pod := func(name string, edit func(*corev1.Pod)) *corev1.Pod {
+		p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: name}}
+		p.Status.PodIPs = []corev1.PodIP{{IP: "10.1.0.7"}, {IP: "fd00::7"}}
+		edit(p)
+		return p
+	}
+	c := server(t, nil, pod("runs", func(*corev1.Pod) {}), pod("is-over", func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded }),
+		pod("failed", func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }), pod("node", func(p *corev1.Pod) { p.Spec.HostNetwork = true }),
+		&discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "s"}})
+	inv, err := Scope{Endpoints: true}.Read(t.Context(), c, system, NodePorts{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs := []types.NamespacedName{{Namespace: "a", Name: "runs"}}
+	want := map[netip.Addr][]types.NamespacedName{netip.MustParseAddr("10.1.0.7"): runs, netip.MustParseAddr("fd00::7"): runs}
+	if diff := cmp.Diff(want, inv.Endpoints.Pods, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" || len(inv.Endpoints.Slices) != 1 {
+		t.Errorf("%d slices, pods (-want +got):\n%s", len(inv.Endpoints.Slices), diff)
+	}
+	if inv, err = Read(t.Context(), c, system, NodePorts{}); err != nil || len(inv.Endpoints.Slices)+len(inv.Endpoints.Pods) > 0 {
+		t.Errorf("error %v, endpoints that nobody asked for: %v", err, inv.Endpoints)
 	}
 }
 

@@ -26,6 +26,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -75,6 +76,7 @@ func TestEachSituationOnARealAPIServer(t *testing.T) {
 	report := audit.Run(c.look(t), time.Now().Add(time.Hour))
 	want := []string{
 		"ClaimForNothing 30200: Lease switchyard-system/nodeport-30200",
+		"EndpointOfOthers 10.244.0.9: EndpointSlice a/by-hand, Service a/web and Pod b/secret",
 		"FrontendHeldTwice 192.0.2.1:80/TCP: Service a/edge and Service b/edge",
 		"IPAddressMissing 10.0.1.12: Service a/missing",
 		"IPAddressOrphan 10.0.1.50: IPAddress 10.0.1.50",
@@ -134,6 +136,19 @@ func damage(t *testing.T, c *cluster) {
 		placeholder.Address(allocator.Reservation{Number: allocator.AddrNumber(netip.MustParseAddr("10.0.1.60")), Object: "10.0.1.60"}),
 		placeholder.Ports(system, 30070),
 	)
+	// The address is named before there is a pod that has it.
+	c.create(t, &discoveryv1.EndpointSlice{
+		ObjectMeta:  metav1.ObjectMeta{Namespace: "a", Name: "by-hand", Labels: map[string]string{discoveryv1.LabelServiceName: "web"}},
+		AddressType: discoveryv1.AddressTypeIPv4, Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"10.244.0.9"}}},
+	})
+	secret := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "b", Name: "secret"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "i"}}},
+	}
+	c.create(t, secret)
+	secret.Status = corev1.PodStatus{Phase: corev1.PodRunning, PodIP: "10.244.0.9", PodIPs: []corev1.PodIP{{IP: "10.244.0.9"}}}
+	if err := c.admin.Status().Update(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
 	edge := service("b", "edge")
 	edge.Spec.ExternalIPs = []string{"192.0.2.1"}
 	c.create(t, edge)

@@ -204,7 +204,7 @@ func (c *cluster) stopRepair(t *testing.T) {
 func (c *cluster) look(t testing.TB) *inventory.Index {
 	t.Helper()
 	nodePorts := inventory.LearnNodePorts(context.Background(), inventory.Flagz(c.config), c.admin, system)
-	inv, err := inventory.Read(context.Background(), c.admin, system, nodePorts)
+	inv, err := inventory.Scope{Endpoints: true}.Read(context.Background(), c.admin, system, nodePorts)
 	if err != nil {
 		t.Fatal(err)
 	}
