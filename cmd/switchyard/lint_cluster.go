@@ -68,6 +68,7 @@ func (o *lintOptions) reachJudge(ctx context.Context, notes io.Writer) (*cluster
 		return nil, fmt.Errorf("reading the cluster's objects: %w%s", err, advice(err, cluster.config.Host))
 	}
 	judge.namespace, judge.notes = cmp.Or(o.namespace, cluster.namespace), notes
+	judge.server = serverOptions(cluster.config)
 	return judge, nil
 }
 
@@ -76,6 +77,8 @@ type clusterJudge struct {
 	live       client.Client
 	cached     client.Reader
 	validation webhooks.Validation
+	// server is what an older one does otherwise.
+	server validation.Options
 	// numbers are read when they are asked for first.
 	numbers func() (*allocator.Services, error)
 	// namespace is that of objects without one.
@@ -180,6 +183,7 @@ func (j *clusterJudge) judge(ctx context.Context) judgement {
 	}
 	j.numbers = sync.OnceValues(func() (*allocator.Services, error) { return numbersIn(ctx, j.cached) })
 	return func(o lint.Object, opts validation.Options) ([]lint.Finding, error) {
+		opts.LegacyAddresses, opts.LegacyNames = j.server.LegacyAddresses, j.server.LegacyNames
 		if len(opts.IPFamilies) == 0 {
 			opts.IPFamilies = families
 		}

@@ -29,6 +29,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/version"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -135,6 +136,31 @@ func TestLintNamesWhoHasANumber(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("%s: %s, want %s", spec, got, want)
+		}
+	}
+}
+
+func TestLintKnowsWhatOlderServersAccept(t *testing.T) {
+	in := lint.Read([]string{lint.Stdin}, strings.NewReader(externalManifest("b1", "198.51.100.010")+"---\n"+externalManifest("1b", "198.51.100.2")))
+	for minor, want := range map[string][]string{
+		"37": {"spec.externalIPs[0]"}, "36+": {"spec.externalIPs[0]"}, "35": {"metadata.name"}, "33+": {"metadata.name"}, "": {"spec.externalIPs[0]"},
+	} {
+		judge := judgeOf(t, nil)
+		judge.server = optionsOf(version.Info{Major: "1", Minor: minor})
+		var fields []string
+		for _, object := range in.Objects {
+			found, err := judge.judge(t.Context())(object, validation.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range found {
+				if f.Severity == lint.Error {
+					fields = append(fields, f.Field)
+				}
+			}
+		}
+		if diff := cmp.Diff(want, fields); diff != "" {
+			t.Errorf("1.%s (-want +got):\n%s", minor, diff)
 		}
 	}
 }
