@@ -94,9 +94,7 @@ func (s *Services) Plan(r PlanRequest) Plan {
 	if _, known := s.seen[keyOf(r.New)]; known && r.Old == nil && r.New.Name != "" {
 		return s.planRepeated(r)
 	}
-	p := planner{
-		index: s, request: r, self: keyOf(r.New), demands: demandsOf(r.Old, r.New, s.families), sources: map[corev1.IPFamily]source{},
-	}
+	p := s.newPlanner(r)
 	defer p.giveBackKept()
 	p.avoid()
 	p.explicit()
@@ -114,6 +112,12 @@ func (s *Services) Plan(r PlanRequest) Plan {
 	p.doubt()
 	p.plan.ClusterIPs = allClusterIPs(CarryOver(r.Old, r.New).Spec.ClusterIPs, p.plan.Assignments)
 	return p.plan
+}
+
+func (s *Services) newPlanner(r PlanRequest) planner {
+	return planner{
+		index: s, request: r, self: keyOf(r.New), demands: demandsOf(r.Old, r.New, s.families), sources: map[corev1.IPFamily]source{},
+	}
 }
 
 // allClusterIPs puts the assigned addresses beside those that are there. Where
@@ -137,7 +141,11 @@ func allClusterIPs(ips []string, assignments []Assignment) []string {
 func (s *Services) planRepeated(r PlanRequest) Plan {
 	plan := Plan{Exists: true}
 	for _, d := range demandsOf(nil, r.New, s.families) {
-		if !d.automatic() && len(s.holders[d.number]) > 0 {
+		if d.automatic() {
+			continue
+		}
+		reservation, reserved := s.reservations[d.number]
+		if len(s.holders[d.number]) > 0 || reserved && !reservation.For(keyOf(r.New)) {
 			plan.Collides = true
 		}
 	}

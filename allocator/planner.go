@@ -48,6 +48,7 @@ func (p *planner) sourceOf(d demand) source {
 	} else {
 		from = p.index.portSource(p.request.NamespaceLabels)
 	}
+	from.guarded = !from.restricted && p.isGuarded(d)
 	p.sources[d.family] = from
 	return from
 }
@@ -116,7 +117,8 @@ func (p *planner) refuse(d demand) (Refusal, bool) {
 
 // decides says which automatic numbers are chosen here: in authoritative mode and
 // for dry-run all, else those that the server would get wrong. Those are numbers
-// reserved for the Service; numbers that may not be just any of the range; and
+// reserved for the Service; numbers that may not be just any of the range, or not
+// while somebody's reserved one is open to the server; and
 // ports that the server would draw before it looks at an explicit one of the same
 // Service. If one of a kind is ours then all are, or the server might draw ours.
 func (p *planner) decides() (addrs, ports bool) {
@@ -126,7 +128,8 @@ func (p *planner) decides() (addrs, ports bool) {
 	drawn := false
 	for i, d := range p.demands {
 		_, reserved := p.reserved[i]
-		ours := d.automatic() && (reserved || p.sourceOf(d).restricted)
+		from := p.sourceOf(d)
+		ours := d.automatic() && (reserved || from.restricted || from.guarded)
 		if d.field.Kind == ClusterIP {
 			addrs = addrs || ours
 			continue
@@ -174,7 +177,7 @@ func (p *planner) meet(i int, d demand) {
 		p.plan.Assignments = append(p.plan.Assignments, Assignment{Field: d.field, Number: n})
 		return
 	}
-	if from.restricted || !p.index.claimsOnly(d) {
+	if from.restricted || from.guarded || !p.index.claimsOnly(d) {
 		p.plan.Refusals = append(p.plan.Refusals, Refusal{Field: d.field, Full: p.index.describeSource(d, from)})
 	}
 }
@@ -247,7 +250,8 @@ func (d demand) fits(n Number) bool {
 // server, which knows of none, may still find a number.
 func (s *Services) claimsOnly(d demand) bool {
 	for n := range s.claims {
-		if d.fits(n) && len(s.holders[n]) == 0 && s.ranges.contains(n) {
+		_, reserved := s.reservations[n]
+		if d.fits(n) && !reserved && len(s.holders[n]) == 0 && s.ranges.contains(n) {
 			return true
 		}
 	}

@@ -41,6 +41,9 @@ type source struct {
 	// restricted says that not every number of the range will do, so that the
 	// choice is not the server's.
 	restricted bool
+	// guarded says that it is not the server's for a moment, as it could draw a
+	// reserved number.
+	guarded bool
 }
 
 // portSource is where the ports of a namespace come from.

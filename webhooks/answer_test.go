@@ -165,6 +165,7 @@ func TestAuditOfTheAllocationRefusesNothing(t *testing.T) {
 			[]string{`would be refused: Service "web" is invalid: spec: Invalid value: 30080: held by Service default/db`}},
 		"what is allowed":        {admission.Allowed("").WithWarnings("w"), true, []string{"w"}},
 		"what could not be read": {admission.Errored(http.StatusBadRequest, errBroken), false, nil},
+		"what is to be tried":    {denied(apierrors.NewServiceUnavailable("try again")), false, nil},
 	} {
 		handler := auditedHandler{admission.HandlerFunc(func(context.Context, admission.Request) admission.Response { return tc.answer })}
 		got := handler.Handle(t.Context(), admission.Request{})

@@ -25,13 +25,15 @@ import (
 )
 
 // auditedHandler lets pass what another handler refuses, and says so. What could
-// not be read stays an error.
+// not be read stays an error, and so does what is to be tried again: to pass would
+// mean another number than the one that is reserved.
 type auditedHandler struct{ admission.Handler }
 
 // Handle implements admission.Handler.
 func (h auditedHandler) Handle(ctx context.Context, request admission.Request) admission.Response {
 	response := h.Handler.Handle(ctx, request)
-	if response.Allowed || response.Result == nil || response.Result.Code == http.StatusBadRequest {
+	if response.Allowed || response.Result == nil || response.Result.Code == http.StatusBadRequest ||
+		response.Result.Code == http.StatusServiceUnavailable {
 		return response
 	}
 	ctrl.LoggerFrom(ctx).Info("Would have refused a change", "kind", request.Kind.Kind, "namespace", request.Namespace, "name", request.Name,

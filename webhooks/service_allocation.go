@@ -62,7 +62,8 @@ import (
 //
 // What can not be decided passes untouched, with a warning: before the index has
 // seen all Services, or when a read or a claim fails, the server allocates and
-// the allocation controller adopts its choice.
+// the allocation controller adopts its choice. Only where a number is reserved for
+// the Service is it asked to try again.
 type ServiceAllocation struct {
 	Mode   allocator.Mode
 	Index  *allocator.Services
@@ -167,14 +168,13 @@ func (a *ServiceAllocation) Handle(ctx context.Context, raw admission.Request) a
 	ctx, cancel := context.WithTimeout(ctx, allocationTimeout)
 	defer cancel()
 	response, err := a.decide(ctx, &request)
-	var kept *handOverError
-	switch {
-	case errors.As(err, &kept):
-		return a.denyHandOver(ctx, kept)
-	case err != nil:
-		return a.pass(ctx, err)
+	if err == nil {
+		return response
 	}
-	return response
+	if kept, ok := a.keptFrom(&request, err); ok {
+		return a.denyHandOver(ctx, &request, kept)
+	}
+	return a.pass(ctx, err)
 }
 
 var errIndexNotReady = errors.New("the index of Services is still being built")

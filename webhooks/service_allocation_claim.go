@@ -20,13 +20,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"switchyard.dev/switchyard/allocator"
 )
@@ -37,6 +36,9 @@ type claims struct {
 	request *allocationRequest
 	service types.NamespacedName
 	made    []allocator.Claim
+	// unsure are numbers of which the API server did not say whether it has made
+	// the claim.
+	unsure []allocator.Number
 }
 
 // claim creates the object of each number, and has reserved ones let go of. When
@@ -44,69 +46,147 @@ type claims struct {
 // true: the plan starts over, and knows more then.
 func (a *ServiceAllocation) claim(ctx context.Context, request *allocationRequest, plan allocator.Plan) (lost bool, err error) {
 	c := &claims{ServiceAllocation: a, request: request, service: client.ObjectKeyFromObject(request.new)}
-	assignments := plan.Assignments
-	for i, assignment := range assignments {
-		if assignment.Reused && !assignment.Reserved {
-			continue
-		}
-		if lost, err = c.make(ctx, assignment); lost || err != nil {
-			c.giveUp(assignments[i:])
-			return lost, errors.Join(err, c.unmake(ctx))
-		}
+	lost, err = c.makeAll(ctx, plan.Assignments)
+	if !lost && err == nil {
+		lost = c.lostToServer(ctx, plan.Doubtful)
 	}
-	if c.lostToServer(ctx, plan.Doubtful) {
-		return true, c.unmake(ctx)
+	if !lost && err == nil {
+		err = c.handOver(ctx, plan.Assignments)
 	}
-	for _, assignment := range assignments {
-		if !assignment.Reserved || a.Releaser == nil {
-			continue
+	if lost || err != nil {
+		c.giveUp(plan.Assignments)
+		err = errors.Join(err, c.unmake(ctx))
+	}
+	return lost, err
+}
+
+// makeAll makes the claims side by side: each is a write of the API server's, and
+// the time of a request is that of the slowest one. A reserved number that is just
+// being held is waited for.
+func (c *claims) makeAll(ctx context.Context, assignments []allocator.Assignment) (lost bool, err error) {
+	wanted := slices.DeleteFunc(slices.Clone(assignments), func(a allocator.Assignment) bool { return a.Reused && !a.Reserved })
+	for len(wanted) > 0 {
+		var contested []allocator.Claim
+		var locked []allocator.Assignment
+		for i, attempt := range sideBySide(wanted, func(a allocator.Assignment) attempt { return c.make(ctx, a) }) {
+			c.note(wanted[i].Number, attempt)
+			err = errors.Join(err, attempt.err)
+			switch attempt.end {
+			case claimLost:
+				lost = true
+			case claimContested:
+				contested = append(contested, attempt.found)
+			case claimLocked:
+				locked = append(locked, wanted[i])
+			}
 		}
-		if err := a.Releaser.Release(ctx, assignment.Number); err != nil {
-			return false, errors.Join(&handOverError{number: assignment.Number, reason: err}, c.unmake(ctx))
+		if lost || err != nil {
+			return lost, err
 		}
+		for _, claim := range contested {
+			if c.awaitHolder(ctx, claim) {
+				return true, nil
+			}
+		}
+		if len(locked) > 0 && !c.sleep(ctx, 2*firstLook) {
+			return false, &handOverError{number: locked[0].Number, reason: errStillLocked}
+		}
+		wanted = locked
 	}
 	return false, nil
 }
 
+// note keeps what is to be undone, and what not to choose again.
+func (c *claims) note(n allocator.Number, a attempt) {
+	if a.made != nil {
+		c.made = append(c.made, *a.made)
+	}
+	if a.unsure {
+		c.unsure = append(c.unsure, n)
+	}
+	if a.end == claimLost {
+		c.request.avoid = append(c.request.avoid, n)
+	}
+}
+
+// attempt is what became of one claim.
+type attempt struct {
+	end    attemptEnd
+	made   *allocator.Claim // nil where none was made
+	found  allocator.Claim  // somebody else's
+	unsure bool
+	err    error
+}
+
+type attemptEnd int
+
+const (
+	claimMade      attemptEnd = iota // now, or by an earlier attempt of this Service
+	claimLost                        // there are others
+	claimContested                   // it has to be this one: the claim is looked into
+	claimLocked                      // the leader is just holding it; then it can be let go of
+)
+
+var errStillLocked = errors.New("it is being held for longer than a request can wait")
+
+// A claim is made anew when the one in its way goes, which is once.
+const claimAttempts = 4
+
 // make creates the claim of one number. Of an automatic one that is claimed
-// already, or that the API server has a record of, there are others; where it has
-// to be this one, the claim is looked into.
-func (c *claims) make(ctx context.Context, assignment allocator.Assignment) (lost bool, err error) {
+// already, or that the API server has a record of, there are others.
+func (c *claims) make(ctx context.Context, assignment allocator.Assignment) attempt {
+	for range claimAttempts {
+		if made, ended := c.create(ctx, assignment); ended {
+			return made
+		}
+		found, err := c.read(ctx, assignment.Number)
+		if err != nil {
+			return attempt{err: err}
+		}
+		if found == nil {
+			continue // it has just gone
+		}
+		c.Index.Claim(*found)
+		switch {
+		case !assignment.Explicit && !assignment.Reserved:
+			return attempt{end: claimLost}
+		case assignment.Reserved && found.Service == types.NamespacedName{}:
+			return attempt{end: claimLocked}
+		case found.Service != c.service || c.service.Name == "":
+			return attempt{end: claimContested, found: *found}
+		case !assignment.Reserved:
+			return attempt{} // an earlier attempt of this Service has made it
+		}
+		if err := c.drop(ctx, *found); err != nil {
+			return attempt{err: err}
+		}
+	}
+	return attempt{err: fmt.Errorf("claiming %s: others come and go", assignment.Number)}
+}
+
+// create makes the object, and looks meanwhile whether the address is on record.
+// It has not ended where there is another claim.
+func (c *claims) create(ctx context.Context, assignment allocator.Assignment) (made attempt, ended bool) {
 	claim := allocator.Claim{Number: assignment.Number, Service: c.service, Created: c.Now()}
 	lease := allocator.ClaimLease(c.Namespace, claim, c.request.UID)
-	switch err := c.Client.Create(ctx, lease); {
+	recorded := make(chan bool, 1)
+	go func() { recorded <- c.recorded(ctx, assignment) }()
+	err := c.Client.Create(ctx, lease)
+	onRecord := <-recorded
+	switch {
 	case apierrors.IsAlreadyExists(err):
 		countClaimConflict()
+		return attempt{}, false
 	case err != nil:
-		return false, fmt.Errorf("claiming %s: %w", assignment.Number, err)
-	default:
-		claim.UID = lease.UID
-		c.made = append(c.made, claim)
-		if c.recorded(ctx, assignment) {
-			c.Index.Claim(allocator.Claim{Number: assignment.Number, Created: claim.Created}) // for nobody, until it expires
-			return true, nil
-		}
-		c.Index.Claim(claim)
-		return false, nil
+		return attempt{unsure: true, err: fmt.Errorf("claiming %s: %w", assignment.Number, err)}, true
 	}
-	found, err := c.read(ctx, assignment.Number)
-	if err != nil || found == nil {
-		return found == nil && err == nil, err // it has just gone: claim it once more
+	claim.UID = lease.UID
+	if onRecord {
+		c.Index.Claim(allocator.Claim{Number: assignment.Number, Created: claim.Created}) // for nobody, until it expires
+		return attempt{end: claimLost, made: &claim}, true
 	}
-	c.Index.Claim(*found)
-	switch {
-	case !assignment.Explicit && !assignment.Reserved:
-		return true, nil
-	case assignment.Reserved && found.Service == types.NamespacedName{}:
-		c.sleep(ctx, 2*firstLook) // it is just being held; then it can be let go of
-		return true, nil
-	case found.Service == c.service && c.service.Name != "":
-		if assignment.Reserved {
-			return true, c.drop(ctx, *found) // and make another
-		}
-		return false, nil // an earlier attempt of this Service has made it
-	}
-	return c.awaitHolder(ctx, *found), nil
+	c.Index.Claim(claim)
+	return attempt{made: &claim}, true
 }
 
 // drop deletes what an earlier attempt has claimed. For a reserved number it will
@@ -148,35 +228,34 @@ func (c *claims) giveUp(assignments []allocator.Assignment) {
 func (c *claims) unmake(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), allocationTimeout/4)
 	defer cancel()
-	var errs []error
-	for _, claim := range c.made {
-		lease := allocator.ClaimLease(c.Namespace, claim, c.request.UID)
-		err := c.Client.Delete(ctx, lease, client.Preconditions{UID: &claim.UID})
-		if client.IgnoreNotFound(err) != nil {
-			errs = append(errs, fmt.Errorf("giving back the claim %s: %w", lease.Name, err))
-			continue
-		}
-		c.Index.Unclaim(claim)
+	errs := sideBySide(c.made, func(claim allocator.Claim) error { return c.giveBack(ctx, claim) })
+	return errors.Join(append(errs, sideBySide(c.unsure, func(n allocator.Number) error { return c.giveBackIfMade(ctx, n) })...)...)
+}
+
+func (c *claims) giveBack(ctx context.Context, claim allocator.Claim) error {
+	lease := allocator.ClaimLease(c.Namespace, claim, c.request.UID)
+	err := c.Client.Delete(ctx, lease, client.Preconditions{UID: &claim.UID})
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("giving back the claim %s: %w", lease.Name, err)
 	}
-	return errors.Join(errs...)
+	c.Index.Unclaim(claim)
+	return nil
 }
 
-// handOverError is a reserved number that could not be had for its own Service.
-type handOverError struct {
-	number allocator.Number
-	reason error
-}
-
-// Error names the number.
-func (e *handOverError) Error() string {
-	return fmt.Sprintf("handing over %s to the Service it is reserved for: %v", e.number, e.reason)
-}
-
-// denyHandOver asks to try again. To pass would mean another number than the one
-// that is kept for this Service, or a refusal that says nothing of why.
-func (a *ServiceAllocation) denyHandOver(ctx context.Context, kept *handOverError) admission.Response {
-	countAllocation(outcomeDenied)
-	ctrl.LoggerFrom(ctx).Error(kept.reason, "Kept a reserved number from its own Service", "number", kept.number.String())
-	return denied(apierrors.NewServiceUnavailable(fmt.Sprintf(
-		"%s is reserved for this Service and could not be handed over; try again, the manager's log says why", kept.number)))
+// giveBackIfMade looks for a claim of which nobody has heard: the time was over
+// before the API server had answered, or the connection was lost.
+func (c *claims) giveBackIfMade(ctx context.Context, n allocator.Number) error {
+	var lease coordinationv1.Lease
+	err := c.Reader.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: n.ObjectName()}, &lease)
+	if err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	if lease.Annotations[allocator.RequestAnnotation] != string(c.request.UID) {
+		return nil
+	}
+	claim, err := allocator.ClaimOfLease(&lease)
+	if err != nil {
+		return err
+	}
+	return c.giveBack(ctx, claim)
 }

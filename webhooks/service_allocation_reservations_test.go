@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -37,12 +38,15 @@ import (
 type releases struct {
 	world    *allocationWorld
 	t        *testing.T
+	mu       sync.Mutex
 	released []string
 	claims   []string
 	err      error
 }
 
 func (r *releases) Release(_ context.Context, n allocator.Number) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.released, r.claims = append(r.released, n.String()), r.world.claims(r.t)
 	return r.err
 }

@@ -18,6 +18,7 @@ package webhooks
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -60,20 +61,39 @@ func (t timed) Handle(ctx context.Context, request admission.Request) admission.
 	return response
 }
 
-// wait is what one request has waited for the API server. It is not shared: a
-// request is decided by one goroutine.
-type wait struct{ sum time.Duration }
+// wait is what one request has waited for the API server. What it asks side by
+// side counts once: from when the first question is open until none is.
+type wait struct {
+	mu    sync.Mutex
+	open  int
+	since time.Time
+	sum   time.Duration
+}
 
 type waitKey struct{}
 
+func (w *wait) begin() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.open++; w.open == 1 {
+		w.since = time.Now()
+	}
+}
+
+func (w *wait) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.open--; w.open == 0 {
+		w.sum += time.Since(w.since)
+	}
+}
+
 // waiting books the time of one call of the API server.
 func waiting(ctx context.Context, call func() error) error {
-	waited, ok := ctx.Value(waitKey{}).(*wait)
-	if !ok {
-		return call()
+	if waited, ok := ctx.Value(waitKey{}).(*wait); ok {
+		waited.begin()
+		defer waited.end()
 	}
-	began := time.Now()
-	defer func() { waited.sum += time.Since(began) }()
 	return call()
 }
 
