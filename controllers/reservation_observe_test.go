@@ -237,3 +237,22 @@ func TestAHolderThatIsGoneIsNone(t *testing.T) {
 		})
 	}
 }
+
+// The free numbers that an Event names are those that the Service may have.
+func TestFreeNumbersAreThoseOfTheNamespacesPools(t *testing.T) {
+	thief := allocated("thief", 1, "10.0.0.9", 30080)
+	r, log := reservationsOf(t, thief, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "team", Labels: map[string]string{"team": "blue"}}})
+	pool, err := allocator.PortPoolOf(&v1alpha1.PortPool{ObjectMeta: metav1.ObjectMeta{Name: "blue"}, Spec: v1alpha1.PortPoolSpec{
+		Ranges: []v1alpha1.PortRange{"30090-30099"}, NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"team": "blue"}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.index.SetPools([]allocator.PortPool{pool}, nil)
+	r.index.Observe(thief)
+	facts := observed(t, r, allocator.PortNumber(30080))
+	r.reportConflict(context.Background(), &v1alpha1.PortReservation{ObjectMeta: metav1.ObjectMeta{Name: "30080"}}, facts)
+	if lines := log.taken(); len(lines) != 2 || !strings.HasSuffix(lines[1], "free: 30090-30099") {
+		t.Errorf("Events: %q", lines)
+	}
+}
