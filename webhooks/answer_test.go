@@ -116,15 +116,18 @@ func TestABrokenRuleRefusesWhateverElseCanNotBeJudged(t *testing.T) {
 }
 
 func TestEndpointControllersAreNotJudgedAndLabelsDoNotHelp(t *testing.T) {
-	v := EndpointSliceValidator(Validation{World: reserved, Exempt: Exemptions{Namespace: "switchyard-system"}})
+	v := EndpointSliceValidator(Validation{World: reserved, Exempt: Exemptions{
+		Namespace: "switchyard-system", EndpointWriters: []string{"system:serviceaccount:mesh:linker"}}})
 	bad := slice(80, "10.96.0.1")
-	bad.Labels = map[string]string{discoveryv1.LabelManagedBy: "endpointslice-controller.k8s.io"}
+	bad.Labels = map[string]string{discoveryv1.LabelManagedBy: "endpointslice-controller.k8s.io", discoveryv1.LabelServiceName: "web"}
 	for user, exempt := range map[string]bool{
 		"system:serviceaccount:kube-system:endpointslice-controller":   true,
 		"system:kube-controller-manager":                               true,
 		"system:serviceaccount:switchyard-system:switchyard-manager":   true,
 		"system:serviceaccount:switchyard-system-2:switchyard-manager": false,
-		"alice": false,
+		"system:serviceaccount:mesh:linker":                            true,
+		"system:serviceaccount:mesh:linker2":                           false,
+		"alice":                                                        false,
 	} {
 		ctx := admission.NewContextWithRequest(t.Context(), admission.Request{AdmissionRequest: admissionv1.AdmissionRequest{
 			UserInfo: authenticationv1.UserInfo{Username: user}}})

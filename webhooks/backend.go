@@ -73,6 +73,16 @@ func BackendsOfSlice(slice *discoveryv1.EndpointSlice) []Backend {
 	return backends
 }
 
+// servedBackends are the addresses of a slice as far as a proxy sends traffic
+// there: none while the slice names no Service. Controllers of several clusters
+// keep such slices (KEP-1645), with addresses of other clusters in them.
+func servedBackends(slice *discoveryv1.EndpointSlice) []Backend {
+	if slice.Labels[discoveryv1.LabelServiceName] == "" {
+		return nil
+	}
+	return BackendsOfSlice(slice)
+}
+
 func appendBackend(backends []Backend, backend Backend) []Backend {
 	addr, ok := parseAddr(backend.Text)
 	if !ok {

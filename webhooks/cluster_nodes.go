@@ -64,6 +64,17 @@ func (c *Cluster) PodsByIP(ctx context.Context, addr netip.Addr) ([]*corev1.Pod,
 	})
 }
 
+// PodsOfNamespaceByIP implements PodReader with a read past the cache: a
+// controller may write an endpoint before our watch has told of its pod. The API
+// server selects by a pod's first address only.
+func (c *Cluster) PodsOfNamespaceByIP(ctx context.Context, namespace string, addr netip.Addr) ([]*corev1.Pod, error) {
+	var list corev1.PodList
+	if err := c.Live.List(ctx, &list, client.InNamespace(namespace), client.MatchingFields{"status.podIP": addr.String()}); err != nil {
+		return nil, fmt.Errorf("looking up the pods of namespace %s: %w", namespace, err)
+	}
+	return slices.DeleteFunc(pointers(list.Items), func(pod *corev1.Pod) bool { return !slices.Contains(podAddrs(pod), addr) }), nil
+}
+
 // PodsByHostPort implements PodReader, confirmed with the API server.
 func (c *Cluster) PodsByHostPort(ctx context.Context, port PortKey) ([]*corev1.Pod, error) {
 	return c.confirmedPods(ctx, indexHostPort, port.String(), func(pod *corev1.Pod) bool {

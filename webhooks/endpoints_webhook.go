@@ -67,9 +67,9 @@ func EndpointSliceValidator(v Validation) *BackendValidator[*discoveryv1.Endpoin
 }
 
 func sliceChange(before, after *discoveryv1.EndpointSlice) BackendChange {
-	change := BackendChange{Namespace: after.Namespace, After: BackendsOfSlice(after), Slice: after, OldSlice: before}
+	change := BackendChange{Namespace: after.Namespace, After: servedBackends(after), Slice: after, OldSlice: before}
 	if before != nil {
-		change.Before = BackendsOfSlice(before)
+		change.Before = servedBackends(before)
 	}
 	return change
 }

@@ -162,9 +162,9 @@ func TestHostileReviewsAreAnswered(t *testing.T) {
 		return text(count, func(i int) string { return fmt.Sprintf(`{"name":"p%d","port":%d}`, i, i%65535+1) })
 	}
 	slices := map[string]string{
-		"10,000 addresses and 10,000 ports": `{"kind":"EndpointSlice","apiVersion":"discovery.k8s.io/v1","metadata":{"name":"s"},"addressType":"IPv4","endpoints":[{"addresses":[` +
+		"10,000 addresses and 10,000 ports": `{"kind":"EndpointSlice","apiVersion":"discovery.k8s.io/v1","metadata":{"name":"s","labels":{"kubernetes.io/service-name":"web"}},"addressType":"IPv4","endpoints":[{"addresses":[` +
 			manyIPs(10_000) + `]}],"ports":[` + ports(10_000) + `]}`,
-		"100,000 addresses": `{"kind":"EndpointSlice","apiVersion":"discovery.k8s.io/v1","endpoints":[{"addresses":[` + manyIPs(100_000) + `]}]}`,
+		"100,000 addresses": `{"kind":"EndpointSlice","apiVersion":"discovery.k8s.io/v1","metadata":{"labels":{"kubernetes.io/service-name":"web"}},"endpoints":[{"addresses":[` + manyIPs(100_000) + `]}]}`,
 	}
 	endpoints := map[string]string{
 		"10,000 addresses and 10,000 ports": `{"kind":"Endpoints","apiVersion":"v1","subsets":[{"addresses":[` +
@@ -283,7 +283,7 @@ func TestMoreAddressesThanAreJudgedAreRefused(t *testing.T) {
 	if err != nil || len(got.Errors) != 1 || !strings.Contains(got.Errors[0].Error(), "adds 1001 node ports is not judged; add at most 1000 at a time") {
 		t.Errorf("a Service of node ports: got %v and %v", got.Errors, err)
 	}
-	s := &discoveryv1.EndpointSlice{}
+	s := sliceFor("web", "")
 	for i := range maxNewBackends + 1 {
 		s.Endpoints = append(s.Endpoints, discoveryv1.Endpoint{Addresses: []string{fmt.Sprintf("203.%d.%d.%d", i>>16, i>>8&255, i&255)}})
 	}

@@ -45,7 +45,11 @@ func going[T client.Object](object T, finalizers ...string) T {
 	return object
 }
 
-func sliceOf(addresses ...string) *discoveryv1.EndpointSlice { return slice(80, addresses...) }
+func sliceOf(addresses ...string) *discoveryv1.EndpointSlice {
+	s := slice(80, addresses...)
+	s.Labels = map[string]string{discoveryv1.LabelServiceName: "web"}
+	return s
+}
 
 func TestWhatIsBeingDeletedGainsNothing(t *testing.T) {
 	world := crowded()

@@ -83,22 +83,36 @@ func (s Severities) Of(rule Rule) Severity {
 
 // Set changes the rule named by its ID or name.
 func (s Severities) Set(idOrName string, severity Severity) error {
+	rule, err := ruleCalled(idOrName)
+	if err == nil {
+		s[rule.ID] = severity
+	}
+	return err
+}
+
+func ruleCalled(idOrName string) (Rule, error) {
 	for _, rule := range Table() {
 		if strings.EqualFold(rule.ID, idOrName) || rule.Name == idOrName {
-			s[rule.ID] = severity
-			return nil
+			return rule, nil
 		}
 	}
-	return fmt.Errorf("no rule is called %q: the rules are %s", idOrName, ruleNames())
+	return Rule{}, fmt.Errorf("no rule is called %q: the rules are %s", idOrName, ruleNames())
 }
 
 // SetAll applies several settings in the order of their keys, so that the same
-// file always complains about the same line.
+// file always complains about the same line. A rule that is named twice is an
+// error: one of the two would go unheard.
 func (s Severities) SetAll(settings map[string]Severity) error {
+	named := map[string]string{}
 	for _, key := range slices.Sorted(maps.Keys(settings)) {
-		if err := s.Set(key, settings[key]); err != nil {
+		rule, err := ruleCalled(key)
+		if err != nil {
 			return err
 		}
+		if other, twice := named[rule.ID]; twice {
+			return fmt.Errorf("%s and %s are one rule: name it once", other, key)
+		}
+		named[rule.ID], s[rule.ID] = key, settings[key]
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ package webhooks
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -32,26 +33,64 @@ import (
 // example, to the pods of another, past their network policies. That the writer
 // may read such a pod changes nothing: reading is not sending.
 func checkForeignPods(ctx context.Context, world World, change BackendChange) ([]Finding, error) {
-	had := change.had()
+	had, seen := change.had(), map[netip.Addr]bool{}
 	var found []Finding
 	for _, b := range change.distinct() {
-		if had[b.Addr] != nil {
+		if had[b.Addr] != nil || seen[b.Addr] {
 			continue
 		}
-		pods, err := world.PodsByIP(ctx, b.Addr)
+		seen[b.Addr] = true
+		detail, err := foreignAddress(ctx, world, b.Addr, change.Namespace)
 		if err != nil {
 			return found, err
 		}
-		if foreign := foreignPod(pods, change.Namespace); foreign != nil {
-			name, _ := world.PodNameOf(ctx, foreign)
-			found = append(found, Finding{Path: b.Path(), Value: b.Text, Detail: fmt.Sprintf(
-				"this is the address of %s, and only its own namespace may make it an endpoint (CVE-2021-25740); use a Service of that namespace", name)})
+		if detail != "" {
+			found = append(found, Finding{Path: b.Path(), Value: b.Text, Detail: detail})
 		}
 		if len(found) >= maxFindings {
 			break
 		}
 	}
 	return found, nil
+}
+
+// foreignAddress says why an address is none for a namespace's endpoints, or nothing.
+func foreignAddress(ctx context.Context, world World, addr netip.Addr, namespace string) (string, error) {
+	pods, err := world.PodsByIP(ctx, addr)
+	if err != nil {
+		return "", err
+	}
+	if foreign := foreignPod(pods, namespace); foreign != nil {
+		name, _ := world.PodNameOf(ctx, foreign)
+		return fmt.Sprintf("this is the address of %s, and only its own namespace may make it an endpoint (CVE-2021-25740); "+
+			"use a Service of that namespace", name), nil
+	}
+	if len(pods) > 0 {
+		return "", nil
+	}
+	return addressToBe(ctx, world, addr, namespace)
+}
+
+// addressToBe says whether some pod will get the address, nobody knows of which
+// namespace: who lists the free addresses of a node has its next pods. That the
+// pod is the namespace's own is looked up once more, past the cache, because its
+// writer may be faster than our watch. An address of a node is no pod's.
+func addressToBe(ctx context.Context, world World, addr netip.Addr, namespace string) (string, error) {
+	nodes, err := world.NodesByPodAddress(ctx, addr)
+	if err != nil || len(nodes) == 0 {
+		return "", err
+	}
+	own, err := world.PodsOfNamespaceByIP(ctx, namespace, addr)
+	if err != nil || len(own) > 0 {
+		return "", err
+	}
+	gateways, err := world.NodesByAddress(ctx, addr)
+	if err != nil || len(gateways) > 0 {
+		return "", err
+	}
+	return fmt.Sprintf("this is inside the podCIDRs of %s and no pod of this namespace has it, so another namespace's may get it (CVE-2021-25740); "+
+		"add it when the pod has it",
+		world.NodeNameOf(ctx, nodes[0])), nil
 }
 
 // foreignPod is one of another namespace, unless the namespace has such a pod too.

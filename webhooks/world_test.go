@@ -39,10 +39,12 @@ import (
 type memory struct {
 	services []*corev1.Service
 	pods     []*corev1.Pod
-	nodes    []*corev1.Node
-	cidrs    []ServiceCIDR
-	servers  []netip.AddrPort
-	broken   bool
+	// unseenPods are not in the cache yet.
+	unseenPods []*corev1.Pod
+	nodes      []*corev1.Node
+	cidrs      []ServiceCIDR
+	servers    []netip.AddrPort
+	broken     bool
 	// stranger is told no names.
 	stranger bool
 	domain   string
@@ -139,6 +141,12 @@ func (m *memory) podsWhere(holds func(*corev1.Pod) bool) ([]*corev1.Pod, error) 
 
 func (m *memory) PodsByIP(_ context.Context, addr netip.Addr) ([]*corev1.Pod, error) {
 	return m.podsWhere(func(pod *corev1.Pod) bool { return slices.Contains(podAddrs(pod), addr) })
+}
+
+func (m *memory) PodsOfNamespaceByIP(_ context.Context, namespace string, addr netip.Addr) ([]*corev1.Pod, error) {
+	return slices.DeleteFunc(slices.Clone(m.unseenPods), func(pod *corev1.Pod) bool {
+		return pod.Namespace != namespace || !slices.Contains(podAddrs(pod), addr)
+	}), m.err()
 }
 
 func (m *memory) PodsByHostPort(_ context.Context, port PortKey) ([]*corev1.Pod, error) {

@@ -18,8 +18,13 @@ package app
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"reflect"
+	"slices"
+	"strings"
 
+	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/yaml"
 
 	"switchyard.dev/switchyard/api/v1alpha1"
@@ -44,6 +49,9 @@ type Configuration struct {
 	RequirePools []v1alpha1.AddressUse `json:"requirePools,omitempty"`
 	// RetainLimit is --retain-limit.
 	RetainLimit *int `json:"retainLimit,omitempty"`
+	// EndpointWriters are users whose endpoints rules X8 to X10 do not judge, beside
+	// Kubernetes' own controllers.
+	EndpointWriters []string `json:"endpointWriters,omitempty"`
 }
 
 const (
@@ -75,6 +83,9 @@ func (o *Options) applyConfig(data []byte) error {
 	if err := yaml.UnmarshalStrict(data, &config); err != nil {
 		return err
 	}
+	if err := spelledRight(data); err != nil {
+		return err
+	}
 	if config.APIVersion != configAPIVersion || config.Kind != configKind {
 		return fmt.Errorf("this is a %q of %q: it must say kind: %s and apiVersion: %s",
 			config.Kind, config.APIVersion, configKind, configAPIVersion)
@@ -89,10 +100,49 @@ func (o *Options) applyConfig(data []byte) error {
 		o.RetainLimit = *config.RetainLimit
 	}
 	o.Admission.LoadBalancerClasses, o.Admission.RequirePools = config.LoadBalancerClasses, config.RequirePools
-	for i, use := range config.RequirePools {
+	o.Admission.EndpointWriters = config.EndpointWriters
+	if err := config.validate(); err != nil {
+		return err
+	}
+	return o.Rules.SetAll(config.Rules)
+}
+
+// validate looks at lists, whose entries would else be wrong without a word.
+func (c *Configuration) validate() error {
+	for i, use := range c.RequirePools {
 		if use != v1alpha1.UseExternalIP && use != v1alpha1.UseLoadBalancer {
 			return fmt.Errorf("requirePools[%d]: a pool can not be required for %q: use %s or %s", i, use, v1alpha1.UseExternalIP, v1alpha1.UseLoadBalancer)
 		}
 	}
-	return o.Rules.SetAll(config.Rules)
+	for i, class := range c.LoadBalancerClasses {
+		if problems := validation.IsQualifiedName(class); len(problems) > 0 {
+			return fmt.Errorf("loadBalancerClasses[%d]: no Service can have the class %q: write it as example.com/name", i, class)
+		}
+	}
+	for i, user := range c.EndpointWriters {
+		if user == "" || strings.ContainsAny(user, " *") {
+			return fmt.Errorf("endpointWriters[%d]: %q is no user: write one out, as system:serviceaccount:NAMESPACE:NAME", i, user)
+		}
+	}
+	return nil
+}
+
+// spelledRight refuses keys that differ from the real ones by capital letters,
+// which reading JSON in Go takes for the same.
+func spelledRight(data []byte) error {
+	var keys map[string]any
+	if err := yaml.Unmarshal(data, &keys); err != nil {
+		return err
+	}
+	known := map[string]bool{}
+	for field := range reflect.TypeFor[Configuration]().Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		known[name] = true
+	}
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		if !known[key] {
+			return fmt.Errorf("unknown field %q: mind the capital letters", key)
+		}
+	}
+	return nil
 }

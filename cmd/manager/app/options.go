@@ -83,6 +83,8 @@ type AdmissionOptions struct {
 	ClusterDomain string
 	// LoadBalancerClasses are known to be served.
 	LoadBalancerClasses []string
+	// EndpointWriters are users whose endpoints are trusted.
+	EndpointWriters []string
 	// RequirePools are the uses of addresses that need a pool.
 	RequirePools []v1alpha1.AddressUse
 }

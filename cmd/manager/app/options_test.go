@@ -76,10 +76,10 @@ func TestFlagsOverrideTheFileWhereverTheyStand(t *testing.T) {
 
 func TestTheFileSetsWhatNoFlagDoes(t *testing.T) {
 	file := writeConfig(t, configHead+"admissionAudit: true\nclusterDomain: example.org\n"+
-		"loadBalancerClasses: [example.com/lb]\nrequirePools: [ExternalIP]\n")
+		"loadBalancerClasses: [example.com/lb]\nrequirePools: [ExternalIP]\nendpointWriters: [kcm]\n")
 	options, err := parseArgs(t, "--config", file)
 	want := AdmissionOptions{Audit: true, ClusterDomain: "example.org",
-		LoadBalancerClasses: []string{"example.com/lb"}, RequirePools: []v1alpha1.AddressUse{v1alpha1.UseExternalIP}}
+		LoadBalancerClasses: []string{"example.com/lb"}, RequirePools: []v1alpha1.AddressUse{v1alpha1.UseExternalIP}, EndpointWriters: []string{"kcm"}}
 	if diff := cmp.Diff(want, options.Admission); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
@@ -94,22 +94,26 @@ func TestWhatIsWrongWithTheCommandLineIsSaidWithItsRemedy(t *testing.T) {
 		args []string
 		want string
 	}{
-		"unknown flag":         {[]string{"--frobnicate"}, "-frobnicate; switchyard-manager --help lists the flags"},
-		"word":                 {[]string{"up"}, `"up" is no flag`},
-		"unknown rule":         {[]string{"--rule=X99=off"}, "the rules are X1 (external-ip-in-use)"},
-		"endpoints":            {[]string{"--endpoints=some"}, "off, selectorless, all"},
-		"endpoints' limits":    {[]string{"--concurrent-service-endpoint-syncs=99"}, "not between 1 and 50"},
-		"webhooks":             {[]string{"--webhooks=maybe"}, "use on or off"},
-		"port":                 {[]string{"--webhook-port=70000"}, "use 1 to 65535"},
-		"address":              {[]string{"--metrics-bind-address=8443"}, "use host:port, :port, or 0 for none"},
-		"domain":               {[]string{"--cluster-domain=-"}, "write it as cluster.local"},
-		"same port":            {[]string{"--metrics-bind-address=:1", "--health-probe-bind-address=:1"}, "give each its own port"},
-		"certificates":         {[]string{"--webhook-cert-path=/does/not/exist"}, "mount the certificate there"},
-		"no file":              {[]string{"--config=/does/not/exist"}, "no such file"},
-		"file of another kind": {[]string{"--config=" + writeConfig(t, "kind: Pod\n")}, "it must say kind: ManagerConfiguration"},
-		"unknown field":        {[]string{"--config=" + writeConfig(t, configHead+"rule: {}\n")}, `unknown field "rule"`},
-		"pool of another use":  {[]string{"--config=" + writeConfig(t, configHead+"requirePools: [ClusterIP]\n")}, "use ExternalIP or LoadBalancer"},
-		"unknown rule in file": {[]string{"--config=" + writeConfig(t, configHead+"rules: {X99: off}\n")}, "the rules are"},
+		"unknown flag":           {[]string{"--frobnicate"}, "-frobnicate; switchyard-manager --help lists the flags"},
+		"word":                   {[]string{"up"}, `"up" is no flag`},
+		"unknown rule":           {[]string{"--rule=X99=off"}, "the rules are X1 (external-ip-in-use)"},
+		"endpoints":              {[]string{"--endpoints=some"}, "off, selectorless, all"},
+		"endpoints' limits":      {[]string{"--concurrent-service-endpoint-syncs=99"}, "not between 1 and 50"},
+		"webhooks":               {[]string{"--webhooks=maybe"}, "use on or off"},
+		"port":                   {[]string{"--webhook-port=70000"}, "use 1 to 65535"},
+		"address":                {[]string{"--metrics-bind-address=8443"}, "use host:port, :port, or 0 for none"},
+		"domain":                 {[]string{"--cluster-domain=-"}, "write it as cluster.local"},
+		"same port":              {[]string{"--metrics-bind-address=:1", "--health-probe-bind-address=:1"}, "give each its own port"},
+		"certificates":           {[]string{"--webhook-cert-path=/does/not/exist"}, "mount the certificate there"},
+		"no file":                {[]string{"--config=/does/not/exist"}, "no such file"},
+		"file of another kind":   {[]string{"--config=" + writeConfig(t, "kind: Pod\n")}, "it must say kind: ManagerConfiguration"},
+		"unknown field":          {[]string{"--config=" + writeConfig(t, configHead+"rule: {}\n")}, `unknown field "rule"`},
+		"pool of another use":    {[]string{"--config=" + writeConfig(t, configHead+"requirePools: [ClusterIP]\n")}, "use ExternalIP or LoadBalancer"},
+		"capital letters":        {[]string{"--config=" + writeConfig(t, configHead+"RequirePools: [ExternalIP]\n")}, "mind the capital letters"},
+		"class that none can be": {[]string{"--config=" + writeConfig(t, configHead+"loadBalancerClasses: ['example.com/a b']\n")}, "write it as example.com/name"},
+		"writers by a pattern":   {[]string{"--config=" + writeConfig(t, configHead+"endpointWriters: ['system:*']\n")}, "endpointWriters[0]"},
+		"rule named twice":       {[]string{"--config=" + writeConfig(t, configHead+"rules: {X1: warn, external-ip-in-use: deny}\n")}, "X1 and external-ip-in-use are one rule"},
+		"unknown rule in file":   {[]string{"--config=" + writeConfig(t, configHead+"rules: {X99: off}\n")}, "the rules are"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var stdout, stderr bytes.Buffer

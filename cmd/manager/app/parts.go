@@ -123,7 +123,7 @@ func rules(ctx context.Context, mgr ctrl.Manager, options Options) (webhooks.Val
 		World:      cluster,
 		Severities: options.Rules,
 		Namespaces: cluster,
-		Exempt:     webhooks.Exemptions{Namespace: options.Namespace},
+		Exempt:     webhooks.Exemptions{Namespace: options.Namespace, EndpointWriters: options.Admission.EndpointWriters},
 		Audit:      options.Admission.Audit,
 	}, cluster.WatchNodes(ctx, mgr.GetCache())
 }

@@ -97,7 +97,7 @@ func makeEndpoints(namespace, name, ip string) *corev1.Endpoints {
 
 func makeSlice(namespace, name, ip string) *discoveryv1.EndpointSlice {
 	return &discoveryv1.EndpointSlice{
-		ObjectMeta:  metav1.ObjectMeta{Namespace: namespace, Name: name},
+		ObjectMeta:  metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{discoveryv1.LabelServiceName: name}},
 		AddressType: discoveryv1.AddressTypeIPv4,
 		Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{ip}}},
 		Ports:       []discoveryv1.EndpointPort{{Port: ptr.To[int32](80)}},

@@ -136,7 +136,7 @@ var _ = Describe("The rules", Ordered, func() {
 
 		It("is not asked of Kubernetes' own controllers, whatever a user's labels say", func() {
 			slice := makeSlice(namespace, "copied", "10.0.0.7")
-			slice.Labels = map[string]string{"endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"}
+			slice.Labels["endpointslice.kubernetes.io/managed-by"] = "endpointslice-controller.k8s.io"
 			Expect(dryRun(slice)).To(beRefused("rule X8"))
 
 			config := rest.CopyConfig(admin)
