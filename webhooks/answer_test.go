@@ -85,7 +85,7 @@ func TestWhatCanNotBeJudgedPassesUnlessAskedOtherwise(t *testing.T) {
 	}
 	advised := &ServiceValidator{Validation{World: &memory{broken: true}, FailClosed: true, Severities: soft}}
 	warnings, err = advised.ValidateCreate(t.Context(), service("web", external("192.0.2.1"), selecting("app", "web")))
-	if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "could not judge rule X5, X1, X3, X4, X12, X14; the manager's log") {
+	if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "could not judge rule X5, X1, X3, X4, X21, X12, X14; the manager's log") {
 		t.Errorf("closed, but every rule only warns: got %q and %v, want one warning", warnings, err)
 	}
 	closed := &ServiceValidator{Validation{World: &memory{broken: true}, FailClosed: true}}

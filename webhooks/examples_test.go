@@ -75,7 +75,7 @@ func TestThePageShowsWhatTheRulesSay(t *testing.T) {
 		"X1":  service("web", external("198.51.100.1")),
 		"X2":  service("web", ingress("198.51.100.2")),
 		"X3":  service("web", external("10.96.0.50")),
-		"X4":  service("web", external("192.0.2.1")),
+		"X4":  service("web", external("192.0.2.1"), port(22, tcp)),
 		"X5":  service("web", external("8.8.8.8")),
 		"X6":  service("web", onNodePort(30080, tcp)),
 		"X7":  service("web", onNodePort(30081, tcp)),
@@ -92,6 +92,7 @@ func TestThePageShowsWhatTheRulesSay(t *testing.T) {
 		"X18": service("web", sharing("default", "edge", "shop")),
 		"X19": serviceCIDRChange(nil, cidr),
 		"X20": service("web", onNodePort(30082, tcp)),
+		"X21": service("web", external("192.0.2.1")),
 	}
 	world := cluster(t, shop(), shop())
 	said := map[string]string{}

@@ -19,64 +19,10 @@ package webhooks
 import (
 	"context"
 	"fmt"
-	"net/netip"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
-
-// checkAddressOfNode is X4. An external IP that is a node's takes that node's
-// traffic away from it, with some proxies all of it (kubernetes-sigs/kubespray#4993);
-// one that is a pod's takes the pod's. What a load-balancer controller hands out
-// may be a node's address, because that is what some of them do.
-func checkAddressOfNode(ctx context.Context, world World, change ServiceChange) ([]Finding, error) {
-	had, external := hadForItsUse(change), addrsOf(externalVIPs(change.New))
-	var found []Finding
-	for _, v := range distinct(outsideVIPs(change.New)) {
-		if had(v.addr) {
-			continue
-		}
-		detail, err := ownedByNode(ctx, world, v.addr, external[v.addr])
-		if err != nil {
-			return found, err
-		}
-		if detail != "" {
-			found = append(found, Finding{Path: v.path, Value: v.text,
-				Detail: detail + "; use an address that is routed to the nodes and is none of their own, or a node port"})
-		}
-		if len(found) >= maxFindings {
-			break
-		}
-	}
-	return found, nil
-}
-
-// ownedByNode says whose an address on the nodes is, or nothing.
-func ownedByNode(ctx context.Context, world World, addr netip.Addr, external bool) (string, error) {
-	pods, err := world.PodsByIP(ctx, addr)
-	if err != nil {
-		return "", err
-	}
-	if len(pods) > 0 {
-		name, _ := world.PodNameOf(ctx, pods[0])
-		return "this is the address of " + name, nil
-	}
-	nodes, err := world.NodesByPodAddress(ctx, addr)
-	if err != nil {
-		return "", err
-	}
-	if len(nodes) > 0 {
-		return fmt.Sprintf("this is inside the podCIDRs of %s, from which its pods get their addresses", world.NodeNameOf(ctx, nodes[0])), nil
-	}
-	if !external {
-		return "", nil
-	}
-	nodes, err = world.NodesByAddress(ctx, addr)
-	if err != nil || len(nodes) == 0 {
-		return "", err
-	}
-	return "this is the address of " + world.NodeNameOf(ctx, nodes[0]), nil
-}
 
 // nodePort is a port that a Service has on every node.
 type nodePort struct {

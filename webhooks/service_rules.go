@@ -47,6 +47,7 @@ func serviceRules() []serviceRule {
 		{RuleAddressOfNode, checkAddressOfNode},
 		{RuleHostPort, checkHostPorts},
 		{RuleNodePortHeld, checkNodePortHeld},
+		{RuleExternalIPOfNode, checkExternalIPOfNode},
 		{RuleTargetPortMissing, checkTargetPorts},
 		{RuleSelectorInUse, checkSelectorInUse},
 		{RuleFamilyMissing, checkFamilies},

@@ -25,7 +25,7 @@ var (
 	RuleAddressReserved = Rule{ID: "X3", Name: "address-reserved", Default: Deny,
 		Summary: "an external or load-balancer IP is a ClusterIP, in a ServiceCIDR, or the API server's"}
 	RuleAddressOfNode = Rule{ID: "X4", Name: "address-of-node", Default: Deny,
-		Summary: "an external IP is a node's, or an external or load-balancer IP is a pod's or in a node's podCIDRs"}
+		Summary: "an external IP has a port of a node that something listens at, or an external or load-balancer IP is a pod's or in a node's podCIDRs"}
 	RuleAddressPool = Rule{ID: "X5", Name: "address-pool", Default: Deny,
 		Summary: "an external IP, a requested load-balancer IP or a ClusterIP is not of a pool for the Service (CVE-2020-8554)"}
 	RuleHostPort = Rule{ID: "X6", Name: "host-port-in-use", Default: Deny,
@@ -56,6 +56,8 @@ var (
 		Summary: "a sharing key has only one side's consent, or joins Local Services with other endpoints"}
 	RuleNodePortHeld = Rule{ID: "X20", Name: "node-port-held", Default: Deny,
 		Summary: "a node port that the API server gave out is held by another Service"}
+	RuleExternalIPOfNode = Rule{ID: "X21", Name: "external-ip-of-node", Default: Warn,
+		Summary: "an external IP is a node's own address"}
 	RuleRangeOverlap = Rule{ID: "X19", Name: "range-overlap", Default: Deny,
 		Summary: "a ServiceCIDR or pool overlaps with pods, nodes, Services or another pool"}
 )
@@ -66,5 +68,6 @@ func Table() []Rule {
 		RuleExternalIPInUse, RuleLoadBalancerIPInUse, RuleAddressReserved, RuleAddressOfNode, RuleAddressPool, RuleHostPort, RulePortPool,
 		RuleEndpointIsService, RuleForeignPod, RuleSliceUnmanaged, RuleTargetPortMissing, RuleSelectorInUse, RuleFamilyMissing,
 		RuleEnvironment, RuleExternalNameTarget, RuleHostname, RuleLoadBalancerClass, RuleSharing, RuleRangeOverlap, RuleNodePortHeld,
+		RuleExternalIPOfNode,
 	}
 }

@@ -182,8 +182,8 @@ var _ = Describe("The rules", Ordered, func() {
 		It("is refused with the name of the node, or of the pod", func() {
 			makeNode("edge-1", "192.0.2.11", "10.244.11.0/24")
 			startPod(namespace, "db", "edge-1", "10.99.0.1")
-			Eventually(dryRun).WithArguments(makeService(namespace, "web").external("192.0.2.11").Service).
-				Should(beRefused("this is the address of node edge-1", "rule X4"))
+			Eventually(dryRun).WithArguments(makeService(namespace, "web").external("192.0.2.11").port(10250).Service).
+				Should(beRefused("this is the address of node edge-1, where the kubelet listens at port 10250/TCP", "rule X4"))
 			Eventually(dryRun).WithArguments(makeService(namespace, "web").external("10.244.11.77").Service).
 				Should(beRefused("inside the podCIDRs of node edge-1", "rule X4"))
 			Eventually(dryRun).WithArguments(makeService(namespace, "web").external("10.99.0.1").Service).
@@ -195,8 +195,8 @@ var _ = Describe("The rules", Ordered, func() {
 			tenant := tenantOf(mine)
 			Expect(dryRunAs(tenant, makeService(mine, "web").external("10.99.0.1").Service)).
 				To(beRefused("this is the address of a pod of another namespace"))
-			Expect(dryRunAs(tenant, makeService(mine, "web").external("192.0.2.11").Service)).
-				To(beRefused("this is the address of a node;"))
+			Expect(dryRunAs(tenant, makeService(mine, "web").external("192.0.2.11").port(22).Service)).
+				To(beRefused("this is the address of a node, where SSH listens"))
 		})
 	})
 
