@@ -59,3 +59,18 @@ func ownsNodePort(entry metav1.ManagedFieldsEntry, port *corev1.ServicePort) boo
 	}
 	return false
 }
+
+// drawnClusterIPs tells the same of the Service's ClusterIPs, of which a request
+// asks for the first or for all.
+func drawnClusterIPs(svc *corev1.Service) bool {
+	for _, entry := range svc.ManagedFields {
+		var owned struct {
+			Spec map[string]json.RawMessage `json:"f:spec"`
+		}
+		if entry.FieldsV1 != nil && json.Unmarshal(entry.FieldsV1.Raw, &owned) == nil &&
+			(owned.Spec["f:clusterIP"] != nil || owned.Spec["f:clusterIPs"] != nil) {
+			return false
+		}
+	}
+	return len(svc.ManagedFields) > 0
+}

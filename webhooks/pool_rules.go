@@ -76,12 +76,12 @@ func checkAddressPools(ctx context.Context, world World, change ServiceChange) (
 		if had[held{used.addr, used.use}] {
 			continue
 		}
-		detail, err := requester.mayUse(ctx, used.addr, used.use)
+		refusal, err := requester.mayUse(ctx, used.addr, used.use)
 		if err != nil {
 			return found, err
 		}
-		if detail != "" {
-			found = append(found, Finding{Path: used.path, Value: used.text, Detail: detail})
+		if refusal.detail != "" {
+			found = append(found, refusal.finding(used.path, used.text, used.use != v1alpha1.UseClusterIP || !drawnClusterIPs(change.New)))
 		}
 		if len(found) >= maxFindings {
 			break
@@ -97,6 +97,26 @@ type poolRequester struct {
 	world     World
 	pools     *Pools
 	namespace labels.Set
+}
+
+// poolRefusal is why a Service may not have a number.
+type poolRefusal struct {
+	detail string
+	// reserved is true where the number is kept for another.
+	reserved bool
+}
+
+// finding is a warning where a pool forbids what nobody has asked for: the API
+// server knows no pools, and where we do not choose for it, to refuse its choice
+// would be to refuse Services at random.
+func (r poolRefusal) finding(path *field.Path, value any, asked bool) Finding {
+	switch {
+	case asked:
+		return Finding{Path: path, Value: value, Detail: r.detail}
+	case r.reserved:
+		return Finding{Path: path, Value: value, Detail: r.detail + "; the API server chose it: try again"}
+	}
+	return Finding{Path: path, Value: value, Detail: r.detail + "; the API server chose it", WarnOnly: true}
 }
 
 func (r *poolRequester) read(ctx context.Context) error {
@@ -137,31 +157,35 @@ func (r *poolRequester) reservedForOthers(ctx context.Context, number allocator.
 }
 
 // mayUse says why the Service may not have an address, or nothing.
-func (r *poolRequester) mayUse(ctx context.Context, addr netip.Addr, use v1alpha1.AddressUse) (string, error) {
+func (r *poolRequester) mayUse(ctx context.Context, addr netip.Addr, use v1alpha1.AddressUse) (poolRefusal, error) {
 	if err := r.read(ctx); err != nil {
-		return "", err
+		return poolRefusal{}, err
 	}
 	detail, mine, err := r.reservedForOthers(ctx, allocator.AddrNumber(addr))
 	if err != nil || detail != "" || mine {
-		return detail, err
+		return poolRefusal{detail, true}, err
 	}
+	return poolRefusal{detail: r.outsidePools(ctx, addr, use)}, nil
+}
+
+func (r *poolRequester) outsidePools(ctx context.Context, addr netip.Addr, use v1alpha1.AddressUse) string {
 	owners := r.pools.AddrPoolsOf(addr)
 	if i := slices.IndexFunc(owners, func(pool allocator.AddrPool) bool { return pool.Use == use }); i >= 0 {
 		if owners[i].Selects(r.namespace, r.change.New.Labels) {
-			return "", nil
+			return ""
 		}
 		return fmt.Sprintf("this belongs to %s, which is not for this Service; %s",
-			r.world.PoolNameOf(ctx, "AddressPool", owners[i].Name), r.addresses(use)), nil
+			r.world.PoolNameOf(ctx, "AddressPool", owners[i].Name), r.addresses(use))
 	}
 	switch {
 	case use == v1alpha1.UseClusterIP:
-		return "", nil
+		return ""
 	case r.pools.Uses[use]:
-		return fmt.Sprintf("this is in no AddressPool for %s; %s", use, r.addresses(use)), nil
+		return fmt.Sprintf("this is in no AddressPool for %s; %s", use, r.addresses(use))
 	case r.world.PoolsRequired(use):
-		return fmt.Sprintf("there is no AddressPool for %s, and the manager is told to require one; ask an administrator for a pool", use), nil
+		return fmt.Sprintf("there is no AddressPool for %s, and the manager is told to require one; ask an administrator for a pool", use)
 	}
-	return "", nil
+	return ""
 }
 
 // addresses says what the Service may use instead.
@@ -203,12 +227,12 @@ func checkPortPools(ctx context.Context, world World, change ServiceChange) ([]F
 	requester := poolRequester{change: change, world: world}
 	var found []Finding
 	for _, port := range newNodePorts(change) {
-		detail, err := requester.mayHave(ctx, port.key.Port)
+		refusal, err := requester.mayHave(ctx, port.key.Port)
 		if err != nil {
 			return found, err
 		}
-		if detail != "" {
-			found = append(found, Finding{Path: port.path, Value: port.key.Port, Detail: detail})
+		if refusal.detail != "" {
+			found = append(found, refusal.finding(port.path, port.key.Port, !drawn(change.New, port.of)))
 		}
 		if len(found) >= maxFindings {
 			break
@@ -218,26 +242,30 @@ func checkPortPools(ctx context.Context, world World, change ServiceChange) ([]F
 }
 
 // mayHave says why the Service may not have a node port, or nothing.
-func (r *poolRequester) mayHave(ctx context.Context, port int32) (string, error) {
+func (r *poolRequester) mayHave(ctx context.Context, port int32) (poolRefusal, error) {
 	if err := r.read(ctx); err != nil {
-		return "", err
+		return poolRefusal{}, err
 	}
 	detail, mine, err := r.reservedForOthers(ctx, allocator.PortNumber(port))
 	if err != nil || detail != "" || mine {
-		return detail, err
+		return poolRefusal{detail, true}, err
 	}
+	return poolRefusal{detail: r.outsidePortPools(ctx, port)}, nil
+}
+
+func (r *poolRequester) outsidePortPools(ctx context.Context, port int32) string {
 	owner, owned := r.pools.PortPoolOf(port)
 	switch {
 	case owned && owner.Selects(r.namespace):
-		return "", nil
+		return ""
 	case owned && len(r.pools.PortPoolsFor(r.namespace)) == 0:
 		return fmt.Sprintf("this belongs to %s, which is not for this namespace; use a port that is in no PortPool, or leave the choice to the server",
-			r.world.PoolNameOf(ctx, "PortPool", owner.Name)), nil
+			r.world.PoolNameOf(ctx, "PortPool", owner.Name))
 	case owned:
 		return fmt.Sprintf("this belongs to %s, which is not for this namespace; %s",
-			r.world.PoolNameOf(ctx, "PortPool", owner.Name), r.ports()), nil
+			r.world.PoolNameOf(ctx, "PortPool", owner.Name), r.ports())
 	case len(r.pools.PortPoolsFor(r.namespace)) > 0:
-		return "this is outside the PortPools of this namespace; " + r.ports(), nil
+		return "this is outside the PortPools of this namespace; " + r.ports()
 	}
-	return "", nil
+	return ""
 }
