@@ -58,7 +58,7 @@ func TestExemptObjectsAreNotJudged(t *testing.T) {
 		svc    *corev1.Service
 		exempt bool
 	}{
-		"the API server's":               {in("default", "kubernetes", nil), true},
+		"the API server's":               {in("default", "kubernetes", nil), false},
 		"cluster DNS by name":            {in("kube-system", "kube-dns", nil), true},
 		"cluster DNS by label":           {in("kube-system", "rke2-coredns", dns), true},
 		"our own":                        {in("switchyard-system", "switchyard-webhook-service", nil), true},
@@ -71,6 +71,17 @@ func TestExemptObjectsAreNotJudged(t *testing.T) {
 			t.Errorf("%s: exempt %v, but got %v", name, tc.exempt, err)
 		}
 	}
+	for user, exempt := range map[string]bool{"system:apiserver": true, "dora": false} {
+		if _, err := v.ValidateCreate(asUser(t, user), in("default", "kubernetes", nil)); (err == nil) != exempt {
+			t.Errorf("the API server's, written by %s: exempt %v, but got %v", user, exempt, err)
+		}
+	}
+}
+
+// asUser is the context of somebody's request.
+func asUser(t *testing.T, name string) context.Context {
+	return admission.NewContextWithRequest(t.Context(), admission.Request{AdmissionRequest: admissionv1.AdmissionRequest{
+		UserInfo: authenticationv1.UserInfo{Username: name}}})
 }
 
 func TestWhatCanNotBeJudgedPassesUnlessAskedOtherwise(t *testing.T) {
@@ -129,9 +140,7 @@ func TestEndpointControllersAreNotJudgedAndLabelsDoNotHelp(t *testing.T) {
 		"system:serviceaccount:mesh:linker2":                           false,
 		"alice":                                                        false,
 	} {
-		ctx := admission.NewContextWithRequest(t.Context(), admission.Request{AdmissionRequest: admissionv1.AdmissionRequest{
-			UserInfo: authenticationv1.UserInfo{Username: user}}})
-		if _, err := v.ValidateCreate(ctx, bad); (err == nil) != exempt {
+		if _, err := v.ValidateCreate(asUser(t, user), bad); (err == nil) != exempt {
 			t.Errorf("%s: exempt %v, but got %v", user, exempt, err)
 		}
 	}

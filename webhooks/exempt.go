@@ -47,6 +47,18 @@ type Exemptions struct {
 	EndpointWriters []string
 }
 
+// apiServer is who the API server is when it writes to itself.
+const apiServer = "system:apiserver"
+
+// Write tells whether one who writes an object is not judged. The API server's own
+// objects are exempt only from its own writes: others may write to them as well.
+func (e Exemptions) Write(user string, object client.Object) bool {
+	if client.ObjectKeyFromObject(object) == kubernetesService {
+		return user == apiServer
+	}
+	return e.Object(object)
+}
+
 // Object tells whether an object is needed to boot the cluster, or is ours.
 func (e Exemptions) Object(object client.Object) bool {
 	switch {
@@ -93,8 +105,8 @@ func contentsOf(object client.Object) []any {
 // report, and what the mirroring controller copies has been judged when a user
 // wrote it.
 var endpointWriters = map[string]bool{
-	"system:apiserver":                                                    true,
-	"system:kube-controller-manager":                                      true,
+	apiServer:                        true,
+	"system:kube-controller-manager": true,
 	"system:serviceaccount:kube-system:endpoint-controller":               true,
 	"system:serviceaccount:kube-system:endpointslice-controller":          true,
 	"system:serviceaccount:kube-system:endpointslicemirroring-controller": true,

@@ -34,7 +34,7 @@ import (
 	"switchyard.dev/switchyard/allocator"
 )
 
-// +kubebuilder:webhook:path=/mutate--v1-service,mutating=true,failurePolicy=ignore,sideEffects=NoneOnDryRun,timeoutSeconds=3,groups="",resources=services,verbs=create;update,versions=v1,name=mservice.switchyard.dev,admissionReviewVersions=v1,patch=`{"namespaceSelector":{"matchExpressions":[{"key":"kubernetes.io/metadata.name","operator":"NotIn","values":["switchyard-system"]}]},"matchConditions":[{"name":"not-the-api-server","expression":"!(request.namespace == 'default' && request.name == 'kubernetes')"},{"name":"not-cluster-dns","expression":"!(request.namespace == 'kube-system' && (request.name == 'kube-dns' || (has(object.metadata.labels) && 'k8s-app' in object.metadata.labels && object.metadata.labels['k8s-app'] == 'kube-dns')))"},{"name":"not-just-letting-go","expression":"!has(object.metadata.deletionTimestamp) || oldObject == null || object.spec != oldObject.spec"}]}`
+// +kubebuilder:webhook:path=/mutate--v1-service,mutating=true,failurePolicy=ignore,sideEffects=NoneOnDryRun,timeoutSeconds=3,groups="",resources=services,verbs=create;update,versions=v1,name=mservice.switchyard.dev,admissionReviewVersions=v1,patch=`{"namespaceSelector":{"matchExpressions":[{"key":"kubernetes.io/metadata.name","operator":"NotIn","values":["switchyard-system"]}]},"matchConditions":[{"name":"not-the-api-server","expression":"!(request.namespace == 'default' && request.name == 'kubernetes' && request.userInfo.username == 'system:apiserver')"},{"name":"not-cluster-dns","expression":"!(request.namespace == 'kube-system' && (request.name == 'kube-dns' || (has(object.metadata.labels) && 'k8s-app' in object.metadata.labels && object.metadata.labels['k8s-app'] == 'kube-dns')))"},{"name":"not-just-letting-go","expression":"!has(object.metadata.deletionTimestamp) || oldObject == null || object.spec != oldObject.spec"}]}`
 // +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=servicecidrs,verbs=get;list;watch
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=ipaddresses,verbs=get
@@ -159,7 +159,7 @@ func (a *ServiceAllocation) Handle(ctx context.Context, raw admission.Request) a
 	if err != nil {
 		return admission.Errored(http.StatusBadRequest, err)
 	}
-	if a.Exempt.Object(request.new) || request.old != nil && onlyLetsGo(request.old, request.new) {
+	if a.Exempt.Write(request.UserInfo.Username, request.new) || request.old != nil && onlyLetsGo(request.old, request.new) {
 		return admission.Allowed("")
 	}
 	if !a.Index.Ready() {

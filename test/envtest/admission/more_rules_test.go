@@ -123,3 +123,26 @@ func named(name string) client.Client {
 	Expect(err).NotTo(HaveOccurred())
 	return user
 }
+
+var _ = Describe("The API server's own Service", Ordered, func() {
+	BeforeAll(func() {
+		manager := start()
+		DeferCleanup(manager.stop)
+	})
+
+	It("is judged when others write to it, and not when the API server does", func() {
+		kubernetes := &corev1.Service{}
+		Expect(api.Get(context.Background(), client.ObjectKey{Namespace: "default", Name: "kubernetes"}, kubernetes)).To(Succeed())
+		taking := kubernetes.DeepCopy()
+		taking.Spec.ExternalIPs = []string{"10.0.0.9"}
+		Expect(named("dora").Update(context.Background(), taking.DeepCopy(), client.DryRunAll)).To(beRefused("spec.externalIPs[0]", "rule X3"))
+		Expect(named("system:apiserver").Update(context.Background(), taking.DeepCopy(), client.DryRunAll)).To(Succeed())
+		Expect(named("dora").Update(context.Background(), kubernetes, client.DryRunAll)).To(Succeed())
+
+		slice := makeSlice("default", "kubernetes", "10.0.0.9")
+		Expect(dryRunAs(named("dora"), makeEndpoints("default", "kubernetes", "10.0.0.9"))).To(Or(beRefused("rule X8"), MatchError(ContainSubstring("already exists"))))
+		slice.Name = "kubernetes-more"
+		slice.Labels[discoveryv1.LabelServiceName] = "kubernetes"
+		Expect(dryRunAs(named("dora"), slice)).To(beRefused("rule X8"))
+	})
+})
