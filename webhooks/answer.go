@@ -100,10 +100,10 @@ func (v *Validation) judge(ctx context.Context, w write) (result string, warning
 		// One broken rule is enough, whatever another would have said.
 		return resultDenied, verdict.Warnings, apierrors.NewInvalid(kind, nameOf(object), verdict.Errors)
 	case err != nil && ctx.Err() != nil && caller.Err() == nil:
-		warnings, err = v.tooLong(ctx, kind, verdict.Warnings, err)
+		warnings, err = v.tooLong(ctx, verdict.Warnings, err)
 		return resultUnjudged, warnings, err
 	case err != nil:
-		warnings, err = v.unjudged(ctx, kind, verdict.Warnings, err)
+		warnings, err = v.unjudged(ctx, verdict.Warnings, err)
 		return resultUnjudged, warnings, err
 	case len(verdict.Warnings) > 0:
 		return resultWarned, verdict.Warnings, nil
@@ -142,8 +142,7 @@ const auditPrefix = "would be refused: "
 
 // tooLong refuses what our own time was not enough for: otherwise whoever sends
 // enough at a time would escape every rule, and have others escape them.
-func (v *Validation) tooLong(ctx context.Context, kind schema.GroupKind, warnings []string, err error) (admission.Warnings, error) {
-	unjudgedCounter.WithLabelValues(kind.Kind).Inc()
+func (v *Validation) tooLong(ctx context.Context, warnings []string, err error) (admission.Warnings, error) {
 	ctrl.LoggerFrom(ctx).Error(err, "Had no time left to judge a change", "refused", !v.Audit)
 	refusal := fmt.Sprintf("switchyard could not judge this within %s, so it is refused: add fewer addresses and ports at a time, or try again",
 		cmp.Or(v.patience, judgeTimeout))
@@ -156,8 +155,7 @@ func (v *Validation) tooLong(ctx context.Context, kind schema.GroupKind, warning
 // unjudged decides when a rule could not be read up on. The webhook's own
 // failurePolicy does not apply, because we did answer. The error is for the log:
 // it may name a Service that the requester may not read.
-func (v *Validation) unjudged(ctx context.Context, kind schema.GroupKind, warnings []string, err error) (admission.Warnings, error) {
-	unjudgedCounter.WithLabelValues(kind.Kind).Inc()
+func (v *Validation) unjudged(ctx context.Context, warnings []string, err error) (admission.Warnings, error) {
 	refused := v.FailClosed && !v.Audit
 	ctrl.LoggerFrom(ctx).Error(err, "Could not judge a change", "refused", refused)
 	if refused {

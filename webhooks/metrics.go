@@ -50,14 +50,10 @@ var (
 		Name: "switchyard_admission_findings_total",
 		Help: "Objections of the admission rules, by rule and by what they led to (deny, warn or audit).",
 	}, []string{"rule", "action"})
-	unjudgedCounter = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "switchyard_admission_unjudged_total",
-		Help: "Changes that passed or failed without being judged because a read failed, by kind.",
-	}, []string{"kind"})
 )
 
 // admissionMetrics are all of them; docs/metrics.md has a line for each.
-var admissionMetrics = []prometheus.Collector{requestsCounter, durationHistogram, findingsCounter, unjudgedCounter}
+var admissionMetrics = []prometheus.Collector{requestsCounter, durationHistogram, findingsCounter}
 
 func init() {
 	metrics.Registry.MustRegister(admissionMetrics...)
