@@ -22,12 +22,16 @@ import (
 	"maps"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"switchyard.dev/switchyard/api/v1alpha1"
 )
 
 // RuleLabelPrefix begins the labels of a namespace that give a rule another
@@ -73,11 +77,18 @@ func (s Severities) with(namespace labels.Set) Severities {
 	return changed
 }
 
-// SetupNamespaces has the cache hold the metadata of namespaces, and nothing else
-// of them, from the start.
-func SetupNamespaces(ctx context.Context, informers cache.Informers) error {
-	if _, err := informers.GetInformer(ctx, namespaceMetadata(), cache.BlockUntilSynced(false)); err != nil {
-		return fmt.Errorf("watching namespaces: %w", err)
+// SetupInformers has the cache hold what rules read without an index from the
+// start, so that the first request does not wait for it: pools, reservations,
+// ServiceCIDRs and, of namespaces, the metadata. Kinds of our own that are not
+// installed are left out.
+func SetupInformers(ctx context.Context, informers cache.Informers) error {
+	for _, object := range []client.Object{
+		namespaceMetadata(), &networkingv1.ServiceCIDR{},
+		&v1alpha1.AddressPool{}, &v1alpha1.PortPool{}, &v1alpha1.AddressReservation{}, &v1alpha1.PortReservation{},
+	} {
+		if _, err := informers.GetInformer(ctx, object, cache.BlockUntilSynced(false)); err != nil && !meta.IsNoMatchError(err) {
+			return fmt.Errorf("watching %T: %w", object, err)
+		}
 	}
 	return nil
 }

@@ -67,7 +67,7 @@ func setupParts(ctx context.Context, mgr ctrl.Manager, options Options, certs *c
 		return nil, err
 	}
 	// Asked for now, so that the first request does not wait for them.
-	if err := webhooks.SetupNamespaces(ctx, mgr.GetCache()); err != nil {
+	if err := webhooks.SetupInformers(ctx, mgr.GetCache()); err != nil {
 		return nil, err
 	}
 	if err := certs.setup(ctx, mgr, options); err != nil {
