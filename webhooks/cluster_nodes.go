@@ -149,7 +149,8 @@ func hostPorts(pod *corev1.Pod) []PortKey {
 		if number == 0 && pod.Spec.HostNetwork {
 			number = port.ContainerPort
 		}
-		if number != 0 {
+		// At the node's loopback no traffic for a node port arrives.
+		if addr, ok := parseAddr(port.HostIP); number != 0 && !(ok && addr.IsLoopback()) {
 			ports = append(ports, PortKey{number, protocolOf(port.Protocol)})
 		}
 	}
