@@ -216,21 +216,32 @@ func (c *Cluster) APIServers(ctx context.Context) ([]netip.AddrPort, error) {
 	return servers, nil
 }
 
+// maxConfirmations bounds the reads of one look-up.
+const maxConfirmations = 5 * maxFindings
+
 // confirmed reads each object that the cache names once more, live: someone
 // who deletes a Service and creates its successor must not be refused because
 // the watch has not delivered the deletion yet. Where many share what a rule
-// forbids, because it only warns or came later, a few of them are enough.
+// forbids, because it only warns or came later, a few of them are enough. Where
+// very many have just gone, as the pods of a DaemonSet, the rest is not read.
 func confirmed[T any, P interface {
 	*T
 	client.Object
 }](ctx context.Context, live client.Reader, cached []T, fresh func() P, holds func(P) bool) ([]P, error) {
 	var confirmed []P
+	reads := 0
 	for i := range cached {
 		if len(confirmed) >= maxFindings {
 			break
 		}
 		if !holds(&cached[i]) {
 			continue
+		}
+		if reads++; reads > maxConfirmations {
+			if len(confirmed) == 0 {
+				return nil, fmt.Errorf("confirming %T: of %d the first %d are gone or changed", cached, len(cached), maxConfirmations)
+			}
+			break
 		}
 		key, object := client.ObjectKeyFromObject(P(&cached[i])), fresh()
 		switch err := live.Get(ctx, key, object); {
