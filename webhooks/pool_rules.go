@@ -175,7 +175,7 @@ func (r *poolRequester) outsidePools(ctx context.Context, addr netip.Addr, use v
 			return ""
 		}
 		return fmt.Sprintf("this belongs to %s, which is not for this Service; %s",
-			r.world.PoolNameOf(ctx, "AddressPool", owners[i].Name), r.addresses(use))
+			r.world.RangeNameOf(ctx, "AddressPool", owners[i].Name), r.addresses(use))
 	}
 	switch {
 	case use == v1alpha1.UseClusterIP:
@@ -260,10 +260,10 @@ func (r *poolRequester) outsidePortPools(ctx context.Context, port int32) string
 		return ""
 	case owned && len(r.pools.PortPoolsFor(r.namespace)) == 0:
 		return fmt.Sprintf("this belongs to %s, which is not for this namespace; use a port that is in no PortPool, or leave the choice to the server",
-			r.world.PoolNameOf(ctx, "PortPool", owner.Name))
+			r.world.RangeNameOf(ctx, "PortPool", owner.Name))
 	case owned:
 		return fmt.Sprintf("this belongs to %s, which is not for this namespace; %s",
-			r.world.PoolNameOf(ctx, "PortPool", owner.Name), r.ports())
+			r.world.RangeNameOf(ctx, "PortPool", owner.Name), r.ports())
 	case len(r.pools.PortPoolsFor(r.namespace)) > 0:
 		return "this is outside the PortPools of this namespace; " + r.ports()
 	}

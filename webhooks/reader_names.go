@@ -23,6 +23,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -52,11 +53,14 @@ func (n ReaderNames) NodeNameOf(ctx context.Context, node *corev1.Node) string {
 	return "a node"
 }
 
-// PoolNameOf implements Namer for the requester in the context.
-func (n ReaderNames) PoolNameOf(ctx context.Context, kind, name string) string {
+// RangeNameOf implements Namer for the requester in the context.
+func (n ReaderNames) RangeNameOf(ctx context.Context, kind, name string) string {
 	request, err := admission.RequestFromContext(ctx)
-	pools := resource{v1alpha1.GroupVersion.Group, v1alpha1.GroupVersion.Version, strings.ToLower(kind) + "s"}
-	if err == nil && n.mayGet(ctx, request.UserInfo, pools, types.NamespacedName{Name: name}) {
+	group := v1alpha1.GroupVersion
+	if kind == "ServiceCIDR" {
+		group = networkingv1.SchemeGroupVersion
+	}
+	if err == nil && n.mayGet(ctx, request.UserInfo, resource{group.Group, group.Version, strings.ToLower(kind) + "s"}, types.NamespacedName{Name: name}) {
 		return kind + " " + name
 	}
 	return "another " + kind
@@ -137,9 +141,9 @@ func (c *Cluster) NodeNameOf(ctx context.Context, node *corev1.Node) string {
 	return c.namer().NodeNameOf(ctx, node)
 }
 
-// PoolNameOf implements Namer.
-func (c *Cluster) PoolNameOf(ctx context.Context, kind, name string) string {
-	return c.namer().PoolNameOf(ctx, kind, name)
+// RangeNameOf implements Namer.
+func (c *Cluster) RangeNameOf(ctx context.Context, kind, name string) string {
+	return c.namer().RangeNameOf(ctx, kind, name)
 }
 
 // everyName is a Namer for those who may read everything.
@@ -155,4 +159,4 @@ func (everyName) PodNameOf(_ context.Context, pod *corev1.Pod) (string, bool) {
 
 func (everyName) NodeNameOf(_ context.Context, node *corev1.Node) string { return "node " + node.Name }
 
-func (everyName) PoolNameOf(_ context.Context, kind, name string) string { return kind + " " + name }
+func (everyName) RangeNameOf(_ context.Context, kind, name string) string { return kind + " " + name }

@@ -57,14 +57,16 @@ func TestNamesAreToldToWhoMayRead(t *testing.T) {
 		say    func(n ReaderNames) string
 		want   string
 	}{
-		"a pod that may be read":   {"/pods", func(n ReaderNames) string { name, _ := n.PodNameOf(ctx, theirs); return name }, "pod shop/db"},
-		"a pod of others":          {"/services", func(n ReaderNames) string { name, _ := n.PodNameOf(ctx, theirs); return name }, "a pod of another namespace"},
-		"a pod of one's own":       {"", func(n ReaderNames) string { name, _ := n.PodNameOf(ctx, mine); return name }, "a pod of this namespace"},
-		"nobody knows who asks":    {"/pods", func(n ReaderNames) string { name, _ := n.PodNameOf(t.Context(), theirs); return name }, "a pod of another namespace"},
-		"a node that may be read":  {"/nodes", func(n ReaderNames) string { return n.NodeNameOf(ctx, node("node-1", "")) }, "node node-1"},
-		"a node":                   {"/pods", func(n ReaderNames) string { return n.NodeNameOf(ctx, node("node-1", "")) }, "a node"},
-		"a pool that may be read":  {"switchyard.dev/addresspools", func(n ReaderNames) string { return n.PoolNameOf(ctx, "AddressPool", "red") }, "AddressPool red"},
-		"a pool of the other kind": {"switchyard.dev/addresspools", func(n ReaderNames) string { return n.PoolNameOf(ctx, "PortPool", "red") }, "another PortPool"},
+		"a pod that may be read":         {"/pods", func(n ReaderNames) string { name, _ := n.PodNameOf(ctx, theirs); return name }, "pod shop/db"},
+		"a pod of others":                {"/services", func(n ReaderNames) string { name, _ := n.PodNameOf(ctx, theirs); return name }, "a pod of another namespace"},
+		"a pod of one's own":             {"", func(n ReaderNames) string { name, _ := n.PodNameOf(ctx, mine); return name }, "a pod of this namespace"},
+		"nobody knows who asks":          {"/pods", func(n ReaderNames) string { name, _ := n.PodNameOf(t.Context(), theirs); return name }, "a pod of another namespace"},
+		"a node that may be read":        {"/nodes", func(n ReaderNames) string { return n.NodeNameOf(ctx, node("node-1", "")) }, "node node-1"},
+		"a node":                         {"/pods", func(n ReaderNames) string { return n.NodeNameOf(ctx, node("node-1", "")) }, "a node"},
+		"a pool that may be read":        {"switchyard.dev/addresspools", func(n ReaderNames) string { return n.RangeNameOf(ctx, "AddressPool", "red") }, "AddressPool red"},
+		"a pool of the other kind":       {"switchyard.dev/addresspools", func(n ReaderNames) string { return n.RangeNameOf(ctx, "PortPool", "red") }, "another PortPool"},
+		"a ServiceCIDR that may be read": {"networking.k8s.io/servicecidrs", func(n ReaderNames) string { return n.RangeNameOf(ctx, "ServiceCIDR", "red") }, "ServiceCIDR red"},
+		"a ServiceCIDR":                  {"switchyard.dev/servicecidrs", func(n ReaderNames) string { return n.RangeNameOf(ctx, "ServiceCIDR", "red") }, "another ServiceCIDR"},
 	} {
 		reviews := &reviewer{allows: tc.allows}
 		if got := tc.say(ReaderNames{Reviews: reviews}); got != tc.want {

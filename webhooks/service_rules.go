@@ -287,7 +287,7 @@ func reservedFor(ctx context.Context, world World, addr netip.Addr) (string, err
 	}
 	for _, cidr := range cidrs {
 		if cidr.Prefix.Contains(addr) {
-			return fmt.Sprintf("this is inside %s of ServiceCIDR %s, from which ClusterIPs are given out", cidr.Prefix, cidr.Name), nil
+			return fmt.Sprintf("this is inside %s of %s, from which ClusterIPs are given out", cidr.Prefix, world.RangeNameOf(ctx, "ServiceCIDR", cidr.Name)), nil
 		}
 	}
 	return "", nil

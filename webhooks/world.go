@@ -113,8 +113,8 @@ type Namer interface {
 	// PodNameOf also tells whether it is the name.
 	PodNameOf(ctx context.Context, pod *corev1.Pod) (name string, told bool)
 	NodeNameOf(ctx context.Context, node *corev1.Node) string
-	// PoolNameOf names an AddressPool or a PortPool.
-	PoolNameOf(ctx context.Context, kind, name string) string
+	// RangeNameOf names an AddressPool, a PortPool or a ServiceCIDR.
+	RangeNameOf(ctx context.Context, kind, name string) string
 }
 
 // World is everything that the rules read, each of them only a part.
