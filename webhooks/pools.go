@@ -25,6 +25,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/labels"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -92,24 +93,24 @@ func versionOf(ports []v1alpha1.PortPool, addrs []v1alpha1.AddressPool) string {
 	return strings.Join(versions, " ")
 }
 
-// readPools leaves out what it can not read, but for its use: a pool that is
-// wrong does not open what it closed.
+// readPools has the numbers of a pool be nobody's while it can not be read to
+// whom they belong: a pool that is wrong does not open what it closed.
 func readPools(ctx context.Context, ports []v1alpha1.PortPool, addrs []v1alpha1.AddressPool) *Pools {
 	var portPools []allocator.PortPool
 	var addrPools []allocator.AddrPool
 	for i := range ports {
 		pool, err := allocator.PortPoolOf(&ports[i])
 		if err != nil {
-			ctrl.LoggerFrom(ctx).Error(err, "Left out a pool", "portPool", ports[i].Name)
-			continue
+			ctrl.LoggerFrom(ctx).Error(err, "Closed a pool", "portPool", ports[i].Name)
+			pool.Namespaces = labels.Nothing()
 		}
 		portPools = append(portPools, pool)
 	}
 	for i := range addrs {
 		pool, err := allocator.AddrPoolOf(&addrs[i])
 		if err != nil {
-			ctrl.LoggerFrom(ctx).Error(err, "Left out a pool", "addressPool", addrs[i].Name)
-			continue
+			ctrl.LoggerFrom(ctx).Error(err, "Closed a pool", "addressPool", addrs[i].Name)
+			pool.Namespaces, pool.Services = labels.Nothing(), labels.Nothing()
 		}
 		addrPools = append(addrPools, pool)
 	}

@@ -37,6 +37,8 @@ type RangeChange struct {
 	Kind, Name string
 	// Use is what the addresses are for; ClusterIP of a ServiceCIDR.
 	Use v1alpha1.AddressUse
+	// Malformed is what of the change can not be read, and its schema does not say.
+	Malformed field.ErrorList
 	// Addrs and Ports are the ranges that the change adds.
 	Addrs []AddrRange
 	Ports []PortRange
@@ -58,7 +60,7 @@ type PortRange struct {
 
 // ValidateRanges judges the ranges that a change adds.
 func ValidateRanges(ctx context.Context, world World, severities Severities, change RangeChange) (Verdict, error) {
-	var verdict Verdict
+	verdict := Verdict{Errors: change.Malformed}
 	err := judge(ctx, &verdict, RuleRangeOverlap, severities, func() ([]Finding, error) {
 		return checkRangeOverlap(ctx, world, change)
 	})

@@ -21,6 +21,9 @@ import (
 	"net/netip"
 
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -88,16 +91,27 @@ func (v *RangeValidator[T]) validate(ctx context.Context, w write, before, after
 	return v.answer(ctx, w)
 }
 
+// badSelector says what is wrong with a selector that the change brings. The schema
+// of selectors allows every operator and key, and a pool with such a one is closed.
+func badSelector(name string, before, after *metav1.LabelSelector) field.ErrorList {
+	if equality.Semantic.DeepEqual(before, after) {
+		return nil
+	}
+	return validation.ValidateLabelSelector(after, validation.LabelSelectorValidationOptions{}, field.NewPath("spec", name))
+}
+
 func addressPoolChange(before, after *v1alpha1.AddressPool) RangeChange {
-	change := RangeChange{Kind: "AddressPool", Name: after.Name, Use: after.Spec.Use}
+	if before == nil {
+		before = &v1alpha1.AddressPool{}
+	}
+	change := RangeChange{Kind: "AddressPool", Name: after.Name, Use: after.Spec.Use, Malformed: append(
+		badSelector("namespaceSelector", before.Spec.NamespaceSelector, after.Spec.NamespaceSelector),
+		badSelector("serviceSelector", before.Spec.ServiceSelector, after.Spec.ServiceSelector)...)}
 	pool, err := allocator.AddrPoolOf(after)
 	if err != nil {
 		return change // The schema says what is wrong.
 	}
-	had := map[v1alpha1.AddressRange]bool{}
-	if before != nil {
-		had = setOf(before.Spec.Addresses)
-	}
+	had := setOf(before.Spec.Addresses)
 	for i, text := range after.Spec.Addresses {
 		if !had[text] {
 			change.Addrs = append(change.Addrs, AddrRange{field.NewPath("spec", "addresses").Index(i), string(text), pool.Ranges[i]})
@@ -107,15 +121,16 @@ func addressPoolChange(before, after *v1alpha1.AddressPool) RangeChange {
 }
 
 func portPoolChange(before, after *v1alpha1.PortPool) RangeChange {
-	change := RangeChange{Kind: "PortPool", Name: after.Name}
+	if before == nil {
+		before = &v1alpha1.PortPool{}
+	}
+	change := RangeChange{Kind: "PortPool", Name: after.Name,
+		Malformed: badSelector("namespaceSelector", before.Spec.NamespaceSelector, after.Spec.NamespaceSelector)}
 	pool, err := allocator.PortPoolOf(after)
 	if err != nil {
 		return change
 	}
-	had := map[v1alpha1.PortRange]bool{}
-	if before != nil {
-		had = setOf(before.Spec.Ranges)
-	}
+	had := setOf(before.Spec.Ranges)
 	for i, text := range after.Spec.Ranges {
 		if !had[text] {
 			change.Ports = append(change.Ports, PortRange{field.NewPath("spec", "ranges").Index(i), string(text), pool.Ranges[i]})
