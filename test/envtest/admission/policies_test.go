@@ -133,6 +133,8 @@ var _ = Describe("The policies", Ordered, func() {
 		slice.Endpoints = append(slice.Endpoints, discoveryv1.Endpoint{Addresses: []string{"192.0.2.2"}})
 		Expect(api.Update(context.Background(), slice)).To(Succeed())
 		slice.Ports = append(slice.Ports, discoveryv1.EndpointPort{Name: new("b"), Port: ptr.To[int32](80)})
+		Expect(api.Update(context.Background(), slice)).To(Succeed())
+		slice.Ports[1].Port = ptr.To[int32](70000)
 		Expect(api.Update(context.Background(), slice)).To(beDenied("endpointslice-ports", "policy S2"))
 	})
 
