@@ -33,7 +33,32 @@ import (
 // bury other warnings.
 const maxTwins = 2
 
-// checkSelectorInUse is X12. Services of different kinds, a headless one beside a
+// checkSelector is X12: who else selects the same pods, and whether there are any.
+func checkSelector(ctx context.Context, world World, change ServiceChange) ([]Finding, error) {
+	found, err := checkSelectorInUse(ctx, world, change)
+	if err != nil {
+		return found, err
+	}
+	more, err := checkSelectsPods(ctx, world, change)
+	return append(found, more...), err
+}
+
+// checkSelectsPods tells of a new selector that leaves a Service without
+// endpoints. A Service that is made has none yet, because Services come before
+// their pods in every chart, and to say so each time would bury other warnings.
+func checkSelectsPods(ctx context.Context, world World, change ServiceChange) ([]Finding, error) {
+	if change.Old == nil || !selects(change.New) || !selectionChanged(change) {
+		return nil, nil
+	}
+	pods, err := world.PodsBySelector(ctx, change.New.Namespace, change.New.Spec.Selector)
+	if err != nil || slices.ContainsFunc(pods, func(pod *corev1.Pod) bool { return !gone(pod) }) {
+		return nil, err
+	}
+	return []Finding{{Path: field.NewPath("spec", "selector"), Value: change.New.Spec.Selector, WarnOnly: true,
+		Detail: "no pod of this namespace has these labels, so the Service has no endpoint until one does; compare them with the pods' labels"}}, nil
+}
+
+// checkSelectorInUse is the first half of X12. Services of different kinds, a headless one beside a
 // ClusterIP or a public one beside an internal one, are how the same pods are
 // usually published more than once, so such a pair is left alone.
 func checkSelectorInUse(ctx context.Context, world World, change ServiceChange) ([]Finding, error) {
@@ -66,8 +91,7 @@ func selectionChanged(change ServiceChange) bool {
 	return change.Old == nil || !selects(change.Old) || !maps.Equal(change.Old.Spec.Selector, change.New.Spec.Selector)
 }
 
-// checkTargetPorts is X11. That no pod matches is never reported: pods may
-// come later, and a condition of the Service tells until they do.
+// checkTargetPorts is X11. That no pod matches is X12's.
 func checkTargetPorts(ctx context.Context, world World, change ServiceChange) ([]Finding, error) {
 	ports := newNamedPorts(change)
 	if len(ports) == 0 {

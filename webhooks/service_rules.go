@@ -49,7 +49,7 @@ func serviceRules() []serviceRule {
 		{RuleNodePortHeld, checkNodePortHeld},
 		{RuleExternalIPOfNode, checkExternalIPOfNode},
 		{RuleTargetPortMissing, checkTargetPorts},
-		{RuleSelectorInUse, checkSelectorInUse},
+		{RuleSelectorInUse, checkSelector},
 		{RuleFamilyMissing, checkFamilies},
 		{RuleEnvironment, checkEnvironment},
 		{RuleExternalNameTarget, checkExternalName},

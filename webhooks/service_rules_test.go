@@ -88,7 +88,7 @@ func TestServiceRulesAboutAddresses(t *testing.T) {
 		"a Service does not collide with itself":  {new: service("holder", external("203.0.113.7"))},
 		"what was there before may stay": {
 			old: service("web", external("203.0.113.7")),
-			new: service("web", external("203.0.113.7"), selecting("app", "other"))},
+			new: service("web", external("203.0.113.7"), func(svc *corev1.Service) { svc.Spec.SessionAffinity = corev1.ServiceAffinityClientIP })},
 		"X1: an update that brings the port to the address": {
 			old:  service("web", external("203.0.113.7"), port(81, corev1.ProtocolTCP)),
 			new:  service("web", external("203.0.113.7")),

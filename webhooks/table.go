@@ -41,7 +41,7 @@ var (
 	RuleTargetPortMissing = Rule{ID: "X11", Name: "target-port-missing", Default: Warn,
 		Summary: "matching pods do not declare a named targetPort with the port's protocol"}
 	RuleSelectorInUse = Rule{ID: "X12", Name: "selector-in-use", Default: Warn,
-		Summary: "another Service of the namespace has the same selector"}
+		Summary: "another Service of the namespace has the same selector, or a changed selector matches no pod"}
 	RuleFamilyMissing = Rule{ID: "X13", Name: "family-missing", Default: Warn,
 		Summary: "no matching pod has an address of one of the Service's families"}
 	RuleEnvironment = Rule{ID: "X14", Name: "environment", Default: Warn,
