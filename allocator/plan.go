@@ -80,6 +80,7 @@ type Refusal struct {
 	Range    string       // where the number should lie
 	Full     string       // the ranges or pools without a free number
 	Manual   []string     // the pools of the Service, none of which gives by itself
+	Pools    []string     // the names of the pools in Full and Manual
 }
 
 // Plan decides the numbers of one Service: explicit requests first, so that an

@@ -166,7 +166,7 @@ func (p *planner) meet(i int, d demand) {
 	}
 	from := p.sourceOf(d)
 	if from.manual {
-		p.plan.Refusals = append(p.plan.Refusals, Refusal{Field: d.field, Manual: from.describe})
+		p.plan.Refusals = append(p.plan.Refusals, Refusal{Field: d.field, Manual: from.describe, Pools: from.names})
 		return
 	}
 	if n, ok := p.reuse(d, from); ok {
@@ -178,7 +178,7 @@ func (p *planner) meet(i int, d demand) {
 		return
 	}
 	if from.restricted || from.guarded || !p.index.claimsOnly(d) {
-		p.plan.Refusals = append(p.plan.Refusals, Refusal{Field: d.field, Full: p.index.describeSource(d, from)})
+		p.plan.Refusals = append(p.plan.Refusals, Refusal{Field: d.field, Full: p.index.describeSource(d, from), Pools: from.names})
 	}
 }
 

@@ -36,6 +36,7 @@ type source struct {
 	pools []int
 	// describe names them for a message: pool red (30100-30199).
 	describe []string
+	names    []string
 	// manual says that the Service has pools, none of which gives by itself.
 	manual bool
 	// restricted says that not every number of the range will do, so that the
@@ -56,6 +57,7 @@ func (s *Services) portSource(namespace labels.Set) source {
 	}
 	for _, i := range selected.pools {
 		pool := s.pools.ports.pools[i]
+		selected.names = append(selected.names, pool.name)
 		selected.describe = append(selected.describe, describePool(pool.name, publicPorts(pool.effective)))
 	}
 	return selected
@@ -74,6 +76,7 @@ func (s *Services) addrSource(family corev1.IPFamily, namespace, service labels.
 		return source{stages: outsidePools, restricted: slices.ContainsFunc(s.ranges.open(family), restricted)}
 	}
 	for _, i := range selected.pools {
+		selected.names = append(selected.names, pools[i].name)
 		selected.describe = append(selected.describe, describePool(pools[i].name, publicAddrs(pools[i].effective)))
 	}
 	return selected

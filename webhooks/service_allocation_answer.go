@@ -20,6 +20,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	admissionv1 "k8s.io/api/admission/v1"
@@ -30,6 +31,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"switchyard.dev/switchyard/allocator"
+	"switchyard.dev/switchyard/api/v1alpha1"
 )
 
 // jsonPatch is one operation of RFC 6902. "add" replaces what is there.
@@ -120,6 +122,7 @@ func placedWarnings(plan allocator.Plan, dryRun bool) []string {
 // 30080: held by Service default/db; free: 30086-30100, ...`.
 func (a *ServiceAllocation) deny(ctx context.Context, request *allocationRequest, refusals []allocator.Refusal) admission.Response {
 	var errs field.ErrorList
+	ctx = withReviews(ctx)
 	for _, refusal := range refusals {
 		errs = append(errs, a.explain(ctx, request, refusal))
 		countRefusal(refusal)
@@ -136,11 +139,18 @@ func (a *ServiceAllocation) explain(ctx context.Context, request *allocationRequ
 	}
 	switch {
 	case refusal.Full != "":
-		return field.Forbidden(path, "no number is free in "+refusal.Full)
+		where := refusal.Full
+		if !a.mayReadPools(ctx, request, refusal) {
+			where = "the pools of namespace " + request.Namespace
+		}
+		return field.Forbidden(path, "no number is free in "+where)
 	case refusal.Manual != nil:
+		pools := ": " + strings.Join(refusal.Manual, ", ")
+		if !a.mayReadPools(ctx, request, refusal) {
+			pools = ""
+		}
 		return field.Forbidden(path, fmt.Sprintf("no pool of namespace %s gives numbers by itself: "+
-			"ask for one by number, or have one of the pools do so (spec.autoAssign): %s",
-			request.Namespace, strings.Join(refusal.Manual, ", ")))
+			"ask for one by number, or have one of the pools do so (spec.autoAssign)%s", request.Namespace, pools))
 	case refusal.Range != "":
 		return field.Invalid(path, valueOf(refusal.Number), "not in "+refusal.Range)
 	case refusal.Reserved != nil && refusal.Reserved.Service.Name == "":
@@ -151,6 +161,19 @@ func (a *ServiceAllocation) explain(ctx context.Context, request *allocationRequ
 			name(refusal.Reserved.Service), refusal.Reserved.Kind(), refusal.Reserved.Object, refusal.Free))
 	}
 	return field.Invalid(path, valueOf(refusal.Number), fmt.Sprintf("held by %s; %s", name(refusal.Holders[0].Service), refusal.Free))
+}
+
+// mayReadPools tells whether the requester may read all the pools of a refusal.
+// Else it is told that there are some, and no names.
+func (a *ServiceAllocation) mayReadPools(ctx context.Context, request *allocationRequest, refusal allocator.Refusal) bool {
+	pools := resource{v1alpha1.GroupVersion.Group, v1alpha1.GroupVersion.Version, "portpools"}
+	if refusal.Field.Kind == allocator.ClusterIP {
+		pools.name = "addresspools"
+	}
+	names := ReaderNames{Reviews: a.Client}
+	return !slices.ContainsFunc(refusal.Pools, func(name string) bool {
+		return !names.mayGet(ctx, request.UserInfo, pools, types.NamespacedName{Name: name})
+	})
 }
 
 func pathOf(f allocator.Field) *field.Path {

@@ -69,10 +69,29 @@ func TestANamespaceGetsThePortsOfItsPools(t *testing.T) {
 	if got := patched(t, a.Handle(context.Background(), create(t, withoutAddress(nodePortService("web", 0)), "bob"))); got != 30001 {
 		t.Errorf("given %v, want the port of the pool", got)
 	}
-	response := a.Handle(context.Background(), create(t, withoutAddress(nodePortService("second", 0)), "bob"))
-	want := "spec.ports[0].nodePort: Forbidden: no number is free in pool red (30001-30001)"
-	if diff := cmp.Diff(want, causeOf(t, response)); diff != "" {
-		t.Errorf("cause (-want +got):\n%s", diff)
+	for user, want := range map[string]string{
+		"admin": "spec.ports[0].nodePort: Forbidden: no number is free in pool red (30001-30001)",
+		"bob":   "spec.ports[0].nodePort: Forbidden: no number is free in the pools of namespace team",
+	} {
+		response := a.Handle(context.Background(), create(t, withoutAddress(nodePortService("second", 0)), user))
+		if diff := cmp.Diff(want, causeOf(t, response)); diff != "" {
+			t.Errorf("cause for %s (-want +got):\n%s", user, diff)
+		}
+	}
+}
+
+func TestPoolsThatDoNotGiveAreNamedToWhoMayReadThem(t *testing.T) {
+	manual := poolObject("red", "red", "30001")
+	manual.Spec.AutoAssign = new(false)
+	const cause = "spec.ports[0].nodePort: Forbidden: no pool of namespace team gives numbers by itself: ask for one by number, " +
+		"or have one of the pools do so (spec.autoAssign)"
+	for user, want := range map[string]string{"admin": cause + ": pool red (30001-30001)", "bob": cause, "unknown": cause} {
+		a := newAllocationWorld(namespaceOf("red"), manual).replica(t, allocator.Advisory, twoPorts)
+		observe(t, a, manual)
+		response := a.Handle(context.Background(), create(t, withoutAddress(nodePortService("web", 0)), user))
+		if diff := cmp.Diff(want, causeOf(t, response)); diff != "" {
+			t.Errorf("cause for %s (-want +got):\n%s", user, diff)
+		}
 	}
 }
 
@@ -96,7 +115,7 @@ func TestPoolsAreConfirmedBeforeTheyRefuse(t *testing.T) {
 			a := newAllocationWorld(tc.live...).replica(t, allocator.Advisory, twoPorts)
 			a.Cached = newAllocationWorld(namespaceOf("red")).client
 			observe(t, a, manual)
-			response := a.Handle(context.Background(), create(t, withoutAddress(nodePortService("web", 0)), "bob"))
+			response := a.Handle(context.Background(), create(t, withoutAddress(nodePortService("web", 0)), "admin"))
 			switch tc.want {
 			case "":
 				patched(t, response)

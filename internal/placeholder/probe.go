@@ -31,13 +31,29 @@ import (
 // takenMessage is how the API server says that it has given a port.
 const takenMessage = "provided port is already allocated"
 
+// notReadyMessage is what it says of a ServiceCIDR that is being removed. Of two,
+// one in each family, it draws others within so many attempts in 999 of 1,000 cases.
+const (
+	notReadyMessage = "allocator not ready"
+	probeAttempts   = 24
+)
+
 // FirstTaken asks the API server which of these ports it would not give now, 0
 // for none. The dry run of a create is the only way to read its bitmap of ports:
 // it looks there and writes nothing. Of several taken ones it names the first.
+//
+// A dry run also looks at a ServiceCIDR, drawn at random, and fails when that is
+// one that is being removed: then it is asked once more.
 func FirstTaken(ctx context.Context, c client.Client, namespace string, ports ...int32) (int32, error) {
 	probe := Ports(namespace, ports...)
 	probe.Name = "probe-" + allocator.PortNumber(ports[0]).ObjectName()
-	err := c.Create(ctx, probe, client.DryRunAll)
+	var err error
+	for range probeAttempts {
+		err = c.Create(ctx, probe.DeepCopy(), client.DryRunAll)
+		if err == nil || !strings.Contains(err.Error(), notReadyMessage) {
+			break
+		}
+	}
 	if err == nil {
 		return 0, nil
 	}
