@@ -36,11 +36,18 @@ const (
 	dropped outcome = "dropped"
 )
 
-// outcome of one attempt. A drop is told by silence, so it takes shortPatience.
-func (w way) outcome(network string) outcome { return outcomeAs(w.from, netip.Addr{}, network, w.to) }
+// outcome of one attempt that is expected to end as want. A drop is told by
+// silence, so it takes shortPatience; for an answer a busy machine is given time.
+func (w way) outcome(network string, want outcome) outcome {
+	return outcomeAs(w.from, netip.Addr{}, network, w.to, want)
+}
 
-func outcomeAs(ns *netns.Namespace, source netip.Addr, network string, to netip.AddrPort) outcome {
-	got, err := askAs(shortPatience, ns, source, network, to)
+func outcomeAs(ns *netns.Namespace, source netip.Addr, network string, to netip.AddrPort, want outcome) outcome {
+	limit := patience
+	if want == dropped {
+		limit = shortPatience
+	}
+	got, err := askAs(limit, ns, source, network, to)
 	var failure net.Error
 	switch {
 	case err == nil:
@@ -69,7 +76,7 @@ func stoppedAtHome(ns *netns.Namespace, network string, to netip.AddrPort) outco
 // expect fails unless the way has that outcome.
 func (w way) expect(t *testing.T, network string, want outcome) {
 	t.Helper()
-	if got := w.outcome(network); got != want {
+	if got := w.outcome(network, want); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

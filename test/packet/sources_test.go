@@ -64,7 +64,7 @@ func TestSourceRangesGuardTheLoadBalancerIPAndNothingElse(t *testing.T) {
 						want = dropped
 					}
 					w.Run(network+" "+name+" to "+to.String(), func(t *testing.T) {
-						if got := outcomeAs(source.ns, source.addr, network, to); got != want {
+						if got := outcomeAs(source.ns, source.addr, network, to, want); got != want {
 							t.Errorf("got %q, want %q", got, want)
 						}
 					})
@@ -92,10 +92,10 @@ func TestSourceRangesGuardNodePortsWhereAskedTo(t *testing.T) {
 				netip.AddrPortFrom(w.nodeIP(), nodePort): dropped,
 			} {
 				w.Run(network+" to "+to.String(), func(t *testing.T) {
-					if got := outcomeAs(w.outside, w.outsideIP(), network, to); got != "a" {
+					if got := outcomeAs(w.outside, w.outsideIP(), network, to, "a"); got != "a" {
 						t.Errorf("an allowed source: %q", got)
 					}
-					if got := outcomeAs(w.outside, strange, network, to); got != stranger {
+					if got := outcomeAs(w.outside, strange, network, to, stranger); got != stranger {
 						t.Errorf("another source: %q, want %q", got, stranger)
 					}
 				})
@@ -133,7 +133,7 @@ func TestSourceRangesAreFollowed(t *testing.T) {
 			service.SourceRanges = step.ranges
 			w.apply(service)
 			for source, want := range map[netip.Addr]outcome{w.outsideIP(): step.outside, strange: step.strange} {
-				if got := outcomeAs(w.outside, source, "tcp", balancer); got != want {
+				if got := outcomeAs(w.outside, source, "tcp", balancer, want); got != want {
 					w.Errorf("step %d, from %s: got %q, want %q", i, source, got, want)
 				}
 			}
@@ -163,7 +163,7 @@ func TestSourceRangesOfOneServiceAreNotThoseOfAnother(t *testing.T) {
 			{w.outsideIP(), "tcp", 81, dropped}, {strange, "tcp", 81, "a"},
 			{w.outsideIP(), "udp", 80, "a"}, {strange, "udp", 80, "a"},
 		} {
-			if got := outcomeAs(w.outside, tc.source, tc.network, netip.AddrPortFrom(w.balancerIP(), tc.port)); got != tc.want {
+			if got := outcomeAs(w.outside, tc.source, tc.network, netip.AddrPortFrom(w.balancerIP(), tc.port), tc.want); got != tc.want {
 				w.Errorf("from %s to %s port %d: got %q, want %q", tc.source, tc.network, tc.port, got, tc.want)
 			}
 		}
