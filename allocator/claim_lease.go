@@ -59,13 +59,17 @@ func ClaimLease(namespace string, claim Claim, request types.UID) *coordinationv
 }
 
 // ClaimOfLease is the reverse of ClaimLease. Its age is counted from when the
-// API server created it, which no replica's clock can falsify.
+// API server created it, which no replica's clock can falsify. That is in whole
+// seconds: what is behind the point is believed of the replica that agrees.
 func ClaimOfLease(lease *coordinationv1.Lease) (Claim, error) {
 	number, err := ParseObjectName(lease.Name)
 	if err != nil {
 		return Claim{}, fmt.Errorf("reading claim %s/%s: %w", lease.Namespace, lease.Name, err)
 	}
 	claim := Claim{Number: number, Created: lease.CreationTimestamp.Time, UID: lease.UID}
+	if acquired := lease.Spec.AcquireTime; acquired != nil && acquired.Truncate(time.Second).Equal(claim.Created) {
+		claim.Created = acquired.Time
+	}
 	if lease.Spec.HolderIdentity != nil {
 		namespace, name, _ := strings.Cut(*lease.Spec.HolderIdentity, "/")
 		claim.Service = types.NamespacedName{Namespace: namespace, Name: name}

@@ -17,6 +17,7 @@ limitations under the License.
 package allocator
 
 import (
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -31,6 +32,9 @@ type Claim struct {
 	// UID is that of the object which makes the claim known to all replicas; ""
 	// while that is being created.
 	UID types.UID
+	// bound says that the Service was seen to hold the number. It is what this
+	// replica has seen: one that was not there counts the claim until it expires.
+	bound bool
 }
 
 const (
@@ -47,6 +51,9 @@ const (
 func (s *Services) Claim(c Claim) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now, claimed := s.claims[c.Number]
+	c.bound = claimed && now.UID == c.UID && now.bound ||
+		slices.ContainsFunc(s.holders[c.Number], func(h Holder) bool { return c.isFor(h.Service) })
 	s.claims[c.Number] = c
 	s.ranges.mark(c.Number, true)
 }
@@ -66,13 +73,13 @@ func (s *Services) Unclaim(c Claim) {
 	s.unmarkUnused(c.Number)
 }
 
-// ExpireClaims drops claims that were made before the time given, which the
-// collector should have removed: their removal may have been missed.
-func (s *Services) ExpireClaims(before time.Time) {
+// ExpireClaims drops claims that were made before the time given and of which there
+// is no object: their end was missed, or it was never made.
+func (s *Services) ExpireClaims(before time.Time, exists func(types.UID) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for n, c := range s.claims {
-		if c.Created.Before(before) {
+		if c.Created.Before(before) && !exists(c.UID) {
 			delete(s.claims, n)
 			s.unmarkUnused(n)
 		}
@@ -89,7 +96,7 @@ func (s *Services) reusable(service types.NamespacedName, fits func(Number) bool
 	var lowest Number
 	for n, c := range s.claims {
 		age := now.Sub(c.Created)
-		if c.Service == service && age < reuseBefore && (update || age >= reuseAfter) && len(s.holders[n]) == 0 && fits(n) &&
+		if c.Service == service && !c.bound && age < reuseBefore && (update || age >= reuseAfter) && len(s.holders[n]) == 0 && fits(n) &&
 			(lowest.IsZero() || n.Compare(lowest) < 0) {
 			lowest = n
 		}

@@ -18,10 +18,10 @@ package allocator
 
 import "slices"
 
-// Doubt is a port that no Service is known to have, and that the API server may
+// Doubt is a number that no Service is known to have, and that the API server may
 // have given all the same: to a request under way that this replica has not been
 // asked about, or whose Service the watch has not shown yet. Or it has not taken
-// the port back yet from a Service that the watch says is gone.
+// the number back yet from a Service that the watch says is gone.
 type Doubt struct {
 	Number Number
 	// Chosen says that any other would do; else it was asked for.
@@ -33,8 +33,10 @@ type Doubt struct {
 const scarce = 10
 
 // doubt lists the ports in doubt: those asked for by number, where one can not
-// tell, and those chosen from a range that is nearly full. Reserved ones are not:
-// what holds them lets go of them.
+// tell, and those chosen from a range that is nearly full. So are numbers that an
+// earlier attempt of the Service has claimed: perhaps it was the server that did
+// not give them, and then the next attempt needs others. Reserved ones are not in
+// doubt: what holds them lets go of them.
 func (p *planner) doubt() {
 	for _, d := range p.demands {
 		if !d.automatic() && p.isOpen(d.number) && !p.holdsAlready(d.number) {
@@ -42,11 +44,9 @@ func (p *planner) doubt() {
 		}
 	}
 	ports := p.index.ranges.ports
-	if ports.Free() > (ports.Free()+ports.Used())/scarce {
-		return
-	}
+	isScarce := ports.Free() <= (ports.Free()+ports.Used())/scarce
 	for _, a := range p.plan.Assignments {
-		if !a.Explicit && p.isOpen(a.Number) {
+		if again := a.Reused && !a.Reserved; !a.Explicit && (again || isScarce && p.isOpen(a.Number)) {
 			p.plan.Doubtful = append(p.plan.Doubtful, Doubt{Number: a.Number, Chosen: true})
 		}
 	}

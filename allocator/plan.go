@@ -36,6 +36,8 @@ type PlanRequest struct {
 	// Avoid are numbers not to be chosen: the API server has just said that it
 	// would not give them.
 	Avoid []Number
+	// Crowded says that the claims in the way have been looked into.
+	Crowded bool
 }
 
 // Plan is what to do about the numbers of one Service.
@@ -47,8 +49,12 @@ type Plan struct {
 	ClusterIPs []string
 	// Refusals are reasons to deny the request; then nothing is assigned.
 	Refusals []Refusal
-	// Doubtful are ports that the API server may have given to somebody else.
+	// Doubtful are numbers that the API server may have given to somebody else.
 	Doubtful []Doubt
+	// Spares are claims that are all that keeps numbers from the Service, and Unmet
+	// is how many it lacks: then nothing is assigned either.
+	Spares []Spare
+	Unmet  int
 	// Exists says that a create names a Service that is there already, Collides
 	// that it asks for a number which that Service or another holds (A22).
 	Exists, Collides bool
@@ -101,13 +107,14 @@ func (s *Services) Plan(r PlanRequest) Plan {
 	p.explicit()
 	p.reserve()
 	p.automatic()
-	if len(p.plan.Refusals) > 0 || r.DryRun {
+	waits := len(p.plan.Spares) > 0
+	if len(p.plan.Refusals) > 0 || waits || r.DryRun {
 		p.tx.Revert()
 	} else {
 		p.tx.Commit()
 		s.claimAll(p.plan.Assignments, r)
 	}
-	if len(p.plan.Refusals) > 0 {
+	if len(p.plan.Refusals) > 0 || waits {
 		p.plan.Assignments = nil
 	}
 	p.doubt()

@@ -345,7 +345,7 @@ func TestClaimsKeepNumbersUntilTheyAreHeld(t *testing.T) {
 	if !index.ranges.ports.Has(number.Port) {
 		t.Error("collecting the claim freed a number that is held")
 	}
-	index.ExpireClaims(time.Unix(1001, 0))
+	index.ExpireClaims(time.Unix(1001, 0), func(types.UID) bool { return false })
 	if index.Claimed(second.Assignments[0].Number) || index.ranges.ports.Used() != 1 {
 		t.Error("an old claim did not expire")
 	}

@@ -177,6 +177,9 @@ func (p *planner) meet(i int, d demand) {
 		p.plan.Assignments = append(p.plan.Assignments, Assignment{Field: d.field, Number: n})
 		return
 	}
+	if p.crowded(d, from) {
+		return
+	}
 	if from.restricted || from.guarded || !p.index.claimsOnly(d) {
 		p.plan.Refusals = append(p.plan.Refusals, Refusal{Field: d.field, Full: p.index.describeSource(d, from), Pools: from.names})
 	}
@@ -236,7 +239,7 @@ func (p *planner) isPlaced(n Number) bool {
 // not so long ago that the claim could be collected meanwhile.
 func (p *planner) hasClaimed(n Number) bool {
 	claim, claimed := p.index.claims[n]
-	return claimed && p.self.Name != "" && claim.Service == p.self && p.request.Now.Sub(claim.Created) < reuseBefore
+	return claimed && p.self.Name != "" && claim.Service == p.self && !claim.bound && p.request.Now.Sub(claim.Created) < reuseBefore
 }
 
 func (d demand) fits(n Number) bool {

@@ -160,6 +160,7 @@ func (s *Services) observe(service *corev1.Service) {
 	for _, holding := range now.holdings {
 		holder := Holder{Kind: holding.Kind, Service: key, UID: now.uid, Created: now.created}
 		s.holders[holding.Number] = append(s.holders[holding.Number], holder)
+		s.bind(holding.Number, key)
 		s.ranges.mark(holding.Number, true)
 	}
 }

@@ -27,6 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"switchyard.dev/switchyard/allocator"
+	"switchyard.dev/switchyard/internal/placeholder"
 )
 
 // boundClaimLifetime is how long the claim of a number is kept although a Service
@@ -40,6 +41,8 @@ type claimCollector struct {
 	reader client.Reader
 	writer client.Client
 	now    func() time.Time
+	// namespace is where claims are, and where the API server is asked about ports.
+	namespace string
 }
 
 // Reconcile deletes one claim, or comes back when it is old enough.
@@ -56,8 +59,11 @@ func (c *claimCollector) Reconcile(ctx context.Context, request ctrl.Request) (c
 		return ctrl.Result{}, reconcile.TerminalError(err)
 	}
 	if wait := claim.Created.Add(c.lifetime(claim)).Sub(c.now()); wait > 0 {
-		// Look again soon: a Service may come to hold the number meanwhile.
+		// Look again soon: a Service may come to hold the number meanwhile, or go.
 		return ctrl.Result{RequeueAfter: min(wait, boundClaimLifetime)}, nil
+	}
+	if c.isLeaked(ctx, claim) {
+		return ctrl.Result{RequeueAfter: allocator.ClaimLifetime}, nil
 	}
 	err = c.writer.Delete(ctx, &lease, client.Preconditions{UID: &lease.UID})
 	if client.IgnoreNotFound(err) != nil {
@@ -69,9 +75,37 @@ func (c *claimCollector) Reconcile(ctx context.Context, request ctrl.Request) (c
 	return ctrl.Result{}, nil
 }
 
+// lifetime is 0 for a claim whose Service was seen to hold the number and does not
+// hold it any more: a replica that hears of the end of the claim first takes the
+// number for free, and so it is.
 func (c *claimCollector) lifetime(claim allocator.Claim) time.Duration {
-	if len(c.index.Holders(claim.Number)) > 0 {
+	switch {
+	case len(c.index.Holders(claim.Number)) > 0:
 		return boundClaimLifetime
+	case c.index.Ended(claim.Number, claim.UID):
+		return 0
 	}
 	return allocator.ClaimLifetime
+}
+
+// isLeaked says that the API server does not give a port although nobody has it.
+// That may be why the claim came to nothing, and it lasts until the server's own
+// repair some minutes later: as long as the claim stays, nobody is offered the
+// port. Of a reserved one it is a placeholder that has it.
+func (c *claimCollector) isLeaked(ctx context.Context, claim allocator.Claim) bool {
+	_, reserved := c.index.ReservationOf(claim.Number)
+	if !claim.Number.IsPort() || reserved || len(c.index.Holders(claim.Number)) > 0 {
+		return false
+	}
+	taken, err := placeholder.FirstTaken(ctx, c.writer, c.namespace, claim.Number.Port)
+	if err != nil {
+		// It may be that the server has another range, and no such port at all.
+		ctrl.LoggerFrom(ctx).V(2).Info("Did not find out whether a port is free", "reason", err.Error())
+		return false
+	}
+	if taken == 0 {
+		return false
+	}
+	allocationLeaks.WithLabelValues("server").Inc()
+	return true
 }

@@ -27,6 +27,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -130,13 +131,31 @@ func (f *allocationFeed) keepUp(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-expire.C:
-			f.index.ExpireClaims(f.now().Add(-2 * allocator.ClaimLifetime))
+			if err := f.expire(ctx); err != nil {
+				ctrl.LoggerFrom(ctx).Error(err, "Claims were not compared with their objects")
+			}
 		case <-repair.C:
 			if err := f.repair(ctx); err != nil {
 				ctrl.LoggerFrom(ctx).Error(err, "Index of ClusterIPs and NodePorts was not compared with the Services")
 			}
 		}
 	}
+}
+
+// expire drops claims that the cache has no object of any more. Those that are kept
+// beyond their time have one.
+func (f *allocationFeed) expire(ctx context.Context) error {
+	before := f.now().Add(-2 * allocator.ClaimLifetime)
+	var leases coordinationv1.LeaseList
+	if err := f.claims.List(ctx, &leases, client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("listing claims: %w", err)
+	}
+	exist := make(map[types.UID]bool, len(leases.Items))
+	for i := range leases.Items {
+		exist[leases.Items[i].UID] = true
+	}
+	f.index.ExpireClaims(before, func(uid types.UID) bool { return exist[uid] })
+	return nil
 }
 
 // repair rebuilds the index from the Services. It finds something only where an

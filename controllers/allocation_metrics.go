@@ -37,7 +37,8 @@ var (
 	}, []string{"type"})
 	allocationLeaks = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "switchyard_allocator_leaks_collected_total",
-		Help: "Claims whose request has failed, and placeholders without a reservation, that were removed (claim or placeholder).",
+		Help: "Claims whose request has failed, and placeholders without a reservation, that were removed (claim or placeholder), " +
+			"and ports that the API server was found not to give though nobody has them (server).",
 	}, []string{"type"})
 	allocationGauges = &allocationCollector{}
 )

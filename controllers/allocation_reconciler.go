@@ -60,6 +60,9 @@ import (
 //	a number in no range                   an Event
 //	a claim whose number has a holder      deleted once every replica has seen the holder
 //	a claim whose number has none          deleted after 60 s: its request has failed
+//	a claim whose number has one no more   deleted
+//	a claim of a port that the API server  kept until it does: nobody is offered the
+//	does not give, though nobody has it    port meanwhile
 //	a port that a double has left free     an Event; the API server takes it again
 type AllocationReconciler struct {
 	Client client.Client
@@ -94,7 +97,7 @@ func (r *AllocationReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if err := ctrl.NewControllerManagedBy(mgr).Named("allocation").For(&corev1.Service{}).Complete(r); err != nil {
 		return fmt.Errorf("setting up the allocation controller: %w", err)
 	}
-	collector := &claimCollector{index: r.Index, reader: claims, writer: r.Client, now: r.Now}
+	collector := &claimCollector{index: r.Index, reader: claims, writer: r.Client, now: r.Now, namespace: r.Namespace}
 	return ctrl.NewControllerManagedBy(mgr).Named("allocation-claims").
 		WatchesRawSource(source.Kind(claims, &coordinationv1.Lease{}, &handler.TypedEnqueueRequestForObject[*coordinationv1.Lease]{})).
 		Complete(collector)

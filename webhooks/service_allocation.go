@@ -146,6 +146,8 @@ type allocationRequest struct {
 	poolsConfirmed bool
 	// avoid are numbers that the API server has said it would not give.
 	avoid []allocator.Number
+	// crowded says that claims in the way have been looked into, in vain.
+	crowded bool
 	// waited is how long others have been waited for.
 	waited time.Duration
 }

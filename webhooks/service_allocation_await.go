@@ -18,6 +18,7 @@ package webhooks
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -27,10 +28,6 @@ import (
 )
 
 const (
-	// A request that has claimed a number and is still under way becomes a Service
-	// soon, if it ever does.
-	requestsEnd = 3 * time.Second
-
 	// Others are waited for in steps, and by one request for so long in all: the
 	// API server is busy then, and the time left has to do for the answer.
 	firstLook = 10 * time.Millisecond
@@ -42,7 +39,7 @@ const (
 // that the refusal can name it. It is false if the number is nobody's although it
 // is claimed: then that request has failed or is slow, and the API server decides.
 func (c *claims) awaitHolder(ctx context.Context, claim allocator.Claim) bool {
-	young := c.Now().Sub(claim.Created) < requestsEnd
+	young := c.Now().Sub(claim.Created) < allocator.RequestsEnd
 	for wait := firstLook; ; wait = min(2*wait, lastLook) {
 		if c.heldByOther(ctx, claim) {
 			return true
@@ -67,12 +64,19 @@ func (c *claims) heldByOther(ctx context.Context, claim allocator.Claim) bool {
 	return false
 }
 
-// lostToServer asks the API server about ports that it may have given to others,
+// lostToServer asks the API server about numbers that it may have given to others,
 // and reports whether the plan has to start over. Of one that was chosen there are
 // others. One that was asked for is waited for, until it is known who has it, or
 // until the server has taken it back from who had it. If neither comes, or the
 // server can not be asked, the number passes and the server has the last word.
 func (c *claims) lostToServer(ctx context.Context, doubts []allocator.Doubt) bool {
+	for _, doubt := range doubts {
+		if c.recorded(ctx, allocator.Assignment{Number: doubt.Number}) {
+			c.request.avoid = append(c.request.avoid, doubt.Number)
+			return true
+		}
+	}
+	doubts = slices.DeleteFunc(slices.Clone(doubts), func(d allocator.Doubt) bool { return !d.Number.IsPort() })
 	if len(doubts) == 0 {
 		return false
 	}

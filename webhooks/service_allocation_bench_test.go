@@ -67,7 +67,7 @@ func BenchmarkServiceAllocation(b *testing.B) {
 					b.Fatalf("%+v", response)
 				}
 				b.StopTimer()
-				a.Index.ExpireClaims(time.Unix(2000, 0))
+				a.Index.ExpireClaims(time.Unix(2000, 0), func(types.UID) bool { return false })
 				b.StartTimer()
 			}
 		})

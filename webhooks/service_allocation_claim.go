@@ -182,7 +182,6 @@ func (c *claims) create(ctx context.Context, assignment allocator.Assignment) (m
 	}
 	claim.UID = lease.UID
 	if onRecord {
-		c.Index.Claim(allocator.Claim{Number: assignment.Number, Created: claim.Created}) // for nobody, until it expires
 		return attempt{end: claimLost, made: &claim}, true
 	}
 	c.Index.Claim(claim)

@@ -142,7 +142,7 @@ func TestAnAddressOnRecordIsNotChosen(t *testing.T) {
 	if err := a.Index.SetServiceCIDRs([]corev1.IPFamily{corev1.IPv4Protocol}, cidrs); err != nil {
 		t.Fatal(err)
 	}
-	web := withoutAddress(nodePortService("web"))
+	web := withoutAddress(nodePortService("web", 0))
 	web.Spec.Type = corev1.ServiceTypeClusterIP
 	if response := a.Handle(context.Background(), create(t, web, "admin")); !response.Allowed || response.Patch == nil {
 		t.Fatalf("response is %+v, want a patch", response)

@@ -47,7 +47,7 @@ func (a *ServiceAllocation) decide(ctx context.Context, request *allocationReque
 	for range allocationAttempts {
 		plan := a.Index.Plan(allocator.PlanRequest{
 			Old: request.old, New: request.new, Mode: a.Mode, DryRun: request.dryRun, Now: a.Now(), NamespaceLabels: request.namespace,
-			Avoid: request.avoid,
+			Avoid: request.avoid, Crowded: request.crowded,
 		})
 		response, done, err := a.carryOut(ctx, request, plan)
 		if err != nil || done {
@@ -67,6 +67,10 @@ func (a *ServiceAllocation) carryOut(ctx context.Context, request *allocationReq
 			return admission.Response{}, false, err
 		}
 		return a.deny(ctx, request, plan.Refusals), true, nil
+	case !request.dryRun && len(plan.Assignments)+len(plan.Spares) > 0 && request.isInvalid():
+		a.withoutClaims(request, plan)
+	case len(plan.Spares) > 0:
+		return admission.Response{}, false, a.makeRoom(ctx, request, plan)
 	case request.dryRun:
 		plan, request.hidden = hideFromDryRun(plan, a.Index.Stats())
 	default:
