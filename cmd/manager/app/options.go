@@ -106,6 +106,9 @@ type WebhookOptions struct {
 	Port int
 	// CertFiles are used instead of certificates of our own when Dir is set.
 	CertFiles
+	// ClientCA is a file of certificate authorities: who calls has to show a
+	// certificate of one of them. Anybody may call when it is empty.
+	ClientCA string
 	// ServiceName is the Service the API server calls, which the
 	// certificate is for.
 	ServiceName string
@@ -198,6 +201,8 @@ func (o *Options) addWebhookFlags(flags *flag.FlagSet) {
 		"`Directory` of a certificate that someone else renews; the manager makes its own without it.")
 	flags.StringVar(&o.Webhooks.Cert, "webhook-cert-name", o.Webhooks.Cert, "Webhook certificate `file` in that directory.")
 	flags.StringVar(&o.Webhooks.Key, "webhook-cert-key", o.Webhooks.Key, "Webhook key `file` in that directory.")
+	flags.StringVar(&o.Webhooks.ClientCA, "webhook-client-ca", o.Webhooks.ClientCA,
+		"`File` of the authorities whose client certificates the webhooks ask for; without it they believe whoever reaches them.")
 }
 
 // addEndpointsFlags gives the limits the names they have in
@@ -270,6 +275,11 @@ func (o *Options) Validate() error {
 	}
 	if err := o.EndpointsTuning.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("endpoint controllers: %w", err))
+	}
+	if o.Webhooks.ClientCA != "" {
+		if _, err := readAuthorities(o.Webhooks.ClientCA); err != nil {
+			errs = append(errs, fmt.Errorf("--webhook-client-ca: %w", err))
+		}
 	}
 	errs = append(errs, o.Webhooks.validate("--webhook-cert-path"), o.Metrics.validate("--metrics-cert-path"))
 	return errors.Join(errs...)

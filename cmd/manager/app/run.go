@@ -129,7 +129,7 @@ func webhookServer(options Options, certs *certificates) webhook.Server {
 		CertDir:  certs.files.Dir,
 		CertName: certs.files.Cert,
 		KeyName:  certs.files.Key,
-		TLSOpts:  tlsOptions(options),
+		TLSOpts:  append(tlsOptions(options), clientCertificates(options.Webhooks.ClientCA)...),
 	})
 }
 
