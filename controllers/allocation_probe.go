@@ -50,13 +50,14 @@ func (r *AllocationReconciler) probeLater(ended situation) {
 // probe looks at the ports that are due, and says how long the next one has.
 func (r *AllocationReconciler) probe(ctx context.Context) (wait time.Duration, err error) {
 	due, wait := r.dueProbes()
-	for _, number := range due {
+	for i, number := range due {
 		holders := r.Index.Holders(number)
 		if len(holders) != 1 {
 			continue
 		}
 		taken, err := placeholder.FirstTaken(ctx, r.Client, r.Namespace, number.Port)
 		if err != nil {
+			r.probeAgain(due[i:])
 			return 0, err
 		}
 		if taken != 0 {
@@ -68,6 +69,15 @@ func (r *AllocationReconciler) probe(ctx context.Context) (wait time.Duration, e
 			number, holders[0].Service)
 	}
 	return wait, nil
+}
+
+// probeAgain has ports looked at by the next attempt.
+func (r *AllocationReconciler) probeAgain(numbers []allocator.Number) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, number := range numbers {
+		r.probes[number] = r.Now()
+	}
 }
 
 func (r *AllocationReconciler) dueProbes() (due []allocator.Number, wait time.Duration) {

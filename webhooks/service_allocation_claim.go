@@ -51,7 +51,7 @@ func (a *ServiceAllocation) claim(ctx context.Context, request *allocationReques
 		lost = c.lostToServer(ctx, plan.Doubtful)
 	}
 	if !lost && err == nil {
-		err = c.handOver(ctx, plan.Assignments)
+		lost, err = c.handOver(ctx, plan.Assignments)
 	}
 	if lost || err != nil {
 		c.giveUp(plan.Assignments)

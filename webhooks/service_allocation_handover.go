@@ -32,8 +32,9 @@ import (
 )
 
 // handOver lets go of reserved numbers for their own Service, which are claimed,
-// and looks whether the API server will give them to it.
-func (c *claims) handOver(ctx context.Context, assignments []allocator.Assignment) error {
+// and looks whether the API server will give them to it. When one turns out to be
+// another's since a moment ago, lost is true and nothing is let go of.
+func (c *claims) handOver(ctx context.Context, assignments []allocator.Assignment) (lost bool, err error) {
 	var reserved []allocator.Number
 	for _, assignment := range assignments {
 		if assignment.Reserved {
@@ -41,18 +42,40 @@ func (c *claims) handOver(ctx context.Context, assignments []allocator.Assignmen
 		}
 	}
 	if len(reserved) == 0 || c.Releaser == nil {
-		return nil
+		return false, nil
 	}
-	err := errors.Join(sideBySide(reserved, func(n allocator.Number) error {
+	err = errors.Join(sideBySide(reserved, func(n allocator.Number) error { return c.confirmReservation(ctx, n) })...)
+	if errors.Is(err, errReservedForAnother) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	err = errors.Join(sideBySide(reserved, func(n allocator.Number) error {
 		if err := c.Releaser.Release(ctx, n); err != nil {
 			return &handOverError{number: n, reason: err}
 		}
 		return nil
 	})...)
 	if err != nil {
-		return err
+		return false, err
 	}
-	return c.awaitFree(ctx, reserved)
+	return false, c.awaitFree(ctx, reserved)
+}
+
+var errReservedForAnother = errors.New("it is reserved for another Service since a moment ago")
+
+// confirmReservation reads past the cache: whoever moves a number to another
+// Service must not see the one of before get it afterwards.
+func (c *claims) confirmReservation(ctx context.Context, n allocator.Number) error {
+	ours, err := c.lostReservation(ctx, c.request, n)
+	if err == nil && !ours {
+		err = errReservedForAnother
+	}
+	if err != nil {
+		return &handOverError{number: n, reason: err}
+	}
+	return nil
 }
 
 // awaitFree looks whether the API server has given one of the numbers away since
@@ -148,6 +171,9 @@ type handOverError struct {
 func (e *handOverError) Error() string {
 	return fmt.Sprintf("handing over %s to the Service it is reserved for: %v", e.number, e.reason)
 }
+
+// Unwrap is the reason.
+func (e *handOverError) Unwrap() error { return e.reason }
 
 // denyHandOver asks to try again.
 func (a *ServiceAllocation) denyHandOver(ctx context.Context, request *allocationRequest, kept *handOverError) admission.Response {

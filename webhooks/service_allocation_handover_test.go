@@ -216,3 +216,28 @@ func TestWhoLosesAHandOverIsToldToWhom(t *testing.T) {
 		})
 	}
 }
+
+// The index does not know yet that an administrator has moved the number.
+func TestANumberIsHandedOverToWhomItIsReservedForNow(t *testing.T) {
+	for asked, want := range map[int32]string{
+		0:     "",
+		30000: "spec.ports[0].nodePort: Invalid value: 30000: reserved for Service other/web (PortReservation 30000); free: 30001",
+	} {
+		world := newAllocationWorld(portReservation("30000", "other", "web"))
+		a := world.replica(t, allocator.Advisory, twoPorts)
+		releaser := &releases{world: world, t: t}
+		a.Releaser = releaser
+		reserve(t, a, portReservation("30000", "team", "web"))
+		response := a.Handle(context.Background(), create(t, withoutAddress(nodePortService("web", asked)), "admin"))
+		if want == "" {
+			if got := patched(t, response); got != 30001 {
+				t.Errorf("given %v", got)
+			}
+		} else if diff := cmp.Diff(want, causeOf(t, response)); diff != "" {
+			t.Errorf("cause (-want +got):\n%s", diff)
+		}
+		if releaser.released != nil {
+			t.Errorf("let go of %v", releaser.released)
+		}
+	}
+}
