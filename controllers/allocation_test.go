@@ -28,13 +28,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"switchyard.dev/switchyard/allocator"
 )
@@ -197,22 +200,45 @@ func TestClaimsAreCollectedWhenTheyHaveDoneTheirWork(t *testing.T) {
 	for name, tc := range map[string]struct {
 		age     time.Duration
 		held    bool
+		gone    bool // the Service that held it
+		taken   bool // the server says that it is
 		collect bool
 	}{
-		"held, but other replicas may not know":   {5 * time.Second, true, false},
-		"held for long enough":                    {11 * time.Second, true, true},
-		"not held, the request may still succeed": {50 * time.Second, false, false},
-		"not held, the request has failed":        {61 * time.Second, false, true},
+		"held, but other replicas may not know":   {age: 5 * time.Second, held: true},
+		"held for long enough":                    {age: 11 * time.Second, held: true, taken: true, collect: true},
+		"not held, the request may still succeed": {age: 50 * time.Second},
+		"not held, the request has failed":        {age: 61 * time.Second, collect: true},
+		"held once":                               {age: 5 * time.Second, held: true, gone: true, collect: true},
+		"held by nobody, and not to be had":       {age: 61 * time.Second, taken: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			made := time.Unix(1000, 0)
-			lease := allocator.ClaimLease("system", allocator.Claim{Number: port, Created: made}, "request")
+			lease := allocator.ClaimLease("system", allocator.Claim{Number: port, Service: client.ObjectKeyFromObject(allocated("web", 1, "10.0.0.1", 30000)), Created: made}, "request")
 			lease.CreationTimestamp = metav1.NewTime(made)
 			r, _ := newAllocation(t, lease)
-			if tc.held {
-				r.Index.Observe(allocated("web", 1, "10.0.0.1", 30000))
+			claim, err := allocator.ClaimOfLease(lease)
+			if err != nil {
+				t.Fatal(err)
 			}
-			c := &claimCollector{index: r.Index, reader: r.Client, writer: r.Client, now: func() time.Time { return made.Add(tc.age) }}
+			r.Index.Claim(claim)
+			web := allocated("web", 1, "10.0.0.1", 30000)
+			if tc.held {
+				r.Index.Observe(web)
+			}
+			if tc.gone {
+				r.Index.Forget(client.ObjectKeyFromObject(web), web.UID)
+			}
+			writer := interceptor.NewClient(r.Client.(client.WithWatch), interceptor.Funcs{
+				Create: func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error {
+					if !tc.taken {
+						return nil
+					}
+					return apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("Service").GroupKind(), "probe", field.ErrorList{
+						field.Invalid(field.NewPath("spec", "ports").Index(0).Child("nodePort"), 30000, "provided port is already allocated"),
+					})
+				},
+			})
+			c := &claimCollector{index: r.Index, reader: r.Client, writer: writer, namespace: "system", now: func() time.Time { return made.Add(tc.age) }}
 			result, err := c.Reconcile(context.Background(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(lease)})
 			if err != nil {
 				t.Fatal(err)
