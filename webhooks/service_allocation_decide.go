@@ -67,7 +67,7 @@ func (a *ServiceAllocation) carryOut(ctx context.Context, request *allocationReq
 			return admission.Response{}, false, err
 		}
 		return a.deny(ctx, request, plan.Refusals), true, nil
-	case !request.dryRun && len(plan.Assignments)+len(plan.Spares) > 0 && request.isInvalid():
+	case !request.dryRun && len(plan.Assignments)+len(plan.Spares) > 0 && !handsOver(plan) && request.isInvalid():
 		a.withoutClaims(request, plan)
 	case len(plan.Spares) > 0:
 		return admission.Response{}, false, a.makeRoom(ctx, request, plan)

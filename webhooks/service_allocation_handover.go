@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -30,6 +31,13 @@ import (
 
 	"switchyard.dev/switchyard/allocator"
 )
+
+// handsOver tells a plan with a reserved number. It is let go of also for a request
+// that the API server is going to refuse, or that would be told that its own number
+// is taken, and not what is wrong.
+func handsOver(plan allocator.Plan) bool {
+	return slices.ContainsFunc(plan.Assignments, func(a allocator.Assignment) bool { return a.Reserved })
+}
 
 // handOver lets go of reserved numbers for their own Service, which are claimed,
 // and looks whether the API server will give them to it. When one turns out to be

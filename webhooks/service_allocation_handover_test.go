@@ -241,3 +241,19 @@ func TestANumberIsHandedOverToWhomItIsReservedForNow(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoAsksForTheImpossibleIsNotToldThatItsNumberIsTaken(t *testing.T) {
+	world := newAllocationWorld()
+	a := world.replica(t, allocator.Advisory, twoPorts)
+	releaser := &releases{world: world, t: t}
+	a.Releaser = releaser
+	reserve(t, a, portReservation("30000", "team", "web"))
+	invalid := withoutAddress(nodePortService("web", 0))
+	invalid.Spec.SessionAffinity = "Sometimes"
+	if got := patched(t, a.Handle(context.Background(), create(t, invalid, "bob"))); got != 30000 {
+		t.Errorf("given %v", got)
+	}
+	if diff := cmp.Diff([]string{"30000"}, releaser.released); diff != "" {
+		t.Errorf("let go of (-want +got), or the server refuses the port:\n%s", diff)
+	}
+}
