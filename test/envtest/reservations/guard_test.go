@@ -19,6 +19,7 @@ package reservations
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -207,8 +208,12 @@ var _ = Describe("A namespace with a limit", func() {
 		Expect(events(ctx, "RetainLimit")).To(ContainElement(And(HavePrefix("Service more"), ContainSubstring("is not kept"))))
 
 		By("by hand there is no limit")
-		reserve(ctx, port(30200), "web", "Retain")
-		becomes(ctx, port(30200), v1alpha1.ReservationReserved, "Placeholder")
+		free := server.NodePorts.First
+		for slices.Contains(reservations(ctx), fmt.Sprintf("%d Retain", free)) {
+			free++
+		}
+		reserve(ctx, port(free), "web", "Retain")
+		becomes(ctx, port(free), v1alpha1.ReservationReserved, "Placeholder")
 	})
 
 	It("of 0 keeps none, until that changes", func(ctx SpecContext) {
