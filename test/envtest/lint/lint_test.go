@@ -62,7 +62,7 @@ func service(name, spec string) string {
 }
 
 func slice(namespace, address string) string {
-	return fmt.Sprintf("apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: s, namespace: %s}\naddressType: IPv4\n"+
+	return fmt.Sprintf("apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: s, namespace: %s, labels: {kubernetes.io/service-name: by-hand}}\naddressType: IPv4\n"+
 		"endpoints: [{addresses: [%s]}]\nports: [{port: 80}]\n", namespace, address)
 }
 

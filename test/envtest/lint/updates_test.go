@@ -42,7 +42,7 @@ func updates(t *testing.T, c *cluster, reader testenv.Toolbox) {
 		rules   []string
 	}{
 		"as it is":                    {text: service("first", "selector: {app: first}, externalIPs: [198.51.100.1], ports: [{port: 80}]")},
-		"another selector":            {text: service("first", "selector: {app: second}, externalIPs: [198.51.100.1], ports: [{port: 80}]")},
+		"another selector":            {text: service("first", "selector: {app: second}, externalIPs: [198.51.100.1], ports: [{port: 80}]"), rules: []string{"X12"}},
 		"X1 another port of another":  {text: service("twin", "externalIPs: [198.51.100.1, 10.0.0.30], ports: [{port: 80}]"), rules: []string{"X3"}},
 		"V20 another ClusterIP":       {text: service("first", "clusterIP: 10.0.0.31, ports: [{port: 80}]"), refused: true},
 		"V20 headless":                {text: service("first", "clusterIP: None, ports: [{port: 80}]"), refused: true},
