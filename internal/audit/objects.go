@@ -120,8 +120,18 @@ func (a *auditor) claims() {
 			Severity: Warning, Kind: ClaimForNothing, Number: n.String(), number: n,
 			Objects: []Object{lease},
 			Message: fmt.Sprintf("a claim of %s is older than any request, and counts as taken where numbers are chosen", what(n)),
-			Remedy: fmt.Sprintf("the manager deletes claims after %s; if this stays, is it running? By hand: `kubectl -n %s delete lease %s`",
-				allocator.ClaimLifetime, lease.Namespace, lease.Name),
+			Remedy:  claimRemedy(n, lease),
 		})
 	}
+}
+
+// claimRemedy knows that claims of ports stay on purpose while the API server does
+// not give the port, though nobody has it.
+func claimRemedy(n allocator.Number, lease Object) string {
+	if n.IsPort() {
+		return fmt.Sprintf("the manager deletes claims after %s, or once the API server gives the port again, some 10 minutes after it has lost track of it; "+
+			"if this stays longer, is the manager running? `kubectl -n %s describe lease %s`", allocator.ClaimLifetime, lease.Namespace, lease.Name)
+	}
+	return fmt.Sprintf("the manager deletes claims after %s; if this stays, is it running? By hand: `kubectl -n %s delete lease %s`",
+		allocator.ClaimLifetime, lease.Namespace, lease.Name)
 }

@@ -164,6 +164,14 @@ var _ = Describe("The policies", Ordered, func() {
 			return dryRun(makeService(namespace, "web").external("203.0.113.41", "203.0.113.42").Service)
 		})).To(BeEmpty())
 
+		By("not comparing a thousand with each other")
+		long := []string{"203.0.113.43", "203.0.113.43"}
+		for i := range 99 {
+			long = append(long, fmt.Sprintf("198.18.0.%d", i))
+		}
+		Expect(policiesSay(func() error { return dryRun(makeService(namespace, "web").external(long...).Service) })).To(BeEmpty())
+		Expect(policiesSay(func() error { return dryRun(makeService(namespace, "web").external(long[:100]...).Service) })).To(HaveLen(1))
+
 		By("letting one that had it be changed")
 		Expect(create(twice)).To(Succeed())
 		twice.Labels = map[string]string{"a": "b"}
