@@ -55,9 +55,7 @@ func TestAnAgentThatMakesAnotherTableLosesNothing(t *testing.T) {
 	if replaced == 0 {
 		b.Error("no table was replaced")
 	}
-	// A packet passes several chains, and the kernel replaces a table between any
-	// two of them: one SYN in some 50,000 was sent again.
-	b.onlyRetransmitted(toll, 1+int64(replaced)/50)
+	b.nothingLost(toll)
 	b.endAgent(os.Interrupt)
 	b.startAgent(unprotected)
 	b.settled(unprotected)
