@@ -37,7 +37,7 @@ func TestThePageOfRowsNamesTestsThatExist(t *testing.T) {
 	for name, folder := range map[string]string{
 		"webhooks": "webhooks", "validation": "internal/validation", "differential": "test/differential", "here": "test/envtest/admission",
 	} {
-		sources[name] = testsOf(t, folder)
+		sources[name] = testenv.TestSources(t, folder)
 	}
 	rows := map[string]int{}
 	for _, line := range regexp.MustCompile(`(?m)^\| ([XSV]\d+) \|[^|]*\|([^|]*)\|([^|]*)\|`).FindAllStringSubmatch(string(text), -1) {
@@ -109,21 +109,4 @@ func titles(list string) []string {
 		found = append(found, match[1])
 	}
 	return found
-}
-
-func testsOf(t *testing.T, folder string) string {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(testenv.Root(), folder, "*_test.go"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no tests in %s: %v", folder, err)
-	}
-	var all strings.Builder
-	for _, file := range files {
-		source, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all.Write(source)
-	}
-	return all.String()
 }

@@ -34,7 +34,7 @@ func TestThePageOfAllocationNamesTestsThatExist(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows := map[string]int{}
-	cases, units := sources(t, "test/envtest/allocation"), map[string]string{}
+	cases, units := testenv.TestSources(t, "test/envtest/allocation"), map[string]string{}
 	for _, row := range regexp.MustCompile(`(?m)^\| ([AU]\d+) \| .* \| ([^|]*) \|$`).FindAllStringSubmatch(string(text), -1) {
 		named := regexp.MustCompile("(?:([a-z]+) )?`([^`]+)`").FindAllStringSubmatch(row[2], -1)
 		if len(named) == 0 {
@@ -44,7 +44,7 @@ func TestThePageOfAllocationNamesTestsThatExist(t *testing.T) {
 		for _, test := range named {
 			if strings.HasPrefix(test[2], "Test") {
 				if units[test[1]] == "" {
-					units[test[1]] = sources(t, test[1])
+					units[test[1]] = testenv.TestSources(t, test[1])
 				}
 				if !strings.Contains(units[test[1]], "func "+test[2]+"(") {
 					t.Errorf("row %s: there is no test %s in %s", row[1], test[2], test[1])
@@ -61,22 +61,4 @@ func TestThePageOfAllocationNamesTestsThatExist(t *testing.T) {
 			}
 		}
 	}
-}
-
-// sources is the text of a package's tests.
-func sources(t *testing.T, folder string) string {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(testenv.Root(), folder, "*_test.go"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no tests in %s: %v", folder, err)
-	}
-	var all strings.Builder
-	for _, file := range files {
-		source, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all.Write(source)
-	}
-	return all.String()
 }
