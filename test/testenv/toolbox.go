@@ -21,6 +21,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -71,7 +72,7 @@ func (b Toolbox) As(t testing.TB, environment *envtest.Environment, user envtest
 	if err := os.WriteFile(path, kubeconfig, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return Toolbox{b.dir, append(b.environ[:len(b.environ):len(b.environ)], "KUBECONFIG="+path)}
+	return Toolbox{b.dir, slices.Concat(b.environ, []string{"KUBECONFIG=" + path})}
 }
 
 // Run starts a program of the toolbox, or kubectl, by a line of arguments.
