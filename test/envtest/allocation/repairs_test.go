@@ -51,20 +51,28 @@ func repairs(s *scene) {
 		web := at(service("web", corev1.ServiceTypeClusterIP, 0), "10.0.0.9")
 		s.create(ctx, web)
 		record := s.address(ctx, "10.0.0.9")
-		Expect(s.admin.Delete(ctx, record)).To(Succeed())
-		wrong := &networkingv1.IPAddress{
-			ObjectMeta: metav1.ObjectMeta{Name: "10.0.0.9", Labels: record.Labels},
-			Spec:       networkingv1.IPAddressSpec{ParentRef: record.Spec.ParentRef.DeepCopy()},
-		}
-		wrong.Spec.ParentRef.Name = "nobody"
-		Expect(s.admin.Create(ctx, wrong)).To(Succeed())
+		Eventually(func() error { // The server may have made the record again before we make ours.
+			if err := s.admin.Delete(ctx, record); client.IgnoreNotFound(err) != nil {
+				return err
+			}
+			wrong := &networkingv1.IPAddress{
+				ObjectMeta: metav1.ObjectMeta{Name: "10.0.0.9", Labels: record.Labels},
+				Spec:       networkingv1.IPAddressSpec{ParentRef: record.Spec.ParentRef.DeepCopy()},
+			}
+			wrong.Spec.ParentRef.Name = "nobody"
+			return s.admin.Create(ctx, wrong)
+		}).Should(Succeed())
 		s.patch(ctx, web, func() { web.Labels = map[string]string{"look": "again"} })
 		Eventually(func(g Gomega) {
 			var record networkingv1.IPAddress
 			g.Expect(s.admin.Get(ctx, client.ObjectKey{Name: "10.0.0.9"}, &record)).To(Succeed())
 			g.Expect(record.Spec.ParentRef.Name).To(Equal("web"))
 		}).Should(Succeed())
-		Eventually(s.eventsOn).WithArguments(ctx, "web").Should(ContainElement(
-			"ClusterIPNotAllocated: the ClusterIP [IPv4]: 10.0.0.9 for Service team-a/web has a wrong reference; repairing"))
+		// A repair that looks between the two finds no record. The server counts both
+		// under the words of the first: client-go's series of Events leave out the note.
+		Eventually(s.eventsOn).WithArguments(ctx, "web").Should(ContainElement(SatisfyAny(
+			Equal("ClusterIPNotAllocated: the ClusterIP [IPv4]: 10.0.0.9 for Service team-a/web has a wrong reference; repairing"),
+			Equal("ClusterIPNotAllocated: Cluster IP [IPv4]: 10.0.0.9 is not allocated; repairing"),
+		)))
 	})
 }

@@ -94,8 +94,7 @@ var _ = Describe("Claims of requests that come to nothing", func() {
 				s.index.Forget(client.ObjectKeyFromObject(leaked), leaked.UID) // a look past the cache may bring it back
 				return admin.Create(ctx, nodePort("red", "keep", 0))
 			}).Should(MatchError(ContainSubstring("provided port is already allocated")))
-			pool.Spec.Ranges = []v1alpha1.PortRange{"30010-30011"}
-			Expect(admin.Update(ctx, pool)).To(Succeed())
+			changeRanges(ctx, pool, "30010-30011")
 			Consistently(func(g Gomega) {
 				service := nodePort("red", "keep", 0)
 				g.Expect(admin.Create(ctx, service)).To(Succeed())

@@ -164,8 +164,7 @@ var _ = Describe("The status of a pool", func() {
 			untouched := version(ctx, far)
 			overlapped := before[v1alpha1.ConditionConflicted]
 			Eventually(metav1.Now).Should(Satisfy(func(now metav1.Time) bool { return now.Unix() > overlapped.Unix() })) // times are in seconds
-			second.Spec.Ranges = []v1alpha1.PortRange{"30013-30014"}
-			Expect(admin.Update(ctx, second)).To(Succeed())
+			changeRanges(ctx, second, "30013-30014")
 			after := says("second", "Ready=True Ready", "Conflicted=False NoOverlap")
 			Expect(after[v1alpha1.ConditionReady]).To(Equal(before[v1alpha1.ConditionReady]), "it was ready all the time")
 			Expect(after[v1alpha1.ConditionConflicted].After(overlapped.Time)).To(BeTrue())
@@ -173,3 +172,11 @@ var _ = Describe("The status of a pool", func() {
 		})
 	})
 })
+
+// changeRanges gives a pool other ranges, whoever writes its status meanwhile.
+func changeRanges(ctx context.Context, pool *v1alpha1.PortPool, ranges ...v1alpha1.PortRange) {
+	GinkgoHelper()
+	before := pool.DeepCopy()
+	pool.Spec.Ranges = ranges
+	Expect(admin.Patch(ctx, pool, client.MergeFrom(before))).To(Succeed())
+}
