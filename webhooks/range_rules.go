@@ -89,10 +89,10 @@ func checkRangeOverlap(ctx context.Context, world World, change RangeChange) ([]
 	if err != nil {
 		return found, err
 	}
-	return append(found, portOverlaps(change, pools)...), nil
+	return append(found, portOverlaps(ctx, world, change, pools)...), nil
 }
 
-func portOverlaps(change RangeChange, pools *Pools) []Finding {
+func portOverlaps(ctx context.Context, world World, change RangeChange, pools *Pools) []Finding {
 	var found []Finding
 	for _, added := range change.Ports {
 		for _, pool := range pools.Ports {
@@ -101,7 +101,8 @@ func portOverlaps(change RangeChange, pools *Pools) []Finding {
 			})
 			if pool.Name != change.Name && i >= 0 && len(found) < maxFindings {
 				found = append(found, Finding{Path: added.Path, Value: added.Text, WarnOnly: true, Detail: fmt.Sprintf(
-					"this overlaps with %s of PortPool %s; the pool of higher priority, then the older, has these ports alone", pool.Ranges[i], pool.Name)})
+					"this overlaps with %s of %s; the pool of higher priority, then the older, has these ports alone",
+					pool.Ranges[i], world.RangeNameOf(ctx, "PortPool", pool.Name))})
 			}
 		}
 	}
@@ -131,7 +132,7 @@ func takenRanges(ctx context.Context, world World, change RangeChange) ([]takenR
 	cidrs, errCIDRs := world.ServiceCIDRs(ctx)
 	for _, cidr := range cidrs {
 		if change.Use != v1alpha1.UseClusterIP {
-			taken = append(taken, takenRange{span: spanOf(cidr.Prefix), whose: says("a range of ServiceCIDR " + cidr.Name), remedy: otherAddresses})
+			taken = append(taken, takenRange{span: spanOf(cidr.Prefix), whose: rangeOf(world, "ServiceCIDR", cidr.Name), remedy: otherAddresses})
 		}
 	}
 	nodes, errNodes := world.Nodes(ctx)
@@ -140,7 +141,7 @@ func takenRanges(ctx context.Context, world World, change RangeChange) ([]takenR
 	}
 	pools, errPools := world.Pools(ctx)
 	if errPools == nil {
-		taken = append(taken, takenByPools(change, pools)...)
+		taken = append(taken, takenByPools(world, change, pools)...)
 	}
 	return taken, errors.Join(errCIDRs, errNodes, errPools)
 }
@@ -159,14 +160,14 @@ func takenByNode(world World, node *corev1.Node) []takenRange {
 	return taken
 }
 
-// says is a name that is known already.
-func says(text string) func(context.Context) string {
-	return func(context.Context) string { return text }
+// rangeOf names a pool or ServiceCIDR.
+func rangeOf(world World, kind, name string) func(context.Context) string {
+	return func(ctx context.Context) string { return "a range of " + world.RangeNameOf(ctx, kind, name) }
 }
 
 // takenByPools leaves out pools of ClusterIPs for a ServiceCIDR, whose addresses
 // they are, and pools of another use, which only tell who may use an address.
-func takenByPools(change RangeChange, pools *Pools) []takenRange {
+func takenByPools(world World, change RangeChange, pools *Pools) []takenRange {
 	var taken []takenRange
 	for _, pool := range pools.Addrs {
 		same := change.Kind == "AddressPool" && pool.Use == change.Use && pool.Name != change.Name
@@ -174,7 +175,7 @@ func takenByPools(change RangeChange, pools *Pools) []takenRange {
 			continue
 		}
 		for _, span := range pool.Ranges {
-			other := takenRange{span: span, whose: says("a range of AddressPool " + pool.Name), remedy: otherAddresses, yields: same}
+			other := takenRange{span: span, whose: rangeOf(world, "AddressPool", pool.Name), remedy: otherAddresses, yields: same}
 			if same {
 				other.remedy = "the pool of higher priority, then the older, has these addresses alone"
 			}

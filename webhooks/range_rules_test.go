@@ -53,8 +53,9 @@ func TestRangesOfAClusterDoNotOverlap(t *testing.T) {
 	}
 	balancer, external, cluster := v1alpha1.UseLoadBalancer, v1alpha1.UseExternalIP, v1alpha1.UseClusterIP
 	for name, tc := range map[string]struct {
-		change RangeChange
-		want   wantVerdict
+		change   RangeChange
+		stranger bool
+		want     wantVerdict
 	}{
 		"a pool of its own":             {change: addressPoolChange(nil, addressPool("new", balancer, "203.0.113.0/24"))},
 		"a ClusterIP pool in the range": {change: addressPoolChange(nil, addressPool("new", cluster, "10.96.41.0/24"))},
@@ -91,8 +92,19 @@ func TestRangesOfAClusterDoNotOverlap(t *testing.T) {
 		"X19: a ServiceCIDR over a pool of load balancers": {
 			change: serviceCIDRChange(nil, cidrs("198.51.100.0/26")),
 			want:   wantVerdict{errors: []string{"a range of AddressPool public"}}},
+
+		"X19: a stranger's pool over another": {
+			stranger: true, change: addressPoolChange(nil, addressPool("new", balancer, "198.51.100.128/25")),
+			want: wantVerdict{warnings: []string{"a range of another AddressPool; the pool of higher priority"}}},
+		"X19: a stranger's pool over ClusterIPs": {
+			stranger: true, change: addressPoolChange(nil, addressPool("new", balancer, "10.96.255.0/24")),
+			want: wantVerdict{errors: []string{"a range of another ServiceCIDR"}}},
+		"X19: a stranger's port pool over another": {
+			stranger: true, change: portPoolChange(nil, portPoolObject("new", "31099")),
+			want: wantVerdict{warnings: []string{"this overlaps with 31000-31099 of another PortPool"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			world.stranger = tc.stranger
 			got, err := ValidateRanges(t.Context(), world, nil, tc.change)
 			if err != nil {
 				t.Fatal(err)

@@ -113,7 +113,12 @@ func (m *memory) ReservationOf(_ context.Context, number allocator.Number) (*all
 
 func (m *memory) PoolsRequired(use v1alpha1.AddressUse) bool { return use == m.required }
 
-func (m *memory) RangeNameOf(_ context.Context, kind, name string) string { return kind + " " + name }
+func (m *memory) RangeNameOf(_ context.Context, kind, name string) string {
+	if m.stranger {
+		return "another " + kind
+	}
+	return kind + " " + name
+}
 
 func (m *memory) ClusterDomain() string { return cmp.Or(m.domain, DefaultClusterDomain) }
 
