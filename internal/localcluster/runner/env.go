@@ -28,6 +28,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"switchyard.dev/switchyard/internal/serviceenv"
 )
 
 // defaultPath is what programs get when their container sets no PATH.
@@ -38,7 +40,7 @@ type envSource struct {
 	pod      *corev1.Pod
 	podIPs   []netip.Addr
 	nodeIPs  []netip.Addr
-	services []corev1.EnvVar
+	services []serviceenv.Variable
 	// configMap and secret read one object of the Pod's namespace.
 	configMap func(name string) (map[string]string, error)
 	secret    func(name string) (map[string]string, error)

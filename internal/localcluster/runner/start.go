@@ -27,6 +27,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/klog/v2"
+
+	"switchyard.dev/switchyard/internal/serviceenv"
 )
 
 // start starts one run of a container. An error means that it could not be
@@ -148,7 +150,7 @@ func (w *worker) environment(ctx context.Context, pod *corev1.Pod, c *container)
 	links := pod.Spec.EnableServiceLinks == nil || *pod.Spec.EnableServiceLinks
 	return containerEnv(envSource{
 		pod: pod, podIPs: w.sandbox.ips, nodeIPs: w.r.config.NodeIPs,
-		services:  serviceEnv(services, pod.Namespace, links),
+		services:  serviceenv.For(services, pod.Namespace, links),
 		configMap: w.r.configMapReader(ctx, pod.Namespace),
 		secret:    w.r.secretReader(ctx, pod.Namespace),
 	}, c.spec)
