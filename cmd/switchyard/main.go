@@ -113,7 +113,8 @@ whom kubectl asks.`,
 		Args:          cobra.NoArgs,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	addGroup(root, "questions", "Questions about a cluster:", whoCommand(), poolsCommand(), auditCommand(), lintCommand(), traceCommand(), topCommand())
+	addGroup(root, "questions", "Questions about a cluster:",
+		whoCommand(), poolsCommand(), auditCommand(), lintCommand(), envCommand(), traceCommand(), topCommand())
 	addGroup(root, "local", "The local cluster:", upCommand(), downCommand(), statusCommand(), kubeconfigCommand(), execCommand(), logsCommand(),
 		probeCommand(), demoCommand())
 	root.AddCommand(versionCommand(), initCommand(), supervisorCommand(), enterCommand(), followCommand(), getCommand())

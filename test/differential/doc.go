@@ -17,7 +17,8 @@ limitations under the License.
 // Package differential compares internal/validation with the code that it
 // stands in for: the Service, Endpoints and EndpointSlice strategies of a stock
 // API server. Over generated and mutated objects the two must agree on every
-// error: its type, its path and its text.
+// error: its type, its path and its text. Likewise internal/serviceenv with the
+// kubelet's variables.
 //
 // It is a module of its own because k8s.io/kubernetes needs a replace for each
 // of its staging modules, which must not leak into the product's module.
