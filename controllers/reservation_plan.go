@@ -172,6 +172,7 @@ const (
 	notHeldHandOver   = "HandOver"
 	notHeldNoWebhook  = "NoWebhook"
 	notHeldExempt     = "ExemptService"
+	notHeldNoAddress  = "NoClusterIP"
 	notHeldFailed     = "HoldFailed"
 )
 
@@ -234,6 +235,8 @@ func (f *reservationFacts) whyPending(failed error) (reason, message string) {
 		return notHeldHandOver, "a request that is under way has claimed it"
 	case errors.Is(failed, placeholder.ErrOutOfRange):
 		return notHeldOutside, "the API server's --service-node-port-range does not contain it, so it gives it to nobody"
+	case errors.Is(failed, placeholder.ErrNoAddress):
+		return notHeldNoAddress, failed.Error()
 	case errors.As(failed, &taken):
 		return notHeldAllocated, taken.Error() + "; it is tried again until the API server's repair has freed it, or its holder is known"
 	}

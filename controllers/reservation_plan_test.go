@@ -18,6 +18,7 @@ package controllers
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -165,8 +166,11 @@ func TestTheStatusSaysWhereTheNumberIs(t *testing.T) {
 		"taken by a Service not yet known": {reservedPort(), taken("", "services"), "Pending", "False", "AlreadyAllocated", "services team/x"},
 		"taken by something else":          {reservedPort(), taken("gw.example.com", "gateways"), "Conflicted", "False", "HeldByAnother", "gateways.gw.example.com team/x"},
 		"taken by nobody known":            {reservedPort(), &placeholder.TakenError{}, "Pending", "False", "AlreadyAllocated", "repair"},
-		"left to others":                   {reservedPort(left), nil, "Pending", "False", "NoWebhook", "the webhook is off"},
-		"not written":                      {reservedPort(), errors.New("no route"), "Pending", "False", "HoldFailed", "no route"},
+		"no address to hold it with": {
+			reservedPort(), fmt.Errorf("%w: all is in pools", placeholder.ErrNoAddress), "Pending", "False", "NoClusterIP", "needs a ClusterIP of its own: all is in pools",
+		},
+		"left to others": {reservedPort(left), nil, "Pending", "False", "NoWebhook", "the webhook is off"},
+		"not written":    {reservedPort(), errors.New("no route"), "Pending", "False", "HoldFailed", "no route"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			status := tc.facts.status(tc.facts.verdict(), "system", tc.failed)

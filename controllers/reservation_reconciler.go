@@ -40,9 +40,9 @@ const (
 	// goes after 60 s at most, when its request has failed.
 	handOverRetry = time.Second
 	// takenRetry is for numbers that the API server has allocated to somebody of
-	// whom we do not know yet, or does not give. It doubles with each try, as the
-	// API server's repair takes minutes, and a wrong range lasts until somebody
-	// starts it anew.
+	// whom we do not know yet, or does not give, and where no address is left to hold
+	// them with. It doubles with each try, as the API server's repair takes minutes,
+	// and a wrong range lasts until somebody starts it anew.
 	takenRetry, takenRetryMost = 5 * time.Second, 10 * time.Minute
 )
 
@@ -53,6 +53,7 @@ const (
 //	nobody has it                              Reserved    a placeholder holds it
 //	nobody has it, a request has claimed it    Pending     nothing, until the claim is gone
 //	nobody has it, and it is in no range       Pending     nothing can hold it
+//	nobody has it, and no ClusterIP is left    Pending     nothing, it is tried again
 //	nobody has it, and nobody would hand it    Pending     the placeholder goes
 //	over (no webhook, an exempt Service)
 //	somebody else has it                       Conflicted  the placeholder goes, an Event on both
@@ -134,7 +135,7 @@ func (r *reservations) carryOut(
 		switch {
 		case errors.Is(failed, errHandOver):
 			retry = handOverRetry
-		case errors.As(failed, &taken), errors.Is(failed, placeholder.ErrOutOfRange):
+		case errors.As(failed, &taken), errors.Is(failed, placeholder.ErrOutOfRange), errors.Is(failed, placeholder.ErrNoAddress):
 			retry = r.retries.When(facts.Number)
 		default:
 			r.retries.Forget(facts.Number)

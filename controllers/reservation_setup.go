@@ -76,7 +76,10 @@ func (o *Reservations) SetupWithManager(ctx context.Context, mgr ctrl.Manager) e
 	budget := &retainBudget{client: mgr.GetClient(), most: *o.RetainLimit}
 	shared := &reservations{
 		client: mgr.GetClient(), live: mgr.GetAPIReader(), index: o.Index, recorder: o.Recorder, now: o.Now,
-		keeper:    &placeholder.Keeper{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Namespace: o.Namespace},
+		keeper: &placeholder.Keeper{
+			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Namespace: o.Namespace,
+			SpareAddr: spareAddresses{mgr.GetClient(), o.Index}.choose,
+		},
 		noWebhook: o.NoWebhook, exempt: o.Exempt, budget: budget,
 		retries: workqueue.NewTypedItemExponentialFailureRateLimiter[allocator.Number](takenRetry, takenRetryMost),
 	}

@@ -24,7 +24,8 @@ limitations under the License.
 // The API server's allocator takes an IPAddress as taken whatever its parentRef
 // (KEP-1880), and its repair leaves those alone that it does not manage. Ports
 // have no such object; a Service that has it is the only way to reserve one in the
-// server's own range, at the price of a ClusterIP. The label
+// server's own range, at the price of a ClusterIP, which Keeper.SpareAddr chooses
+// so that it is in nobody's way. The label
 // service.kubernetes.io/service-proxy-name has every proxy pass it over, so nothing
 // answers on the port.
 //

@@ -70,6 +70,14 @@ func (e *TakenError) Service() (types.NamespacedName, bool) {
 // ErrOutOfRange says that the API server never gives the number to anybody.
 var ErrOutOfRange = errors.New("the API server's range does not contain it")
 
+// ErrNoAddress says that a Service to hold a port would have no ClusterIP.
+var ErrNoAddress = errors.New("the Service that would hold it needs a ClusterIP of its own")
+
+// isAddressTaken tells that the address asked for belongs to somebody.
+func isAddressTaken(err error) bool {
+	return apierrors.IsInvalid(err) && strings.Contains(err.Error(), "provided IP is already allocated")
+}
+
 // portError says what a refused write of a placeholder means for the port that
 // was added. The server's words are the same since its first release; an error
 // that says neither is returned as it is.

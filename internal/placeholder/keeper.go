@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -29,6 +30,10 @@ import (
 
 	"switchyard.dev/switchyard/allocator"
 )
+
+// addressAttempts is more than it takes to find a free address, as long as the
+// index knows most of those that are not.
+const addressAttempts = 8
 
 // Keeper writes placeholders: it creates and deletes them, and updates none. It
 // has no memory and no locks of its own: several may work on the same numbers, and
@@ -40,12 +45,15 @@ type Keeper struct {
 	Live client.Reader
 	// Namespace is where the Services that hold ports are: the manager's own.
 	Namespace string
+	// SpareAddr chooses the ClusterIP of a Service that is to hold a port. The API
+	// server draws it where this is nil or chooses none.
+	SpareAddr func(context.Context, *corev1.Service) (netip.Addr, error)
 }
 
 // Hold makes the API server refuse the numbers to everybody. An address must lie
 // in a ServiceCIDR; anywhere else the IPAddress would hold nothing. Errors are
-// joined: *TakenError where somebody else has a number, ErrOutOfRange, or what the
-// API server said; the other numbers are held all the same.
+// joined: *TakenError where somebody else has a number, ErrOutOfRange, ErrNoAddress,
+// or what the API server said; the other numbers are held all the same.
 func (k *Keeper) Hold(ctx context.Context, reservations []allocator.Reservation) error {
 	var errs []error
 	for _, reservation := range reservations {
@@ -174,17 +182,14 @@ func (k *Keeper) releaseAddress(ctx context.Context, number allocator.Number) er
 }
 
 func (k *Keeper) holdPort(ctx context.Context, number allocator.Number) error {
-	service, err := k.newPorts(ctx, number.Port)
-	if err == nil {
-		err = k.Client.Create(ctx, service)
-	}
-	if err == nil {
-		return nil
+	err := k.createPorts(ctx, number.Port)
+	if err == nil || errors.Is(err, ErrNoAddress) {
+		return err
 	}
 	// The port is refused before the name is. If another replica is just making
 	// the same Service it is not there yet, and the port counts as taken.
 	refused := portError(number, err)
-	service, err = k.portsOf(ctx, k.Live, number)
+	service, err := k.portsOf(ctx, k.Live, number)
 	switch {
 	case err != nil:
 		return fmt.Errorf("holding port %s: %w", number, err)
@@ -200,13 +205,36 @@ func (k *Keeper) holdPort(ctx context.Context, number allocator.Number) error {
 	return errors.Join(refused, gone(k.Client.Delete(ctx, service, client.Preconditions{UID: &service.UID})))
 }
 
-// newPorts is the Service that is to hold a port in this cluster.
-func (k *Keeper) newPorts(ctx context.Context, port int32) (*corev1.Service, error) {
-	var cidr networkingv1.ServiceCIDR // of the API server's flags, which say what families it serves
-	if err := k.Client.Get(ctx, client.ObjectKey{Name: "kubernetes"}, &cidr); client.IgnoreNotFound(err) != nil {
-		return nil, err
+// createPorts makes the Service that is to hold a port. The address chosen for it
+// may be somebody's of whom we do not know yet; then another one is.
+func (k *Keeper) createPorts(ctx context.Context, port int32) error {
+	var err error
+	for range addressAttempts {
+		service := Ports(k.Namespace, port)
+		if err := k.chooseAddr(ctx, service); err != nil {
+			return err
+		}
+		if err = k.Client.Create(ctx, service); err == nil || !isAddressTaken(err) {
+			break
+		}
 	}
-	return inFamily(Ports(k.Namespace, port), cidr.Spec.CIDRs), nil
+	return err
+}
+
+func (k *Keeper) chooseAddr(ctx context.Context, service *corev1.Service) error {
+	if k.SpareAddr == nil {
+		return nil
+	}
+	addr, err := k.SpareAddr(ctx, service)
+	switch {
+	case errors.Is(err, allocator.ErrFull):
+		return fmt.Errorf("%w: %w", ErrNoAddress, err)
+	case err != nil:
+		return fmt.Errorf("choosing the ClusterIP of Service %s/%s: %w", service.Namespace, service.Name, err)
+	case addr.IsValid():
+		service.Spec.ClusterIP, service.Spec.ClusterIPs = addr.String(), []string{addr.String()}
+	}
+	return nil
 }
 
 func (k *Keeper) releasePort(ctx context.Context, number allocator.Number) error {

@@ -56,6 +56,7 @@ func addr(text string) allocator.Reservation {
 // counts writes.
 type server struct {
 	taken  map[int32]string // why a port is refused
+	addrs  map[string]bool  // that are somebody's
 	mu     sync.Mutex
 	writes int
 	// beforeDelete is what another replica does meanwhile, once.
@@ -70,11 +71,15 @@ func (s *server) write(object client.Object) error {
 	if !ok {
 		return nil
 	}
+	kind := corev1.SchemeGroupVersion.WithKind("Service").GroupKind()
+	if ip := service.Spec.ClusterIP; s.addrs[ip] {
+		return apierrors.NewInvalid(kind, service.Name, field.ErrorList{field.Invalid(field.NewPath("spec", "clusterIPs"), service.Spec.ClusterIPs,
+			"failed to allocate IP "+ip+": provided IP is already allocated")})
+	}
 	for i, p := range service.Spec.Ports {
 		if why := s.taken[p.NodePort]; why != "" {
 			path := field.NewPath("spec", "ports").Index(i).Child("nodePort")
-			return apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("Service").GroupKind(), service.Name,
-				field.ErrorList{field.Invalid(path, p.NodePort, why)})
+			return apierrors.NewInvalid(kind, service.Name, field.ErrorList{field.Invalid(path, p.NodePort, why)})
 		}
 	}
 	return nil
@@ -324,32 +329,4 @@ type behind struct{ client.Client }
 
 func (behind) Get(_ context.Context, key client.ObjectKey, _ client.Object, _ ...client.GetOption) error {
 	return apierrors.NewNotFound(corev1.Resource("services"), key.Name)
-}
-
-// An address of IPv4 may be one of few.
-func TestAClusterIPForAPortIsOfIPv6WhereTheClusterHasBoth(t *testing.T) {
-	for name, tc := range map[string]struct{ cidrs, want []string }{
-		"one family": {[]string{"10.96.0.0/16"}, nil},
-		"both":       {[]string{"10.96.0.0/16", "fd00:10::/112"}, []string{"IPv6"}},
-		"no range":   {nil, nil},
-	} {
-		t.Run(name, func(t *testing.T) {
-			cidr := &networkingv1.ServiceCIDR{ObjectMeta: metav1.ObjectMeta{Name: "kubernetes"}, Spec: networkingv1.ServiceCIDRSpec{CIDRs: tc.cidrs}}
-			k, ctx := (&server{}).keeper(cidr), context.Background()
-			if err := k.Hold(ctx, []allocator.Reservation{port(30080)}); err != nil {
-				t.Fatal(err)
-			}
-			var service corev1.Service
-			if err := k.Client.Get(ctx, client.ObjectKey{Namespace: system, Name: PortsName(30080)}, &service); err != nil {
-				t.Fatal(err)
-			}
-			var got []string
-			for _, family := range service.Spec.IPFamilies {
-				got = append(got, string(family))
-			}
-			if diff := cmp.Diff(tc.want, got); diff != "" {
-				t.Errorf("families (-want +got):\n%s", diff)
-			}
-		})
-	}
 }

@@ -18,7 +18,6 @@ package placeholder
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -67,18 +66,6 @@ func Ports(namespace string, ports ...int32) *corev1.Service {
 			Name: allocator.PortNumber(port).ObjectName(), Protocol: corev1.ProtocolTCP,
 			Port: port, TargetPort: intstr.FromInt32(port), NodePort: port,
 		})
-	}
-	return service
-}
-
-// inFamily has a Service draw its ClusterIP, which it needs although nobody calls
-// it, from IPv6 where the cluster has both: a range of IPv4 may be small.
-func inFamily(service *corev1.Service, cidrs []string) *corev1.Service {
-	for _, text := range cidrs {
-		if prefix, err := netip.ParsePrefix(text); err == nil && prefix.Addr().Is6() {
-			single := corev1.IPFamilyPolicySingleStack
-			service.Spec.IPFamilyPolicy, service.Spec.IPFamilies = &single, []corev1.IPFamily{corev1.IPv6Protocol}
-		}
 	}
 	return service
 }
