@@ -1,0 +1,75 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package diagnosis
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// verdict is the first of the worst steps: causes come before what follows from
+// them.
+func verdict(f *Facts, steps []Step) Verdict {
+	worst := worstOf(steps)
+	v := Verdict{State: cmp.Or(worst.State, OK), Reason: worst.Reason, Check: worst.Check}
+	name := f.Name.String()
+	switch {
+	case v.State == OK:
+		v.Check, v.Sentence = "", fmt.Sprintf("Service %s answers.", name)
+	case v.Check == CheckService && f.Service == nil:
+		v.Sentence = sentence(worst.Message + andThen(worst.Remedy))
+	case v.State == Unknown:
+		v.Sentence = fmt.Sprintf("Nothing wrong was seen with Service %s, but %s.", name, unknowns(steps))
+	case v.State == Warning:
+		v.Sentence = fmt.Sprintf("Service %s answers, but %s%s.", name, worst.Message, andThen(worst.Remedy))
+	default:
+		v.Sentence = fmt.Sprintf("Service %s does not answer: %s%s.", name, worst.Message, andThen(worst.Remedy))
+	}
+	return v
+}
+
+// worstOf is the first of the worst.
+func worstOf(steps []Step) Step {
+	var worst Step
+	for _, step := range steps {
+		if gravity(step.State) > gravity(worst.State) {
+			worst = step
+		}
+	}
+	return worst
+}
+
+// unknowns are what could not be found out, in one clause.
+func unknowns(steps []Step) string {
+	var texts []string
+	for _, step := range steps {
+		if step.State == Unknown && !slices.Contains(texts, step.Message) {
+			texts = append(texts, step.Message)
+		}
+	}
+	return enumerate(texts, maxNames)
+}
+
+func andThen(remedy string) string {
+	if remedy == "" {
+		return ""
+	}
+	return "; " + remedy
+}
+
+func gravity(s State) int { return slices.Index([]State{"", OK, Unknown, Warning, Problem}, s) }
