@@ -137,10 +137,11 @@ func over(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
-// hostPorts are the ports of its node that a scheduled pod declares: hostPort,
-// and in the node's network every port.
+// hostPorts are the ports of its node that a pod declares: hostPort, and in the
+// node's network every port. Only a kubelet can say that the pod is there: whose
+// node's name is made up, or not taken in yet, listens nowhere.
 func hostPorts(pod *corev1.Pod) []PortKey {
-	if pod.Spec.NodeName == "" || over(pod) {
+	if pod.Spec.NodeName == "" || pod.Status.StartTime == nil || over(pod) {
 		return nil
 	}
 	var ports []PortKey

@@ -71,16 +71,12 @@ func newNodePorts(change ServiceChange) []nodePort {
 func checkHostPorts(ctx context.Context, world World, change ServiceChange) ([]Finding, error) {
 	var found []Finding
 	for _, port := range newNodePorts(change) {
-		detail, err := listensAt(ctx, world, port.key)
+		listener, err := listensAt(ctx, world, port.key)
 		if err != nil {
 			return found, err
 		}
-		if detail != "" {
-			remedy := "ask for another port"
-			if drawn(change.New, port.of) {
-				remedy = "nobody asked for this port in particular, so send the request again to be given another"
-			}
-			found = append(found, Finding{Path: port.path, Value: port.key.Port, Detail: detail + " and would get no more traffic; " + remedy})
+		if listener.what != "" {
+			found = append(found, listener.finding(port, drawn(change.New, port.of)))
 		}
 		if len(found) >= maxFindings {
 			break
@@ -89,16 +85,46 @@ func checkHostPorts(ctx context.Context, world World, change ServiceChange) ([]F
 	return found, nil
 }
 
-// listensAt says who listens at a port of a node, or nothing.
-func listensAt(ctx context.Context, world World, port PortKey) (string, error) {
+// listener is what has a port of a node, if what is not empty.
+type listener struct {
+	what string
+	// pod tells that anybody who may create pods can have it.
+	pod bool
+}
+
+// finding refuses the port. Of one that nobody asked for only the cluster's own
+// parts are worth that: pods with host ports all over the range would otherwise
+// keep every namespace from its NodePorts.
+func (l listener) finding(port nodePort, drawn bool) Finding {
+	f := Finding{Path: port.path, Value: port.key.Port, Detail: l.what + " and would get no more traffic; "}
+	switch {
+	case !drawn:
+		f.Detail += "ask for another port"
+	case l.pod:
+		f.Detail += "nobody asked for this port in particular: make the Service again to be given another"
+		f.WarnOnly = true
+	default:
+		f.Detail += "nobody asked for this port in particular, so send the request again to be given another"
+	}
+	return f
+}
+
+// listensAt says who listens at a port of a node.
+func listensAt(ctx context.Context, world World, port PortKey) (listener, error) {
 	pods, err := world.PodsByHostPort(ctx, port)
 	if err != nil {
-		return "", err
+		return listener{}, err
 	}
 	if len(pods) > 0 {
 		name, _ := world.PodNameOf(ctx, pods[0])
-		return fmt.Sprintf("%s listens at port %s of its node", name, port), nil
+		return listener{fmt.Sprintf("%s listens at port %s of its node", name, port), true}, nil
 	}
+	what, err := clusterListensAt(ctx, world, port)
+	return listener{what: what}, err
+}
+
+// clusterListensAt says which part of the cluster listens there, or nothing.
+func clusterListensAt(ctx context.Context, world World, port PortKey) (string, error) {
 	if port.Protocol != corev1.ProtocolTCP {
 		return "", nil
 	}

@@ -52,6 +52,9 @@ func networked(pod *corev1.Pod) *corev1.Pod {
 func TestAddressesAndPortsOfNodes(t *testing.T) {
 	tcp, udp := corev1.ProtocolTCP, corev1.ProtocolUDP
 	pending := pod("pending", corev1.ContainerPort{HostPort: 30090})
+	madeUp := hostPod("made-up", corev1.ContainerPort{HostPort: 30092})
+	madeUp.Status.StartTime = nil
+	nobodyAsked := func(svc *corev1.Service) { svc.ManagedFields = []metav1.ManagedFieldsEntry{{}} }
 	finished := hostPod("finished", corev1.ContainerPort{HostPort: 30091})
 	finished.Status.Phase = corev1.PodSucceeded
 	world := &memory{
@@ -59,7 +62,7 @@ func TestAddressesAndPortsOfNodes(t *testing.T) {
 			at(pod("db"), "shop", "10.244.9.9", "fd00:244::9"),
 			hostPod("proxy", corev1.ContainerPort{ContainerPort: 80, HostPort: 30080}),
 			networked(hostPod("exporter", corev1.ContainerPort{ContainerPort: 30081, Protocol: udp})),
-			pending, finished,
+			pending, finished, madeUp,
 		},
 		nodes:   []*corev1.Node{node("node-1", "192.0.2.1", "10.244.1.0/24", "fd00:244:1::/64")},
 		servers: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:6443"), netip.MustParseAddrPort("198.51.100.99:8443")},
@@ -99,10 +102,15 @@ func TestAddressesAndPortsOfNodes(t *testing.T) {
 			new:  service("web", onNodePort(30080, tcp)),
 			want: wantVerdict{errors: []string{"spec.ports[0].nodePort: Invalid value: 30080: pod edge/proxy listens at port 30080/TCP of its node and would get no more traffic"}}},
 		"X6: a hostPort, by a port that was drawn": {
-			new: service("web", onNodePort(30080, tcp), func(svc *corev1.Service) { svc.ManagedFields = []metav1.ManagedFieldsEntry{{}} }),
-			want: wantVerdict{errors: []string{"pod edge/proxy listens at port 30080/TCP of its node and would get no more traffic; " +
+			new: service("web", onNodePort(30080, tcp), nobodyAsked),
+			want: wantVerdict{warnings: []string{"pod edge/proxy listens at port 30080/TCP of its node and would get no more traffic; " +
+				"nobody asked for this port in particular: make the Service again"}}},
+		"X6: the cluster's port, by one that was drawn": {
+			new: service("web", onNodePort(10250, tcp), nobodyAsked),
+			want: wantVerdict{errors: []string{"the kubelet of node node-1 listens at port 10250/TCP and would get no more traffic; " +
 				"nobody asked for this port in particular, so send the request again"}}},
-		"the other protocol of a hostPort is free": {new: service("web", onNodePort(30080, udp))},
+		"a pod on a node that was made up listens nowhere": {new: service("web", onNodePort(30092, tcp))},
+		"the other protocol of a hostPort is free":         {new: service("web", onNodePort(30080, udp))},
 		"X6: a port of a pod in its node's network": {
 			new:  service("web", onNodePort(30081, udp)),
 			want: wantVerdict{errors: []string{"pod edge/exporter listens"}}},

@@ -264,6 +264,7 @@ func named(name string, protocol corev1.Protocol) corev1.ContainerPort {
 // at gives a pod an address of its own on a node.
 func at(pod *corev1.Pod, namespace string, ips ...string) *corev1.Pod {
 	pod.Namespace, pod.Spec.NodeName = namespace, "node-1"
+	pod.Status.StartTime = new(metav1.Unix(1, 0)) // a kubelet has taken it
 	for _, ip := range ips {
 		pod.Status.PodIPs = append(pod.Status.PodIPs, corev1.PodIP{IP: ip})
 	}

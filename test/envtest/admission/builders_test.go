@@ -132,6 +132,7 @@ func startPod(namespace, name, node, ip string, hostPorts ...int32) *corev1.Pod 
 	}
 	Expect(create(pod)).To(Succeed())
 	pod.Status.Phase, pod.Status.PodIP, pod.Status.PodIPs = corev1.PodRunning, ip, []corev1.PodIP{{IP: ip}}
+	pod.Status.StartTime = new(metav1.Now())
 	Expect(api.Status().Update(context.Background(), pod)).To(Succeed())
 	return pod
 }

@@ -70,7 +70,7 @@ var _ = Describe("The manager's roles", Ordered, func() {
 		Expect(public.Spec.Ports[0].NodePort).NotTo(BeZero())
 
 		By("judging a number that it chose itself")
-		expectDrawnPortsRefused("edge-67")
+		expectDrawnPortsTold("edge-67")
 
 		By("refusing a number to what is being deleted")
 		expectNoNumberGained()

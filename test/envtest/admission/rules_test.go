@@ -217,6 +217,8 @@ var _ = Describe("The rules", Ordered, func() {
 			exporter.Spec.NodeName, exporter.Spec.HostNetwork = "edge-6", true
 			exporter.Spec.Containers[0].Ports[0].ContainerPort = 30668
 			Expect(create(exporter)).To(Succeed())
+			exporter.Status.StartTime = new(metav1.Now())
+			Expect(api.Status().Update(context.Background(), exporter)).To(Succeed())
 			Eventually(dryRun).WithArguments(makeService(namespace, "web").nodePort(30668).Service).Should(beRefused(
 				"pod "+namespace+"/exporter listens at port 30668/TCP of its node", "ask for another port", "rule X6"))
 
