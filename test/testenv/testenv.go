@@ -24,9 +24,14 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 )
+
+// patience is how long the control plane may take to start and to stop, on a
+// machine that has other work.
+const patience = 2 * time.Minute
 
 // New is an envtest environment that finds its binaries and installs the CRDs;
 // the caller sets what else it needs (webhooks, API server flags) and starts it.
@@ -39,6 +44,9 @@ func New() (*envtest.Environment, error) {
 		BinaryAssetsDirectory: assets,
 		CRDDirectoryPaths:     []string{filepath.Join(Root(), "config", "crd", "bases")},
 		ErrorIfCRDPathMissing: true,
+
+		ControlPlaneStartTimeout: patience,
+		ControlPlaneStopTimeout:  patience,
 	}, nil
 }
 

@@ -155,7 +155,7 @@ func (s *scene) startManager(options envtest.WebhookInstallOptions) {
 	Eventually(func() error { return reconciler.ReadyCheck(nil) }).Should(Succeed())
 	s.stop = func() {
 		cancel()
-		Eventually(stopped, "30s").Should(BeClosed())
+		Eventually(stopped).Should(BeClosed())
 	}
 }
 

@@ -26,6 +26,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -75,7 +76,7 @@ func (c *cluster) startBeside(first *cluster) {
 	GinkgoHelper()
 	assets, err := testenv.Assets()
 	Expect(err).NotTo(HaveOccurred())
-	server := &envtest.APIServer{Path: filepath.Join(assets, "kube-apiserver"), EtcdURL: first.environment.ControlPlane.Etcd.URL}
+	server := &envtest.APIServer{Path: filepath.Join(assets, "kube-apiserver"), EtcdURL: first.environment.ControlPlane.Etcd.URL, StartTimeout: time.Minute}
 	server.Configure().Set("service-cluster-ip-range", c.addresses).Set("service-node-port-range", c.ports)
 	Expect(server.Start()).To(Succeed())
 	c.stops = append(c.stops, server.Stop)

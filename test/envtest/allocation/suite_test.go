@@ -69,7 +69,7 @@ var (
 
 func TestAllocation(t *testing.T) {
 	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(10 * time.Second)
+	SetDefaultEventuallyTimeout(time.Minute) // The machine may have other work.
 	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
 	RunSpecs(t, "Allocation against a real API server")
 }

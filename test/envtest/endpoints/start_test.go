@@ -53,7 +53,7 @@ var _ = Describe("Another endpoint controller", Serial, func() {
 	// check is what a second manager asks before its controllers start.
 	check := func(ctx context.Context, mode controllers.EndpointsMode) error {
 		GinkgoHelper()
-		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
 		return controllers.NewWriterGuard(newManager().GetAPIReader(), mode).Check(ctx)
 	}
@@ -76,7 +76,7 @@ var _ = Describe("Another endpoint controller", Serial, func() {
 	It("that has just written keeps ours from starting, which says who and what to do", func(spec SpecContext) {
 		mgr := newManager()
 		Expect(controllers.SetupEndpoints(mgr, controllers.EndpointsAll, controllers.EndpointsOptions{})).To(Succeed())
-		ctx, cancel := context.WithTimeout(spec, 20*time.Second)
+		ctx, cancel := context.WithTimeout(spec, time.Minute)
 		defer cancel()
 		err := mgr.Start(ctx)
 		var refusal *controllers.ForeignWriterError

@@ -74,7 +74,6 @@ func newScene(t *testing.T, mode allocator.Mode) *scene {
 	if err != nil {
 		t.Fatal(err)
 	}
-	environment.ControlPlaneStopTimeout = time.Minute
 	environment.ControlPlane.GetAPIServer().Configure().Set("service-node-port-range", ports.String())
 	config, err := environment.Start()
 	if err != nil {

@@ -260,7 +260,7 @@ var _ = Describe("A reservation, while no webhook answers", func() {
 				odd = append(odd, port(number))
 			}
 		}
-		Eventually(held, "30s").WithArguments(ctx).Should(HaveLen(60))
+		Eventually(held).WithArguments(ctx).Should(HaveLen(60))
 		for _, number := range even {
 			object, _, err := reservation(ctx, number)
 			Expect(err).NotTo(HaveOccurred())

@@ -95,7 +95,7 @@ func (s *Server) StartManager(m Manager) *Running {
 	gomega.Eventually(func() error { return allocation.ReadyCheck(nil) }).Should(gomega.Succeed())
 	stop := func() {
 		cancel()
-		gomega.Eventually(stopped, "30s").Should(gomega.BeClosed())
+		gomega.Eventually(stopped).Should(gomega.BeClosed())
 		gomega.Expect(denied.all()).To(gomega.BeEmpty(), "the manager's role lacks a right")
 	}
 	ginkgo.DeferCleanup(stop)
