@@ -54,6 +54,7 @@ var _ = Describe("kube-controller-manager's own endpoint controllers", Serial, f
 		Eventually(s.endpoints("named")).Should(HaveLen(3))
 		Eventually(s.addresses("named")).Should(HaveLen(2))
 		Eventually(s.endpoints("dual")).Should(HaveLen(2))
+		Eventually(s.addresses("dual")).Should(HaveLen(1))
 		Eventually(s.endpoints("db")).Should(HaveLen(3))
 		Eventually(s.endpoints("bare")).Should(HaveLen(1))
 		Eventually(s.addresses("bare")).Should(HaveLen(1))

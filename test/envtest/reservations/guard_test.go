@@ -205,7 +205,7 @@ var _ = Describe("A namespace with a limit", func() {
 		}
 		Eventually(func() []string { return releasedNames(ctx) }).Should(HaveLen(9))
 		Eventually(reservations).WithArguments(ctx).Should(HaveLen(9))
-		Expect(events(ctx, "RetainLimit")).To(ContainElement(And(HavePrefix("Service more"), ContainSubstring("is not kept"))))
+		Eventually(events).WithArguments(ctx, "RetainLimit").Should(ContainElement(And(HavePrefix("Service more"), ContainSubstring("is not kept"))))
 
 		By("by hand there is no limit")
 		free := server.NodePorts.First
