@@ -77,6 +77,7 @@ func (f *few) serve(mode allocator.Mode) {
 	go func() { manager.done <- app.Serve(ctx, f.env.Config, options) }()
 	DeferCleanup(manager.stop)
 	Eventually(ready).WithArguments(options.ProbeBindAddress).Should(Succeed())
+	asked(f.admin)
 }
 
 func (f *few) create(name string, nodePort int32) (*corev1.Service, error) {

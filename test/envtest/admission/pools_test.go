@@ -144,7 +144,6 @@ var _ = Describe("A manager that requires pools", func() {
 		})
 		DeferCleanup(manager.stop)
 		namespace := newNamespace(nil)
-		// The server's first call may still go to the manager of before.
 		Eventually(dryRunAs).WithArguments(tenantOf(namespace), makeService(namespace, "web").external("203.0.113.99").Service).
 			Should(beRefused("there is no AddressPool for ExternalIP, and the manager is told to require one", "rule X5"))
 		Expect(dryRun(makeService(namespace, "web").Service)).To(Succeed())

@@ -67,7 +67,6 @@ var _ = BeforeSuite(func() {
 	var err error
 	env, err = testenv.New()
 	Expect(err).NotTo(HaveOccurred())
-	env.ControlPlaneStartTimeout = 2 * time.Minute
 	env.WebhookInstallOptions.Paths = []string{filepath.Join(testenv.Root(), "config", "webhook", "manifests.yaml")}
 	admin, err = env.Start()
 	Expect(err).NotTo(HaveOccurred())
@@ -117,7 +116,22 @@ func start(change ...func(*app.Options)) *running {
 			return ready(options.ProbeBindAddress)
 		}
 	}).Should(Succeed())
+	if options.Webhooks.Dir != "" { // it serves where the suite's configurations call
+		asked(api)
+	}
 	return manager
+}
+
+// asked waits until calls of the API server reach a manager that is ready. The
+// first may still be made on a connection to the one before, and what nobody
+// answers passes.
+func asked(user client.Client) {
+	GinkgoHelper()
+	probe := makeService(metav1.NamespaceDefault, "probe").external("10.0.0.2").Service
+	Eventually(func() string {
+		said, err := warnings.during(func() error { return dryRunAs(user, probe) })
+		return fmt.Sprint(said, err)
+	}).Should(ContainSubstring("rule X3"))
 }
 
 // stop ends the manager and waits for its last word.
