@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -140,13 +141,21 @@ func (s *scene) free(ctx context.Context, numbers ...allocator.Number) {
 		} else {
 			at(taker, number.String())
 		}
-		err := s.admin.Create(ctx, taker.DeepCopy())
-		if err != nil && !number.IsPort() && s.resurrected(ctx, number) {
-			err = s.admin.Create(ctx, taker.DeepCopy())
-		}
-		Expect(err).NotTo(HaveOccurred(), "%s is not free", number)
+		s.createAfterOthers(ctx, taker)
 		Expect(s.admin.Delete(ctx, taker)).To(Succeed())
 	}
+}
+
+// createAfterOthers creates a Service with numbers that others have just let go.
+func (s *scene) createAfterOthers(ctx context.Context, service *corev1.Service) {
+	GinkgoHelper()
+	err := s.admin.Create(ctx, service.DeepCopy())
+	for _, number := range numbersOf(service) {
+		if err != nil && !number.IsPort() && strings.Contains(err.Error(), number.String()) && s.resurrected(ctx, number) {
+			err = s.admin.Create(ctx, service.DeepCopy())
+		}
+	}
+	Expect(err).NotTo(HaveOccurred(), "%v are not free", numbersOf(service))
 }
 
 // resurrected tells whether the server's repair has recorded the address again

@@ -30,7 +30,7 @@ func releases(s *scene) {
 	It("frees the numbers of a deleted Service, at once also for a fixed one", func(ctx SpecContext) {
 		for range 5 {
 			web := local(at(service("web", corev1.ServiceTypeLoadBalancer, 30003), "10.0.0.9", "fd00:10::9"), 30004)
-			s.create(ctx, web)
+			s.createAfterOthers(ctx, web)
 			Expect(s.admin.Delete(ctx, web)).To(Succeed())
 		}
 		s.free(ctx, addr("10.0.0.9"), addr("fd00:10::9"), port(30003), port(30004))
