@@ -36,8 +36,8 @@ var _ = Describe("Reservations", func() {
 				Spec:       v1alpha1.PortReservationSpec{ServiceRef: serviceRef("red", "web"), PortNames: []string{"http"}},
 			})
 			address = s.reserve(ctx, &v1alpha1.AddressReservation{
-				ObjectMeta: metav1.ObjectMeta{Name: "10.0.0.77"},
-				Spec:       v1alpha1.AddressReservationSpec{Address: "10.0.0.77", ServiceRef: serviceRef("red", "web")},
+				ObjectMeta: metav1.ObjectMeta{Name: "10.0.0.7"},
+				Spec:       v1alpha1.AddressReservationSpec{Address: "10.0.0.7", ServiceRef: serviceRef("red", "web")},
 			})
 		})
 
@@ -46,16 +46,16 @@ var _ = Describe("Reservations", func() {
 			Expect(message(admin.Create(ctx, other))).To(ContainSubstring(
 				"spec.ports[0].nodePort: Invalid value: 30025: reserved for Service red/web (PortReservation 30025); free: 30026-30031, 30000-30024"))
 			other = nodePort("others", "web", 0)
-			other.Spec.ClusterIP = "10.0.0.77"
+			other.Spec.ClusterIP = "10.0.0.7"
 			Expect(message(admin.Create(ctx, other))).To(ContainSubstring(
-				`spec.clusterIPs[0]: Invalid value: "10.0.0.77": reserved for Service red/web (AddressReservation 10.0.0.77); free: 10.0.0.78-`))
+				`spec.clusterIPs[0]: Invalid value: "10.0.0.7": reserved for Service red/web (AddressReservation 10.0.0.7); free: 10.0.0.8-`))
 		})
 
 		It("gives them to their Service, which need not ask by number", func(ctx SpecContext) {
 			web := nodePort("red", "web", 0)
 			Expect(admin.Create(ctx, web)).To(Succeed())
 			Expect(web.Spec.Ports[0].NodePort).To(BeEquivalentTo(30025))
-			Expect(web.Spec.ClusterIP).To(Equal("10.0.0.77"))
+			Expect(web.Spec.ClusterIP).To(Equal("10.0.0.7"))
 			for _, number := range []allocator.Number{port, address} {
 				Expect(s.keeper.Holds(ctx, number)).To(BeFalse())
 				Eventually(func() int { return len(s.index.Holders(number)) }).Should(Equal(1))
@@ -64,7 +64,7 @@ var _ = Describe("Reservations", func() {
 
 		It("gives them to their Service by number as well", func(ctx SpecContext) {
 			web := nodePort("red", "web", 30025)
-			web.Spec.ClusterIP = "10.0.0.77"
+			web.Spec.ClusterIP = "10.0.0.7"
 			Expect(admin.Create(ctx, web)).To(Succeed())
 			for _, number := range []allocator.Number{port, address} {
 				Expect(s.keeper.Holds(ctx, number)).To(BeFalse())
@@ -72,10 +72,10 @@ var _ = Describe("Reservations", func() {
 		})
 
 		It("gives them to each of the Services that follow one another at once", func(ctx SpecContext) {
-			for _, name := range []string{"30025", "10.0.0.77"} {
+			for _, name := range []string{"30025", "10.0.0.7"} {
 				retain := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"retain":"Retain"}}`))
 				var object client.Object = &v1alpha1.PortReservation{ObjectMeta: metav1.ObjectMeta{Name: name}}
-				if name == "10.0.0.77" {
+				if name == "10.0.0.7" {
 					object = &v1alpha1.AddressReservation{ObjectMeta: metav1.ObjectMeta{Name: name}}
 				}
 				Expect(admin.Patch(ctx, object, retain)).To(Succeed())
@@ -84,7 +84,7 @@ var _ = Describe("Reservations", func() {
 				web := nodePort("red", "web", 0)
 				Expect(admin.Create(ctx, web)).To(Succeed())
 				Expect(web.Spec.Ports[0].NodePort).To(BeEquivalentTo(30025))
-				Expect(web.Spec.ClusterIP).To(Equal("10.0.0.77"))
+				Expect(web.Spec.ClusterIP).To(Equal("10.0.0.7"))
 				Expect(admin.Delete(ctx, web)).To(Succeed())
 			}
 			// The claim of a Service that went before its claim did lasts 60 s.
@@ -98,7 +98,7 @@ var _ = Describe("Reservations", func() {
 			for _, asked := range []int32{0, 30025} {
 				web := nodePort("red", "web", asked)
 				Expect(admin.Create(ctx, web, client.DryRunAll)).To(Succeed(), "a dry-run must not be refused where the create is not")
-				Expect(web.Spec.ClusterIP).To(Equal("10.0.0.77"))
+				Expect(web.Spec.ClusterIP).To(Equal("10.0.0.7"))
 				Expect(web.Spec.Ports[0].NodePort).To(BeEquivalentTo(32769), "the server's own answer: it would refuse the port that the placeholder holds")
 				Expect(s.claims(ctx)).To(BeEmpty())
 				for _, number := range []allocator.Number{port, address} {
