@@ -51,14 +51,17 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 // scene is a manager, as far as allocation goes, in one mode.
 type scene struct {
 	mode   allocator.Mode
+	rules  bool // are asked, too
 	index  *allocator.Services
 	keeper *placeholder.Keeper
 }
 
-func inEachMode(table func(*scene)) {
+func inEachMode(table func(*scene)) { inEachModeOf(scene{}, table) }
+
+func inEachModeOf(template scene, table func(*scene)) {
 	for _, mode := range []allocator.Mode{allocator.Advisory, allocator.Authoritative} {
 		Describe(string(mode), Ordered, ContinueOnFailure, func() {
-			s := &scene{mode: mode}
+			s := &scene{mode: mode, rules: template.rules}
 			BeforeAll(func(ctx SpecContext) { s.begin(ctx) })
 			AfterEach(func(ctx SpecContext) { s.clean(ctx) })
 			table(s)
@@ -69,7 +72,11 @@ func inEachMode(table func(*scene)) {
 func (s *scene) begin(ctx context.Context) {
 	GinkgoHelper()
 	webhook := server.InstallWebhook(ctx)
-	s.index = server.StartManager(numbers.Manager{Webhook: webhook, Mode: s.mode}).Index
+	s.index = server.StartManager(numbers.Manager{Webhook: webhook, Mode: s.mode, Rules: s.rules}).Index
 	s.keeper = server.Keeper()
 	Eventually(server.CallsWebhook).WithArguments(ctx).Should(BeTrue(), "the webhook is not called")
+	if s.rules {
+		server.InstallRules(ctx, webhook)
+		Eventually(server.AsksRules).WithArguments(ctx).Should(BeTrue(), "the rules are not asked")
+	}
 }

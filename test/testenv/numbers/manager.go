@@ -38,6 +38,8 @@ type Manager struct {
 	Webhook *Webhook
 	// Mode is that of the webhook.
 	Mode allocator.Mode
+	// Rules are served by the webhook as well, and called once they are installed.
+	Rules bool
 	// Now is the clock of reservations, the machine's when nil. Claims are of real
 	// time.
 	Now func() time.Time
@@ -81,6 +83,9 @@ func (s *Server) StartManager(m Manager) *Running {
 			Mode: m.Mode, Index: index, Namespace: Namespace, Exempt: webhooks.Exemptions{Namespace: Namespace},
 			Releaser: &placeholder.Keeper{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Namespace: Namespace},
 		})).To(gomega.Succeed())
+	}
+	if m.Rules {
+		serveRules(ctx, mgr)
 	}
 
 	stopped := make(chan struct{})
