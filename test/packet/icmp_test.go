@@ -32,8 +32,9 @@ const (
 	echoRequest6, echoReply6, unreachable6 = 128, 129, 1
 )
 
-// ping says "reply", "unreachable" or, after shortPatience, "dropped".
-func (w *world) ping(ns *netns.Namespace, to netip.Addr) outcome {
+// ping says "reply", "unreachable" or "dropped". As in way.outcome, only who wants
+// silence is content with shortPatience.
+func (w *world) ping(ns *netns.Namespace, to netip.Addr, want outcome) outcome {
 	w.Helper()
 	network, request := "ip4:icmp", byte(echoRequest4)
 	outcomes := map[byte]outcome{echoReply4: "reply", unreachable4: "unreachable"}
@@ -49,7 +50,11 @@ func (w *world) ping(ns *netns.Namespace, to netip.Addr) outcome {
 	defer func() { _ = conn.Close() }()
 	// What stops it at home is told by an ICMP error as well, or not at all.
 	_, _ = conn.WriteTo(echo(request), &net.IPAddr{IP: to.AsSlice()})
-	_ = conn.SetReadDeadline(time.Now().Add(shortPatience))
+	limit := patience
+	if want == dropped {
+		limit = shortPatience
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(limit))
 	buf := make([]byte, 1500)
 	for {
 		_, _, err := conn.ReadFrom(buf)

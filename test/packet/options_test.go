@@ -37,14 +37,14 @@ func TestEchoToAVIPIsAnsweredWhereAskedFor(t *testing.T) {
 					continue
 				}
 				w.Run(name+" "+addr.String(), func(t *testing.T) {
-					if got := w.ping(way.from, addr); got != "reply" {
+					if got := w.ping(way.from, addr, "reply"); got != "reply" {
 						t.Errorf("got %q, want a reply", got)
 					}
 				})
 			}
 		}
 		unused := w.either("10.96.0.11", "fd00:96::11")
-		if got := w.ping(w.client, unused); got == "reply" {
+		if got := w.ping(w.client, unused, dropped); got == "reply" {
 			w.Errorf("an address of no Service replied")
 		}
 	})

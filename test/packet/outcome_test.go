@@ -21,6 +21,7 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -55,7 +56,7 @@ func outcomeAs(ns *netns.Namespace, source netip.Addr, network string, to netip.
 	case errors.Is(err, unix.ECONNREFUSED):
 		return refused
 	case errors.Is(err, unix.EPERM):
-		return stoppedAtHome(ns, network, to)
+		return stoppedAtHome(limit, ns, network, to)
 	case errors.As(err, &failure) && failure.Timeout():
 		return dropped
 	}
@@ -65,8 +66,8 @@ func outcomeAs(ns *netns.Namespace, source netip.Addr, network string, to netip.
 // stoppedAtHome tells a reject from a drop for a datagram that did not leave
 // its machine: the kernel says EPERM of both, and delivers the ICMP error of a
 // reject to the socket after that.
-func stoppedAtHome(ns *netns.Namespace, network string, to netip.AddrPort) outcome {
-	err := refusal(way{ns, to}, network)
+func stoppedAtHome(limit time.Duration, ns *netns.Namespace, network string, to netip.AddrPort) outcome {
+	err := refusalWithin(limit, way{ns, to}, network)
 	if errors.Is(err, unix.ECONNREFUSED) {
 		return refused
 	}

@@ -20,6 +20,7 @@ import (
 	"errors"
 	"net/netip"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -47,13 +48,15 @@ func TestAServiceWithoutEndpointsRefusesAtOnce(t *testing.T) {
 // refusal is the error that a client gets. Of a datagram that is rejected
 // before it has left the machine, the kernel says that sending was not
 // permitted, and delivers the ICMP error after that.
-func refusal(way way, network string) error {
-	conn, err := dial(way.from, network, way.to)
+func refusal(way way, network string) error { return refusalWithin(patience, way, network) }
+
+func refusalWithin(limit time.Duration, way way, network string) error {
+	conn, err := dialWithin(limit, way.from, network, way.to)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = conn.Close() }()
-	if _, err = exchange(conn); errors.Is(err, unix.EPERM) {
+	if _, err = exchangeWithin(limit, conn); errors.Is(err, unix.EPERM) {
 		_, err = conn.Read(make([]byte, 1))
 	}
 	return err

@@ -42,7 +42,7 @@ func TestAPortThatAClusterIPDoesNotHaveIsRefused(t *testing.T) {
 					way.to = netip.AddrPortFrom(way.to.Addr(), 81)
 					way.expect(t, "tcp", refused)
 					way.expect(t, "udp", refused)
-					if got := w.ping(way.from, way.to.Addr()); got != "unreachable" {
+					if got := w.ping(way.from, way.to.Addr(), "unreachable"); got != "unreachable" {
 						t.Errorf("ping: %q, want unreachable", got)
 					}
 				})
@@ -60,7 +60,7 @@ func TestAPortThatAnExternalAddressDoesNotHaveIsNotOurs(t *testing.T) {
 			other.expect(w.T, "tcp", "wild")
 			other.expect(w.T, "udp", "wild")
 			way{w.client, netip.AddrPortFrom(addr, 80)}.expect(w.T, "udp", "wild")
-			if got := w.ping(w.client, addr); got != "reply" {
+			if got := w.ping(w.client, addr, "reply"); got != "reply" {
 				w.Errorf("ping: %q, want the reply of its owner", got)
 			}
 		}
@@ -95,7 +95,7 @@ func TestAClusterIPThatIsNoOnesIsDropped(t *testing.T) {
 			everyone(unused, network, dropped)
 			everyone(beyond, network, "wild")
 		}
-		if got := w.ping(w.client, unused); got != dropped {
+		if got := w.ping(w.client, unused, dropped); got != dropped {
 			w.Errorf("ping: %q", got)
 		}
 		everyone(w.clusterIP(), "tcp", "a")

@@ -79,19 +79,19 @@ func TestFromTheAPIServerToAPacket(t *testing.T) {
 
 	// A UDP client that never falls silent follows its endpoint all the same.
 	steady := wire.dial(t, "udp", v4)
-	if got := ask(steady); got != "10.244.0.3" {
+	if got := ask(steady, patience); got != "10.244.0.3" {
 		t.Fatalf("the steady UDP client is answered by %q", got)
 	}
 	slice.Endpoints[0].Addresses = []string{"10.244.0.2"}
 	slice = must(slices.Update(ctx, slice, metav1.UpdateOptions{}))(t)
-	await(t, "the steady UDP client follows", func() bool { return ask(steady) == "10.244.0.2" })
+	await(t, "the steady UDP client follows", func() bool { return ask(steady, moment) == "10.244.0.2" })
 
 	// A firewall that flushes everything does no lasting harm.
 	wire.in(t, wire.node, func() error { return nft.Cleanup(ctx, []model.Family{model.IPv4}) })
 	wire.eventually(t, "tcp", v4, "10.244.0.2")
 
 	stop()
-	if got := wire.ask("tcp", v4); got != "10.244.0.2" {
+	if got := wire.ask("tcp", v4, patience); got != "10.244.0.2" {
 		t.Errorf("with the agent away the Service is answered by %q", got)
 	}
 	slice.Endpoints[0].Addresses = []string{"10.244.0.3"}
@@ -289,14 +289,20 @@ func (w wire) startAgent(t *testing.T, client kubernetes.Interface) (stop func()
 
 func (w wire) eventually(t *testing.T, network, address, want string) {
 	t.Helper()
-	await(t, fmt.Sprintf("%s %s is answered by %s", network, address, want), func() bool { return w.ask(network, address) == want })
+	await(t, fmt.Sprintf("%s %s is answered by %s", network, address, want), func() bool { return w.ask(network, address, moment) == want })
 }
 
+const (
+	// moment is enough for one attempt of many, patience for the only one.
+	moment   = time.Second
+	patience = 20 * time.Second
+)
+
 // ask says who answers a new client of the node, or "refused" or another error.
-func (w wire) ask(network, address string) string {
+func (w wire) ask(network, address string, limit time.Duration) string {
 	var conn net.Conn
 	err := w.node.Do(func() (err error) {
-		conn, err = net.DialTimeout(network, address, 200*time.Millisecond)
+		conn, err = net.DialTimeout(network, address, limit)
 		return err
 	})
 	if errors.Is(err, syscall.ECONNREFUSED) {
@@ -306,7 +312,7 @@ func (w wire) ask(network, address string) string {
 		return err.Error()
 	}
 	defer func() { _ = conn.Close() }()
-	return ask(conn)
+	return ask(conn, limit)
 }
 
 func (w wire) dial(t *testing.T, network, address string) (conn net.Conn) {
@@ -319,8 +325,8 @@ func (w wire) dial(t *testing.T, network, address string) (conn net.Conn) {
 	return conn
 }
 
-func ask(conn net.Conn) string {
-	_ = conn.SetDeadline(time.Now().Add(200 * time.Millisecond))
+func ask(conn net.Conn, limit time.Duration) string {
+	_ = conn.SetDeadline(time.Now().Add(limit))
 	if _, err := fmt.Fprintln(conn, "who"); err != nil {
 		return err.Error()
 	}
@@ -333,7 +339,7 @@ func ask(conn net.Conn) string {
 
 func await(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !condition(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !condition(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain: %s", what)
 		}
