@@ -30,22 +30,19 @@ type Map struct {
 	span     allocator.PortSpan
 	held     map[int32]int
 	reserved map[int32]bool
+	claimed  map[int32]bool
 	pool     map[int32]rune
 	pools    []string // the names, in the order of their letters
 }
 
 // MapOf draws what the cluster has.
 func MapOf(x *inventory.Index) Map {
-	m := Map{span: x.NodePorts.Span, held: map[int32]int{}, reserved: map[int32]bool{}, pool: map[int32]rune{}}
+	m := Map{span: x.NodePorts.Span, held: map[int32]int{}, pool: map[int32]rune{}}
 	for _, n := range x.Used("") {
 		m.held[n.Port] = len(x.Numbers.Holders(n))
 	}
-	reserved, _ := x.Kept()
-	for _, n := range reserved {
-		if n.IsPort() {
-			m.reserved[n.Port] = true
-		}
-	}
+	reserved, claimed := x.Kept()
+	m.reserved, m.claimed = portsOf(reserved), portsOf(claimed)
 	for i, view := range x.Numbers.PortPools() {
 		letter := letterOf(i)
 		m.pools = append(m.pools, view.Name)
@@ -58,18 +55,28 @@ func MapOf(x *inventory.Index) Map {
 	return m
 }
 
+func portsOf(numbers []allocator.Number) map[int32]bool {
+	ports := map[int32]bool{}
+	for _, n := range numbers {
+		if n.IsPort() {
+			ports[n.Port] = true
+		}
+	}
+	return ports
+}
+
 // letters name pools: those beyond share the last one.
 const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ+"
 
 func letterOf(i int) rune { return rune(letters[min(i, len(letters)-1)]) }
 
 // signs are what a character of the map can be: nothing held, and four degrees
-// of it, then only reserved ones, and one held twice.
-type signs struct{ free, few, some, most, all, reserved, twice rune }
+// of it, then only reserved ones, only claimed ones, and one held twice.
+type signs struct{ free, few, some, most, all, reserved, claimed, twice rune }
 
 var (
-	blocks = signs{'·', '░', '▒', '▓', '█', 'r', '!'}
-	ascii  = signs{'.', '-', '=', '*', '#', 'r', '!'}
+	blocks = signs{'·', '░', '▒', '▓', '█', 'r', 'c', '!'}
+	ascii  = signs{'.', '-', '=', '*', '#', 'r', 'c', '!'}
 )
 
 const (
@@ -132,7 +139,7 @@ func (m Map) drawRow(b *strings.Builder, row int32, columns int, each int32, s s
 
 // sign is one character for the ports from first to last.
 func (m Map) sign(first, last int32, s signs) rune {
-	held, reserved := 0, 0
+	held, reserved, claimed := 0, 0, 0
 	for port := first; port <= last; port++ {
 		switch {
 		case m.held[port] > 1:
@@ -141,6 +148,8 @@ func (m Map) sign(first, last int32, s signs) rune {
 			held++
 		case m.reserved[port]:
 			reserved++
+		case m.claimed[port]:
+			claimed++
 		}
 	}
 	switch total := int(last-first) + 1; {
@@ -148,6 +157,8 @@ func (m Map) sign(first, last int32, s signs) rune {
 		return s.all
 	case held == 0 && reserved > 0:
 		return s.reserved
+	case held == 0 && claimed > 0:
+		return s.claimed
 	case held == 0:
 		return s.free
 	case held*3 <= total:
@@ -163,7 +174,7 @@ func (m Map) sign(first, last int32, s signs) rune {
 func (m Map) legend(b *strings.Builder, s signs, width int) {
 	entries := []string{
 		string(s.free) + " free", string([]rune{s.few, s.some, s.most}) + " partly held", string(s.all) + " held",
-		string(s.reserved) + " reserved", string(s.twice) + " held twice",
+		string(s.reserved) + " reserved", string(s.claimed) + " claimed", string(s.twice) + " held twice",
 	}
 	for i, name := range m.pools {
 		entries = append(entries, fmt.Sprintf("%c pool %s", letterOf(i), name))

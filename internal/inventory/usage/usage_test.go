@@ -221,7 +221,7 @@ func TestTheMapOfASmallRange(t *testing.T) {
 	want := "NodePorts 30000-30019, one a character\n" +
 		"30000  ██········!·········\n" +
 		"        bbb\n" +
-		"· free  ░▒▓ partly held  █ held  r reserved\n! held twice  a pool team-a  b pool team-b\n"
+		"· free  ░▒▓ partly held  █ held  r reserved\nc claimed  ! held twice  a pool team-a\nb pool team-b\n"
 	if diff := cmp.Diff(want, m.Draw(48, false)); diff != "" {
 		t.Errorf("map (-want +got):\n%s", diff)
 	}
@@ -230,6 +230,25 @@ func TestTheMapOfASmallRange(t *testing.T) {
 	text := full.Draw(80, true)
 	if lines := strings.Split(text, "\n"); len(lines) > mostRows+3 || !strings.HasPrefix(lines[1], "    1  ....") {
 		t.Errorf("all ports are\n%s", text)
+	}
+}
+
+func TestTheMapShowsWhatIsClaimed(t *testing.T) {
+	inv := scene().Inventory
+	for _, port := range []int32{30000, 30005, 32000} { // of which one is held, and one reserved
+		inv.Claims = append(inv.Claims, *allocator.ClaimLease("switchyard-system", allocator.Claim{Number: allocator.PortNumber(port)}, "uid"))
+	}
+	m := MapOf(inv.Index())
+	for port, want := range map[int32]rune{30000: '#', 30005: 'c', 32000: 'r', 30006: '.'} {
+		if got := m.sign(port, port, ascii); got != want {
+			t.Errorf("%d is %c, want %c", port, got, want)
+		}
+	}
+	if got := m.sign(30002, 30009, ascii); got != 'c' {
+		t.Errorf("of eight of which one is claimed and none held, %c", got)
+	}
+	if got := m.sign(30000, 30007, ascii); got != '-' {
+		t.Errorf("of eight of which one is claimed and two are held, %c", got)
 	}
 }
 
