@@ -18,7 +18,6 @@ package lint
 
 import (
 	"encoding/json"
-	"maps"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -54,7 +53,7 @@ func (o Object) Onto(before runtime.Object) (Object, error) {
 		switch key {
 		case "apiVersion", "kind", "status":
 		case "metadata":
-			keepMetadata(written.child(key), fields(value.(map[string]any)))
+			keepMetadata(written.child(key), fields(value.(map[string]any)), applied.children(key))
 		case "spec":
 			keep(written.child(key), value.(map[string]any), applied.children(key))
 		default:
@@ -90,12 +89,10 @@ func keep(written, had fields, applied manifests) {
 }
 
 // keepMetadata keeps what others have added beside the manifest's.
-func keepMetadata(written, had fields) {
+func keepMetadata(written, had fields, applied manifests) {
 	for _, key := range []string{"labels", "annotations"} {
 		if before, is := had[key].(map[string]any); is {
-			merged := maps.Clone(before)
-			maps.Copy(merged, written.child(key))
-			written[key] = merged
+			keep(written.child(key), before, applied.children(key))
 		}
 	}
 	keep(written, fields{"finalizers": had["finalizers"], "ownerReferences": had["ownerReferences"]}, nil)
@@ -145,16 +142,12 @@ func appliedTo(before metav1.Object, had fields) manifests {
 	return applied
 }
 
-// named takes the marks off the names of two levels of fields.
+// named takes the marks off the names of fields.
 func named(owned fields) fields {
 	out := fields{}
 	for key, value := range owned {
 		if child, is := value.(map[string]any); is {
-			inner := map[string]any{}
-			for name := range child {
-				inner[strings.TrimPrefix(name, "f:")] = nil
-			}
-			value = inner
+			value = map[string]any(named(child))
 		}
 		out[strings.TrimPrefix(key, "f:")] = value
 	}

@@ -23,6 +23,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // stored is a Service as a cluster has it.
@@ -71,6 +72,31 @@ func TestOnto(t *testing.T) {
 				t.Errorf("the rest (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestLabelsThatWereAppliedGoWithTheManifest(t *testing.T) {
+	const manifest = "apiVersion: v1\nkind: Service\nmetadata: {name: web, labels: {b: '3'}}\nspec: {ports: [{port: 81}]}\n"
+	for name, tc := range map[string]struct {
+		applied, owned string
+		uid            types.UID
+		want           map[string]string
+	}{
+		"others have set them":        {uid: "u", want: map[string]string{"a": "1", "b": "3"}},
+		"kubectl has applied one":     {uid: "u", applied: `{"metadata":{"labels":{"a":"1"}}}`, want: map[string]string{"b": "3"}},
+		"it was applied by a server":  {uid: "u", owned: `{"f:metadata":{"f:labels":{".":{},"f:a":{}}}}`, want: map[string]string{"b": "3"}},
+		"another of them was applied": {uid: "u", owned: `{"f:metadata":{"f:labels":{"f:b":{}},"f:annotations":{"f:a":{}}}}`, want: map[string]string{"a": "1", "b": "3"}},
+		"all that is in a file was":   {want: map[string]string{"b": "3"}},
+	} {
+		before := stored(tc.applied, tc.owned)
+		before.UID = tc.uid
+		merged, err := read(manifest).Objects[0].Onto(before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(tc.want, merged.Object.(*corev1.Service).Labels); diff != "" {
+			t.Errorf("%s: labels (-want +got):\n%s", name, diff)
+		}
 	}
 }
 
