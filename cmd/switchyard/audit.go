@@ -30,7 +30,7 @@ import (
 const settle = time.Second
 
 func auditCommand() *cobra.Command {
-	var o inventoryOptions
+	var o namespaceOptions
 	c := &cobra.Command{
 		Use:   "audit",
 		Short: "Say what is wrong with the numbers of Services, and change nothing",
@@ -41,6 +41,9 @@ name somebody else, claims and placeholders for nothing, reservations that are
 not held, pools that conflict or are full. And endpoints that are pods of other
 namespaces. Each with its severity, the objects
 and what to do. Nothing is changed.
+
+Who may not list the Services of all namespaces is told what is wrong with those
+of one, and what could not be looked at.
 
 What seems wrong is looked at again after a second, as a cluster that is at work
 has half-made things.
@@ -53,21 +56,22 @@ may not read all that it takes to know, or the cluster could not be read.`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	o.addFlags(c)
+	o.addNamespace(c, "Namespace whose Services are looked at where those of all may not be listed.")
 	c.RunE = func(c *cobra.Command, _ []string) error { return trouble(o.audit(c)) }
 	return c
 }
 
-func (o *inventoryOptions) audit(c *cobra.Command) error {
+func (o *namespaceOptions) audit(c *cobra.Command) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
-	look, err := o.look(c.Context(), inventory.Scope{Endpoints: true})
+	look, err := o.look(c.Context(), inventory.Scope{Namespace: o.ownNamespace(), Endpoints: true})
 	if err != nil {
 		return err
 	}
 	first, err := look()
 	if err != nil {
-		return err
+		return elsewhere(err)
 	}
 	report := audit.Run(first, time.Now())
 	if len(report.Findings) > 0 {

@@ -27,9 +27,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
 
 	"switchyard.dev/switchyard/internal/localcluster"
 	"switchyard.dev/switchyard/internal/localcluster/state"
@@ -54,6 +56,9 @@ func reachCluster(kubeconfig string) (reach, error) {
 }
 
 func (f clusterFlags) reach() (reach, error) {
+	// What client-go has to tell would come between the lines of an answer; errors
+	// are returned to us as well.
+	klog.SetLogger(logr.Discard())
 	var r reach
 	chosen := cmp.Or(f.kubeconfig, os.Getenv(clientcmd.RecommendedConfigPathEnvVar))
 	if dir, err := stateDir(); err == nil && f.context == "" && (chosen == "" && !isPlugin(os.Args[0]) || chosen == dir.Kubeconfig()) {

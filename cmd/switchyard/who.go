@@ -18,6 +18,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"io"
 	"time"
 
@@ -29,10 +30,7 @@ import (
 )
 
 // whoOptions are what `switchyard who` can be told beside the cluster.
-type whoOptions struct {
-	inventoryOptions
-	namespace string
-}
+type whoOptions struct{ namespaceOptions }
 
 func whoCommand() *cobra.Command {
 	var o whoOptions
@@ -45,6 +43,9 @@ number, requests that have claimed it, what is wrong with it, and what is free
 beside it. Of a Service it says all numbers that it holds, and those that are
 reserved for it. A Service without a namespace is looked for where kubectl would.
 
+Who may not list the Services of all namespaces is answered from those of one: of
+a number that none of them has, that is no answer.
+
 Exit codes: 0 it is held by one, or free; 1 something is wrong with it; 2 the
 question could not be answered.`,
 		Example: `  switchyard who 30080
@@ -54,8 +55,7 @@ question could not be answered.`,
 		Args: arguments(exactly("PORT, IP or NAMESPACE/NAME")),
 	}
 	o.addFlags(c)
-	c.Flags().StringVarP(&o.namespace, "namespace", "n", "", "Namespace of a Service that is given by its name alone.")
-	_ = c.RegisterFlagCompletionFunc("namespace", o.completeNamespaces)
+	o.addNamespace(c, "Namespace of a Service that is given by its name alone, and whose Services are asked where those of all may not be listed.")
 	c.ValidArgsFunction = o.completeWho
 	c.RunE = func(c *cobra.Command, args []string) error { return trouble(o.who(c, args[0])) }
 	return c
@@ -65,17 +65,19 @@ func (o *whoOptions) who(c *cobra.Command, text string) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
-	// A kubeconfig that can not be read is the next step's to tell of.
-	cluster, _ := o.reach()
-	question, err := who.Parse(text, cmp.Or(o.namespace, cluster.namespace))
+	namespace := o.ownNamespace()
+	question, err := who.Parse(text, namespace)
 	if err != nil {
 		return err
 	}
-	look, err := o.look(c.Context(), inventory.Scope{Namespace: question.Service.Namespace})
+	look, err := o.look(c.Context(), inventory.Scope{Namespace: cmp.Or(question.Service.Namespace, namespace)})
 	if err != nil {
 		return err
 	}
 	now, err := look()
+	if err != nil && question.Service.Name == "" {
+		return elsewhere(err)
+	}
 	if err != nil {
 		return err
 	}
@@ -96,8 +98,13 @@ func (o *inventoryOptions) answer(out io.Writer, x *inventory.Index, question wh
 	}
 	answer := asker.Number(question.Number)
 	err := o.write(out, answer, func(wide bool) error { return answer.Print(out, now, wide) })
-	if err == nil && answer.State == who.Conflict {
-		err = &exitError{code: exitFound}
+	switch {
+	case err != nil:
+		return err
+	case answer.State == who.Conflict:
+		return &exitError{code: exitFound}
+	case answer.State == who.Unknown:
+		return &exitError{code: exitTrouble, err: errors.New("who has it in other namespaces could not be read")}
 	}
-	return err
+	return nil
 }

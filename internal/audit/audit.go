@@ -50,6 +50,9 @@ func Run(x *inventory.Index, now time.Time) Report {
 	if x.Has(inventory.Namespaces) {
 		a.foreignPools()
 	}
+	a.claims()
+	a.reservations()
+	a.pools()
 	// Without all Services it can not be known who is missing.
 	if x.Has(inventory.Services) {
 		a.whatIsMissing()
@@ -64,10 +67,7 @@ func (a *auditor) whatIsMissing() {
 		a.ipAddresses()
 	}
 	a.placeholders()
-	a.claims()
-	a.reservations()
 	a.ranges()
-	a.pools()
 }
 
 // auditor collects findings.

@@ -106,6 +106,12 @@ func TestEachFindingOnce(t *testing.T) {
 			},
 			kind: EndpointOfOthers, want: nil, // no node reads it
 		},
+		"a reserved port that another manager's placeholder has": {
+			damage: func(i *inventory.Inventory) { i.Services[len(i.Services)-1].Namespace = "elsewhere" },
+			kind:   ReservedNumberTaken, says: "placeholder of a manager in namespace elsewhere: if one runs there, say so with --manager-namespace",
+			want: []string{"error ReservedNumberTaken 30070: Service elsewhere/reserved-nodeport-30070 and PortReservation 30070",
+				"error IPAddressWrongReference 10.96.0.20: IPAddress 10.96.0.20 and Service elsewhere/reserved-nodeport-30070"},
+		},
 		"a reserved port that another has": {
 			damage: func(i *inventory.Inventory) { i.PortReservations[1].Spec.ServiceRef = ref("c", "web") },
 			kind:   ReservedNumberTaken, want: []string{"error ReservedNumberTaken 30012: Service b/web and PortReservation 30012"},
@@ -356,7 +362,8 @@ func TestWhatWasNotReadIsNotMissing(t *testing.T) {
 			case inventory.Claims:
 				inv.Claims = nil
 			case inventory.Namespaces:
-				inv.Namespaces = nil
+				inv.Namespaces = nil // in which that may be allowed by a label
+				inv.Endpoints.Slices[0].Endpoints[0].Addresses = []string{"10.1.0.8"}
 			case inventory.Pods:
 				inv.Endpoints.Pods = nil
 			case inventory.Services:
@@ -367,6 +374,28 @@ func TestWhatWasNotReadIsNotMissing(t *testing.T) {
 				t.Errorf("not read %v, findings (-want +got):\n%s", report.NotRead, diff)
 			}
 		})
+	}
+}
+
+func TestTheServicesOfOneNamespaceAreEnoughForSomeFindings(t *testing.T) {
+	inv := clean()
+	inv.Services = inv.Services[1:2]
+	twin := *inv.Services[0].DeepCopy()
+	twin.Name, twin.Spec.ClusterIP, twin.Spec.ClusterIPs = "twin", "", nil
+	inv.Services = append(inv.Services, twin)
+	inv.PortPools = append(inv.PortPools, *inv.PortPools[0].DeepCopy())
+	inv.PortPools[len(inv.PortPools)-1].Name = "z"
+	inv.Unread = []inventory.Unread{{Kind: inventory.Services, Reason: inventory.Forbidden}}
+	report := Run(inv.Index(), now)
+	kinds := map[Kind]int{}
+	for _, f := range report.Findings {
+		kinds[f.Kind]++
+		if strings.Contains(f.Remedy, "free") {
+			t.Errorf("it calls numbers free that others may have: %s", f.Remedy)
+		}
+	}
+	if diff := cmp.Diff(map[Kind]int{NumberHeldTwice: 2, PoolConflict: 1}, kinds); diff != "" {
+		t.Errorf("findings (-want +got):\n%s\n%v", diff, told(report))
 	}
 }
 

@@ -35,7 +35,7 @@ const foreignPodsLabel = "rule.switchyard.dev/X9"
 // be given an address that was written before, or while no webhook answered. The
 // slices of Kubernetes' own controller hold pods of their namespace alone.
 func (a *auditor) endpoints() {
-	if !a.Has(inventory.EndpointSlices, inventory.Pods) {
+	if !a.Has(inventory.EndpointSlices, inventory.Pods, inventory.Namespaces) {
 		return
 	}
 	for i := range a.Endpoints.Slices {

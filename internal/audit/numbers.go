@@ -63,12 +63,15 @@ func (a *auditor) rangeKnown(n allocator.Number) bool {
 func (a *auditor) heldTwice(n allocator.Number) {
 	holders := a.Numbers.Holders(n)
 	keeps, others := holders[0], holders[1:]
+	free := ""
+	if a.Has(inventory.Services) {
+		free = fmt.Sprintf(" (%s)", a.Numbers.FreeNear(n))
+	}
 	a.find(Finding{
 		Severity: Error, Kind: NumberHeldTwice, Number: n.String(), number: n,
 		Objects: services(holders, func(h allocator.Holder) types.NamespacedName { return h.Service }),
 		Message: fmt.Sprintf("%s is held by %d Services: which of them its traffic reaches differs from node to node", what(n), len(holders)),
-		Remedy: fmt.Sprintf("%s is the oldest and keeps it; give another %s to %s (%s)", keeps.Service, fieldOf(others[0].Kind),
-			names(others), a.Numbers.FreeNear(n)),
+		Remedy:  fmt.Sprintf("%s is the oldest and keeps it; give another %s to %s%s", keeps.Service, fieldOf(others[0].Kind), names(others), free),
 	})
 }
 

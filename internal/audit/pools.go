@@ -25,6 +25,7 @@ import (
 
 	"switchyard.dev/switchyard/allocator"
 	"switchyard.dev/switchyard/internal/inventory"
+	"switchyard.dev/switchyard/internal/placeholder"
 )
 
 // reservations finds numbers that somebody else has or could get.
@@ -58,7 +59,7 @@ func (a *auditor) reservations() {
 
 // holdingKnown is whether one would see that the number is held.
 func (a *auditor) holdingKnown(n allocator.Number) bool {
-	return n.IsPort() || a.Has(inventory.IPAddresses)
+	return a.Has(inventory.Services) && (n.IsPort() || a.Has(inventory.IPAddresses))
 }
 
 func (a *auditor) reservedTaken(r allocator.Reservation, object Object, others []allocator.Holder) {
@@ -67,14 +68,18 @@ func (a *auditor) reservedTaken(r allocator.Reservation, object Object, others [
 		whom = "Service " + r.Service.String()
 	}
 	taken := make([]Object, 0, len(others)+1)
+	remedy := fmt.Sprintf("give %s another, or delete %s or change its serviceRef", names(others), object)
 	for _, h := range others {
 		taken = append(taken, Service(h.Service))
+		if service, known := a.Service(h.Service); known && placeholder.IsPorts(service) {
+			remedy = fmt.Sprintf("it looks like a placeholder of a manager in namespace %s: if one runs there, say so with --manager-namespace", h.Service.Namespace)
+		}
 	}
 	a.find(Finding{
 		Severity: Error, Kind: ReservedNumberTaken, Number: r.Number.String(), number: r.Number,
 		Objects: append(slices.Compact(taken), object),
 		Message: fmt.Sprintf("%s is reserved for %s, and held by %s", what(r.Number), whom, names(others)),
-		Remedy:  fmt.Sprintf("give %s another, or delete %s or change its serviceRef", names(others), object),
+		Remedy:  remedy,
 	})
 }
 
@@ -115,9 +120,10 @@ func (a *auditor) claimedIn(span inventory.Span) bool {
 
 // pools finds those that give no numbers, or not all of theirs.
 func (a *auditor) pools() {
+	counted := a.Has(inventory.Services)
 	for _, pool := range a.Numbers.PortPools() {
 		object := Object{Kind: "PortPool", Name: pool.Name}
-		if pool.AutoAssign && pool.Count.Free == 0 && pool.Count.Capacity > 0 {
+		if counted && pool.AutoAssign && pool.Count.Free == 0 && pool.Count.Capacity > 0 {
 			a.poolFull(object, "")
 		}
 		for _, c := range pool.Conflicts {
@@ -130,7 +136,7 @@ func (a *auditor) pools() {
 	for _, pool := range a.Numbers.AddrPools() {
 		object := Object{Kind: "AddressPool", Name: pool.Name}
 		for family, count := range map[corev1.IPFamily]allocator.PoolCount{corev1.IPv4Protocol: pool.IPv4, corev1.IPv6Protocol: pool.IPv6} {
-			if pool.AutoAssign && count.Free == 0 && count.Capacity > 0 {
+			if counted && pool.AutoAssign && count.Free == 0 && count.Capacity > 0 {
 				a.poolFull(object, family)
 			}
 		}

@@ -67,8 +67,8 @@ func Read(ctx context.Context, reader client.Reader, system string, nodePorts No
 
 // Scope is what a question takes beside the usual.
 type Scope struct {
-	// Namespace is one whose Services alone are enough where those of all may not be
-	// listed. They count among the unread then.
+	// Namespace is one whose Services alone are looked at where those of all may not
+	// be listed. They count among the unread then.
 	Namespace string
 	// Endpoints are read, too.
 	Endpoints bool
@@ -140,13 +140,14 @@ func start[L client.ObjectList](r *reading, kind Kind, list L, keep func(L), opt
 				r.leaveOut(unread)
 				return nil
 			}
+			unread.Message = fmt.Sprintf("you may not list %s, those of namespace %s neither: ask for a role that can", kind, r.namespace)
 		}
 		switch {
 		case err == nil:
 		case expected && kind != Services:
 			r.leaveOut(unread)
 		case expected:
-			return fmt.Errorf("listing Services: %s (%w)", unread.Message, err)
+			return fmt.Errorf("%s (%w)", unread.Message, err)
 		default:
 			return fmt.Errorf("listing %s: %w", kind, err)
 		}

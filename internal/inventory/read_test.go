@@ -153,7 +153,7 @@ func TestErrorsOfReading(t *testing.T) {
 				}
 				return nil
 			},
-			want: "listing Services: you may not list Services: ask for a role that can",
+			want: "you may not list Services: ask for a role that can (services is forbidden",
 		},
 		"a pool can not be reached": {
 			fail: func(list client.ObjectList) error {
@@ -197,8 +197,8 @@ func TestServicesOfANamespaceAreEnoughForOne(t *testing.T) {
 	if notes := strings.Join(Notes(inv.Unread), "\n"); !strings.Contains(notes, "you may not list Services of all namespaces, so only those of a count") {
 		t.Errorf("it says\n%s", notes)
 	}
-	for _, namespace := range []string{"", "b"} {
-		if _, err := (Scope{Namespace: namespace}).Read(t.Context(), tenant, system, NodePorts{}); err == nil || !strings.Contains(err.Error(), "you may not list Services: ask") {
+	for namespace, want := range map[string]string{"": "you may not list Services: ask", "b": "you may not list Services, those of namespace b neither: ask"} {
+		if _, err := (Scope{Namespace: namespace}).Read(t.Context(), tenant, system, NodePorts{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("namespace %q: error %v", namespace, err)
 		}
 	}

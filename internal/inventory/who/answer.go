@@ -50,6 +50,8 @@ const (
 	// Outside is held by no Service, and given to none: it is in no range of the API
 	// server, and in no pool of addresses that it does not give itself.
 	Outside State = "Outside"
+	// Unknown is held by no Service that the user may list, and perhaps by another.
+	Unknown State = "Unknown"
 	// Conflict is a number that something is wrong with.
 	Conflict State = "Conflict"
 )
@@ -127,8 +129,8 @@ type Reservation struct {
 	// HealthCheck is for spec.healthCheckNodePort.
 	HealthCheck bool      `json:"healthCheck,omitempty"`
 	Since       time.Time `json:"since"`
-	// Holding is Service, Placeholder or Nothing: what keeps others away while
-	// Switchyard's webhook does not answer.
+	// Holding is Service, Placeholder, Nothing or Unknown: what keeps others away
+	// while Switchyard's webhook does not answer.
 	Holding Holding `json:"holding"`
 }
 
@@ -140,6 +142,8 @@ const (
 	ByService     Holding = "Service"
 	ByPlaceholder Holding = "Placeholder"
 	ByNothing     Holding = "Nothing"
+	// NotKnown is for who may not list what could do so.
+	NotKnown Holding = "Unknown"
 )
 
 // Claim is one of a request under way.
@@ -181,7 +185,7 @@ func (a Asker) Number(n allocator.Number) Answer {
 		}
 	}
 	answer.FreeNearby = a.nearby(n)
-	answer.State = answer.state(a.given(answer, n))
+	answer.State = answer.state(a.given(answer, n), a.Has(inventory.Services))
 	return answer
 }
 
@@ -197,12 +201,16 @@ func (a Asker) given(answer Answer, n allocator.Number) bool {
 	return slices.ContainsFunc(answer.Pools, func(p Pool) bool { return p.Use != v1alpha1.UseClusterIP || !a.Has(inventory.ServiceCIDRs) })
 }
 
-func (a Answer) state(given bool) State {
+// state sums up. All tells that the Services of all namespaces were read; without
+// them an IPAddress is the only thing that says that a number is no Service's.
+func (a Answer) state(given, all bool) State {
 	switch {
 	case len(a.Conflicts) > 0:
 		return Conflict
 	case len(a.Holders) > 0:
 		return Held
+	case !all && a.KeptBy == "":
+		return Unknown
 	case a.Reservation != nil:
 		return Reserved
 	case a.Claim != nil:
@@ -281,6 +289,8 @@ func (a Asker) reservation(r allocator.Reservation) *Reservation {
 		holding = ByService
 	case len(holders) == 0 && a.HeldFor(r.Number):
 		holding = ByPlaceholder
+	case !a.Has(inventory.Services) || !r.Number.IsPort() && !a.Has(inventory.IPAddresses):
+		holding = NotKnown
 	}
 	return &Reservation{
 		Kind: r.Kind(), Name: r.Object, Number: r.Number.String(), Namespace: r.Service.Namespace, Service: r.Service.Name,

@@ -116,6 +116,8 @@ func (a Answer) verdict() string {
 		return "is claimed by a request under way"
 	case Kept:
 		return "is kept by " + a.KeptBy
+	case Unknown:
+		return "is held by no Service that you may list, and perhaps by another"
 	case Outside:
 		if len(a.Pools) > 0 {
 			return "is in a pool, but in no range of the API server, which gives it to nobody"
@@ -196,6 +198,8 @@ func (h Holding) text() string {
 		return "held by its Service"
 	case ByPlaceholder:
 		return "held by a placeholder"
+	case NotKnown:
+		return "held or not"
 	}
 	return "not held"
 }

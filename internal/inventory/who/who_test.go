@@ -293,6 +293,36 @@ func TestNoNumberIsFreeForWhoDoesNotSeeAllServices(t *testing.T) {
 	}
 }
 
+func TestWhoDoesNotSeeAllServicesIsToldWhatIsKnown(t *testing.T) {
+	inv := scene().Inventory
+	inv.Services = inv.Services[:1] // shop/web
+	inv.Unread = []inventory.Unread{{Kind: inventory.Services, Reason: inventory.Forbidden, Message: "you may not list Services"}}
+	x := inv.Index()
+	for text, want := range map[string]State{
+		"30010": Held, "10.96.0.10": Held, "30030": Unknown, "30000": Unknown, "30040": Unknown, "30050": Unknown, "30070": Unknown, "8080": Unknown,
+		"10.96.0.7": Reserved, "10.96.0.20": Kept, "10.96.0.99": Unknown, "8.8.8.8": Unknown,
+	} {
+		question, err := Parse(text, "here")
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer := New(x, audit.Run(x, now)).Number(question.Number)
+		if answer.State != want {
+			t.Errorf("%s is %s, want %s", text, answer.State, want)
+		}
+		var out strings.Builder
+		if err := answer.Print(&out, now, false); err != nil || strings.Contains(out.String(), "is held by no Service that you may list") != (want == Unknown) {
+			t.Errorf("%v, it says of %s, which is %s:\n%s", err, text, want, out.String())
+		}
+	}
+	for number, want := range map[string]Holding{"30011": ByService, "30050": NotKnown, "30070": NotKnown, "10.96.0.7": ByPlaceholder} {
+		question, _ := Parse(number, "here")
+		if got := New(x, audit.Run(x, now)).Number(question.Number).Reservation.Holding; got != want {
+			t.Errorf("%s is held for its reservation by %s, want %s", number, got, want)
+		}
+	}
+}
+
 func TestWhatAServiceHas(t *testing.T) {
 	x := scene()
 	asker := New(x, audit.Run(x, now))

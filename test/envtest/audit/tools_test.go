@@ -147,7 +147,7 @@ func withoutRights(t *testing.T, c *cluster) {
 		t.Errorf("the range is known from %s to who may not look", nodePorts.From)
 	}
 	_, err = inventory.Read(t.Context(), reader, system, nodePorts)
-	if err == nil || !strings.Contains(err.Error(), "listing Services: you may not list Services") {
+	if err == nil || !strings.Contains(err.Error(), "you may not list Services: ask for a role") {
 		t.Fatalf("error %v of who may list nothing", err)
 	}
 	c.create(t, &rbacv1.ClusterRole{
@@ -204,9 +204,15 @@ func inOneNamespace(t *testing.T, c *cluster) {
 			"you may not list AddressPools, AddressReservations, IPAddresses,",
 		}},
 		"switchyard who -n a web -o json": {0, []string{`"reason": "Forbidden"`, `"freeNearby": []`}},
-		"switchyard who b/same-port":      {2, []string{"listing Services: you may not list Services"}},
-		"switchyard who 30010":            {2, []string{"listing Services: you may not list Services"}},
-		"switchyard audit":                {2, []string{"listing Services: you may not list Services"}},
+		"switchyard who b/same-port":      {2, []string{"you may not list Services, those of namespace b neither: ask for a role"}},
+		"switchyard who 30010":            {2, []string{"you may not list Services, those of namespace default neither", "name with -n a namespace"}},
+		"switchyard who -n a 30010":       {0, []string{"30010 is held\n", "a/web", "so only those of a count"}},
+		"switchyard who -n a 30000": {2, []string{
+			"30000 is held by no Service that you may list, and perhaps by another", "so only those of a count", "in other namespaces could not be read",
+		}},
+		"switchyard audit":      {2, []string{"you may not list Services, those of namespace default neither", "name with -n a namespace"}},
+		"switchyard audit -n a": {2, []string{"so only those of a count", "Nothing is wrong with what could be read.", "not all could be checked"}},
+		"switchyard pools":      {2, []string{"you may not list Services: ask for a role"}},
 	} {
 		stdout, stderr, code := b.Run(t, line)
 		if code != tc.code {
