@@ -18,7 +18,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -26,7 +25,6 @@ import (
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/yaml"
 
 	"switchyard.dev/switchyard/allocator"
 	"switchyard.dev/switchyard/internal/inventory"
@@ -48,13 +46,9 @@ func (o *inventoryOptions) addFlags(c *cobra.Command) {
 	flags := c.Flags()
 	flags.StringVar(&o.system, "manager-namespace", "switchyard-system", "Namespace of switchyard-manager, where claims and placeholders are.")
 	flags.StringVar(&o.nodePorts, "service-node-port-range", "", "`Range` of NodePorts; without it that of the API server's flags or the manager's.")
-	flags.StringVarP(&o.output, "output", "o", "", "json, yaml or wide, or nothing for a table.")
-	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json", "yaml", "wide"}, cobra.ShellCompDirectiveNoFileComp))
+	addOutputFlag(c, &o.output)
 	_ = c.RegisterFlagCompletionFunc("manager-namespace", o.completeNamespaces)
 	_ = c.RegisterFlagCompletionFunc("service-node-port-range", cobra.NoFileCompletions)
-	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return trouble(fmt.Errorf("%w: `%s --help` lists the flags", explainFlag(err), c.CommandPath()))
-	})
 }
 
 // trouble is the error of a question that could not be answered.
@@ -72,10 +66,8 @@ func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 
 // validate settles what depends on the flags alone.
 func (o *inventoryOptions) validate() error {
-	switch o.output {
-	case "", "json", "yaml", "wide":
-	default:
-		return fmt.Errorf("unknown output format %q: use json, yaml or wide, or leave it out", o.output)
+	if err := validOutput(o.output); err != nil {
+		return err
 	}
 	if o.nodePorts == "" {
 		return nil
@@ -124,17 +116,5 @@ func advice(err error, host string) string {
 
 // write is for machines, or as table says.
 func (o *inventoryOptions) write(out io.Writer, value any, table func(wide bool) error) error {
-	switch o.output {
-	case "json":
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(value)
-	case "yaml":
-		text, err := yaml.Marshal(value)
-		if err == nil {
-			_, err = out.Write(text)
-		}
-		return err
-	}
-	return table(o.output == "wide")
+	return writeAs(o.output, out, value, table)
 }
