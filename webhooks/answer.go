@@ -83,7 +83,7 @@ func (v *Validation) judge(ctx context.Context, w write) (result string, warning
 		return resultAllowed, nil, nil
 	}
 	caller := ctx
-	ctx, cancel := context.WithTimeout(withReviews(ctx), cmp.Or(v.patience, judgeTimeout))
+	ctx, cancel := context.WithDeadline(withReviews(ctx), arrivalOf(ctx).Add(cmp.Or(v.patience, judgeTimeout)))
 	defer cancel()
 	severities := v.severitiesIn(ctx, object.GetNamespace())
 	defer v.turns.take(ctx, object.GetNamespace(), w.size)()
@@ -144,12 +144,11 @@ const auditPrefix = "would be refused: "
 // enough at a time would escape every rule, and have others escape them.
 func (v *Validation) tooLong(ctx context.Context, warnings []string, err error) (admission.Warnings, error) {
 	ctrl.LoggerFrom(ctx).Error(err, "Had no time left to judge a change", "refused", !v.Audit)
-	refusal := fmt.Sprintf("switchyard could not judge this within %s, so it is refused: add fewer addresses and ports at a time, or try again",
-		cmp.Or(v.patience, judgeTimeout))
+	refusal := tooLate(cmp.Or(v.patience, judgeTimeout))
 	if v.Audit {
-		return append(warnings, auditPrefix+refusal), nil
+		return append(warnings, auditPrefix+refusal.Error()), nil
 	}
-	return warnings, apierrors.NewServiceUnavailable(refusal)
+	return warnings, refusal
 }
 
 // unjudged decides when a rule could not be read up on. The webhook's own

@@ -127,7 +127,8 @@ func SetupServiceAllocationWebhook(mgr ctrl.Manager, a *ServiceAllocation) error
 	if a.Audit {
 		handler = auditedHandler{a}
 	}
-	mgr.GetWebhookServer().Register(serviceAllocationPath, &webhook.Admission{Handler: timed{handler}})
+	hook := &webhook.Admission{Handler: timed{handler}}
+	mgr.GetWebhookServer().Register(serviceAllocationPath, newFrontDoor(hook, readingTurns(), leaveAlone))
 	return nil
 }
 

@@ -17,39 +17,27 @@ limitations under the License.
 package webhooks
 
 import (
-	"fmt"
-
-	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
-	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
-
-	"switchyard.dev/switchyard/api/v1alpha1"
 )
 
 // SetupValidatingWebhooks serves every validator of namespaced objects twice: where a configuration
 // with failurePolicy Ignore calls, and where the one with Fail does. It starts
 // the webhook server, so certificates must be in place; the indexes must have
 // been registered before (SetupIndexes).
-func SetupValidatingWebhooks(mgr ctrl.Manager, validation Validation) error {
+func SetupValidatingWebhooks(mgr ctrl.Manager, validation Validation) {
 	open, closed := twice(validation)
-	for _, err := range []error{
-		serve(mgr, &corev1.Service{}, "--v1-service", &ServiceValidator{open}, &ServiceValidator{closed}),
-		serve(mgr, &corev1.Endpoints{}, "--v1-endpoints", EndpointsValidator(open), EndpointsValidator(closed)),
-		serve(mgr, &discoveryv1.EndpointSlice{}, "-discovery-k8s-io-v1-endpointslice",
-			EndpointSliceValidator(open), EndpointSliceValidator(closed)),
-		// Objects of no namespace, which no namespace's label can make strict.
-		serveOnce(mgr, &v1alpha1.AddressPool{}, "-switchyard-dev-v1alpha1-addresspool", AddressPoolValidator(open)),
-		serveOnce(mgr, &v1alpha1.PortPool{}, "-switchyard-dev-v1alpha1-portpool", PortPoolValidator(open)),
-		serveOnce(mgr, &networkingv1.ServiceCIDR{}, "-networking-k8s-io-v1-servicecidr", ServiceCIDRValidator(open)),
-	} {
-		if err != nil {
-			return fmt.Errorf("setting up the validating webhooks: %w", err)
-		}
+	s := setup{mgr, readingTurns()}
+	for prefix, v := range map[string]Validation{"/validate": open, "/enforce": closed} {
+		serve(s, prefix+"--v1-service", "Service", v, &ServiceValidator{v})
+		serve(s, prefix+"--v1-endpoints", "Endpoints", v, EndpointsValidator(v))
+		serve(s, prefix+"-discovery-k8s-io-v1-endpointslice", "EndpointSlice", v, EndpointSliceValidator(v))
 	}
-	return nil
+	// Objects of no namespace, which no namespace's label can make strict.
+	serve(s, "/validate-switchyard-dev-v1alpha1-addresspool", "AddressPool", open, AddressPoolValidator(open))
+	serve(s, "/validate-switchyard-dev-v1alpha1-portpool", "PortPool", open, PortPoolValidator(open))
+	serve(s, "/validate-networking-k8s-io-v1-servicecidr", "ServiceCIDR", open, ServiceCIDRValidator(open))
 }
 
 // twice is a validation for either failure policy. They share one queue.
@@ -60,16 +48,13 @@ func twice(validation Validation) (open, closed Validation) {
 	return open, closed
 }
 
-// serve registers the two paths named by the webhook markers.
-func serve[T runtime.Object](mgr ctrl.Manager, object T, path string, open, closed admission.Validator[T]) error {
-	if err := serveOnce(mgr, object, path, open); err != nil {
-		return err
-	}
-	return ctrl.NewWebhookManagedBy(mgr, object).WithValidator(closed).
-		WithValidatorCustomPath("/enforce" + path).Complete()
+type setup struct {
+	mgr   ctrl.Manager
+	turns *turns
 }
 
-func serveOnce[T runtime.Object](mgr ctrl.Manager, object T, path string, validator admission.Validator[T]) error {
-	return ctrl.NewWebhookManagedBy(mgr, object).WithValidator(validator).
-		WithValidatorCustomPath("/validate" + path).Complete()
+// serve registers one of the paths named by the webhook markers.
+func serve[T runtime.Object](s setup, path, kind string, v Validation, validator admission.Validator[T]) {
+	hook := admission.WithValidator(s.mgr.GetScheme(), validator)
+	s.mgr.GetWebhookServer().Register(path, newFrontDoor(hook, s.turns, v.refuse(kind)))
 }

@@ -78,9 +78,8 @@ func setupParts(ctx context.Context, mgr ctrl.Manager, options Options, certs *c
 		return nil, err
 	}
 	parts.webhooks = &webhookStarter{manager: mgr, certs: certs, register: func() error {
-		return errors.Join(
-			webhooks.SetupServiceAllocationWebhook(mgr, allocation(mgr, options, index)),
-			webhooks.SetupValidatingWebhooks(mgr, validation))
+		webhooks.SetupValidatingWebhooks(mgr, validation)
+		return webhooks.SetupServiceAllocationWebhook(mgr, allocation(mgr, options, index))
 	}}
 	if err := mgr.Add(parts.webhooks); err != nil {
 		return nil, fmt.Errorf("setting up the webhooks: %w", err)

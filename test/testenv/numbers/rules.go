@@ -38,9 +38,9 @@ func serveRules(ctx context.Context, mgr manager.Manager) {
 	gomega.Expect(webhooks.SetupIndexes(ctx, mgr.GetFieldIndexer())).To(gomega.Succeed())
 	gomega.Expect(webhooks.SetupInformers(ctx, mgr.GetCache())).To(gomega.Succeed())
 	cluster := &webhooks.Cluster{Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), Names: webhooks.ReaderNames{Reviews: mgr.GetClient()}}
-	gomega.Expect(webhooks.SetupValidatingWebhooks(mgr, webhooks.Validation{
+	webhooks.SetupValidatingWebhooks(mgr, webhooks.Validation{
 		World: cluster, Namespaces: cluster, Exempt: webhooks.Exemptions{Namespace: Namespace},
-	})).To(gomega.Succeed())
+	})
 }
 
 // InstallRules has the API server ask the rules, too, at the address of a webhook
