@@ -34,7 +34,7 @@ import (
 // +kubebuilder:rbac:groups=switchyard.dev,resources=portreservations,verbs=get;list;watch;delete
 // +kubebuilder:rbac:groups=switchyard.dev,resources=portreservations/status,verbs=update
 // +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch
-// +kubebuilder:rbac:groups="",resources=services,verbs=create;update;delete,namespace=switchyard-system
+// +kubebuilder:rbac:groups="",resources=services,verbs=create;delete,namespace=switchyard-system
 // +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get;delete,namespace=switchyard-system
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 

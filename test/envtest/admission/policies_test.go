@@ -221,6 +221,37 @@ var _ = Describe("The policies", Ordered, func() {
 		many.Subsets[0].Addresses = nil
 		Expect(dryRun(many)).To(Succeed())
 
+		By("counting ports and owners, which take three times as much in JSON as in the storage")
+		open := makeEndpoints(namespace, "open", "203.0.113.1")
+		slice := makeSlice(namespace, "open", "203.0.113.1")
+		open.Subsets[0].Ports, slice.Ports = nil, nil
+		for i := range 10_000 {
+			open.Subsets[0].Ports = append(open.Subsets[0].Ports, corev1.EndpointPort{Name: fmt.Sprintf("p%d", i), Port: 80})
+		}
+		for i := range 1000 {
+			slice.Ports = append(slice.Ports, discoveryv1.EndpointPort{Name: new(fmt.Sprintf("p%d", i)), Port: ptr.To[int32](80)})
+		}
+		Expect(dryRun(open)).To(Succeed())
+		Expect(dryRun(slice)).To(Succeed())
+		open.Subsets[0].Ports = append(open.Subsets[0].Ports, corev1.EndpointPort{Name: "more", Port: 80})
+		slice.Ports = append(slice.Ports, discoveryv1.EndpointPort{Name: new("more"), Port: ptr.To[int32](80)})
+		Expect(dryRun(open)).To(beDenied("endpoints-size", "at most 10000 ports"))
+		Expect(dryRun(slice)).To(beDenied("endpointslice-size", "at most 1000 ports"))
+		var owners []metav1.OwnerReference
+		for i := range 101 {
+			owners = append(owners, metav1.OwnerReference{APIVersion: "v1", Kind: "Pod", Name: "web", UID: types.UID(fmt.Sprint(i))})
+		}
+		for policy, object := range map[string]client.Object{
+			"service-size":       makeService(namespace, "owned").Service,
+			"endpoints-size":     makeEndpoints(namespace, "owned", "203.0.113.1"),
+			"endpointslice-size": makeSlice(namespace, "owned", "203.0.113.1"),
+		} {
+			object.SetOwnerReferences(owners)
+			Expect(dryRun(object)).To(beDenied(policy, "at most 100 owners"))
+			object.SetOwnerReferences(owners[1:])
+			Expect(dryRun(object)).To(Succeed())
+		}
+
 		By("letting one that was larger before be changed")
 		off := newNamespace(map[string]string{"rule.switchyard.dev/S6": "off"})
 		large := ports(1002)
