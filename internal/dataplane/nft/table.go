@@ -377,7 +377,8 @@ func (t *Table) commit(ctx context.Context, plan ruleset.Plan, result *Result) e
 
 // transaction writes the first of edits, as many as may and can be sent at once.
 func (t *Table) transaction(w *writer, edits []ruleset.Edit) (part []ruleset.Edit) {
-	for n := min(len(beforeDeletedChains(edits)), t.limit); ; n /= 2 {
+	edits = edits[:min(len(edits), t.limit)]
+	for n := len(behindRanges(beforeDeletedChains(edits))); ; n /= 2 {
 		w.Reset()
 		w.all(edits[:n])
 		if n == 1 || w.Size() <= t.conn.MaxTransaction() {
@@ -393,6 +394,21 @@ func beforeDeletedChains(edits []ruleset.Edit) []ruleset.Edit {
 	at := slices.IndexFunc(edits, func(e ruleset.Edit) bool { return e.Set == ruleset.StickyChains && e.Operation == ruleset.Delete })
 	if at > 0 {
 		return edits[:at]
+	}
+	return edits
+}
+
+// behindRanges cuts a plan so that source ranges are added before what leads to
+// them: in one transaction, the kernel shows such a set's elements a moment after
+// those of other sets, and a client in range would be dropped.
+func behindRanges(edits []ruleset.Edit) []ruleset.Edit {
+	added := false
+	for i, e := range edits {
+		ranges := ruleset.IsSourceRanges(e.Set)
+		if added && !ranges {
+			return edits[:i]
+		}
+		added = added || ranges && e.Operation != ruleset.Delete
 	}
 	return edits
 }

@@ -335,7 +335,7 @@ func splits(edits []Edit, n int) bool {
 	}
 	next := edits[n+1]
 	return rangeSets[e.Set] && rangeSets[next.Set] ||
-		isSourceRanges(e.Set) && isSourceRanges(next.Set) && e.frontend() == next.frontend()
+		IsSourceRanges(e.Set) && IsSourceRanges(next.Set) && e.frontend() == next.frontend()
 }
 
 func overlap(a, b []netip.AddrPort) bool {

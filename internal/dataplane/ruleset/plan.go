@@ -92,7 +92,7 @@ func ranked(sets ...string) map[string]int8 {
 
 func (e Edit) rank() int8 {
 	rank := loadOrder[e.Set]
-	if isSourceRanges(e.Set) {
+	if IsSourceRanges(e.Set) {
 		rank = loadOrder[SourceRanges]
 	}
 	switch {
@@ -110,12 +110,12 @@ func newPlan(edits []Edit) Plan {
 	extended := map[string]bool{} // frontends that get source ranges
 	for i, e := range edits {
 		edits[i].order = e.rank()
-		if isSourceRanges(e.Set) && e.Operation == Add {
+		if IsSourceRanges(e.Set) && e.Operation == Add {
 			extended[e.frontend()] = true
 		}
 	}
 	for i, e := range edits {
-		if isSourceRanges(e.Set) && extended[e.frontend()] {
+		if IsSourceRanges(e.Set) && extended[e.frontend()] {
 			edits[i].order = loadOrder[SourceRanges]
 		}
 	}
@@ -131,7 +131,7 @@ func (e Edit) compare(o Edit) int {
 	if c := cmp.Compare(e.order, o.order); c != 0 {
 		return c
 	}
-	if isSourceRanges(e.Set) && isSourceRanges(o.Set) {
+	if IsSourceRanges(e.Set) && IsSourceRanges(o.Set) {
 		c := cmp.Or(strings.Compare(e.frontend(), o.frontend()), cmp.Compare(o.Operation, e.Operation))
 		if c != 0 {
 			return c

@@ -199,7 +199,7 @@ func deletions(held, wanted Elements) []Edit {
 // appendEdit makes removal and addition of the replacement of a range, which the
 // kernel keeps as two elements.
 func appendEdit(edits []Edit, e Edit) []Edit {
-	if !rangeSets[e.Set] && !isSourceRanges(e.Set) || e.Operation != Replace {
+	if !rangeSets[e.Set] && !IsSourceRanges(e.Set) || e.Operation != Replace {
 		return append(edits, e)
 	}
 	old := Edit{Operation: Delete, Element: Element{e.Set, e.Key, e.Old}}

@@ -33,7 +33,8 @@ const SourceShards = 32
 // sourceRangeSet is the name of a shard of SourceRanges.
 func sourceRangeSet(shard uint32) string { return fmt.Sprintf("%s-%d", SourceRanges, shard) }
 
-func isSourceRanges(set string) bool { return strings.HasPrefix(set, SourceRanges) }
+// IsSourceRanges is true for the shards of SourceRanges.
+func IsSourceRanges(set string) bool { return strings.HasPrefix(set, SourceRanges) }
 
 // shardOf is the shard of a frontend: by address and port, without the protocol
 // between them.
