@@ -60,10 +60,14 @@ func serviceEvents(index *selectorIndex) handler.EventHandler {
 }
 
 // podEvents queues the Services that a pod's arrival, change or departure
-// touches, batchPeriod later, so that a burst becomes one reconciliation.
-func podEvents(index *selectorIndex, batchPeriod time.Duration) handler.EventHandler {
-	add := func(queue requestQueue, services []types.NamespacedName) {
+// touches, batchPeriod later, so that a burst becomes one reconciliation. note,
+// if set, is told of each pod before.
+func podEvents(index *selectorIndex, batchPeriod time.Duration, note func(service types.NamespacedName, pod string)) handler.EventHandler {
+	add := func(queue requestQueue, pod client.Object, services []types.NamespacedName) {
 		for _, service := range services {
+			if note != nil {
+				note(service, pod.GetName())
+			}
 			queue.AddAfter(requestFor(service), batchPeriod)
 		}
 	}
@@ -72,14 +76,14 @@ func podEvents(index *selectorIndex, batchPeriod time.Duration) handler.EventHan
 			// The initial list queues every Service anyway, and no worker
 			// starts before all of these pods are in the cache.
 			if !e.IsInInitialList {
-				add(queue, index.Matches(e.Object.GetNamespace(), e.Object.GetLabels()))
+				add(queue, e.Object, index.Matches(e.Object.GetNamespace(), e.Object.GetLabels()))
 			}
 		},
 		UpdateFunc: func(_ context.Context, e event.UpdateEvent, queue requestQueue) {
-			add(queue, servicesTouchedBy(index, e.ObjectOld.(*corev1.Pod), e.ObjectNew.(*corev1.Pod)))
+			add(queue, e.ObjectNew, servicesTouchedBy(index, e.ObjectOld.(*corev1.Pod), e.ObjectNew.(*corev1.Pod)))
 		},
 		DeleteFunc: func(_ context.Context, e event.DeleteEvent, queue requestQueue) {
-			add(queue, index.Matches(e.Object.GetNamespace(), e.Object.GetLabels()))
+			add(queue, e.Object, index.Matches(e.Object.GetNamespace(), e.Object.GetLabels()))
 		},
 	}
 }

@@ -187,7 +187,7 @@ func (r *EndpointsReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Named("endpoints").
 		WithOptions(r.Options.controller()).
 		Watches(&corev1.Service{}, serviceEvents(r.services)).
-		Watches(&corev1.Pod{}, podEvents(r.services, r.Options.BatchPeriod)).
+		Watches(&corev1.Pod{}, podEvents(r.services, r.Options.BatchPeriod, nil)).
 		Watches(&corev1.Endpoints{}, r.endpointsEvents()).
 		WatchesRawSource(r.Guard.source()).
 		Complete(r)

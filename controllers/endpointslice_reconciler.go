@@ -27,9 +27,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/endpointslice"
 	endpointslicemetrics "k8s.io/endpointslice/metrics"
-	endpointsliceutil "k8s.io/endpointslice/util"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -38,6 +36,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"switchyard.dev/switchyard/internal/endpointslices"
 )
 
 const (
@@ -55,8 +55,8 @@ const (
 
 // EndpointSliceReconciler keeps the EndpointSlices of every Service that has a
 // selector. What a slice holds and how endpoints are packed into slices is
-// k8s.io/endpointslice's work (KEP-3685); this type finds out which Service needs
-// it and when.
+// internal/endpointslices' to decide; this type finds out which Service needs it
+// and when, and for which of its pods.
 type EndpointSliceReconciler struct {
 	// Client reads from the manager's cache and deletes what is left over.
 	Client client.Client
@@ -67,9 +67,11 @@ type EndpointSliceReconciler struct {
 
 	owner    sliceOwner
 	services *selectorIndex
-	triggers *endpointsliceutil.TriggerTimeTracker
+	pods     podIndex
+	dirty    *dirtyPods
+	triggers *triggerTimes
 	topology *zoneTopology
-	planner  *endpointslice.Reconciler
+	writer   *sliceWriter
 	recorder legacyRecorder
 	lag      *cacheLag
 }
@@ -84,6 +86,9 @@ func (r *EndpointSliceReconciler) Reconcile(ctx context.Context, request ctrl.Re
 		return ctrl.Result{}, r.topology.refresh(ctx)
 	}
 	wait, err := r.sync(ctx, request.NamespacedName)
+	if err != nil {
+		r.dirty.whole(request.NamespacedName)
+	}
 	endpointslicemetrics.EndpointSliceSyncs.WithLabelValues(syncResult(wait, err)).Inc()
 	return ctrl.Result{RequeueAfter: wait}, err
 }
@@ -109,10 +114,6 @@ func (r *EndpointSliceReconciler) sync(ctx context.Context, key types.Namespaced
 
 func (r *EndpointSliceReconciler) syncService(ctx context.Context, service *corev1.Service) (time.Duration, error) {
 	key := client.ObjectKeyFromObject(service)
-	pods, err := selectedPods(ctx, r.Client, service)
-	if err != nil {
-		return 0, err
-	}
 	existing, err := r.owner.list(ctx, r.Client, key)
 	if err != nil {
 		return 0, err
@@ -124,15 +125,45 @@ func (r *EndpointSliceReconciler) syncService(ctx context.Context, service *core
 		// An expected slice was created and deleted between two looks of the
 		// informer, or the watch is broken: what the cache says is the best there is.
 		r.owner.tracker.DeleteService(key.Namespace, key.Name)
+		r.dirty.whole(key)
 	}
 	r.lag.caughtUp(key)
-	trigger := r.triggers.ComputeEndpointLastChangeTriggerTime(key.Namespace, service, pods)
-	if err := r.planner.Reconcile(ctrl.LoggerFrom(ctx), service, pods, existing, trigger); err != nil {
+	plans, trigger, err := r.plan(service, existing, r.dirty.take(key))
+	if err == nil {
+		err = r.writer.write(ctx, service, plans, trigger)
+	}
+	if err != nil {
 		r.recorder.Eventf(service, corev1.EventTypeWarning, "FailedToUpdateEndpointSlices",
 			"Error updating Endpoint Slices for Service %s: %v", key, err)
 		return 0, fmt.Errorf("updating EndpointSlices of Service %s: %w", key, err)
 	}
 	return 0, nil
+}
+
+// plan is for the pods that have changed, or for all if none are named or they
+// can not be planned alone.
+func (r *EndpointSliceReconciler) plan(service *corev1.Service, existing []*discoveryv1.EndpointSlice, changed []string) (
+	[]endpointslices.Plan, time.Time, error) {
+	key := client.ObjectKeyFromObject(service)
+	in := endpointslices.Input{
+		Service: service, Node: r.topology.node, Existing: existing,
+		ManagedBy: EndpointSliceControllerName, MaxEndpoints: int(r.Options.MaxEndpointsPerSlice),
+	}
+	if len(changed) > 0 {
+		changes, err := r.pods.changes(service, changed)
+		if err != nil {
+			return nil, time.Time{}, err
+		}
+		if plans, ok := endpointslices.Increment(in, changes); ok {
+			return plans, r.triggers.ofSome(key, changes), nil
+		}
+	}
+	pods, err := r.pods.selected(service, r.services.Anchor(key))
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	in.Pods = pods
+	return endpointslices.Plans(in), r.triggers.of(service, pods), nil
 }
 
 // handOver removes the slices of a Service that has lost its selector, once
@@ -193,15 +224,17 @@ func selectedPods(ctx context.Context, reader client.Reader, service *corev1.Ser
 }
 
 func (r *EndpointSliceReconciler) forget(key types.NamespacedName) {
-	r.triggers.DeleteService(key.Namespace, key.Name)
-	r.planner.DeleteService(key.Namespace, key.Name)
+	r.dirty.whole(key)
+	r.triggers.forget(key)
+	r.writer.forget(key)
 	r.owner.tracker.DeleteService(key.Namespace, key.Name)
 	r.topology.forget(key)
 	r.lag.caughtUp(key)
 }
 
-// SetupWithManager registers the watches. The library wants a clientset; it gets
-// one of its own, whose user agent makes the API server record our field manager.
+// SetupWithManager registers the watches. Slices are written by a clientset,
+// whose answers tell their generations, and whose user agent makes the API
+// server record our field manager.
 func (r *EndpointSliceReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	ctx := context.Background()
 	r.Options.Default()
@@ -215,14 +248,20 @@ func (r *EndpointSliceReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	}
 	r.owner = newSliceOwner(EndpointSliceControllerName)
 	r.services = newSelectorIndex()
-	r.triggers = endpointsliceutil.NewTriggerTimeTracker()
+	if r.pods, err = newPodIndex(ctx, mgr); err != nil {
+		return err
+	}
+	r.dirty = newDirtyPods()
+	r.triggers = newTriggerTimes()
 	r.recorder = legacyRecorder{mgr.GetEventRecorder(endpointSliceFieldManager)}
 	r.lag = newCacheLag(time.Now)
 	if r.topology, err = newZoneTopology(ctx, mgr, r.services); err != nil {
 		return err
 	}
-	r.planner = endpointslice.NewReconciler(clientset, r.topology.nodes, r.Options.MaxEndpointsPerSlice, r.owner.tracker,
-		r.topology.cache, r.recorder, EndpointSliceControllerName, endpointslice.WithPreferSameTrafficDistributionEnabled(true))
+	r.writer = &sliceWriter{
+		client: clientset.DiscoveryV1(), tracker: r.owner.tracker, topology: r.topology.cache,
+		metrics: endpointslicemetrics.NewCache(r.Options.MaxEndpointsPerSlice), recorder: r.recorder,
+	}
 	if err := r.owner.registerIndex(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
@@ -236,12 +275,12 @@ func (r *EndpointSliceReconciler) watch(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("endpointslice").
 		WithOptions(r.Options.controller()).
-		Watches(&corev1.Service{}, serviceEvents(r.services)).
-		Watches(&corev1.Pod{}, podEvents(r.services, r.Options.BatchPeriod)).
-		Watches(&corev1.Node{}, r.topology.events()).
+		Watches(&corev1.Service{}, r.dirty.wholes(serviceEvents(r.services))).
+		Watches(&corev1.Pod{}, podEvents(r.services, r.Options.BatchPeriod, r.dirty.add)).
+		Watches(&corev1.Node{}, r.dirty.wholes(r.topology.events())).
 		// Those that exist at the start belong to Services that are queued anyway.
-		Watches(&discoveryv1.EndpointSlice{}, r.owner.events(delay, foreign), builder.WithPredicates(notInitial)).
-		WatchesRawSource(source.TypedChannel(r.topology.overloaded, queueGeneric())).
+		Watches(&discoveryv1.EndpointSlice{}, r.dirty.wholes(r.owner.events(delay, foreign)), builder.WithPredicates(notInitial)).
+		WatchesRawSource(source.TypedChannel(r.topology.overloaded, queueGeneric(r.dirty))).
 		WatchesRawSource(r.Guard.source()).
 		Complete(r)
 }
@@ -249,10 +288,11 @@ func (r *EndpointSliceReconciler) watch(mgr ctrl.Manager) error {
 // notInitial leaves out the objects that exist when the watch begins.
 var notInitial = predicate.Funcs{CreateFunc: func(e event.CreateEvent) bool { return !e.IsInInitialList }}
 
-// queueGeneric queues Services that come through a channel.
-func queueGeneric() handler.TypedEventHandler[types.NamespacedName, reconcile.Request] {
+// queueGeneric queues Services that come through a channel, each as a whole.
+func queueGeneric(dirty *dirtyPods) handler.TypedEventHandler[types.NamespacedName, reconcile.Request] {
 	return handler.TypedFuncs[types.NamespacedName, reconcile.Request]{
 		GenericFunc: func(_ context.Context, e event.TypedGenericEvent[types.NamespacedName], queue requestQueue) {
+			dirty.whole(e.Object)
 			queue.Add(requestFor(e.Object))
 		},
 	}

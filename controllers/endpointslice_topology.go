@@ -92,6 +92,15 @@ func nodeOfPod(object client.Object) []string {
 	return nil
 }
 
+// node returns nil for one that is not known.
+func (t *zoneTopology) node(name string) *corev1.Node {
+	node, err := t.nodes.Get(name)
+	if err != nil { // A lister knows no other error than that there is none.
+		return nil
+	}
+	return node
+}
+
 // ensure makes the first request wait for the nodes. Without it a restart would
 // take the hints of every topology-aware Service away and give them back.
 func (t *zoneTopology) ensure(ctx context.Context) error {

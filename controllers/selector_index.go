@@ -91,6 +91,17 @@ func (x *selectorIndex) Has(service types.NamespacedName) bool {
 	return held
 }
 
+// Anchor is the label pair that the Service is filed under.
+func (x *selectorIndex) Anchor(service types.NamespacedName) labelPair {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	space := x.namespaces[service.Namespace]
+	if space == nil {
+		return labelPair{}
+	}
+	return space.anchors[service.Name]
+}
+
 // Matches lists the Services of a namespace that select these labels, each once,
 // in no particular order.
 func (x *selectorIndex) Matches(namespace string, podLabels map[string]string) []types.NamespacedName {

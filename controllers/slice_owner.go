@@ -66,11 +66,12 @@ func (o sliceOwner) indexValues(object client.Object) []string {
 	return []string{slice.Labels[discoveryv1.LabelServiceName]}
 }
 
-// list reads the controller's slices of one Service. Those that are already on
-// their way out are left alone: updating them would be in vain.
+// list reads the controller's slices of one Service, which are not to be
+// changed. Those that are already on their way out are left alone: updating them
+// would be in vain.
 func (o sliceOwner) list(ctx context.Context, reader client.Reader, service types.NamespacedName) ([]*discoveryv1.EndpointSlice, error) {
 	var list discoveryv1.EndpointSliceList
-	err := reader.List(ctx, &list, client.InNamespace(service.Namespace), client.MatchingFields{o.indexName(): service.Name})
+	err := reader.List(ctx, &list, client.InNamespace(service.Namespace), client.MatchingFields{o.indexName(): service.Name}, client.UnsafeDisableDeepCopy)
 	if err != nil {
 		return nil, err
 	}

@@ -44,8 +44,9 @@ import (
 // library is k8s.io/endpointslice with a client that keeps what it writes.
 type library struct {
 	*endpointslice.Reconciler
-	create, update, deleted []*discoveryv1.EndpointSlice
-	names                   []string
+	create, update []*discoveryv1.EndpointSlice
+	// names are those that it deletes.
+	names []string
 }
 
 func newLibrary(nodes map[string]*corev1.Node, maxEndpoints int32) *library {

@@ -22,7 +22,7 @@ limitations under the License.
 //
 // The result is that of k8s.io/endpointslice, which tests compare it with.
 // That library prints and hashes every endpoint and port list by reflection, and
-// plans a Service as a whole whenever one of its pods changes: BenchmarkOnePodOf5000
-// shows what that costs. Topology hints, traffic
-// distribution and metrics are still the library's.
+// plans a Service as a whole whenever one of its pods changes: what that costs
+// is in BenchmarkOnePodOf5000. Topology hints, traffic distribution and metrics
+// are still the library's.
 package endpointslices
