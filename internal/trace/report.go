@@ -84,7 +84,7 @@ func (r *Report) sentTo() netip.AddrPort {
 // ours says whether a step is one of the agent's tables.
 func ours(step flowtrace.Step) bool {
 	_, table, _ := strings.Cut(step.Table, " ")
-	return table == ruleset.TableName
+	return table == ruleset.TableName || table == ruleset.StandInName
 }
 
 func (r *Report) refused() bool { return r.Connection.Outcome == probe.Refused }

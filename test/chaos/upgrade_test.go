@@ -48,6 +48,11 @@ func TestAnAgentThatMakesAnotherTableLosesNothing(t *testing.T) {
 			b.Error("the table can not be made that of an older version")
 		}
 		b.startAgent(append(shapes[rand.IntN(len(shapes))], unprotected)...)
+		if rand.IntN(3) == 0 { // it may get half-way
+			pause(time.Second)
+			b.endAgent(os.Kill)
+			b.startAgent(append(shapes[rand.IntN(len(shapes))], unprotected)...)
+		}
 		b.awaitSync()
 		replaced += strings.Count(b.agent.log.String(), `"Recreated":true`)
 	})

@@ -45,6 +45,8 @@ func Cleanup(ctx context.Context, families []model.Family) error {
 		}
 		w := newWriter(ruleset.NewSchema(family, policy.Features{}))
 		w.removeTable()
+		w.table = ruleset.StandInName
+		w.removeTable()
 		if err := conn.Commit(unix.NFNL_SUBSYS_NFTABLES, &w.Messages); err != nil {
 			err = lister{conn, w.schema}.explain(err)
 			failed = append(failed, fmt.Errorf("nftables %s: removing the table: %w", family, err))

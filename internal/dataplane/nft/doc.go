@@ -19,8 +19,9 @@ limitations under the License.
 //
 // It lists, compares and writes; it decides nothing. Applying twice is a
 // no-op, also by another process: what the kernel holds is adopted, and
-// traffic does not notice. It never touches any table but `ip switchyard` and
-// `ip6 switchyard`, and a transaction that fails leaves the table as it was.
+// traffic does not notice. It never touches any table but `ip switchyard`,
+// `ip6 switchyard` and, while one of them is replaced, its stand-in; a
+// transaction that fails leaves the tables as they were.
 //
 // Each rule is written in the bytes that nft itself would write for its text,
 // so the stock nft lists the table readably and loads that list again.

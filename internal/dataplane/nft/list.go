@@ -42,12 +42,12 @@ func (l lister) dump(command uint16, about string, more func(*nfnl.Messages), re
 	const table = unix.NFTA_TABLE_NAME
 	var m nfnl.Messages
 	m.Begin(unix.NFNL_SUBSYS_NFTABLES<<8|command, 0, protocolFamily(l.schema.Family), about)
-	m.String(table, ruleset.TableName)
+	m.String(table, l.schema.Name)
 	if more != nil {
 		more(&m)
 	}
 	return l.conn.Dump(&m, restart, func(_ uint8, a nfnl.Attributes) {
-		if a.String(table) == ruleset.TableName {
+		if a.String(table) == l.schema.Name {
 			each(a)
 		}
 	})
@@ -61,20 +61,26 @@ type tableState struct {
 	flags    uint32
 	// owner is the port of the socket that owns the table, 0 for none.
 	owner uint32
+	// standIn is true if there is a stand-in, too.
+	standIn bool
 }
 
 // table looks for a table of our name.
 func (l lister) table() (tableState, error) {
 	var found tableState
-	err := l.dump(unix.NFT_MSG_GETTABLE, "listing tables", nil, func() { found = tableState{} },
-		func(a nfnl.Attributes) {
-			found = tableState{
-				exists:   true,
-				declared: bytes.Equal(a.Get(tableUserdata), tableNotes(l.schema.Comment())),
-				flags:    a.Uint32(unix.NFTA_TABLE_FLAGS),
-				owner:    a.Uint32(tableOwner),
-			}
-		})
+	var m nfnl.Messages
+	m.Begin(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_GETTABLE, 0, protocolFamily(l.schema.Family), "listing tables")
+	err := l.conn.Dump(&m, func() { found = tableState{} }, func(_ uint8, a nfnl.Attributes) {
+		switch a.String(unix.NFTA_TABLE_NAME) {
+		case ruleset.StandInName:
+			found.standIn = true
+		case l.schema.Name:
+			found.exists = true
+			found.declared = bytes.Equal(a.Get(tableUserdata), tableNotes(l.schema.Comment()))
+			found.flags = a.Uint32(unix.NFTA_TABLE_FLAGS)
+			found.owner = a.Uint32(tableOwner)
+		}
+	})
 	return found, err
 }
 

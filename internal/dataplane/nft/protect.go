@@ -60,7 +60,7 @@ func (t *Table) Protected() bool { return t.flags == protection }
 // it has: they are the wanted ones, or become so by taking it over.
 //
 // The kernel lets no one add or remove persist, so that a change of the
-// protection replaces the table, in one transaction.
+// protection replaces the table.
 func (t *Table) usable(flags uint32) bool { return flags == t.flags || t.orphaned(flags) }
 
 // orphaned is true for a protected table whose owner is gone and that this

@@ -40,8 +40,7 @@ import (
 // Options are how a Table works. The zero value is good.
 type Options struct {
 	// ElementsPerTransaction bounds a transaction, because the kernel lets no
-	// one else change any table meanwhile. 0 means 8192. The replacement of a
-	// table of another version is always one transaction.
+	// one else change any table meanwhile. 0 means 8192.
 	ElementsPerTransaction int
 	// Features shape the table; one of other features is replaced.
 	Features policy.Features
@@ -223,18 +222,29 @@ func (t *Table) sync(ctx context.Context, node policy.Node, desired []policy.Dec
 			return Result{}, err
 		}
 	}
+	var result Result
 	switch {
 	case !found.exists:
-		return t.create(ctx, node, desired)
+		result, err = t.create(ctx, node, desired, false)
 	case !ours:
-		return t.replace(ctx, node, desired)
+		result, err = t.replace(ctx, &found, node, desired)
+	default:
+		result, err = t.adopt(ctx, found, node, desired)
 	}
+	if err == nil && found.standIn {
+		err = t.dismissStandIn(&result)
+	}
+	return result, err
+}
+
+// adopt goes on with the table that is there.
+func (t *Table) adopt(ctx context.Context, found tableState, node policy.Node, desired []policy.Decision) (Result, error) {
 	if t.orphaned(found.flags) {
 		if err := t.takeOver(); err != nil {
 			return Result{}, err
 		}
 	}
-	held, err := l.elements()
+	held, err := lister{t.conn, t.schema}.elements()
 	if err != nil {
 		return Result{}, err
 	}
@@ -245,51 +255,39 @@ func (t *Table) sync(ctx context.Context, node policy.Node, desired []policy.Dec
 // together. With ten endpoints each they fill one transaction.
 const servicePortsAtOnce = 512
 
-// create writes a table where there is none. All ServicePorts in one plan would
-// be a good part of an agent's memory, and the first would wait for the last.
-func (t *Table) create(ctx context.Context, node policy.Node, desired []policy.Decision) (Result, error) {
-	result := Result{Recreated: true, Transactions: 1}
-	if err := t.conn.Commit(unix.NFNL_SUBSYS_NFTABLES, &t.emptyTable(false).Messages); err != nil {
-		return Result{}, err
-	}
-	if err := t.commit(ctx, t.planner.Sync(node, nil, nil), &result); err != nil {
+// create writes a table, in place of one that no packet needs any more or where
+// there is none.
+func (t *Table) create(ctx context.Context, node policy.Node, desired []policy.Decision, replace bool) (Result, error) {
+	result := Result{Recreated: true}
+	prolonged, err := t.write(ctx, node, desired, replace, &result)
+	if err != nil {
 		return result, err
-	}
-	var prolonged []model.ServicePortName
-	for some := range slices.Chunk(desired, servicePortsAtOnce) {
-		plan := t.planner.Apply(some, nil)
-		prolonged = append(prolonged, plan.Prolonged...)
-		if err := t.commit(ctx, plan, &result); err != nil {
-			return result, err
-		}
 	}
 	t.tellProlonged(ctx, prolonged)
 	return result, t.finish(ctx, &result)
 }
 
-// replace writes the table anew in place of another one, in a single
-// transaction, so that no packet sees the table half full. Only where so much
-// can not be sent at once it takes several after all: that needs a socket
-// buffer beyond net.core.wmem_max, which Linux before 6.0 gives nobody in a user
-// namespace.
-func (t *Table) replace(ctx context.Context, node policy.Node, desired []policy.Decision) (Result, error) {
-	plan := t.planner.Sync(node, desired, nil)
-	t.note(plan)
-	result := Result{Recreated: true, Transactions: 1}
-	w := t.emptyTable(true)
-	w.all(plan.Edits)
-	if w.Size() < t.conn.MaxTransaction() {
-		result.count(plan.Edits)
-		plan.Edits = nil
-	} else {
-		w = t.emptyTable(true)
+// write writes a table. All ServicePorts in one plan would be a good part of an
+// agent's memory, and the first would wait for the last.
+// It returns the ServicePorts whose clients stay longer than asked.
+func (t *Table) write(
+	ctx context.Context, node policy.Node, desired []policy.Decision, replace bool, result *Result,
+) (prolonged []model.ServicePortName, err error) {
+	if err := t.conn.Commit(unix.NFNL_SUBSYS_NFTABLES, &t.emptyTable(replace).Messages); err != nil {
+		return nil, err
 	}
-	if err := t.conn.Commit(unix.NFNL_SUBSYS_NFTABLES, &w.Messages); err != nil {
-		return Result{}, err
+	result.Transactions++
+	if err := t.commit(ctx, t.planner.Sync(node, nil, nil), result); err != nil {
+		return nil, err
 	}
-	rest, err := t.carryOut(ctx, plan)
-	result.add(rest)
-	return result, err
+	for some := range slices.Chunk(desired, servicePortsAtOnce) {
+		plan := t.planner.Apply(some, nil)
+		prolonged = append(prolonged, plan.Prolonged...)
+		if err := t.commit(ctx, plan, result); err != nil {
+			return nil, err
+		}
+	}
+	return prolonged, nil
 }
 
 // emptyTable writes a new table, after the removal of the one that is there.
@@ -424,15 +422,6 @@ func (r *Result) count(edits []ruleset.Edit) {
 			r.Replaced++
 		}
 	}
-}
-
-func (r *Result) add(o Result) {
-	r.Added += o.Added
-	r.Deleted += o.Deleted
-	r.Replaced += o.Replaced
-	r.Transactions += o.Transactions
-	r.Untranslated += o.Untranslated
-	r.Starved = o.Starved
 }
 
 // all writes edits in their order, neighbours of one kind together.

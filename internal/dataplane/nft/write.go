@@ -42,7 +42,7 @@ type writer struct {
 }
 
 func newWriter(schema *ruleset.Schema) *writer {
-	return &writer{schema: schema, table: ruleset.TableName}
+	return &writer{schema: schema, table: schema.Name}
 }
 
 func (w *writer) begin(command, flags uint16, about string, args ...any) {

@@ -27,6 +27,9 @@ import (
 // TableName is the name of our table, in each family.
 const TableName = "switchyard"
 
+// StandInName is the table that is there while ours is replaced.
+const StandInName = TableName + "-stand-in"
+
 // Set is the declaration of a set or, with data, of a map.
 type Set struct {
 	Name string
@@ -75,6 +78,8 @@ type Chain struct {
 // Schema is the fixed part of the table of one family.
 type Schema struct {
 	Family model.Family
+	// Name is TableName or StandInName.
+	Name string
 	// Sets are in load order: what is led to comes before what leads there.
 	Sets []Set
 	// Chains are in load order: the targets of a goto come before it.
@@ -112,7 +117,7 @@ func (s *Schema) Comment() string {
 }
 
 // Title is the table's family and name, as nft writes them.
-func (s *Schema) Title() string { return keyword(s.Family) + " " + TableName }
+func (s *Schema) Title() string { return keyword(s.Family) + " " + s.Name }
 
 // Text is the table without elements, exactly as `nft list table` prints it.
 func (s *Schema) Text() string { return s.TextWith(nil) }

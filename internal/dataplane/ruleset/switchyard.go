@@ -79,7 +79,7 @@ const (
 
 // NewSchema is the schema of one family; family is IPv4 or IPv6.
 func NewSchema(family model.Family, features policy.Features) *Schema {
-	return &Schema{Family: family, Sets: sets(features), Chains: chains(family, features)}
+	return &Schema{Family: family, Name: TableName, Sets: sets(features), Chains: chains(family, features)}
 }
 
 func sets(features policy.Features) []Set {
