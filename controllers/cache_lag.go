@@ -24,9 +24,11 @@ import (
 )
 
 const (
-	// lagRetry is how often a lagging cache is looked at again: it costs a list
-	// from memory, and the watch usually needs milliseconds.
-	lagRetry = 50 * time.Millisecond
+	// firstLagRetry is when a lagging cache is first looked at again: it costs a list
+	// from memory, and the watch usually needs milliseconds. Each look is as far from
+	// the last as that is from the beginning, up to lagRetry.
+	firstLagRetry = 5 * time.Millisecond
+	lagRetry      = 50 * time.Millisecond
 	// lagLimit is when a cache that still has not shown our write is believed.
 	// An object that was created and deleted between two lists of the informer
 	// never shows, and waiting for it would freeze its Service for good.
@@ -53,10 +55,10 @@ func (l *cacheLag) wait(key types.NamespacedName) time.Duration {
 	since, waiting := l.since[key]
 	if !waiting {
 		l.since[key] = now
-		return lagRetry
+		return firstLagRetry
 	}
-	if now.Sub(since) < lagLimit {
-		return lagRetry
+	if lasting := now.Sub(since); lasting < lagLimit {
+		return min(max(lasting, firstLagRetry), lagRetry)
 	}
 	return 0
 }

@@ -236,7 +236,7 @@ func TestCacheLagGivesUpWaiting(t *testing.T) {
 	now := noon
 	lag := newCacheLag(func() time.Time { return now })
 	key := types.NamespacedName{Namespace: "default", Name: "web"}
-	if lag.wait(key) != lagRetry {
+	if lag.wait(key) != firstLagRetry {
 		t.Error("the first look does not wait")
 	}
 	now = now.Add(lagLimit - time.Second)
@@ -248,7 +248,7 @@ func TestCacheLagGivesUpWaiting(t *testing.T) {
 		t.Error("still waiting at the limit")
 	}
 	lag.caughtUp(key)
-	if lag.wait(key) != lagRetry {
+	if lag.wait(key) != firstLagRetry {
 		t.Error("the next lag does not start afresh")
 	}
 }
