@@ -82,9 +82,14 @@ func (r Reservation) For(service types.NamespacedName) bool {
 func (s *Services) Reserve(r Reservation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.reserve(r)
+}
+
+func (s *Services) reserve(r Reservation) {
 	if r.Number.IsZero() {
 		return
 	}
+	s.reserving.note(r.Number)
 	s.dropReservation(r.Number)
 	r.PortNames = slices.Clone(r.PortNames)
 	s.reservations[r.Number] = r
@@ -96,6 +101,11 @@ func (s *Services) Reserve(r Reservation) {
 func (s *Services) Unreserve(n Number) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.unreserve(n)
+}
+
+func (s *Services) unreserve(n Number) {
+	s.reserving.note(n)
 	s.dropReservation(n)
 	s.unmarkUnused(n)
 }

@@ -44,6 +44,7 @@ type Services struct {
 	claims   map[Number]Claim
 	seen     map[types.NamespacedName]seen
 	users    map[useKey][]types.NamespacedName // of addresses that are no ClusterIPs
+	gone     recent[types.UID]                 // Services that were taken out
 
 	isPlaceholder func(*corev1.Service) bool
 	placeholders  map[Number]types.NamespacedName
@@ -51,6 +52,7 @@ type Services struct {
 	pools        pools
 	reservations map[Number]Reservation
 	reservedFor  map[types.NamespacedName][]Number // "" for reservations for nobody
+	reserving    recent[Number]                    // numbers that were reserved, or no longer
 }
 
 // seen is what the index holds for one Service.
@@ -61,6 +63,9 @@ type seen struct {
 	holdings []Holding
 	placed   []Number // held for whoever they are reserved for
 	uses     []useKey
+	// read past the cache: the watch has yet to tell of it, so that the first list of
+	// the cache may be without it.
+	read bool
 }
 
 // NewServices is an empty index, not ready, that knows no service CIDR yet.
@@ -139,17 +144,18 @@ func (s *Services) Observe(service *corev1.Service) {
 	s.observe(service)
 }
 
-func (s *Services) observe(service *corev1.Service) {
+// observe reports whether the Service was new to the index, or has changed.
+func (s *Services) observe(service *corev1.Service) (changed bool) {
 	key := keyOf(service)
 	old, known := s.seen[key]
 	if known && older(service.ResourceVersion, old.version) {
-		return
+		return false
 	}
 	now := s.look(service)
 	s.seen[key] = now
 	if known && old.uid == now.uid && slices.Equal(old.holdings, now.holdings) &&
 		slices.Equal(old.placed, now.placed) && slices.Equal(old.uses, now.uses) {
-		return
+		return false
 	}
 	s.dropHoldings(key, old)
 	s.addUses(key, now.uses)
@@ -163,6 +169,7 @@ func (s *Services) observe(service *corev1.Service) {
 		s.bind(holding.Number, key)
 		s.ranges.mark(holding.Number, true)
 	}
+	return true
 }
 
 func (s *Services) look(service *corev1.Service) seen {
@@ -189,12 +196,16 @@ func (s *Services) look(service *corev1.Service) seen {
 func (s *Services) Forget(key types.NamespacedName, uid types.UID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old, known := s.seen[key]
-	if !known || uid != old.uid {
-		return
+	if old, known := s.seen[key]; known && uid == old.uid {
+		s.drop(key)
 	}
+}
+
+func (s *Services) drop(key types.NamespacedName) {
+	old := s.seen[key]
 	s.dropHoldings(key, old)
 	delete(s.seen, key)
+	s.gone.note(old.uid)
 }
 
 func (s *Services) dropHoldings(key types.NamespacedName, old seen) {
@@ -253,9 +264,13 @@ func (s *Services) keepOnly(services []corev1.Service) {
 		exists[keyOf(&services[i])] = services[i].UID
 	}
 	for key, old := range s.seen {
+		if old.read {
+			old.read = false
+			s.seen[key] = old
+			continue
+		}
 		if uid, ok := exists[key]; !ok || uid != old.uid {
-			s.dropHoldings(key, old)
-			delete(s.seen, key)
+			s.drop(key)
 		}
 	}
 }

@@ -64,10 +64,7 @@ func (a *ServiceAllocation) learnHolder(ctx context.Context, request *allocation
 		_, err := a.reread(ctx, key)
 		return err
 	case parent.Group == v1alpha1.GroupVersion.Group:
-		reservation, err := a.readReservation(ctx, n)
-		if err == nil {
-			a.Index.Reserve(reservation)
-		}
+		_, err := a.readReservation(ctx, n)
 		return client.IgnoreNotFound(err)
 	}
 	return nil

@@ -75,16 +75,28 @@ func (a *ServiceAllocation) lostReservation(ctx context.Context, request *alloca
 	reservation, err := a.readReservation(ctx, n)
 	switch {
 	case apierrors.IsNotFound(err):
-		a.Index.Unreserve(n)
 		return true, nil
 	case err != nil:
 		return false, err
 	}
-	a.Index.Reserve(reservation)
 	return reservation.For(client.ObjectKeyFromObject(request.new)), nil
 }
 
+// readReservation reads it past the cache and tells the index, which may have
+// heard more meanwhile.
 func (a *ServiceAllocation) readReservation(ctx context.Context, n allocator.Number) (allocator.Reservation, error) {
+	before := a.Index.GlimpseReservations()
+	reservation, err := a.getReservation(ctx, n)
+	switch {
+	case err == nil:
+		a.Index.ReserveRead(reservation, before)
+	case apierrors.IsNotFound(err):
+		a.Index.UnreserveRead(n, before)
+	}
+	return reservation, err
+}
+
+func (a *ServiceAllocation) getReservation(ctx context.Context, n allocator.Number) (allocator.Reservation, error) {
 	key := client.ObjectKey{Name: n.ReservationName()}
 	if n.IsPort() {
 		var object v1alpha1.PortReservation
