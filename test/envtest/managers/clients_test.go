@@ -43,9 +43,12 @@ type books struct {
 
 func newBooks() *books { return &books{holders: map[int32]string{}, answers: map[string]int{}} }
 
-// taken are the refusals that a client may see: ours, and the API server's own,
-// which it makes where no manager answered or none had seen the holder yet.
-var taken = regexp.MustCompile(`held by|reserved for|no number is free in|provided port is already allocated|range is full`)
+// A client may see refusals of ours, and the API server's own, which it makes where
+// no manager answered or none had seen the holder yet.
+var (
+	takenByOurs   = regexp.MustCompile(`held by|reserved for|no number is free in`)
+	takenByServer = regexp.MustCompile(`provided port is already allocated|range is full`)
+)
 
 // answered counts an answer, and says whether it was yes.
 func (b *books) answered(what string, err error) bool {
@@ -54,9 +57,9 @@ func (b *books) answered(what string, err error) bool {
 	switch {
 	case err == nil:
 		b.answers[what]++
-	case strings.Contains(err.Error(), "held by") || strings.Contains(err.Error(), "reserved for"):
+	case takenByOurs.MatchString(err.Error()):
 		b.answers[what+" refused by a manager"]++
-	case taken.MatchString(err.Error()):
+	case takenByServer.MatchString(err.Error()):
 		b.answers[what+" refused by the server"]++
 	default:
 		b.wrong = append(b.wrong, fmt.Sprintf("%s: %v", what, err))

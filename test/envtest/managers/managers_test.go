@@ -52,7 +52,7 @@ func TestEitherOfTwoManagersMayDie(t *testing.T) {
 func survive(t *testing.T, mode allocator.Mode) {
 	s := newScene(t, mode)
 	first, second := s.running[0], s.running[1]
-	s.within(time.Minute, "not exactly one leads", func() error {
+	s.within("not exactly one leads", func() error {
 		if s.leads(first) == s.leads(second) {
 			return errors.New("both or none")
 		}
@@ -87,9 +87,9 @@ func survive(t *testing.T, mode allocator.Mode) {
 	s.answers(other)
 	s.must(s.api.Create(t.Context(), reservation()))
 	third := s.replace()
-	s.within(time.Minute, "the reservation is not held", s.held)
+	s.within("the reservation is not held", s.held)
 	tookOver := time.Since(died)
-	s.within(time.Minute, "claims that the dead leader has left are there", func() error { return s.collected(left) })
+	s.within("claims that the dead leader has left are there", func() error { return s.collected(left) })
 	s.bothAnswer(other, third)
 	if s.leads(other) == s.leads(third) {
 		t.Error("both managers lead, or none")
@@ -130,7 +130,7 @@ func (s *scene) populate() (told *books, stop func()) {
 func (s *scene) answers(m *managers.Manager) {
 	s.Helper()
 	before := s.judged(m)
-	s.within(time.Minute, "a manager is not asked", func() error {
+	s.within("a manager is not asked", func() error {
 		if now := s.judged(m); now <= before {
 			return fmt.Errorf("%v requests", now)
 		}
@@ -143,7 +143,7 @@ func (s *scene) bothAnswer(all ...*managers.Manager) {
 	s.Helper()
 	for _, m := range all {
 		before := s.judged(m)
-		s.within(time.Minute, "one of two managers is not asked", func() error {
+		s.within("one of two managers is not asked", func() error {
 			if s.judged(m) > before {
 				return nil
 			}
@@ -166,7 +166,7 @@ func (s *scene) answersAlone(alone, absent *managers.Manager) {
 		Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Port: 80}},
 	}}
 	s.must(s.api.Create(s.Context(), holder))
-	s.within(time.Minute, "the holder is not named", func() error {
+	s.within("the holder is not named", func() error {
 		service := holder.DeepCopy()
 		service.ObjectMeta = metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: "late"}
 		service.Spec.ClusterIP, service.Spec.ClusterIPs = "", nil
@@ -206,7 +206,7 @@ func (s *scene) held() error {
 // them, and not before they are ten seconds old.
 func (s *scene) claimed() (claims []coordinationv1.Lease) {
 	s.Helper()
-	s.within(time.Minute, "no Service whose numbers are claimed", func() error {
+	s.within("no Service whose numbers are claimed", func() error {
 		service := &corev1.Service{
 			ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespacePublic, GenerateName: "steady-"},
 			Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{

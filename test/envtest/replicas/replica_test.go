@@ -107,9 +107,9 @@ func (f *fleet) start() (*replica, error) {
 		}
 	}()
 	for begin := time.Now(); mgr.GetWebhookServer().StartedChecker()(nil) != nil || !r.index.Ready(); time.Sleep(20 * time.Millisecond) {
-		if time.Since(begin) > time.Minute {
+		if time.Since(begin) > patience {
 			r.stop()
-			return nil, errors.New("a replica did not start within a minute")
+			return nil, errors.New("a replica did not start in time")
 		}
 	}
 	f.front.add(r.address)
