@@ -181,6 +181,20 @@ func (b *bitmap) nextUsed(from, limit uint64) uint64 {
 	return limit
 }
 
+// countFree counts what is free from low on and below high, run by run.
+func (b *bitmap) countFree(low, high uint64) uint64 {
+	var count uint64
+	for low < high {
+		first, ok := b.nextFree(low)
+		if !ok || first >= high {
+			break
+		}
+		low = b.nextUsed(first, high)
+		count += low - first
+	}
+	return count
+}
+
 // forEach calls visit with each used offset in ascending order.
 func (b *bitmap) forEach(visit func(uint64)) {
 	for _, index := range slices.Sorted(maps.Keys(b.pages)) {

@@ -72,14 +72,18 @@ func (p *planner) spares(d demand, from source) []Spare {
 	var spares []Spare
 	of := map[string]int{}
 	for n, c := range p.index.claims {
-		if c.UID != "" && d.fits(n) && p.isSpare(n) && p.index.allows(from, n) {
+		if d.fits(n) && p.isSpare(n) && p.index.allows(from, n) {
 			spares = append(spares, Spare{Claim: c})
-			of[c.Service.Namespace]++
+			if c.UID != "" {
+				of[c.Service.Namespace]++
+			}
 		}
 	}
 	for i := range spares {
 		c := spares[i].Claim
 		switch {
+		case c.UID == "": // just being made, by this replica: to be waited for
+			spares[i].Due = p.request.Now.Add(RequestsEnd)
 		case p.index.ended(c):
 		case of[c.Service.Namespace] > of[p.self.Namespace]:
 			spares[i].Due = c.Created.Add(crowdedEnd)
@@ -113,13 +117,8 @@ func (p *planner) crowded(d demand, from source) bool {
 		p.plan.Assignments = append(p.plan.Assignments, Assignment{Field: d.field, Number: spares[0].Claim.Number})
 		return true
 	}
-	for _, spare := range spares {
-		if !slices.Contains(p.plan.Spares, spare) {
-			p.plan.Spares = append(p.plan.Spares, spare)
-		}
-	}
 	if len(spares) > 0 {
-		p.plan.Unmet++
+		p.plan.Spares = append(p.plan.Spares, spares)
 	}
 	return len(spares) > 0
 }

@@ -28,12 +28,13 @@ type Doubt struct {
 	Chosen bool
 }
 
-// scarce is the part of the range, one in so many, below which free ports are few
-// enough that the one chosen is likely to be somebody else's in the next moment.
+// scarce is the part of the ports that a Service may be given, one in so many, below
+// which free ones are few enough that the one chosen is likely to be somebody else's
+// in the next moment.
 const scarce = 10
 
 // doubt lists the ports in doubt: those asked for by number, where one can not
-// tell, and those chosen from a range that is nearly full. So are numbers that an
+// tell, and those chosen from a range or pools that are nearly full. So are numbers that an
 // earlier attempt of the Service has claimed: perhaps it was the server that did
 // not give them, and then the next attempt needs others. Reserved ones are not in
 // doubt: what holds them lets go of them.
@@ -43,13 +44,30 @@ func (p *planner) doubt() {
 			p.plan.Doubtful = append(p.plan.Doubtful, Doubt{Number: d.number})
 		}
 	}
-	ports := p.index.ranges.ports
-	isScarce := ports.Free() <= (ports.Free()+ports.Used())/scarce
+	isScarce := p.isScarce()
 	for _, a := range p.plan.Assignments {
 		if again := a.Reused && !a.Reserved; !a.Explicit && (again || isScarce && p.isOpen(a.Number)) {
 			p.plan.Doubtful = append(p.plan.Doubtful, Doubt{Number: a.Number, Chosen: true})
 		}
 	}
+}
+
+// isScarce tells that few of the ports are left that this Service may be given.
+func (p *planner) isScarce() bool {
+	ports := p.index.ranges.ports
+	from := p.sourceOf(demand{field: Field{Kind: NodePort}})
+	if !from.restricted {
+		return ports.Free() <= ports.bits.size/scarce
+	}
+	var free, all uint64
+	for _, stage := range from.stages {
+		window := p.index.ranges.portWindows.at(stage)
+		all += window.size()
+		for _, s := range window.spans {
+			free += ports.bits.countFree(s.low, s.high)
+		}
+	}
+	return free <= all/scarce
 }
 
 // isOpen tells ports that are not reserved.

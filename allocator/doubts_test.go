@@ -72,3 +72,32 @@ func TestWhatTheServerMayKnowBetter(t *testing.T) {
 		})
 	}
 }
+
+// A pool may have few free ports while the range has many.
+func TestPortsOfANearlyFullPoolAreInDoubt(t *testing.T) {
+	for name, tc := range map[string]struct {
+		team  string
+		taken int32 // of the 20 ports of the pool
+		want  int   // ports in doubt
+	}{
+		"two free, of which one is chosen":    {"red", 18, 1},
+		"many free":                           {"red", 10, 0},
+		"of others, who choose from the rest": {"blue", 18, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			index := NewServices(PortSpan{30000, 30999})
+			index.SetPools([]PortPool{portPool("red", "red", 0, 1, PortSpan{30100, 30104}, PortSpan{30200, 30214})}, nil)
+			for i := range tc.taken {
+				port := 30100 + i
+				if i >= 5 {
+					port = 30195 + i
+				}
+				index.Observe(stored(nodePortService(fmt.Sprint("s", port), port), "u", 1))
+			}
+			plan := inTeam(index, Advisory, tc.team, svc(nodePort, ips("10.0.0.5"), port("a", 80, 0)))
+			if len(plan.Doubtful) != tc.want || len(plan.Assignments) != 1 {
+				t.Errorf("in doubt %v of %v", plan.Doubtful, plan.Assignments)
+			}
+		})
+	}
+}

@@ -51,10 +51,9 @@ type Plan struct {
 	Refusals []Refusal
 	// Doubtful are numbers that the API server may have given to somebody else.
 	Doubtful []Doubt
-	// Spares are claims that are all that keeps numbers from the Service, and Unmet
-	// is how many it lacks: then nothing is assigned either.
-	Spares []Spare
-	Unmet  int
+	// Spares are, for each number that the Service lacks, the claims that are all
+	// that keeps it: then nothing is assigned either.
+	Spares [][]Spare
 	// Exists says that a create names a Service that is there already, Collides
 	// that it asks for a number which that Service or another holds (A22).
 	Exists, Collides bool

@@ -326,10 +326,10 @@ func TestClaimsKeepNumbersUntilTheyAreHeld(t *testing.T) {
 	if len(ports(first)) != 1 || len(ports(second)) != 1 || ports(first)[0] == ports(second)[0] {
 		t.Fatalf("first %+v, second %+v", first, second)
 	}
-	// Full by claims only: the server, which knows of no claim, may find a number.
+	// Full by claims only, of requests under way, which are waited for.
 	third := svc(nodePort, port("a", 80, 0))
 	third.Name = "third"
-	if got := plan(index, Authoritative, nil, third); got.Refusals != nil || got.Assignments != nil {
+	if got := plan(index, Authoritative, nil, third); got.Refusals != nil || got.Assignments != nil || len(got.Spares) != 1 {
 		t.Errorf("full of claims: %+v", got)
 	}
 	number := first.Assignments[0].Number

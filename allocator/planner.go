@@ -180,7 +180,7 @@ func (p *planner) meet(i int, d demand) {
 	if p.crowded(d, from) {
 		return
 	}
-	if from.restricted || from.guarded || !p.index.claimsOnly(d) {
+	if p.request.Mode == Authoritative || from.restricted || from.guarded || !p.index.claimsOnly(d) {
 		p.plan.Refusals = append(p.plan.Refusals, Refusal{Field: d.field, Full: p.index.describeSource(d, from), Pools: from.names})
 	}
 }

@@ -192,10 +192,13 @@ func TestBuggyAddressesAreGivenOnlyByValue(t *testing.T) {
 	index.SetPools(nil, []AddrPool{pool})
 	got := map[string]bool{}
 	for i := range 2 {
-		p := inTeam(index, Advisory, "red", svc(func(s *corev1.Service) { s.Name = fmt.Sprint(i) }))
+		service := svc(func(s *corev1.Service) { s.Name = fmt.Sprint(i) })
+		p := inTeam(index, Advisory, "red", service)
 		if len(p.Assignments) != 1 {
 			t.Fatalf("plan is %v", words(p))
 		}
+		ips(p.ClusterIPs...)(service)
+		index.Observe(stored(service, service.Name, i+1))
 		got[p.Assignments[0].Number.String()] = true
 	}
 	if !got["10.0.0.254"] || !got["10.0.1.1"] {

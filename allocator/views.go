@@ -38,6 +38,14 @@ func (s *Services) sortedHolders(n Number) []Holder {
 	})
 }
 
+// ClaimOf is the claim of a number.
+func (s *Services) ClaimOf(n Number) (Claim, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	c, ok := s.claims[n]
+	return c, ok
+}
+
 // Claimed reports whether a request under way has claimed the number.
 func (s *Services) Claimed(n Number) bool {
 	s.mu.RLock()
@@ -97,6 +105,7 @@ type RangeStats struct {
 	Kind            Kind
 	Range           string
 	Family          corev1.IPFamily // "" for ports
+	Open            bool            // new Services may get numbers of it
 	Allocated, Free uint64
 }
 
@@ -105,10 +114,10 @@ func (s *Services) Stats() []RangeStats {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	ports := s.ranges.ports
-	stats := []RangeStats{{Kind: NodePort, Range: ports.String(), Allocated: ports.Used(), Free: ports.Free()}}
+	stats := []RangeStats{{Kind: NodePort, Range: ports.String(), Open: true, Allocated: ports.Used(), Free: ports.Free()}}
 	for _, a := range s.ranges.addrs {
 		stats = append(stats, RangeStats{
-			Kind: ClusterIP, Range: a.String(), Family: familyOf(a.cidr.Prefix.Addr()), Allocated: a.Used(), Free: a.Free(),
+			Kind: ClusterIP, Range: a.String(), Family: familyOf(a.cidr.Prefix.Addr()), Open: a.cidr.Ready, Allocated: a.Used(), Free: a.Free(),
 		})
 	}
 	return stats

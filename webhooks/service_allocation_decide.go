@@ -170,6 +170,6 @@ func (a *ServiceAllocation) newServiceCIDR(ctx context.Context) (bool, error) {
 		// One that is left out gives nobody an address, here or in the server.
 		ctrl.LoggerFrom(ctx).V(2).Info("Left out a range of ClusterIPs", "reason", err.Error())
 	}
-	sameRange := func(a, b allocator.RangeStats) bool { return a.Range == b.Range }
+	sameRange := func(a, b allocator.RangeStats) bool { return a.Range == b.Range && a.Open == b.Open }
 	return !slices.EqualFunc(before, a.Index.Stats(), sameRange), nil
 }

@@ -19,6 +19,7 @@ package webhooks
 import (
 	"context"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -34,18 +35,37 @@ import (
 func (a *ServiceAllocation) makeRoom(ctx context.Context, request *allocationRequest, plan allocator.Plan) error {
 	c := &claims{ServiceAllocation: a, request: request, service: client.ObjectKeyFromObject(request.new)}
 	now := c.Now()
-	due := slices.DeleteFunc(slices.Clone(plan.Spares), func(s allocator.Spare) bool { return s.Due.After(now) })
+	due, next := dueOf(plan.Spares, now)
 	if len(due) == 0 {
-		wait := min(max(plan.Spares[0].Due.Sub(now), firstLook), lastLook)
-		request.crowded = !c.sleep(ctx, wait)
+		request.crowded = !c.sleep(ctx, min(max(next.Sub(now), firstLook), lastLook))
 		return nil
 	}
-	for _, claim := range c.unused(ctx, due[:min(len(due), plan.Unmet)]) {
+	for _, claim := range c.unused(ctx, due) {
 		if err := c.drop(ctx, claim); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// dueOf takes one claim that is due for each number that is lacking, and says when
+// the next one is.
+func dueOf(spares [][]allocator.Spare, now time.Time) (due []allocator.Spare, next time.Time) {
+	for _, choice := range spares {
+		for _, spare := range choice {
+			if spare.Due.After(now) {
+				if next.IsZero() || spare.Due.Before(next) {
+					next = spare.Due
+				}
+				break
+			}
+			if !slices.Contains(due, spare) {
+				due = append(due, spare)
+				break
+			}
+		}
+	}
+	return due, next
 }
 
 // unused are those of the claims whose number nobody has, as far as the Services
