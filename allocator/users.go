@@ -38,8 +38,17 @@ type useKey struct {
 	addr netip.Addr
 }
 
+// IsServed is false for headless and ExternalName Services: no proxy serves them,
+// so that addresses which their fields name are not theirs.
+func IsServed(service *corev1.Service) bool {
+	return usesClusterIP(service) && service.Spec.ClusterIP != corev1.ClusterIPNone
+}
+
 // usesOf lists the addresses of a Service that are no ClusterIPs, each once per use.
 func usesOf(service *corev1.Service) []useKey {
+	if !IsServed(service) {
+		return nil
+	}
 	var uses []useKey
 	add := func(use v1alpha1.AddressUse, text string) {
 		if addr, err := netip.ParseAddr(text); err == nil {

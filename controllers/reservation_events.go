@@ -105,6 +105,9 @@ func loadBalancerIPs(service *corev1.Service) []allocator.Number {
 
 // addressesOf lists the addresses that a Service has besides its ClusterIPs.
 func addressesOf(service *corev1.Service) []allocator.Number {
+	if !allocator.IsServed(service) {
+		return nil
+	}
 	return append(loadBalancerIPs(service), addressNumbers(service.Spec.ExternalIPs)...)
 }
 
