@@ -35,17 +35,30 @@ const (
 	patience  = time.Second
 )
 
+// fate is what has become of somebody else's claim.
+type fate int
+
+const (
+	// fateUnknown: the number is nobody's although it is claimed. That request has
+	// failed or is slow, and the API server decides.
+	fateUnknown fate = iota
+	fateHeld
+	// fateEnded: its Service has held the number and is gone.
+	fateEnded
+)
+
 // awaitHolder looks for the Service that somebody else's claim was made for, so
-// that the refusal can name it. It is false if the number is nobody's although it
-// is claimed: then that request has failed or is slow, and the API server decides.
-func (c *claims) awaitHolder(ctx context.Context, claim allocator.Claim) bool {
+// that the refusal can name it.
+func (c *claims) awaitHolder(ctx context.Context, claim allocator.Claim) fate {
 	young := c.Now().Sub(claim.Created) < allocator.RequestsEnd
 	for wait := firstLook; ; wait = min(2*wait, lastLook) {
-		if c.heldByOther(ctx, claim) {
-			return true
-		}
-		if !young || !c.sleep(ctx, wait) {
-			return false
+		switch {
+		case c.heldByOther(ctx, claim):
+			return fateHeld
+		case c.Index.Ended(claim.Number, claim.UID):
+			return fateEnded
+		case !young || !c.sleep(ctx, wait):
+			return fateUnknown
 		}
 	}
 }

@@ -66,8 +66,8 @@ func (a *ServiceAllocation) claim(ctx context.Context, request *allocationReques
 func (c *claims) makeAll(ctx context.Context, assignments []allocator.Assignment) (lost bool, err error) {
 	wanted := slices.DeleteFunc(slices.Clone(assignments), func(a allocator.Assignment) bool { return a.Reused && !a.Reserved })
 	for len(wanted) > 0 {
-		var contested []allocator.Claim
-		var locked []allocator.Assignment
+		var contested []contest
+		var locked, freed []allocator.Assignment
 		for i, attempt := range sideBySide(wanted, func(a allocator.Assignment) attempt { return c.make(ctx, a) }) {
 			c.note(wanted[i].Number, attempt)
 			err = errors.Join(err, attempt.err)
@@ -75,7 +75,7 @@ func (c *claims) makeAll(ctx context.Context, assignments []allocator.Assignment
 			case claimLost:
 				lost = true
 			case claimContested:
-				contested = append(contested, attempt.found)
+				contested = append(contested, contest{wanted[i], attempt.found})
 			case claimLocked:
 				locked = append(locked, wanted[i])
 			}
@@ -83,17 +83,26 @@ func (c *claims) makeAll(ctx context.Context, assignments []allocator.Assignment
 		if lost || err != nil {
 			return lost, err
 		}
-		for _, claim := range contested {
-			if c.awaitHolder(ctx, claim) {
+		for _, contest := range contested {
+			switch c.awaitHolder(ctx, contest.claim) {
+			case fateHeld:
 				return true, nil
+			case fateEnded:
+				freed = append(freed, contest.assignment)
 			}
 		}
 		if len(locked) > 0 && !c.sleep(ctx, 2*firstLook) {
 			return false, &handOverError{number: locked[0].Number, reason: errStillLocked}
 		}
-		wanted = locked
+		wanted = append(locked, freed...)
 	}
 	return false, nil
+}
+
+// contest is a number that has to be this one, and somebody else's claim of it.
+type contest struct {
+	assignment allocator.Assignment
+	claim      allocator.Claim
 }
 
 // note keeps what is to be undone, and what not to choose again.
@@ -152,6 +161,7 @@ func (c *claims) make(ctx context.Context, assignment allocator.Assignment) atte
 			return attempt{end: claimLost}
 		case assignment.Reserved && found.Service == types.NamespacedName{}:
 			return attempt{end: claimLocked}
+		case c.Index.Ended(found.Number, found.UID): // not of use any more
 		case found.Service != c.service || c.service.Name == "":
 			return attempt{end: claimContested, found: *found}
 		case !assignment.Reserved:

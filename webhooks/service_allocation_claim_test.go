@@ -28,6 +28,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"switchyard.dev/switchyard/allocator"
@@ -150,4 +151,68 @@ func TestAnAddressOnRecordIsNotChosen(t *testing.T) {
 	if diff := cmp.Diff([]string{"clusterip-10.0.0.4"}, world.claims(t)); diff != "" {
 		t.Errorf("claims (-want +got):\n%s", diff)
 	}
+}
+
+// The Service of the claim is gone, and this replica has seen it hold the port. Who
+// did not know that would wait for it, as its claim is young, and claim nothing.
+func TestAClaimThatHasEndedIsNotWaitedFor(t *testing.T) {
+	const before, byRead, meanwhile = "as the watch has told", "as a read tells", "as the watch tells meanwhile"
+	for _, known := range []string{before, byRead, meanwhile} {
+		t.Run(known, func(t *testing.T) {
+			claimant := "team/first"
+			lease := &coordinationv1.Lease{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "system", Name: "nodeport-30000", UID: "l", CreationTimestamp: metav1.NewTime(time.Unix(1000, 0))},
+				Spec:       coordinationv1.LeaseSpec{HolderIdentity: &claimant},
+			}
+			world := newAllocationWorld(lease)
+			a := world.replica(t, allocator.Authoritative, twoPorts)
+			claim, err := allocator.ClaimOfLease(lease)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.Index.Claim(claim)
+			first := nodePortService("first", 30000)
+			first.UID = "f"
+			first.Spec.ClusterIP, first.Spec.ClusterIPs = "10.0.0.77", []string{"10.0.0.77"}
+			come := func() { a.Index.Observe(first) }
+			gone := func() { a.Index.Forget(types.NamespacedName{Namespace: "team", Name: "first"}, first.UID) }
+			switch known {
+			case before:
+				come()
+				gone()
+			case byRead:
+				come()
+			case meanwhile:
+				a.Reader = readsAfter{world.client, func() { come(); gone() }}
+			}
+			request := create(t, nodePortService("web", 30000), "admin")
+			response := a.Handle(t.Context(), request)
+			if !response.Allowed || len(response.Warnings) > 0 {
+				t.Errorf("response is %+v, want it to pass", response)
+			}
+			var now coordinationv1.Lease
+			if err := world.client.Get(t.Context(), client.ObjectKeyFromObject(lease), &now); err != nil {
+				t.Fatal(err)
+			}
+			if *now.Spec.HolderIdentity != "team/web" {
+				t.Errorf("the port is claimed for %s", *now.Spec.HolderIdentity)
+			}
+			if got := world.claims(t); !slices.Equal(got, []string{"clusterip-10.0.0.9", "nodeport-30000"}) {
+				t.Errorf("claims are %v", got)
+			}
+		})
+	}
+}
+
+// readsAfter reads a Service when something has happened.
+type readsAfter struct {
+	client.Reader
+	happens func()
+}
+
+func (r readsAfter) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+	if _, service := object.(*corev1.Service); service {
+		r.happens()
+	}
+	return r.Reader.Get(ctx, key, object, options...)
 }
