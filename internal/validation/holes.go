@@ -23,6 +23,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
@@ -40,6 +41,9 @@ const (
 	maxPorts              = 1000
 	maxExternalIPs        = 1000
 	maxEndpointsAddresses = 10000
+	maxEndpointsPorts     = 10000
+	maxJudgedSlicePorts   = 1000
+	maxOwners             = 100
 )
 
 // ServiceHoles are S1, S3, S4, S5 and S6, of a Service with its defaults.
@@ -50,6 +54,7 @@ func ServiceHoles(svc *corev1.Service) []Hole {
 	}
 	holes = append(holes, tooMany(specPath.Child("ports"), len(svc.Spec.Ports), maxPorts, "spread them over several Services")...)
 	holes = append(holes, tooMany(specPath.Child("externalIPs"), len(svc.Spec.ExternalIPs), maxExternalIPs, "spread them over several Services")...)
+	holes = append(holes, tooManyOwners(&svc.ObjectMeta)...)
 	if svc.Spec.Type == corev1.ServiceTypeExternalName {
 		holes = append(holes, externalNameHoles(svc)...)
 	}
@@ -78,11 +83,19 @@ func tooMany(path *field.Path, n, most int, remedy string) []Hole {
 
 // EndpointsHoles is S6.
 func EndpointsHoles(endpoints *corev1.Endpoints) []Hole {
-	n := 0
+	addresses, ports := 0, 0
 	for _, subset := range endpoints.Subsets {
-		n += len(subset.Addresses) + len(subset.NotReadyAddresses)
+		addresses += len(subset.Addresses) + len(subset.NotReadyAddresses)
+		ports += len(subset.Ports)
 	}
-	return tooMany(field.NewPath("subsets"), n, maxEndpointsAddresses, "write EndpointSlices, each with some of them")
+	const remedy = "write EndpointSlices, each with some of them"
+	holes := tooMany(field.NewPath("subsets"), addresses, maxEndpointsAddresses, remedy)
+	holes = append(holes, tooMany(field.NewPath("subsets"), ports, maxEndpointsPorts, remedy)...)
+	return append(holes, tooManyOwners(&endpoints.ObjectMeta)...)
+}
+
+func tooManyOwners(meta *metav1.ObjectMeta) []Hole {
+	return tooMany(field.NewPath("metadata", "ownerReferences"), len(meta.OwnerReferences), maxOwners, "name those that matter")
 }
 
 // externalNameHoles is S3: nothing of a Service but its DNS name is used.
@@ -146,7 +159,7 @@ func headlessHoles(svc *corev1.Service) []Hole {
 	return holes
 }
 
-// EndpointSliceHoles is S2. A port without a number means every port.
+// EndpointSliceHoles are S2 and S6. A port without a number means every port.
 func EndpointSliceHoles(slice *discoveryv1.EndpointSlice) []Hole {
 	var holes []Hole
 	for i, port := range slice.Ports {
@@ -155,5 +168,6 @@ func EndpointSliceHoles(slice *discoveryv1.EndpointSlice) []Hole {
 				fmt.Sprintf("%d is no port number (1-65535); the server does not look", *port.Port)})
 		}
 	}
-	return holes
+	holes = append(holes, tooMany(field.NewPath("ports"), len(slice.Ports), maxJudgedSlicePorts, "spread them over several slices")...)
+	return append(holes, tooManyOwners(&slice.ObjectMeta)...)
 }

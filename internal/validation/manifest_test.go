@@ -137,6 +137,8 @@ func TestServiceHoles(t *testing.T) {
 		"S6 as many as may be": {from: web, edit: func(s *corev1.Service) {
 			s.Spec.Ports, s.Spec.ExternalIPs = make([]corev1.ServicePort, 1000), addresses(1000)
 		}},
+		"S6 owners": {from: web, edit: func(s *corev1.Service) { s.OwnerReferences = make([]metav1.OwnerReference, 101) }, want: []string{
+			"S6 metadata.ownerReferences: 101 are more than 100, and too many for the admission webhooks to judge: name those that matter"}},
 		"S6 more than may be": {from: web, edit: func(s *corev1.Service) {
 			s.Spec.Ports, s.Spec.ExternalIPs = make([]corev1.ServicePort, 1001), addresses(1001)
 		}, want: []string{
@@ -189,6 +191,16 @@ func TestEndpointsHoles(t *testing.T) {
 	if holes := EndpointsHoles(endpoints); len(holes) != 1 || holes[0].ID != "S6" || holes[0].Path.String() != "subsets" {
 		t.Errorf("S6 of 10001: %v", holes)
 	}
+	endpoints.Subsets = []corev1.EndpointSubset{{Ports: make([]corev1.EndpointPort, 10000)}}
+	endpoints.OwnerReferences = make([]metav1.OwnerReference, 100)
+	if holes := EndpointsHoles(endpoints); len(holes) > 0 {
+		t.Errorf("S6 of 10000 ports and 100 owners: %v", holes)
+	}
+	endpoints.Subsets = append(endpoints.Subsets, corev1.EndpointSubset{Ports: make([]corev1.EndpointPort, 1)})
+	endpoints.OwnerReferences = make([]metav1.OwnerReference, 101)
+	if holes := EndpointsHoles(endpoints); len(holes) != 2 || holes[0].Path.String() != "subsets" || holes[1].Path.String() != "metadata.ownerReferences" {
+		t.Errorf("S6 of 10001 ports and 101 owners: %v", holes)
+	}
 }
 
 // The policies say so in a cluster.
@@ -199,7 +211,8 @@ func TestSizesAreThoseOfThePolicies(t *testing.T) {
 	}
 	for expression, most := range map[string]int{
 		"object.spec.?ports.orValue([]).size() <= %d": maxPorts, "object.spec.?externalIPs.orValue([]).size() <= %d": maxExternalIPs,
-		"variables.addresses <= %d": maxEndpointsAddresses,
+		"variables.addresses <= %d": maxEndpointsAddresses, "variables.ports <= %d": maxEndpointsPorts,
+		"object.ports.size() <= %d": maxJudgedSlicePorts, "object.metadata.?ownerReferences.orValue([]).size() <= %d": maxOwners,
 	} {
 		if want := fmt.Sprintf(expression, most) + "\n"; !strings.Contains(string(policy), want) && !strings.Contains(string(policy), strings.TrimSpace(want)+" ") {
 			t.Errorf("no %q in the policies", want)
@@ -216,5 +229,10 @@ func TestEndpointSliceHoles(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"S2 ports[3].port", "S2 ports[4].port"}, got); diff != "" {
 		t.Errorf("S2 (-want +got):\n%s", diff)
+	}
+	large := &discoveryv1.EndpointSlice{Ports: make([]discoveryv1.EndpointPort, 1001)}
+	large.OwnerReferences = make([]metav1.OwnerReference, 101)
+	if holes := EndpointSliceHoles(large); len(holes) != 2 || holes[0].Path.String() != "ports" || holes[1].Path.String() != "metadata.ownerReferences" {
+		t.Errorf("S6: %v", holes)
 	}
 }
