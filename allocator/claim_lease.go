@@ -59,8 +59,9 @@ func ClaimLease(namespace string, claim Claim, request types.UID) *coordinationv
 }
 
 // ClaimOfLease is the reverse of ClaimLease. Its age is counted from when the
-// API server created it, which no replica's clock can falsify. That is in whole
-// seconds: what is behind the point is believed of the replica that agrees.
+// API server created it, whatever the clock of the replica that asked for it. That
+// is in whole seconds: what is behind the point is believed of the replica that
+// agrees. Who sees the claim come counts by its own clock instead (Claim.Seen).
 func ClaimOfLease(lease *coordinationv1.Lease) (Claim, error) {
 	number, err := ParseObjectName(lease.Name)
 	if err != nil {

@@ -29,6 +29,9 @@ type Claim struct {
 	Number  Number
 	Service types.NamespacedName
 	Created time.Time
+	// Seen says that Created is when this replica has seen the claim come, by its own
+	// clock; else it is the API server's word, by another.
+	Seen bool
 	// UID is that of the object which makes the claim known to all replicas; ""
 	// while that is being created.
 	UID types.UID
@@ -54,6 +57,9 @@ func (s *Services) Claim(c Claim) {
 	now, claimed := s.claims[c.Number]
 	c.bound = claimed && now.UID == c.UID && now.bound ||
 		slices.ContainsFunc(s.holders[c.Number], func(h Holder) bool { return c.isFor(h.Service) })
+	if claimed && now.UID == c.UID && now.Seen {
+		c.Created, c.Seen = now.Created, true
+	}
 	s.claims[c.Number] = c
 	s.ranges.mark(c.Number, true)
 }

@@ -58,6 +58,9 @@ func (c *claimCollector) Reconcile(ctx context.Context, request ctrl.Request) (c
 	if err != nil {
 		return ctrl.Result{}, reconcile.TerminalError(err)
 	}
+	if known, ok := c.index.ClaimOf(claim.Number); ok && known.UID == claim.UID {
+		claim = known // which has its age by our own clock
+	}
 	if wait := claim.Created.Add(c.lifetime(claim)).Sub(c.now()); wait > 0 {
 		// Look again soon: a Service may come to hold the number meanwhile, or go.
 		return ctrl.Result{RequeueAfter: min(wait, boundClaimLifetime)}, nil

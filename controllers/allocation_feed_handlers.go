@@ -54,18 +54,24 @@ func (f *allocationFeed) onService() toolscache.ResourceEventHandler {
 }
 
 // onClaim takes in claims. A claim that was deleted and made again between two
-// lists arrives as an update.
+// lists arrives as an update. The age of those that come is counted by our own clock,
+// that of those that were there at the start by the API server's.
 func (f *allocationFeed) onClaim() toolscache.ResourceEventHandler {
-	observe := func(object any) {
+	observe := func(object any, known bool) {
 		if lease, ok := object.(*coordinationv1.Lease); ok {
 			if claim, err := allocator.ClaimOfLease(lease); err == nil {
+				if !known {
+					claim.Created, claim.Seen = f.now(), true
+				}
 				f.index.Claim(claim)
 			}
 		}
 	}
-	return toolscache.ResourceEventHandlerFuncs{
-		AddFunc:    observe,
-		UpdateFunc: func(_, object any) { observe(object) },
+	return toolscache.ResourceEventHandlerDetailedFuncs{
+		AddFunc: observe,
+		UpdateFunc: func(old, object any) {
+			observe(object, old.(client.Object).GetUID() == object.(client.Object).GetUID())
+		},
 		DeleteFunc: func(object any) {
 			if lease, ok := lastState[*coordinationv1.Lease](object); ok {
 				if claim, err := allocator.ClaimOfLease(lease); err == nil {

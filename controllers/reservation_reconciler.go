@@ -168,8 +168,10 @@ func (r *reservations) carryOut(
 // cache: whoever hands the number over makes the claim first and then takes the
 // placeholder away, which may have brought us here before our watch shows either.
 func (r *reservations) hold(ctx context.Context, reservation allocator.Reservation) (failed, err error) {
-	if held, err := r.keeper.Holds(ctx, reservation.Number); held || err != nil {
+	if held, err := r.keeper.Holds(ctx, reservation.Number); err != nil {
 		return nil, err
+	} else if held {
+		return nil, r.unlock(ctx, reservation.Number)
 	}
 	// A claim for nobody keeps the webhook from handing the number over meanwhile:
 	// what it lets go of would come back before the API server allocates.
@@ -183,6 +185,17 @@ func (r *reservations) hold(ctx context.Context, reservation allocator.Reservati
 	failed = r.keeper.Hold(ctx, []allocator.Reservation{reservation})
 	err = client.IgnoreNotFound(r.client.Delete(ctx, lock, client.Preconditions{UID: &lock.UID}))
 	return failed, err
+}
+
+// unlock takes away the claim for nobody under which a number has come to be held,
+// if whoever made it could not: the Service that it is for would have to wait.
+func (r *reservations) unlock(ctx context.Context, number allocator.Number) error {
+	claim, claimed := r.index.ClaimOf(number)
+	if !claimed || claim.Service.Name != "" || claim.Service.Namespace != "" || claim.UID == "" {
+		return nil
+	}
+	lock := allocator.ClaimLease(r.keeper.Namespace, claim, "")
+	return client.IgnoreNotFound(r.client.Delete(ctx, lock, client.Preconditions{UID: &claim.UID}))
 }
 
 func (r *reservations) release(ctx context.Context, number allocator.Number) error {
