@@ -29,8 +29,10 @@ import (
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
 
+	"switchyard.dev/switchyard/internal/inventory"
 	"switchyard.dev/switchyard/internal/validation"
 	"switchyard.dev/switchyard/internal/validation/lint"
 )
@@ -51,6 +53,8 @@ type lintOptions struct {
 	namespace string
 	against   string
 	cluster   bool
+	// subresource is status, or nothing for the object itself.
+	subresource string
 	clusterFlags
 }
 
@@ -107,8 +111,10 @@ func (o *lintOptions) addFlags(c *cobra.Command) {
 	flags.StringVarP(&o.namespace, "namespace", "n", "", "Namespace of objects that are without one; without it that of the context with --cluster, else default.")
 	flags.StringVar(&o.against, "against", "", "File, directory, or - with the same objects as they were: judge the updates.")
 	flags.BoolVar(&o.cluster, "cluster", false, "Hold the objects against those of a cluster, too.")
+	flags.StringVar(&o.subresource, "subresource", "", "status: judge what is written to the status of Services, as with kubectl's flag.")
 	o.clusterFlags.addTo(c)
 	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json", "yaml", "wide"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("subresource", cobra.FixedCompletions([]string{"status"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("ip-families", cobra.FixedCompletions([]string{"IPv4", "IPv6", "IPv4,IPv6", "IPv6,IPv4"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("namespace", o.completeNamespaces)
 }
@@ -128,6 +134,12 @@ func (o *lintOptions) validate() (validation.Options, error) {
 	}
 	if !slices.Contains([]string{"", "json", "yaml", "wide"}, o.output) {
 		return opts, fmt.Errorf("unknown output format %q: use json, yaml or wide, or leave it out", o.output)
+	}
+	if o.subresource != "" && o.subresource != "status" {
+		return opts, fmt.Errorf("unknown subresource %q: there is status", o.subresource)
+	}
+	if !o.cluster && (o.kubeconfig != "" || o.context != "") {
+		return opts, errors.New("--kubeconfig and --context choose a cluster: give --cluster to have objects held against it")
 	}
 	if o.cluster && o.against != "" {
 		return opts, errors.New("--cluster has the objects as they are: leave --against out")
@@ -185,22 +197,35 @@ type judgement func(lint.Object, validation.Options) ([]lint.Finding, error)
 
 // judge holds objects against a cluster, against what they were, or against
 // nothing. Unread says, once it has judged, what it could not read for that.
-func (o *lintOptions) judge(ctx context.Context, c *cobra.Command) (judge judgement, unread func() []string, err error) {
-	nothing := func() []string { return nil }
+func (o *lintOptions) judge(ctx context.Context, c *cobra.Command) (judge judgement, unread func() []inventory.Unread, err error) {
+	nothing := func() []inventory.Unread { return nil }
 	switch {
 	case o.cluster:
 		judge, err := o.reachJudge(ctx, c.ErrOrStderr())
 		if err != nil {
 			return nil, nil, fmt.Errorf("--cluster: %w", err)
 		}
-		return judge.judge(ctx), func() []string { return judge.unread }, nil
+		judge.find = o.find()
+		return judge.judge(ctx), func() []inventory.Unread { return judge.unread }, nil
 	case o.against != "":
 		judge, err := o.judgeUpdates(c.InOrStdin())
 		return judge, nothing, err
 	}
 	return func(object lint.Object, opts validation.Options) ([]lint.Finding, error) {
-		return object.Find(opts), nil
+		found, _ := o.find()(object, nil, opts)
+		return found, nil
 	}, nothing, nil
+}
+
+// finding is what is wrong with an object in the place of another, if there is one,
+// and the object with all that the server fills in.
+type finding func(o lint.Object, before runtime.Object, opts validation.Options) ([]lint.Finding, runtime.Object)
+
+func (o *lintOptions) find() finding {
+	if o.subresource == "status" {
+		return lint.Object.FindStatus
+	}
+	return lint.Object.FindUpdate
 }
 
 // judgeUpdates reads the manifests as they were.
@@ -224,7 +249,7 @@ func (o *lintOptions) judgeUpdates(stdin io.Reader) (judgement, error) {
 		if err != nil {
 			return nil, err
 		}
-		found, _ := merged.FindUpdate(before, opts)
+		found, _ := o.find()(merged, before, opts)
 		return found, nil
 	}, nil
 }
@@ -234,8 +259,8 @@ type lintReport struct {
 	Findings   []lint.Finding `json:"findings"`
 	Unreadable []lint.Problem `json:"unreadable"`
 	// NotRead is what the user may not read of the cluster, and rules need.
-	NotRead []string    `json:"notRead"`
-	Summary lintSummary `json:"summary"`
+	NotRead []inventory.Unread `json:"notRead"`
+	Summary lintSummary        `json:"summary"`
 }
 
 type lintSummary struct {
@@ -249,7 +274,7 @@ type lintSummary struct {
 func newLintReport(files int, in lint.Input) *lintReport {
 	return &lintReport{
 		// Lists that are empty and not null are easier on scripts.
-		Findings: []lint.Finding{}, NotRead: []string{}, Unreadable: append([]lint.Problem{}, in.Problems...),
+		Findings: []lint.Finding{}, NotRead: []inventory.Unread{}, Unreadable: append([]lint.Problem{}, in.Problems...),
 		Summary: lintSummary{Files: files, Checked: len(in.Objects), PassedOver: in.PassedOver},
 	}
 }

@@ -46,6 +46,7 @@ import (
 
 	"switchyard.dev/switchyard/allocator"
 	"switchyard.dev/switchyard/api/v1alpha1"
+	"switchyard.dev/switchyard/internal/inventory"
 	"switchyard.dev/switchyard/internal/validation"
 	"switchyard.dev/switchyard/internal/validation/lint"
 	"switchyard.dev/switchyard/webhooks"
@@ -62,7 +63,7 @@ func (o *lintOptions) reachJudge(ctx context.Context, notes io.Writer) (*cluster
 	}
 	judge, err := newClusterJudge(ctx, cluster.config)
 	if apierrors.IsForbidden(err) {
-		judge, err = withoutRules(cluster.config, err)
+		judge, err = withoutRules(ctx, cluster.config)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the cluster's objects: %w%s", err, advice(err, cluster.config.Host))
@@ -77,6 +78,7 @@ type clusterJudge struct {
 	live       client.Client
 	cached     client.Reader
 	validation webhooks.Validation
+	find       finding
 	// server is what an older one does otherwise.
 	server validation.Options
 	// numbers are read when they are asked for first.
@@ -88,7 +90,7 @@ type clusterJudge struct {
 	// ruleless judges without the rules.
 	ruleless bool
 	// unread is why rules were not asked.
-	unread []string
+	unread []inventory.Unread
 }
 
 // lintScheme has the kinds that the rules read.
@@ -143,7 +145,7 @@ func newClusterJudge(ctx context.Context, config *rest.Config) (*clusterJudge, e
 
 func judgeBy(live client.Client, cached client.Reader) *clusterJudge {
 	world := &webhooks.Cluster{Cached: snapshot{cached, live}, Live: live}
-	judge := &clusterJudge{live: live, cached: cached, namespace: corev1.NamespaceDefault, notes: io.Discard}
+	judge := &clusterJudge{live: live, cached: cached, find: lint.Object.FindUpdate, namespace: corev1.NamespaceDefault, notes: io.Discard}
 	judge.validation = webhooks.Validation{World: world, Namespaces: judge, FailClosed: true}
 	return judge
 }
@@ -195,7 +197,7 @@ func (j *clusterJudge) judge(ctx context.Context) judgement {
 		if err != nil {
 			return nil, err
 		}
-		found, complete := merged.FindUpdate(before, opts)
+		found, complete := j.find(merged, before, opts)
 		// What no server takes has nothing to clash with.
 		if complete == nil || slices.ContainsFunc(found, func(f lint.Finding) bool { return f.Severity == lint.Error }) {
 			return found, nil
@@ -281,7 +283,7 @@ func (j *clusterJudge) askRules(ctx context.Context, o lint.Object, before, afte
 		err = cmp.Or(why.err, err)
 	}
 	if apierrors.IsForbidden(err) {
-		j.leaveOut(err)
+		j.leaveOutRule(err)
 		return nil, nil
 	}
 	return found, err

@@ -83,6 +83,7 @@ func TestLintExitCodes(t *testing.T) {
 		"wide":                  {stdin: badService, args: []string{"-f", "-", "-o", "wide"}, code: 1},
 		"no such file":          {args: []string{"-f", "none.yaml"}, code: 2, err: "none.yaml: no such file"},
 		"no such format":        {args: []string{"-f", "-", "-o", "table"}, code: 2, err: `unknown output format "table"`},
+		"a cluster for nothing": {stdin: goodService, args: []string{"-f", "-", "--context", "nope"}, code: 2, err: "--kubeconfig and --context choose a cluster: give --cluster"},
 		"no such flag":          {args: []string{"--file", "-"}, code: 2, err: "`switchyard lint --help` lists the flags"},
 		"no such family":        {args: []string{"-f", "-", "--ip-families", "4"}, code: 2, err: `--ip-families "4": want IPv4, IPv6`},
 		"unreadable, and errors": {stdin: "a: [\n---\n" + badService, args: []string{"-f", "-"}, code: 2,
@@ -174,6 +175,49 @@ func TestRuleFindings(t *testing.T) {
 	}
 	if _, err := ruleFindings(object, nil, apierrors.NewServiceUnavailable("no")); err == nil {
 		t.Error("what could not be judged is no error")
+	}
+}
+
+func TestAnAnnotationThatTheManifestGivesUpIsGone(t *testing.T) {
+	t.Chdir(t.TempDir())
+	manifest := func(annotation string) string {
+		return "apiVersion: v1\nkind: Service\nmetadata: {name: web, annotations: {" + annotation + "}}\nspec: {ports: [{port: 80}]}\n"
+	}
+	if err := os.WriteFile("old.yaml", []byte(manifest("service.kubernetes.io/topology-mode: Auto")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := linted(t, manifest("service.kubernetes.io/topology-aware-hints: Disabled"), "-f", "-", "--against", "old.yaml"); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestLintJudgesTheStatusAlone(t *testing.T) {
+	t.Chdir(t.TempDir())
+	manifest := func(kind, ingress string) string {
+		return "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {type: " + kind + ", ports: [{port: 80}]}\nstatus: {loadBalancer: {ingress: [" + ingress + "]}}\n"
+	}
+	if err := os.WriteFile("old.yaml", []byte(manifest("LoadBalancer", "{ip: 192.0.2.01, ipMode: VIP}")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const endpoints = "apiVersion: v1\nkind: Endpoints\nmetadata: {name: web}\n"
+	for name, tc := range map[string]struct {
+		text string
+		args []string
+		want string
+		code int
+	}{
+		"an address, whose mode is filled in": {text: manifest("LoadBalancer", "{ip: 192.0.2.1}")},
+		"no address":                          {text: manifest("LoadBalancer", "{ip: lb}"), code: 1, want: `status.loadBalancer.ingress[0].ip   Invalid value: "lb"`},
+		"another type":                        {text: manifest("ClusterIP", "{ip: 192.0.2.1}"), code: 1, want: "status.loadBalancer.ingress   Forbidden: may only be used when `spec.type` is 'LoadBalancer'"},
+		"one that was there":                  {text: manifest("LoadBalancer", "{ip: 192.0.2.01}"), args: []string{"--against", "old.yaml"}},
+		"the spec has its own way in":         {text: manifest("ClusterIP", "{ip: 192.0.2.1}"), args: []string{"--against", "old.yaml"}},
+		"a kind without":                      {text: endpoints, code: 1, want: "Endpoints has no status"},
+		"another subresource":                 {text: endpoints, args: []string{"--subresource", "scale"}, code: 2},
+	} {
+		out, err := linted(t, tc.text, append([]string{"-f", "-", "--subresource", "status"}, tc.args...)...)
+		if code := exitCode(err); code != tc.code || !strings.Contains(out, tc.want) {
+			t.Errorf("%s: exit code %d, want %d: %v; output\n%swant %q", name, code, tc.code, err, out, tc.want)
+		}
 	}
 }
 

@@ -49,6 +49,18 @@ func ManifestUpdate(before, svc *corev1.Service, opts Options) (*corev1.Service,
 	return svc, withMetadata(&before.ObjectMeta, &svc.ObjectMeta, ValidateServiceUpdate(before, svc, opts))
 }
 
+// ManifestStatus is what a server would say to the status of a Service, written to
+// the status subresource of the one before. It returns that with the status.
+func ManifestStatus(before, svc *corev1.Service, opts Options) (*corev1.Service, field.ErrorList) {
+	before, svc = before.DeepCopy(), svc.DeepCopy()
+	Default(before)
+	prepareMetadata(&before.ObjectMeta)
+	keepMetadata(&before.ObjectMeta, &svc.ObjectMeta)
+	svc.Spec = *before.Spec.DeepCopy() // It has its own way in.
+	Default(svc)
+	return svc, withMetadata(&before.ObjectMeta, &svc.ObjectMeta, ValidateServiceStatusUpdate(before, svc, opts))
+}
+
 // ManifestEndpointsUpdate is ManifestUpdate for an Endpoints object.
 func ManifestEndpointsUpdate(before, endpoints *corev1.Endpoints, opts Options) (*corev1.Endpoints, field.ErrorList) {
 	endpoints = endpoints.DeepCopy()

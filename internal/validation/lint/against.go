@@ -19,6 +19,7 @@ package lint
 import (
 	"cmp"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -42,6 +43,9 @@ func NewEarlier(objects []Object, namespace string) Earlier {
 	earlier := Earlier{}
 	for _, o := range objects {
 		_, complete := o.FindUpdate(nil, validation.Options{})
+		if svc, is := complete.(*corev1.Service); is {
+			svc.Status = *o.Object.(*corev1.Service).Status.DeepCopy() // which a creation leaves out
+		}
 		object, err := meta.Accessor(complete)
 		if err != nil {
 			continue

@@ -55,15 +55,9 @@ type Finding struct {
 	Message string `json:"message"`
 }
 
-// Find is what is wrong with a new object: what a server would refuse, what it
-// would warn of, and what it accepts although it can not work.
-func (o Object) Find(opts validation.Options) []Finding {
-	found, _ := o.FindUpdate(nil, opts)
-	return found
-}
-
-// FindUpdate is Find for an object that takes the place of the one before, if
-// there is one. It also returns the object with all that the server fills in.
+// FindUpdate is what is wrong with an object, new or in the place of the one before:
+// what a server would refuse, what it would warn of, and what it accepts although it
+// can not work. It also returns the object with all that the server fills in.
 func (o Object) FindUpdate(before runtime.Object, opts validation.Options) ([]Finding, runtime.Object) {
 	found := o.decodingFindings()
 	switch object := o.Object.(type) {
@@ -78,6 +72,26 @@ func (o Object) FindUpdate(before runtime.Object, opts validation.Options) ([]Fi
 		return append(found, o.findings(errs, validation.EndpointSliceWarnings(complete), validation.EndpointSliceHoles(complete))...), complete
 	}
 	return found, nil
+}
+
+// FindStatus is FindUpdate for what is written to the status subresource alone.
+// Without an object before, the manifest is all but the status of it.
+func (o Object) FindStatus(before runtime.Object, opts validation.Options) ([]Finding, runtime.Object) {
+	found := o.decodingFindings()
+	svc, is := o.Object.(*corev1.Service)
+	if !is && o.Object != nil {
+		return append(found, o.NewFinding(Error, "", "", o.Kind+" has no status")), nil
+	}
+	if !is {
+		return found, nil
+	}
+	old, is := before.(*corev1.Service)
+	if !is {
+		old = svc.DeepCopy()
+		old.Status, old.ResourceVersion = corev1.ServiceStatus{}, "0" // as all that is in a cluster has one
+	}
+	complete, errs := validation.ManifestStatus(old, svc, opts)
+	return append(found, o.errors(errs)...), complete
 }
 
 // manifest chooses between a creation and an update.
@@ -110,7 +124,7 @@ var strictError = regexp.MustCompile(`^(unknown|duplicate) field "(.*)"$`)
 
 // typeError is how the decoder calls a value of the wrong type. The path
 // begins with the name of a Go type.
-var typeError = regexp.MustCompile(`^json: cannot unmarshal (\w+) into Go struct field [^.]+\.(\S+) of type (\S+)$`)
+var typeError = regexp.MustCompile(`^json: cannot unmarshal (\w+(?: \S+)?) into Go struct field [^.]+\.(\S+) of type (\S+)$`)
 
 // decodingFindings are errors: kubectl and servers refuse such an object unless
 // they are told not to.
@@ -122,7 +136,7 @@ func (o Object) decodingFindings() []Finding {
 	if o.undecodable != nil {
 		path, message := "", o.undecodable.Error()
 		if parts := typeError.FindStringSubmatch(message); parts != nil {
-			path, message = parts[2], fmt.Sprintf("%s stands where %s belongs", withArticle(parts[1]), withArticle(parts[3]))
+			path, message = parts[2], fmt.Sprintf("%s stands where %s belongs", withArticle(parts[1]), withArticle(plain(parts[3])))
 		}
 		found = append(found, o.NewFinding(Error, "", path, message))
 	}
@@ -134,6 +148,17 @@ func (o Object) decodingFindings() []Finding {
 		found = append(found, o.NewFinding(Error, "", path, message))
 	}
 	return found
+}
+
+// plain is what users call a type of Go.
+func plain(goType string) string {
+	switch {
+	case strings.HasPrefix(goType, "[]"):
+		return "list"
+	case strings.HasPrefix(goType, "map[") || strings.Contains(goType, "."):
+		return "object"
+	}
+	return goType
 }
 
 func withArticle(noun string) string {

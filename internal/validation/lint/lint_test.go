@@ -34,7 +34,8 @@ func read(text string) Input { return Read([]string{Stdin}, strings.NewReader(te
 func found(in Input) []string {
 	var lines []string
 	for _, o := range in.Objects {
-		for _, f := range o.Find(validation.Options{}) {
+		findings, _ := o.FindUpdate(nil, validation.Options{})
+		for _, f := range findings {
 			lines = append(lines, strings.Join([]string{f.String(), f.Kind, f.Name, string(f.Severity), f.Rule, f.Field, f.Message}, "|"))
 		}
 	}
@@ -71,6 +72,10 @@ func TestRead(t *testing.T) {
 			want: []string{"-:1|Service|web|error||spec.ports[0].targetport|unknown field"}},
 		"a text for a number": {text: strings.Replace(service, "80", `"80"`, 1), want: []string{
 			"-:1|Service|web|error||spec.ports.port|a string stands where an int32 belongs"}},
+		"a number that is too large": {text: strings.Replace(service, "port: 80", "port: 99999999999", 1), want: []string{
+			"-:1|Service|web|error||spec.ports.port|a number 99999999999 stands where an int32 belongs"}},
+		"a number for an object":     {text: "apiVersion: v1\nkind: Service\nmetadata: 3\n", want: []string{"-:1|Service||error||metadata|a number stands where an object belongs"}},
+		"a text for a list":          {text: "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: x}\n", want: []string{"-:1|Service|web|error||spec.ports|a string stands where a list belongs"}},
 		"a number for a name":        {text: strings.Replace(service, "name: web", "name: 80", 1), want: []string{"-:1|Service||error||metadata.name|a number stands where a string belongs"}},
 		"an old version":             {text: "apiVersion: discovery.k8s.io/v1beta1\nkind: EndpointSlice\nmetadata: {name: a}\n", want: []string{"-:1|EndpointSlice|a|error|||no server has EndpointSlice in discovery.k8s.io/v1beta1: use discovery.k8s.io/v1"}},
 		"a Service of another sort":  {text: "apiVersion: serving.knative.dev/v1\nkind: Service\n", passedOver: 1},
@@ -89,6 +94,8 @@ func TestRead(t *testing.T) {
 		"the others count after that": {text: "a: [\n---\n" + strings.Replace(service, "80", "0", 1), want: []string{"-:2|Service|web|error||spec.ports[0].port|Invalid value: 0: must be between 1 and 65535, inclusive", "-:2|Service|web|error||spec.ports[0].targetPort|Invalid value: 0: must be between 1 and 65535, inclusive", "-: document 1 (line 1): yaml: line 1: did not find expected node content"}},
 		"a key twice":                 {text: service + "kind: Service\n", want: []string{"-: document 1 (line 1): yaml: unmarshal errors:\n  line 5: key \"kind\" already set in map"}},
 		"a text":                      {text: "hello", want: []string{"-: document 1 (line 1): this is no Kubernetes object"}},
+		"a List whose items are none": {text: "apiVersion: v1\nkind: List\nitems: 5\n", want: []string{"-: document 1 (line 1): items is missing or no list: this List has no objects"}},
+		"a List without items":        {text: "apiVersion: v1\nkind: ServiceList\n", want: []string{"-: document 1 (line 1): items is missing or no list: this List has no objects"}},
 		"no kind":                     {text: "apiVersion: v1\n", want: []string{"-: document 1 (line 1): apiVersion or kind is missing: this is no Kubernetes object"}},
 		"a program":                   {text: "\x7fELF\x00\x01", want: []string{"-: this is not text in UTF-8"}},
 		"another encoding":            {text: "\xff\xfea", want: []string{"-: this is not text in UTF-8"}},
@@ -224,6 +231,7 @@ func FuzzRead(f *testing.F) {
 				t.Errorf("%s: %v", o, err)
 			}
 			merged.FindUpdate(before, validation.Options{})
+			merged.FindStatus(before, validation.Options{})
 		}
 	})
 }

@@ -153,6 +153,9 @@ func (in *Input) add(place Place, text []byte, itemsKind string, nesting int) er
 		return errors.New("apiVersion or kind is missing: this is no Kubernetes object")
 	}
 	if strings.HasSuffix(h.Kind, "List") && kindOf(strings.TrimSuffix(h.Kind, "List")) != "" || h.Kind == "List" {
+		if h.Items == nil {
+			return errors.New("items is missing or no list: this List has no objects")
+		}
 		return in.addItems(place, h, nesting)
 	}
 	group, _, _ := strings.Cut(h.APIVersion, "/")

@@ -180,10 +180,10 @@ func withoutRights(t *testing.T, c *cluster) {
 		want  []string
 		code  int
 	}{
-		"no-cidrs":        {lacks: "servicecidrs", text: port, want: []string{"servicecidrs.networking.k8s.io is forbidden", remedy}, code: 2},
-		"no-pools":        {lacks: "portpools", text: port, want: []string{"portpools.switchyard.dev is forbidden", remedy}, code: 2},
-		"no-reservations": {lacks: "portreservations", text: port, want: []string{"portreservations.switchyard.dev \"30101\" is forbidden", remedy}, code: 2},
-		"no-labels":       {lacks: "namespaces", text: port, want: []string{"namespaces \"shop\" is forbidden", remedy}, code: 2},
+		"no-cidrs":        {lacks: "servicecidrs", text: port, want: []string{"you may not list ServiceCIDRs of all namespaces, so the rules X1 and on were not asked: ", remedy}, code: 2},
+		"no-pools":        {lacks: "portpools", text: port, want: []string{"you may not list PortPools of all namespaces, so the rules X1 and on were not asked: ", remedy}, code: 2},
+		"no-reservations": {lacks: "portreservations", text: port, want: []string{"you may not read portreservations, so not all rules (X1 and on) were asked: ", remedy}, code: 2},
+		"no-labels":       {lacks: "namespaces", text: port, want: []string{"you may not read namespaces, so not all rules (X1 and on) were asked: ", remedy}, code: 2},
 		"no-severities":   {lacks: "namespaces", text: slice("lax", "10.0.0.30"), want: []string{"took the default severities in namespace lax"}, code: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -228,7 +228,7 @@ func inOneNamespace(t *testing.T, c *cluster) {
 	}
 	stdout, stderr, _ := tenant.RunWith(t, "switchyard lint -f - --cluster -n shop", service("new", "ports: [{port: 80}]"))
 	if !strings.Contains(stdout, "1 object in 1 file checked: 0 errors") || strings.Count(stderr, "\n") != 1 ||
-		!strings.Contains(stderr, "not all rules could be asked: ") || !strings.Contains(stderr, "at the cluster scope: ask for a role with the rights") {
+		!strings.Contains(stderr, "you may not list AddressPools, Nodes, Pods, PortPools, ServiceCIDRs, Services of all namespaces, so the rules X1 and on were not asked: ask for a role with the rights") {
 		t.Errorf("it says\n%s%s", stdout, stderr)
 	}
 }
