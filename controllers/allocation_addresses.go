@@ -149,7 +149,12 @@ func (r *addressReconciler) observe(ctx context.Context, reader client.Reader, n
 	if err != nil || service == nil {
 		return facts, err
 	}
-	facts.parent = &allocator.Holder{Service: key, UID: service.UID, Created: service.CreationTimestamp.Time}
+	parent := allocator.Holder{Kind: allocator.ClusterIP, Service: key, UID: service.UID, Created: service.CreationTimestamp.Time}
+	facts.parent = &parent
+	// The index may have yet to hear of what has just been read.
+	if !slices.ContainsFunc(facts.users, func(h allocator.Holder) bool { return h.UID == parent.UID }) && holds(service, number) {
+		facts.users = append(facts.users, parent)
+	}
 	return facts, nil
 }
 
@@ -207,11 +212,12 @@ func (r *addressReconciler) clear(name string) {
 func (r *addressReconciler) report(facts addressFacts, finding addressFinding) {
 	name := facts.number.String()
 	r.mu.Lock()
-	repeated := r.reported[name] == finding.text
+	said := fmt.Sprint(finding.reason, finding.concerned)
+	repeated := r.reported[name] == said
 	if r.reported == nil {
 		r.reported = map[string]string{}
 	}
-	r.reported[name] = finding.text
+	r.reported[name] = said
 	r.mu.Unlock()
 	if repeated {
 		return
@@ -225,9 +231,10 @@ func (r *addressReconciler) report(facts addressFacts, finding addressFinding) {
 		address.UID = facts.object.UID
 	}
 	if len(finding.concerned) == 0 {
-		r.recorder.Eventf(address, nil, corev1.EventTypeWarning, finding.reason, "Repair", "%s", finding.text)
+		r.recorder.Eventf(address, nil, corev1.EventTypeWarning, finding.reason, "Repair", "%s", finding.text(""))
 	}
 	for _, holder := range finding.concerned {
-		r.recorder.Eventf(serviceRef(holder.Service, holder.UID), address, corev1.EventTypeWarning, finding.reason, "Repair", "%s", finding.text)
+		text := finding.text(holder.Service.Namespace)
+		r.recorder.Eventf(serviceRef(holder.Service, holder.UID), address, corev1.EventTypeWarning, finding.reason, "Repair", "%s", text)
 	}
 }

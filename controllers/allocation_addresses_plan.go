@@ -54,7 +54,8 @@ type addressFinding struct {
 	reason string
 	// concerned are the Services to tell; without any, the IPAddress is told.
 	concerned []allocator.Holder
-	text      string
+	// text is for the users of a namespace: it names no Service of another one.
+	text func(reader string) string
 }
 
 // find compares a ClusterIP with the API server's record of it.
@@ -70,8 +71,9 @@ func (f addressFacts) find() addressFinding {
 		if len(f.users) == 0 {
 			return addressFinding{}
 		}
-		return addressFinding{reasonAddrMissing, f.users, fmt.Sprintf(
-			"ClusterIP %s of Service %s has no IPAddress, so another Service may get it; the API server's repair makes one", f.number, names(f.users))}
+		return addressFinding{reasonAddrMissing, f.users, func(reader string) string {
+			return fmt.Sprintf("ClusterIP %s of %s has no IPAddress, so another Service may get it; the API server's repair makes one", f.number, names(reader, f.users))
+		}}
 	}
 	if len(f.users) > 0 {
 		return f.findReference()
@@ -80,11 +82,15 @@ func (f addressFacts) find() addressFinding {
 		return addressFinding{}
 	}
 	if f.parent != nil {
-		return addressFinding{reasonAddrReference, []allocator.Holder{*f.parent}, fmt.Sprintf(
-			"IPAddress %s names Service %s, which does not have it as a ClusterIP; the API server's repair removes it", f.number, f.parent.Service)}
+		return addressFinding{reasonAddrReference, []allocator.Holder{*f.parent}, func(reader string) string {
+			return fmt.Sprintf("IPAddress %s names %s, which does not have it as a ClusterIP; the API server's repair removes it",
+				f.number, serviceFor(reader, f.parent.Service))
+		}}
 	}
-	return addressFinding{reasonAddrLeaked, nil, fmt.Sprintf(
-		"IPAddress %s names %s, which does not exist, so nobody can get the address; the API server's repair removes it", f.number, parentText(f.object))}
+	return addressFinding{reasonAddrLeaked, nil, func(string) string { // on the IPAddress, of which only administrators read
+		return fmt.Sprintf("IPAddress %s names %s, which does not exist, so nobody can get the address; the API server's repair removes it",
+			f.number, parentText(f.object))
+	}}
 }
 
 func (f addressFacts) findReference() addressFinding {
@@ -95,8 +101,13 @@ func (f addressFacts) findReference() addressFinding {
 	if f.parent != nil {
 		concerned = append(concerned, *f.parent)
 	}
-	return addressFinding{reasonAddrReference, concerned, fmt.Sprintf(
-		"ClusterIP %s is that of Service %s, but its IPAddress names %s; the API server's repair makes it anew", f.number, names(f.users), parentText(f.object))}
+	return addressFinding{reasonAddrReference, concerned, func(reader string) string {
+		parent := parentText(f.object)
+		if key, ok := parentService(f.object); ok {
+			parent = serviceFor(reader, key)
+		}
+		return fmt.Sprintf("ClusterIP %s is that of %s, but its IPAddress names %s; the API server's repair makes it anew", f.number, names(reader, f.users), parent)
+	}}
 }
 
 // parentText is what an IPAddress names: "services team/web".
@@ -121,10 +132,10 @@ func parentService(object *networkingv1.IPAddress) (types.NamespacedName, bool) 
 	return types.NamespacedName{Namespace: parent.Namespace, Name: parent.Name}, true
 }
 
-func names(holders []allocator.Holder) string {
+func names(reader string, holders []allocator.Holder) string {
 	texts := make([]string, len(holders))
 	for i, holder := range holders {
-		texts[i] = holder.Service.String()
+		texts[i] = serviceFor(reader, holder.Service)
 	}
 	return strings.Join(texts, ", ")
 }

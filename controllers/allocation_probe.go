@@ -21,6 +21,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
 
 	"switchyard.dev/switchyard/allocator"
 	"switchyard.dev/switchyard/internal/placeholder"
@@ -32,33 +33,44 @@ import (
 // frees the ports of a deleted Service after the watch has told of it.
 const probeDelay = 2 * time.Second
 
+// probeTries is how often it is asked about a port when it does not say: each time
+// after twice as long.
+const probeTries = 5
+
+// probe is a look at a port that is to come.
+type probe struct {
+	at    time.Time
+	tries int // that came to nothing
+}
+
 // probeLater has a port looked at that was held twice and no longer is. When one
 // of two Services goes, the API server frees the port for both
 // (kubernetes/kubernetes#64466), until its repair takes it again, minutes later.
 func (r *AllocationReconciler) probeLater(ended situation) {
-	if ended.reason != reasonPortTaken || len(r.Index.Holders(ended.number)) != 1 {
+	if ended.reason != reasonPortTaken || len(r.Index.Holders(ended.number)) != 1 || !r.Index.GivesPort(ended.number) {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.probes == nil {
-		r.probes = map[allocator.Number]time.Time{}
+		r.probes = map[allocator.Number]probe{}
 	}
-	r.probes[ended.number] = r.Now().Add(probeDelay)
+	r.probes[ended.number] = probe{at: r.Now().Add(probeDelay)}
 }
 
-// probe looks at the ports that are due, and says how long the next one has.
-func (r *AllocationReconciler) probe(ctx context.Context) (wait time.Duration, err error) {
-	due, wait := r.dueProbes()
-	for i, number := range due {
+// probe looks at the ports that are due, and says how long the next one has. What
+// the API server does not tell of one is no reason to look at a Service again.
+func (r *AllocationReconciler) probe(ctx context.Context) (wait time.Duration) {
+	for number, due := range r.dueProbes() {
 		holders := r.Index.Holders(number)
 		if len(holders) != 1 {
 			continue
 		}
 		taken, err := placeholder.FirstTaken(ctx, r.Client, r.Namespace, number.Port)
 		if err != nil {
-			r.probeAgain(due[i:])
-			return 0, err
+			ctrl.LoggerFrom(ctx).V(2).Info("Did not find out whether a port counts as free", "tries", due.tries+1, "reason", err.Error())
+			r.probeAgain(number, due)
+			continue
 		}
 		if taken != 0 {
 			continue
@@ -68,29 +80,36 @@ func (r *AllocationReconciler) probe(ctx context.Context) (wait time.Duration, e
 			"Port %s of Service %s counts as free since another Service that had it is gone: another may get it until the API server's repair takes it again",
 			number, holders[0].Service)
 	}
-	return wait, nil
+	return r.nextProbe()
 }
 
-// probeAgain has ports looked at by the next attempt.
-func (r *AllocationReconciler) probeAgain(numbers []allocator.Number) {
+// probeAgain has a port looked at some more times.
+func (r *AllocationReconciler) probeAgain(number allocator.Number, last probe) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, number := range numbers {
-		r.probes[number] = r.Now()
+	if last.tries++; last.tries < probeTries {
+		r.probes[number] = probe{r.Now().Add(probeDelay << last.tries), last.tries}
 	}
 }
 
-func (r *AllocationReconciler) dueProbes() (due []allocator.Number, wait time.Duration) {
+func (r *AllocationReconciler) dueProbes() map[allocator.Number]probe {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for number, at := range r.probes {
-		left := at.Sub(r.Now())
-		if left > 0 {
-			wait = earliest(wait, left)
-			continue
+	due := map[allocator.Number]probe{}
+	for number, probe := range r.probes {
+		if !probe.at.After(r.Now()) {
+			due[number] = probe
+			delete(r.probes, number)
 		}
-		due = append(due, number)
-		delete(r.probes, number)
 	}
-	return due, wait
+	return due
+}
+
+func (r *AllocationReconciler) nextProbe() (wait time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, probe := range r.probes {
+		wait = earliest(wait, max(probe.at.Sub(r.Now()), time.Millisecond))
+	}
+	return wait
 }

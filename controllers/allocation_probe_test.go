@@ -52,26 +52,51 @@ func (p *probed) Create(_ context.Context, object client.Object, _ ...client.Cre
 }
 
 func TestPortsThatCouldNotBeProbedAreProbedLater(t *testing.T) {
-	server := &probed{failures: 1}
-	r := &AllocationReconciler{
-		Index: allocator.NewServices(allocator.PortSpan{First: 30000, Last: 30009}), Client: server, Namespace: "system",
-		Now: func() time.Time { return time.Unix(1000, 0) }, probes: map[allocator.Number]time.Time{},
-	}
-	for port := int32(30000); port < 30003; port++ {
-		r.Index.Observe(&corev1.Service{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: fmt.Sprint("s", port)},
-			Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Port: 80, NodePort: port}}},
+	for name, tc := range map[string]struct {
+		failures int
+		want     []int32
+	}{
+		"one did not answer":   {1, []int32{30000, 30001, 30002}},
+		"none ever does again": {3 * probeTries, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := &probed{failures: tc.failures}
+			now := time.Unix(1000, 0)
+			r := &AllocationReconciler{
+				Index: allocator.NewServices(allocator.PortSpan{First: 30000, Last: 30009}), Client: server, Namespace: "system",
+				Now: func() time.Time { return now }, probes: map[allocator.Number]probe{},
+			}
+			for port := int32(30000); port < 30003; port++ {
+				r.Index.Observe(&corev1.Service{
+					ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: fmt.Sprint("s", port)},
+					Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Port: 80, NodePort: port}}},
+				})
+				r.probes[allocator.PortNumber(port)] = probe{at: now}
+			}
+			waits := 0
+			for wait := r.probe(t.Context()); wait > 0; wait = r.probe(t.Context()) {
+				if waits++; waits > probeTries {
+					t.Fatal("it does not end")
+				}
+				now = now.Add(wait)
+			}
+			slices.Sort(server.ports)
+			if diff := cmp.Diff(tc.want, server.ports); diff != "" {
+				t.Errorf("probed (-want +got):\n%s", diff)
+			}
 		})
-		r.probes[allocator.PortNumber(port)] = time.Unix(999, 0)
 	}
-	if _, err := r.probe(t.Context()); err == nil {
-		t.Fatal("no error")
-	}
-	if _, err := r.probe(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	slices.Sort(server.ports)
-	if diff := cmp.Diff([]int32{30000, 30001, 30002}, server.ports); diff != "" {
-		t.Errorf("probed (-want +got):\n%s", diff)
+}
+
+// The range of the server may be another than when the Services were made.
+func TestPortsThatTheServerGivesToNobodyAreNotProbed(t *testing.T) {
+	r := &AllocationReconciler{Index: allocator.NewServices(allocator.PortSpan{First: 30000, Last: 30009}), Now: time.Now}
+	for port, want := range map[int32]int{30000: 1, 40000: 0} {
+		r.probes = nil
+		r.Index.Observe(allocated("web", 1, "10.0.0.1", port))
+		r.probeLater(situation{reason: reasonPortTaken, number: allocator.PortNumber(port)})
+		if len(r.probes) != want {
+			t.Errorf("port %d: %d probes, want %d", port, len(r.probes), want)
+		}
 	}
 }

@@ -63,7 +63,8 @@ import (
 //	a claim whose number has one no more   deleted
 //	a claim of a port that the API server  kept until it does: nobody is offered the
 //	does not give, though nobody has it    port meanwhile
-//	a port that a double has left free     an Event; the API server takes it again
+//	a port that a double has left free     an Event, if this leader has seen both begin
+//	                                       and end; the API server takes it again
 type AllocationReconciler struct {
 	Client client.Client
 	// Live reads past the cache. Both are taken from the manager when nil.
@@ -77,7 +78,7 @@ type AllocationReconciler struct {
 
 	mu       sync.Mutex
 	reported map[types.NamespacedName]map[situation]bool
-	probes   map[allocator.Number]time.Time // ports to be probed, and when
+	probes   map[allocator.Number]probe // ports to be asked about
 }
 
 // SetupWithManager adds the feed of every replica and the leader's two loops.
@@ -172,11 +173,10 @@ func (r *AllocationReconciler) Reconcile(ctx context.Context, request ctrl.Reque
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	for _, partner := range r.report(request.NamespacedName) {
-		r.report(partner)
+	for _, partner := range r.report(ctx, request.NamespacedName) {
+		r.report(ctx, partner)
 	}
-	wait, err := r.probe(ctx)
-	return ctrl.Result{RequeueAfter: wait}, err
+	return ctrl.Result{RequeueAfter: r.probe(ctx)}, nil
 }
 
 // look tells the index what is read of a Service, and the caller what the index

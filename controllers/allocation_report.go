@@ -17,6 +17,7 @@ limitations under the License.
 package controllers
 
 import (
+	"context"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -51,12 +52,12 @@ type situation struct {
 // report writes an Event for each new situation of a Service, and returns the
 // Services it shares a number with, or did when it was last reported. Ports that it
 // no longer shares with anybody are left to be probed.
-func (r *AllocationReconciler) report(key types.NamespacedName) []types.NamespacedName {
+func (r *AllocationReconciler) report(ctx context.Context, key types.NamespacedName) []types.NamespacedName {
 	holder, problems := r.Index.Problems(key)
 	begun, ended, partners := r.remember(key, situationsOf(holder, problems))
 	for _, s := range begun {
 		allocationProblems.WithLabelValues(s.reason).Inc()
-		r.Recorder.Eventf(serviceRef(key, s.uid), s.related(), corev1.EventTypeWarning, s.reason, "Allocate", "%s", r.describe(s, holder))
+		r.Recorder.Eventf(serviceRef(key, s.uid), s.related(key.Namespace), corev1.EventTypeWarning, s.reason, "Allocate", "%s", r.describe(ctx, s, holder))
 	}
 	for _, s := range ended {
 		r.probeLater(s)
@@ -124,7 +125,9 @@ func reasonFor(n allocator.Number, addr, port string) string {
 	return addr
 }
 
-func (r *AllocationReconciler) describe(s situation, holder allocator.Holder) string {
+// describe is read by the users of the Service's namespace, so that it names no
+// Service of another one, and numbers that they could have.
+func (r *AllocationReconciler) describe(ctx context.Context, s situation, holder allocator.Holder) string {
 	what := "ClusterIP"
 	if s.number.IsPort() {
 		what = "Port"
@@ -132,11 +135,12 @@ func (r *AllocationReconciler) describe(s situation, holder allocator.Holder) st
 	if s.other.Service.Name == "" {
 		return fmt.Sprintf("%s %s is not in %s: recreate the Service or the range to get one that is", what, s.number, r.Index.RangeOf(s.number))
 	}
+	other := serviceFor(holder.Service.Namespace, s.other.Service)
 	if s.keeps(holder) {
-		return fmt.Sprintf("%s %s is also held by Service %s, which is younger and should choose another", what, s.number, s.other.Service)
+		return fmt.Sprintf("%s %s is also held by %s, which is younger and should choose another", what, s.number, other)
 	}
-	return fmt.Sprintf("%s %s is also held by Service %s, which is older and keeps it: choose another, %s",
-		what, s.number, s.other.Service, r.Index.FreeNear(s.number))
+	return fmt.Sprintf("%s %s is also held by %s, which is older and keeps it: choose another%s",
+		what, s.number, other, freeFor(ctx, r.Client, r.Index, holder.Service, s.number))
 }
 
 // keeps: the oldest holder keeps the number, the name decides between equals.
@@ -147,9 +151,10 @@ func (s situation) keeps(holder allocator.Holder) bool {
 	return holder.Service.String() < s.other.Service.String()
 }
 
-// related is the other party of a double, nil for an Event of one Service.
-func (s situation) related() runtime.Object {
-	if s.other.Service.Name == "" {
+// related is the other party of a double, nil for an Event of one Service and where
+// the other is of another namespace than its readers.
+func (s situation) related(reader string) runtime.Object {
+	if s.other.Service.Name == "" || s.other.Service.Namespace != reader {
 		return nil
 	}
 	return serviceRef(s.other.Service, s.other.UID)

@@ -114,6 +114,34 @@ func TestADoubleIsReportedOnBothOnceWhicheverIsSeenFirst(t *testing.T) {
 	}
 }
 
+// Events are read by the users of a namespace.
+func TestADoubleNamesNeitherServicesNorNumbersOfOtherNamespaces(t *testing.T) {
+	young := allocated("young", 200, "10.0.0.2", 30000)
+	young.Namespace = "elsewhere"
+	old := allocated("old", 100, "10.0.0.1", 30000)
+	r, log := newAllocation(t, old, young, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "elsewhere", Labels: map[string]string{"team": "red"}}})
+	red, err := metav1.LabelSelectorAsSelector(&metav1.LabelSelector{MatchLabels: map[string]string{"team": "red"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Index.SetPools([]allocator.PortPool{{Name: "red", Ranges: []allocator.PortSpan{{First: 30002, Last: 30002}}, Namespaces: red}}, nil)
+	r.Index.Observe(old)
+	r.Index.Observe(young)
+	reconcileAll(t, r, "old")
+	want := []string{
+		"old: PortAlreadyAllocated: Port 30000 is also held by a Service of another namespace, which is younger and should choose another",
+		"young: PortAlreadyAllocated: Port 30000 is also held by a Service of another namespace, which is older and keeps it: choose another, free: 30002",
+	}
+	if diff := cmp.Diff(want, log.taken()); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+	for _, s := range situationsOf(r.Index.Problems(client.ObjectKeyFromObject(old))) {
+		if s.related("team") != nil || s.related("elsewhere") == nil {
+			t.Errorf("the other party is named to the wrong ones: %v", s)
+		}
+	}
+}
+
 func TestASituationThatEndedAndComesBackIsReportedAgain(t *testing.T) {
 	r, log := newAllocation(t, allocated("old", 100, "10.0.0.1", 30000), allocated("young", 200, "10.0.0.2", 30000))
 	reconcileAll(t, r, "old", "young")

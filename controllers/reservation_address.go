@@ -18,12 +18,9 @@ package controllers
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"switchyard.dev/switchyard/allocator"
@@ -36,10 +33,9 @@ type spareAddresses struct {
 }
 
 func (s spareAddresses) choose(ctx context.Context, service *corev1.Service) (netip.Addr, error) {
-	namespace := &metav1.PartialObjectMetadata{}
-	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
-	if err := s.client.Get(ctx, client.ObjectKey{Name: service.Namespace}, namespace); client.IgnoreNotFound(err) != nil {
-		return netip.Addr{}, fmt.Errorf("reading the labels of namespace %s: %w", service.Namespace, err)
+	namespace, err := namespaceLabels(ctx, s.client, service.Namespace)
+	if err != nil {
+		return netip.Addr{}, err
 	}
-	return s.index.SpareAddr(labels.Set(namespace.Labels), labels.Set(service.Labels))
+	return s.index.SpareAddr(namespace, service.Labels)
 }

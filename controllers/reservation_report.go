@@ -41,7 +41,7 @@ func (r *reservations) reportConflict(ctx context.Context, object client.Object,
 		holder := facts.holders[0]
 		r.recorder.Eventf(serviceRef(holder.Service, holder.UID), object, corev1.EventTypeWarning, reasonReservationConflicted, "Reserve",
 			"%s is reserved for %s (%s %s), but this Service has it and keeps it: choose another where that is wrong%s",
-			facts.Number, facts.reservedFor(holder.Service.Namespace), facts.Kind(), facts.Object, r.freeFor(ctx, holder, facts.Number))
+			facts.Number, facts.reservedFor(holder.Service.Namespace), facts.Kind(), facts.Object, freeFor(ctx, r.client, r.index, holder.Service, facts.Number))
 	}
 	r.recorder.Eventf(object, nil, corev1.EventTypeWarning, reasonReservationConflicted, "Reserve",
 		"%s is held by somebody else, who keeps it: the condition Held says who; it is held for its own Service once that is over", facts.Number)
@@ -49,28 +49,33 @@ func (r *reservations) reportConflict(ctx context.Context, object client.Object,
 
 // reservedFor names whom the number is for to the users of a namespace.
 func (f *reservationFacts) reservedFor(reader string) string {
-	switch f.Service.Namespace {
-	case "":
+	if f.Service.Name == "" {
 		return "nobody"
-	case reader:
-		return "Service " + f.Service.String()
+	}
+	return serviceFor(reader, f.Service)
+}
+
+// serviceFor names a Service to the users of a namespace.
+func serviceFor(reader string, service client.ObjectKey) string {
+	if service.Namespace == reader {
+		return "Service " + service.String()
 	}
 	return "a Service of another namespace"
 }
 
 // freeFor names free numbers of a Service that is to choose another one: those of
 // its pools. It names none where these are not known.
-func (r *reservations) freeFor(ctx context.Context, holder allocator.Holder, number allocator.Number) string {
+func freeFor(ctx context.Context, reader client.Reader, index *allocator.Services, key client.ObjectKey, number allocator.Number) string {
 	var service corev1.Service
-	namespace, err := namespaceLabels(ctx, r.client, holder.Service.Namespace)
+	namespace, err := namespaceLabels(ctx, reader, key.Namespace)
 	if err == nil {
-		err = r.client.Get(ctx, holder.Service, &service)
+		err = reader.Get(ctx, key, &service)
 	}
 	if err != nil {
-		ctrl.LoggerFrom(ctx).V(2).Info("Names no free numbers", "service", holder.Service, "reason", err.Error())
+		ctrl.LoggerFrom(ctx).V(2).Info("Names no free numbers", "service", key, "reason", err.Error())
 		return ""
 	}
-	return ", " + r.index.FreeFor(number, namespace, service.Labels)
+	return ", " + index.FreeFor(number, namespace, service.Labels)
 }
 
 // namespaceLabels reads the labels of a namespace; none of one that is not there.

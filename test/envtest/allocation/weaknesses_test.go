@@ -72,7 +72,7 @@ func weaknesses(s *scene) {
 		s.observed(double)
 		if !s.stock() {
 			Eventually(s.eventsOn).WithArguments(ctx, "web").Should(ContainElement(
-				HavePrefix("PortAlreadyAllocated: Port 30003 is also held by Service switchyard-system/double")))
+				HavePrefix("PortAlreadyAllocated: Port 30003 is also held by a Service of another namespace")))
 		}
 		Expect(s.admin.Delete(ctx, double)).To(Succeed())
 		third := service("third", corev1.ServiceTypeNodePort, 30003)

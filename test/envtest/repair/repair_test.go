@@ -227,7 +227,7 @@ var _ = Describe("Repair", func() {
 
 		It("tells an IPAddress that names another than the Service that has the ClusterIP", func(ctx SpecContext) {
 			Eventually(damagedEvents).WithArguments(ctx, "named").Should(ConsistOf(
-				HavePrefix("IPAddressWrongReference: ClusterIP 10.0.0.8 is that of Service team-a/named, but its IPAddress names services team-a/nobody")))
+				HavePrefix("IPAddressWrongReference: ClusterIP 10.0.0.8 is that of Service team-a/named, but its IPAddress names Service team-a/nobody")))
 		})
 
 		It("says nothing about Services that come and go", func(ctx SpecContext) {
