@@ -37,7 +37,8 @@ const maxMessage = 1000
 
 // Conditions are what a report says about the Service's status: each of the four
 // types, in a fixed order, without times and generation. There are none of a
-// Service that does not exist.
+// Service that does not exist. Messages count pods, so they change more often
+// than status and reason: who writes transitions only compares those two.
 //
 // A warning leaves a condition True, with the warning's reason and message: the
 // Service answers, and something is to be said about it. Only a number that
@@ -76,7 +77,10 @@ func (r *Report) condition(conditionType string, well Reason, checks ...Check) m
 		}
 	}
 	if len(made) == 0 {
-		condition.Reason, condition.Message = string(NotNeeded), "a Service of this type has none"
+		condition.Reason, condition.Message = string(NotNeeded), "a Service of its type has none"
+		if conditionType == Reachable {
+			condition.Reason, condition.Message = string(well), "nothing was seen that keeps connections from it"
+		}
 		return condition
 	}
 	worst := worstOf(made)

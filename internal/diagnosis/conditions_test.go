@@ -38,6 +38,10 @@ func TestConditions(t *testing.T) {
 			report(Step{Check: CheckSelector, State: OK}, Step{Check: CheckAddresses, State: OK}, Step{Check: CheckAgents, State: OK}, Step{Check: CheckConflicts, State: OK}),
 			map[string]string{EndpointsAvailable: "True EndpointsReady", Reachable: "True Reachable", AddressAllocated: "True Allocated", Conflicted: "False NoConflict"},
 		},
+		"nothing to say": {
+			report(),
+			map[string]string{EndpointsAvailable: "True NotNeeded", Reachable: "True Reachable", AddressAllocated: "True NotNeeded", Conflicted: "False NotNeeded"},
+		},
 		"no endpoints, so nobody is reached": {
 			report(Step{Check: CheckSelector, State: Problem, Reason: NoMatchingPods}),
 			map[string]string{EndpointsAvailable: "False NoMatchingPods", Reachable: "False NoMatchingPods"},

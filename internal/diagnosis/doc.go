@@ -23,4 +23,15 @@ limitations under the License.
 // conditions of Services, and `switchyard why`. Both say the same since both
 // call Examine. It reads and writes nothing itself, and never guesses: what
 // could not be read is in Facts.Unseen, and a check that needs it says Unknown.
+//
+//	service -> addresses -> conflicts -> selector -> readiness -> ports -> families
+//	  -> slices -> traffic policies, source ranges, agents, network policies, dns
+//
+// The first Problem of the chain decides. A check that could only repeat it is
+// left out, as slices are empty where no pod is ready. What keeps nobody out is
+// no Warning: a pod that starts or ends beside ready ones, a port that no container
+// declares, a NetworkPolicy that lets somebody in. It is among the details.
+//
+// The work is in proportion to pods, slices and policies. Texts are bounded: three
+// names and a count of the rest, ten lines of details.
 package diagnosis

@@ -19,11 +19,16 @@ package diagnosis
 import (
 	"maps"
 	"slices"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // examination is one run of the checks.
 type examination struct {
 	*Facts
+	nodes map[string]*corev1.Node
+	// endpoints are those of all slices.
+	endpoints []endpoint
 	// steps are those made so far.
 	steps []Step
 }
@@ -38,12 +43,28 @@ var checks = []struct {
 	after []Check
 }{
 	{name: CheckService, check: (*examination).service},
+	{name: CheckAddresses, check: (*examination).addresses},
+	{name: CheckConflicts, check: (*examination).conflicts},
+	{name: CheckSelector, check: (*examination).selector},
+	{name: CheckReadiness, check: (*examination).readiness, after: []Check{CheckSelector}},
+	{name: CheckPorts, check: (*examination).ports, after: []Check{CheckSelector}},
+	{name: CheckFamilies, check: (*examination).families, after: []Check{CheckSelector}},
+	{name: CheckSlices, check: (*examination).slices, after: []Check{CheckSelector, CheckReadiness, CheckPorts, CheckFamilies}},
+	{name: CheckTraffic, check: (*examination).traffic, after: endpointChecks},
+	{name: CheckSources, check: (*examination).sources},
+	{name: CheckAgents, check: (*examination).agents},
+	{name: CheckNetworkPolicies, check: (*examination).networkPolicies, after: []Check{CheckSelector}},
+	{name: CheckDNS, check: (*examination).dns, after: endpointChecks},
 }
+
+// endpointChecks are those that tell whether there are endpoints.
+var endpointChecks = []Check{CheckSelector, CheckReadiness, CheckPorts, CheckFamilies, CheckSlices}
 
 // Examine makes the checks. It never fails: what is missing in the facts is
 // said in the report.
 func Examine(f *Facts) *Report {
-	e := &examination{Facts: f}
+	f = withoutNil(f)
+	e := &examination{Facts: f, nodes: nodesByName(f.Nodes), endpoints: endpointsOf(f.Slices)}
 	for _, c := range checks {
 		if f.Service == nil && c.name != CheckService || slices.ContainsFunc(c.after, e.failed) {
 			continue
@@ -60,4 +81,24 @@ func Examine(f *Facts) *Report {
 
 func (e *examination) failed(check Check) bool {
 	return slices.ContainsFunc(e.steps, func(s Step) bool { return s.Check == check && s.State == Problem })
+}
+
+// unknown is the step of a check that needs what could not be read.
+func unknown(kind Kind, why string) Step {
+	return Step{State: Unknown, Reason: NotSeen, Message: string(kind) + " could not be read: " + why}
+}
+
+// withoutNil drops objects that are none, so that no check has to think of them.
+func withoutNil(f *Facts) *Facts {
+	clean := *f
+	clean.Selected, clean.Others = present(f.Selected), present(f.Others)
+	clean.Slices, clean.Nodes, clean.NetworkPolicies = present(f.Slices), present(f.Nodes), present(f.NetworkPolicies)
+	return &clean
+}
+
+func present[T any](all []*T) []*T {
+	if !slices.Contains(all, nil) {
+		return all
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(object *T) bool { return object == nil })
 }

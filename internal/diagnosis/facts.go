@@ -69,7 +69,7 @@ type Facts struct {
 
 	// Client is who wants to connect; nil for anybody.
 	Client *Client
-	// Now is when the facts were read. What changed less than half a minute before
+	// Now is when the facts were read. What changed less than a minute before
 	// is given time: pods that start beside ready ones, slices that follow. If it is
 	// zero, nothing is.
 	Now time.Time

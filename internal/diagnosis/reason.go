@@ -37,6 +37,9 @@ const (
 	InvalidExternalName  Reason = "InvalidExternalName"
 	ExternalNameNotFound Reason = "ExternalNameNotFound"
 
+	// NumberWrong is about a number whose finding has no reason of its own.
+	NumberWrong Reason = "NumberWrong"
+
 	// NoMatchingPods is a selector without pods, NoSelectorNoEndpoints neither a
 	// selector nor endpoints by another hand.
 	NoMatchingPods        Reason = "NoMatchingPods"

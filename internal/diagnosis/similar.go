@@ -21,14 +21,16 @@ import "strings"
 // maxCompared is the length from which texts are not compared letter by letter.
 const maxCompared = 64
 
-// similar tells whether one text was probably meant to be the other: a letter or
-// two are different, or one is a part of the other up to a hyphen or dot.
+// similar tells whether one text may have been meant to be the other: a letter or
+// two are different, or one is a part of the other up to a separator.
 func similar(a, b string) bool {
-	if a == "" || b == "" || a == b {
-		return a == b
-	}
+	return a == b || a != "" && b != "" && (partOf(a, b) || partOf(b, a) || mistyped(a, b))
+}
+
+// mistyped tells whether the difference is no more than a slip of the fingers.
+func mistyped(a, b string) bool {
 	a, b = strings.ToLower(a), strings.ToLower(b)
-	return a == b || partOf(a, b) || partOf(b, a) || distance(a, b) <= tolerated(min(len(a), len(b)))
+	return a == b || distance(a, b) <= tolerated(min(len(a), len(b)))
 }
 
 // tolerated is how many letters may differ: one in short words, two in longer.
@@ -49,6 +51,7 @@ func partOf(part, whole string) bool {
 		return false
 	}
 	const separators = "-._/"
+	part, whole = strings.ToLower(part), strings.ToLower(whole)
 	return strings.HasPrefix(whole, part) && strings.IndexByte(separators, whole[len(part)]) >= 0 ||
 		strings.HasSuffix(whole, part) && strings.IndexByte(separators, whole[len(whole)-len(part)-1]) >= 0
 }

@@ -34,11 +34,18 @@ const (
 
 // enumerate lists some of the names: "a, b and c" or "a, b, c and 12 more".
 func enumerate[T ~string](names []T, limit int) string {
+	return enumerateUpTo(names, len(names), limit)
+}
+
+// enumerateOf lists the first of count names.
+func enumerateOf(names []string, count int) string { return enumerateUpTo(names, count, maxNames) }
+
+func enumerateUpTo[T ~string](names []T, count, limit int) string {
 	texts := make([]string, 0, min(len(names), limit)+1)
 	for _, name := range names[:min(len(names), limit)] {
 		texts = append(texts, string(name))
 	}
-	if more := len(names) - limit; more > 0 {
+	if more := count - len(texts); more > 0 {
 		texts = append(texts, fmt.Sprintf("%d more", more))
 	}
 	last := len(texts) - 1
@@ -67,6 +74,22 @@ func bounded(text string, limit int) string {
 // quote makes one line of somebody else's words, without their full stop.
 func quote(text string) string {
 	return strings.TrimRight(bounded(strings.Join(strings.Fields(text), " "), maxQuote), " .!")
+}
+
+// counted is "1 pod", "3 pods"; for words whose plural takes an s.
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// either chooses the form of a verb.
+func either(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
 }
 
 // sentence makes one of a clause.

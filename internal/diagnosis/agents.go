@@ -1,0 +1,132 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package diagnosis
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// agents is about what programs the nodes.
+func (e *examination) agents() Step {
+	if e.Agents == nil || !e.proxied() {
+		return Step{}
+	}
+	var bad, unasked, well []string
+	reason := AgentNotSynced
+	for _, node := range slices.Sorted(maps.Keys(e.Agents)) {
+		switch agent := e.Agents[node]; {
+		case !agent.Asked:
+			unasked = append(unasked, node)
+		case agent.Healthy && agent.Synced:
+			well = append(well, node)
+		default:
+			bad = append(bad, node)
+			if !agent.Healthy {
+				reason = AgentUnhealthy
+			}
+		}
+	}
+	missing := e.nodesWithoutAgent()
+	switch client := e.clientNode(); {
+	case slices.Contains(bad, client):
+		return Step{State: Problem, Reason: agentReason(e.Agents[client]), Message: e.agentLine(client), Details: e.agentLines(bad),
+			Remedy: fmt.Sprintf("see the log of %s on node %s", agentName(e.Agents[client]), client)}
+	case len(bad) > 0:
+		step := Step{State: Warning, Reason: reason, Details: e.agentLines(bad),
+			Remedy:  fmt.Sprintf("see the log of %s on node %s", agentName(e.Agents[bad[0]]), bad[0]),
+			Message: fmt.Sprintf("%s not programmed as %s should be: %s", onNodes(bad), either(len(bad), "it", "they"), e.agentLine(bad[0]))}
+		if len(well)+len(unasked)+len(missing) == 0 {
+			step.State = Problem
+		}
+		return step
+	case len(missing) > 0 && len(well) > 0:
+		return Step{State: Warning, Reason: AgentMissing, Message: onNodes(missing) + " without what programs Services, which other nodes have",
+			Remedy: "see why its pod does not run there"}
+	case len(well) == 0 && len(unasked) == 0:
+		return Step{State: Unknown, Reason: NotSeen, Message: "what programs the nodes was not found"}
+	case len(well) == 0 || slices.Contains(unasked, client):
+		why := e.Agents[unasked[0]].Problem
+		if why == "" {
+			why = "it was not asked"
+		}
+		return Step{State: Unknown, Reason: NotSeen,
+			Message: fmt.Sprintf("the agents of nodes could not be asked (%s): %s", enumerate(unasked, maxNames), quote(why))}
+	}
+	return Step{State: OK, Message: fmt.Sprintf("the agents of %s are healthy and synced", counted(len(well), "node"))}
+}
+
+// onNodes is "node n1 is", "nodes n1 and n2 are".
+func onNodes(nodes []string) string {
+	return either(len(nodes), "node ", "nodes ") + enumerate(nodes, maxNames) + either(len(nodes), " is", " are")
+}
+
+func (e *examination) clientNode() string {
+	if e.Client == nil || e.Client.Pod == nil {
+		return ""
+	}
+	return e.Client.Pod.Spec.NodeName
+}
+
+// nodesWithoutAgent are ready nodes on which none was found.
+func (e *examination) nodesWithoutAgent() []string {
+	var missing []string
+	for _, node := range e.Nodes {
+		if _, found := e.Agents[node.Name]; !found && nodeReady(node) {
+			missing = append(missing, node.Name)
+		}
+	}
+	slices.Sort(missing)
+	return missing
+}
+
+func agentReason(agent Agent) Reason {
+	if !agent.Healthy {
+		return AgentUnhealthy
+	}
+	return AgentNotSynced
+}
+
+func agentName(agent Agent) string {
+	if agent.Name == "" {
+		return "the agent"
+	}
+	return agent.Name
+}
+
+// agentLine says what is wrong with one.
+func (e *examination) agentLine(node string) string {
+	agent := e.Agents[node]
+	what := "is not healthy"
+	if agent.Healthy {
+		what = "has not programmed all yet"
+	}
+	line := fmt.Sprintf("%s on node %s %s", agentName(agent), node, what)
+	if agent.Problem != "" {
+		line += " (" + quote(agent.Problem) + ")"
+	}
+	return line
+}
+
+func (e *examination) agentLines(nodes []string) []string {
+	lines := make([]string, 0, len(nodes))
+	for _, node := range nodes {
+		lines = append(lines, e.agentLine(node))
+	}
+	return lines
+}

@@ -1,0 +1,137 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package diagnosis
+
+import (
+	"fmt"
+	"slices"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+)
+
+// leaderAnnotation marks Endpoints that are the lock of an election.
+const leaderAnnotation = "control-plane.alpha.kubernetes.io/leader"
+
+// handMade is about the slices of a Service without selector.
+func (e *examination) handMade() Step {
+	ready := e.readyEndpoints()
+	switch {
+	case len(e.endpoints) == 0:
+		return e.notMirrored()
+	case len(ready) == 0:
+		return e.noneOfSlicesReady()
+	}
+	step := Step{State: OK,
+		Message: fmt.Sprintf("%s in %s, made by somebody else", counted(len(ready), "ready endpoint"), counted(len(e.Slices), "EndpointSlice"))}
+	if e.onlyNames(ready) {
+		return Step{State: Problem, Reason: FamilyMismatch, Message: "its EndpointSlices hold names (addressType FQDN), which no node can be programmed with",
+			Remedy: "give addresses, or use a Service of type ExternalName"}
+	}
+	if !e.portMismatch(&step, ready) {
+		e.leftover(&step)
+	}
+	return step
+}
+
+func (e *examination) onlyNames(ready []endpoint) bool {
+	return e.proxied() && !slices.ContainsFunc(ready, func(p endpoint) bool { return p.slice.AddressType != discoveryv1.AddressTypeFQDN })
+}
+
+// notMirrored is an Endpoints object that has come to no slice.
+func (e *examination) notMirrored() Step {
+	step := Step{State: Problem, Reason: EndpointsNotMirrored, Message: "its Endpoints object has addresses, but no EndpointSlice has them",
+		Remedy: "see whether the mirroring controller runs (kube-controller-manager, or switchyard-manager with --endpoints=selectorless)"}
+	switch meta := e.Endpoints; {
+	case meta == nil:
+		return Step{}
+	case meta.Labels[discoveryv1.LabelSkipMirror] == "true":
+		step.Message += fmt.Sprintf(", since it has the label %s=true", discoveryv1.LabelSkipMirror)
+		step.Remedy = "remove that label, or make an EndpointSlice"
+	case meta.Annotations[leaderAnnotation] != "":
+		step.Message += ", since it is the lock of a leader election"
+		step.Remedy = "make an EndpointSlice"
+	}
+	return step
+}
+
+// portMismatch is a slice whose ports are not called like the Service's: names
+// and protocols have to be the same, and a port without name is called "".
+func (e *examination) portMismatch(step *Step, ready []endpoint) bool {
+	if len(e.Service.Spec.Ports) == 0 {
+		return false
+	}
+	var without []string
+	for i := range e.Service.Spec.Ports {
+		if port := &e.Service.Spec.Ports[i]; len(portsOf(ready, port)) == 0 {
+			without = append(without, portName(port))
+		}
+	}
+	if len(without) == 0 {
+		return false
+	}
+	*step = Step{State: Warning, Reason: SlicePortMismatch,
+		Message: fmt.Sprintf("no EndpointSlice has a port of the name and protocol of %s: they have %s", enumerate(without, maxNames), slicePorts(ready)),
+		Remedy:  "give the ports of the EndpointSlices the names that they have in the Service"}
+	if len(without) == len(e.Service.Spec.Ports) && e.proxied() {
+		step.State = Problem
+	}
+	return true
+}
+
+func slicePorts(ready []endpoint) string {
+	var texts []string
+	for _, p := range ready {
+		for _, port := range p.slice.Ports {
+			d := declaration{protocol: "TCP"}
+			if port.Name != nil {
+				d.name = *port.Name
+			}
+			if port.Port != nil {
+				d.number = *port.Port
+			}
+			if port.Protocol != nil {
+				d.protocol = protocolOf(*port.Protocol)
+			}
+			if text := d.String(); !slices.Contains(texts, text) {
+				texts = append(texts, text)
+			}
+		}
+		if len(texts) > maxDetails {
+			break
+		}
+	}
+	if len(texts) == 0 {
+		return "no ports"
+	}
+	return enumerate(texts, maxNames)
+}
+
+// leftover are slices of the time when there was a selector. Nobody updates them.
+func (e *examination) leftover(step *Step) {
+	var left []string
+	for _, slice := range e.Slices {
+		if slice.Labels[discoveryv1.LabelManagedBy] == sliceController && len(slice.Endpoints) > 0 {
+			left = append(left, slice.Name)
+		}
+	}
+	if len(left) > 0 {
+		*step = Step{State: Warning, Reason: LeftoverSlices,
+			Message: fmt.Sprintf("EndpointSlice %s %s left from when the Service had a selector, and nobody updates %s", enumerate(left, maxNames),
+				either(len(left), "is", "are"), either(len(left), "it", "them")),
+			Remedy: "set spec.selector again, or delete " + either(len(left), "it", "them")}
+	}
+}

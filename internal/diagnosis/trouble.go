@@ -1,0 +1,166 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package diagnosis
+
+import (
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// trouble is why a pod is no endpoint that takes connections.
+type trouble struct {
+	kind troubleKind
+	// what says it in a clause that is the same for pods with the same trouble.
+	what string
+	// more is what is special about this pod.
+	more   string
+	remedy string
+	pod    *corev1.Pod
+}
+
+// troubleKind orders troubles: what needs somebody's hand comes first.
+type troubleKind int
+
+const (
+	crashing troubleKind = iota
+	imageMissing
+	notCreated
+	nodeUnknown
+	unschedulable
+	probeFailing
+	gateClosed
+	initializing
+	notReady
+	starting
+	leaving
+	hasEnded
+)
+
+// troubleOf says why a pod is not ready. What its node says comes first, since
+// nothing else that the pod tells is news while the node is away.
+func (e *examination) troubleOf(pod *corev1.Pod) trouble {
+	t := trouble{}
+	for _, look := range []func(*examination, *corev1.Pod) trouble{endedOf, nodeOf, leavingOf, schedulingOf, initOf, containersOf, gatesOf, addressOf} {
+		if t = look(e, pod); t.what != "" {
+			break
+		}
+	}
+	if t.what == "" {
+		t = unready(pod)
+	}
+	t.pod = pod
+	return t
+}
+
+func endedOf(_ *examination, pod *corev1.Pod) trouble {
+	if !ended(pod) {
+		return trouble{}
+	}
+	t := trouble{kind: hasEnded, what: "ended (" + string(pod.Status.Phase) + ")", more: quote(pod.Status.Message),
+		remedy: "see what was to run in their place, or whether the selector is meant for other pods"}
+	if pod.Status.Reason != "" {
+		t.what = fmt.Sprintf("ended (%s: %s)", pod.Status.Phase, pod.Status.Reason)
+	}
+	return t
+}
+
+func nodeOf(e *examination, pod *corev1.Pod) trouble {
+	why := e.nodeTrouble(pod.Spec.NodeName)
+	if why == "" {
+		return trouble{}
+	}
+	return trouble{kind: nodeUnknown, what: why,
+		remedy: fmt.Sprintf("repair node %s, or delete the pod so that another takes its place", pod.Spec.NodeName)}
+}
+
+func leavingOf(_ *examination, pod *corev1.Pod) trouble {
+	if !terminating(pod) {
+		return trouble{}
+	}
+	return trouble{kind: leaving, what: "being deleted", remedy: "see whether other pods are made in their place"}
+}
+
+// schedulingOf is a pod that has no node.
+func schedulingOf(_ *examination, pod *corev1.Pod) trouble {
+	if pod.Spec.NodeName != "" {
+		return trouble{}
+	}
+	scheduled := podCondition(pod, corev1.PodScheduled)
+	switch {
+	case scheduled == nil || scheduled.Status == corev1.ConditionTrue:
+		if pod.Status.Phase != corev1.PodPending {
+			return trouble{}
+		}
+		return trouble{kind: unschedulable, what: "no node yet", remedy: "see whether the scheduler runs"}
+	case scheduled.Reason == corev1.PodReasonSchedulingGated:
+		return trouble{kind: unschedulable, what: "waiting for its scheduling gates", remedy: "see what removes spec.schedulingGates"}
+	}
+	return trouble{kind: unschedulable, what: "fits no node: " + quote(scheduled.Message), remedy: "make room, or change what the pod asks for"}
+}
+
+// gatesOf are conditions that others have to set (KEP-580).
+func gatesOf(_ *examination, pod *corev1.Pod) trouble {
+	for _, gate := range pod.Spec.ReadinessGates {
+		if condition := podCondition(pod, gate.ConditionType); condition == nil || condition.Status != corev1.ConditionTrue {
+			return trouble{kind: gateClosed, what: fmt.Sprintf("waiting for its readiness gate %s", gate.ConditionType),
+				remedy: fmt.Sprintf("see whether what sets condition %s runs", gate.ConditionType)}
+		}
+	}
+	return trouble{}
+}
+
+func addressOf(_ *examination, pod *corev1.Pod) trouble {
+	if len(podAddrs(pod)) > 0 {
+		return trouble{}
+	}
+	return trouble{kind: starting, what: "no IP address yet", remedy: fmt.Sprintf("see kubectl -n %s describe pod %s", pod.Namespace, pod.Name)}
+}
+
+func unready(pod *corev1.Pod) trouble {
+	t := trouble{kind: notReady, what: "not ready, without saying why", remedy: fmt.Sprintf("see kubectl -n %s describe pod %s", pod.Namespace, pod.Name)}
+	if ready := podCondition(pod, corev1.PodReady); ready != nil && ready.Message != "" {
+		t.what = "not ready: " + quote(ready.Message)
+	}
+	return t
+}
+
+// passing tells whether a pod among ready ones needs no mention: it leaves, has
+// ended, or has been there for too short a time to be missed.
+func (e *examination) passing(t trouble) bool {
+	switch t.kind {
+	case leaving, hasEnded:
+		return true
+	case crashing, imageMissing, notCreated, nodeUnknown:
+		return false
+	}
+	return e.recent(since(t.pod))
+}
+
+// since is when the pod became what it is.
+func since(pod *corev1.Pod) time.Time {
+	latest := pod.CreationTimestamp.Time
+	if ready := podCondition(pod, corev1.PodReady); ready != nil && ready.LastTransitionTime.After(latest) {
+		latest = ready.LastTransitionTime.Time
+	}
+	if pod.DeletionTimestamp != nil {
+		// The time is that of the end, with all the grace that there is.
+		latest = pod.DeletionTimestamp.Time
+	}
+	return latest
+}
