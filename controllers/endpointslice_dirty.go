@@ -89,6 +89,16 @@ func (d *dirtyPods) take(service types.NamespacedName) []string {
 	return pods
 }
 
+// giveBack undoes take for a request that nothing was done about.
+func (d *dirtyPods) giveBack(service types.NamespacedName, pods []string) {
+	if len(pods) == 0 {
+		d.whole(service)
+	}
+	for _, pod := range pods {
+		d.add(service, pod)
+	}
+}
+
 // wholes is a handler whose requests are for whole Services.
 func (d *dirtyPods) wholes(of handler.EventHandler) handler.EventHandler {
 	marked := func(queue requestQueue) requestQueue { return wholeQueue{queue, d} }

@@ -85,16 +85,31 @@ func (r *EndpointSliceReconciler) Reconcile(ctx context.Context, request ctrl.Re
 	if request == nodesRequest {
 		return ctrl.Result{}, r.topology.refresh(ctx)
 	}
-	wait, err := r.sync(ctx, request.NamespacedName)
-	if err != nil {
-		r.dirty.whole(request.NamespacedName)
-	}
+	wait, err := r.work(ctx, request.NamespacedName)
 	endpointslicemetrics.EndpointSliceSyncs.WithLabelValues(syncResult(wait, err)).Inc()
 	return ctrl.Result{RequeueAfter: wait}, err
 }
 
+// work takes what the request is for before it reads anything: what is noted
+// later, of changes that have not been read, is for the next request. Nothing
+// that goes wrong may be taken for a whole that has been planned.
+func (r *EndpointSliceReconciler) work(ctx context.Context, key types.NamespacedName) (wait time.Duration, err error) {
+	pods, done := r.dirty.take(key), false
+	defer func() {
+		switch {
+		case !done || err != nil:
+			r.dirty.whole(key)
+		case wait > 0:
+			r.dirty.giveBack(key, pods)
+		}
+	}()
+	wait, err = r.sync(ctx, key, pods)
+	done = true
+	return wait, err
+}
+
 // sync returns how long to wait when the cache has not caught up with our writes.
-func (r *EndpointSliceReconciler) sync(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
+func (r *EndpointSliceReconciler) sync(ctx context.Context, key types.NamespacedName, changed []string) (time.Duration, error) {
 	var service corev1.Service
 	err := r.Client.Get(ctx, key, &service)
 	switch {
@@ -109,10 +124,10 @@ func (r *EndpointSliceReconciler) sync(ctx context.Context, key types.Namespaced
 	case len(service.Spec.Selector) == 0:
 		return 0, r.handOver(ctx, key)
 	}
-	return r.syncService(ctx, &service)
+	return r.syncService(ctx, &service, changed)
 }
 
-func (r *EndpointSliceReconciler) syncService(ctx context.Context, service *corev1.Service) (time.Duration, error) {
+func (r *EndpointSliceReconciler) syncService(ctx context.Context, service *corev1.Service, changed []string) (time.Duration, error) {
 	key := client.ObjectKeyFromObject(service)
 	existing, err := r.owner.list(ctx, r.Client, key)
 	if err != nil {
@@ -125,10 +140,10 @@ func (r *EndpointSliceReconciler) syncService(ctx context.Context, service *core
 		// An expected slice was created and deleted between two looks of the
 		// informer, or the watch is broken: what the cache says is the best there is.
 		r.owner.tracker.DeleteService(key.Namespace, key.Name)
-		r.dirty.whole(key)
+		changed = nil
 	}
 	r.lag.caughtUp(key)
-	plans, trigger, err := r.plan(service, existing, r.dirty.take(key))
+	plans, trigger, err := r.plan(service, existing, changed)
 	if err == nil {
 		err = r.writer.write(ctx, service, plans, trigger)
 	}

@@ -150,11 +150,13 @@ func (w *sliceWriter) carryOut(ctx context.Context, service *corev1.Service, pla
 			created, err := client.Create(ctx, slice, metav1.CreateOptions{})
 			switch {
 			case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
-				return nil // It would fail for as long as there is the namespace.
+				// It would fail for as long as there is the namespace. What is to be
+				// taken out of the slices there are is still taken out.
 			case err != nil:
 				return fmt.Errorf("creating an EndpointSlice: %w", err)
+			default:
+				w.wrote(created, "create")
 			}
-			w.wrote(created, "create")
 		}
 	}
 	for _, slice := range plan.Update {

@@ -64,10 +64,12 @@ func joinMatches(before, after []types.NamespacedName, keepCommon bool) []types.
 	return joined
 }
 
-// endpointChanged compares what an endpoint is made of. Name, namespace and UID
-// cannot change; containers' ports cannot either.
+// endpointChanged compares what an endpoint is made of. Name, namespace and
+// containers' ports cannot change, but for a pod that was made again while the
+// watch was down, which shows as an update to another UID.
 func endpointChanged(before, after *corev1.Pod) bool {
-	return before.Spec.Hostname != after.Spec.Hostname ||
+	return before.UID != after.UID ||
+		before.Spec.Hostname != after.Spec.Hostname ||
 		before.Spec.Subdomain != after.Spec.Subdomain ||
 		before.Spec.NodeName != after.Spec.NodeName ||
 		(before.DeletionTimestamp == nil) != (after.DeletionTimestamp == nil) ||

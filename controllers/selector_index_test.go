@@ -155,6 +155,7 @@ func TestPodUpdateTouches(t *testing.T) {
 		"an end touches the pod's Services":               {func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }, "app blue"},
 		"a hostname touches the pod's Services":           {func(p *corev1.Pod) { p.Spec.Hostname = "h" }, "app blue"},
 		"a label touches only who gains or loses the pod": {green, "blue green"},
+		"a pod made again while the watch was down":       {func(p *corev1.Pod) { p.UID = "2" }, "app blue"},
 		"label and readiness touch all of them":           {func(p *corev1.Pod) { green(p); unready(p) }, "app blue green"},
 	}
 	for name, tc := range cases {

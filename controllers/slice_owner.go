@@ -68,7 +68,7 @@ func (o sliceOwner) indexValues(object client.Object) []string {
 
 // list reads the controller's slices of one Service, which are not to be
 // changed. Those that are already on their way out are left alone: updating them
-// would be in vain.
+// would be in vain, and a finalizer may hold them for long.
 func (o sliceOwner) list(ctx context.Context, reader client.Reader, service types.NamespacedName) ([]*discoveryv1.EndpointSlice, error) {
 	var list discoveryv1.EndpointSliceList
 	err := reader.List(ctx, &list, client.InNamespace(service.Namespace), client.MatchingFields{o.indexName(): service.Name}, client.UnsafeDisableDeepCopy)
@@ -79,6 +79,8 @@ func (o sliceOwner) list(ctx context.Context, reader client.Reader, service type
 	for i := range list.Items {
 		if list.Items[i].DeletionTimestamp == nil {
 			slices = append(slices, &list.Items[i])
+		} else {
+			o.tracker.HandleDeletion(&list.Items[i])
 		}
 	}
 	return slices, nil
