@@ -67,7 +67,7 @@ func (p *planner) isScarce() bool {
 			free += ports.bits.countFree(s.low, s.high)
 		}
 	}
-	return free <= all/scarce
+	return free <= max(all/scarce, 1) // of a pool of a few the last two count
 }
 
 // isOpen tells ports that are not reserved.

@@ -81,12 +81,13 @@ func TestPortsOfANearlyFullPoolAreInDoubt(t *testing.T) {
 		want  int   // ports in doubt
 	}{
 		"two free, of which one is chosen":    {"red", 18, 1},
+		"two free of two":                     {"small", 0, 1},
 		"many free":                           {"red", 10, 0},
 		"of others, who choose from the rest": {"blue", 18, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			index := NewServices(PortSpan{30000, 30999})
-			index.SetPools([]PortPool{portPool("red", "red", 0, 1, PortSpan{30100, 30104}, PortSpan{30200, 30214})}, nil)
+			index.SetPools([]PortPool{portPool("red", "red", 0, 1, PortSpan{30100, 30104}, PortSpan{30200, 30214}), portPool("small", "small", 0, 1, PortSpan{30300, 30301})}, nil)
 			for i := range tc.taken {
 				port := 30100 + i
 				if i >= 5 {
