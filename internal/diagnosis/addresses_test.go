@@ -60,6 +60,9 @@ func TestAddresses(t *testing.T) {
 		"a headless one with a port that nothing translates": {state: OK, check: CheckAddresses, details: []string{"clients have to use 8080"}, change: func(f *Facts) {
 			f.Service.Spec.ClusterIP, f.Service.Spec.ClusterIPs = "None", nil
 		}},
+		"another proxy": {state: OK, check: CheckService, details: []string{`leaves it to "mesh"`}, change: func(f *Facts) {
+			f.Service.Labels = map[string]string{proxyLabel: "mesh"}
+		}},
 		"no ClusterIP": {state: Problem, check: CheckAddresses, want: NoClusterIP, change: func(f *Facts) { f.Service.Spec.ClusterIP, f.Service.Spec.ClusterIPs = "", nil }},
 		"no NodePort": {state: Warning, check: CheckAddresses, want: NoNodePort, says: []string{"no NodePort for port http (80)"}, change: func(f *Facts) {
 			f.Service.Spec.Type = corev1.ServiceTypeNodePort
@@ -133,7 +136,7 @@ func TestExternalNames(t *testing.T) {
 		"an incomplete name":    {state: Problem, check: CheckAddresses, want: InvalidExternalName, says: []string{"write db.data.svc.cluster.local"}, change: name("db.data.svc")},
 		"a single word":         {state: Warning, check: CheckAddresses, want: InvalidExternalName, change: name("db")},
 		"a Service not there":   {state: Problem, check: CheckAddresses, want: ExternalNameNotFound, says: []string{"data/db", "create that Service"}, change: inside("db.data.svc.cluster.local")},
-		"a Service with a typo": {state: Problem, check: CheckAddresses, want: ExternalNameNotFound, says: []string{"has postgres:"}, change: inside("postgers.data.svc.cluster.local", "cache", "postgres")},
+		"a Service with a typo": {state: Problem, check: CheckAddresses, want: ExternalNameNotFound, says: []string{"change spec.externalName to postgres.data.svc.cluster.local."}, change: inside("postgers.data.svc.cluster.local", "cache", "postgres")},
 	})
 }
 

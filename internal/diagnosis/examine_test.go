@@ -69,6 +69,11 @@ func TestCausesAreReportedOnce(t *testing.T) {
 		"no family": func(f *Facts) {
 			f.Service.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv6Protocol}
 		},
+		"no endpoint, so the name is not answered": func(f *Facts) {
+			f.Service.Spec.ClusterIP, f.Service.Spec.ClusterIPs = "None", []string{"None"}
+			f.eachPod(probeFails)
+			f.DNS = &DNS{Name: "web.shop.svc.cluster.local", Problem: "NXDOMAIN"}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := webFacts()
@@ -119,6 +124,37 @@ func TestLargeServicesAreToldBriefly(t *testing.T) {
 		if len(condition.Message) > maxMessage {
 			t.Errorf("%s has a message of %d letters", condition.Type, len(condition.Message))
 		}
+	}
+}
+
+func TestEnumerate(t *testing.T) {
+	for want, names := range map[string][]string{
+		"": nil, "a": {"a"}, "a and b": {"a", "b"}, "a, b and c": {"a", "b", "c"}, "a, b, c and 2 more": {"a", "b", "c", "d", "e"},
+	} {
+		if got := enumerate(names, maxNames); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	if got := enumerateOf([]string{"a", "b", "c", "d"}, 5000); got != "a, b, c and 4997 more" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// BenchmarkExamine is a Service of 5,000 pods that all have to be looked at.
+func BenchmarkExamine(b *testing.B) {
+	f := webFacts()
+	f.Selected = nil
+	for i := range 5000 {
+		p := pod(fmt.Sprintf("web-%d", i), "10.1.0.1")
+		p.Status.PodIPs[0].IP = fmt.Sprintf("10.1.%d.%d", i/250, 1+i%250)
+		f.Selected = append(f.Selected, p)
+	}
+	f.follow()
+	if r := Examine(f); r.Verdict.State != OK {
+		b.Fatal(r.Verdict)
+	}
+	for b.Loop() {
+		Examine(f)
 	}
 }
 

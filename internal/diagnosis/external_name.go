@@ -111,7 +111,11 @@ func (e *examination) insideTarget(step *Step, inside string) {
 	}
 	*step = Step{State: Problem, Reason: ExternalNameNotFound, Message: fmt.Sprintf("spec.externalName is the name of Service %s, which does not exist", target),
 		Remedy: "correct spec.externalName, or create that Service"}
-	if len(alike) > 0 {
-		step.Remedy = fmt.Sprintf("namespace %s has %s: change spec.externalName", target.Namespace, enumerate(alike, maxNames))
+	switch len(alike) {
+	case 0:
+	case 1:
+		step.Remedy = fmt.Sprintf("change spec.externalName to %s.%s%s", alike[0], target.Namespace, clusterZone)
+	default:
+		step.Remedy = fmt.Sprintf("change spec.externalName: namespace %s has %s", target.Namespace, enumerate(alike, maxNames))
 	}
 }

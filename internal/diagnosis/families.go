@@ -105,7 +105,7 @@ func (e *examination) familyStep(wanted []corev1.IPFamily, count func(corev1.IPF
 		}
 		if step.State == OK {
 			step = Step{State: Warning, Reason: FamilyMismatch, Message: message, Details: step.Details,
-				Remedy: fmt.Sprintf("give the pods %s addresses, or leave %s out of spec.ipFamilies", family, family)}
+				Remedy: fmt.Sprintf("give the endpoints %s addresses, or leave %s out of spec.ipFamilies", family, family)}
 		} else {
 			step.Details = append(step.Details, message)
 		}

@@ -92,6 +92,7 @@ func TestNetworkPoliciesForAnybody(t *testing.T) {
 		"let nobody in":               anybody(Problem, NetworkPolicyDenies, "NetworkPolicy policy-a does not let anybody in to port 8080 of web-1, web-2 and web-3; add an ingress rule for port 8080 to policy-a.", into()),
 		"let in to another port only": anybody(Problem, NetworkPolicyDenies, "does not let anybody in to port 8080", into(ingress{Ports: number(80)})),
 		"a range beside it":           anybody(Problem, NetworkPolicyDenies, "port 8080", into(ingress{Ports: numbers{{Port: new(intstr.FromInt32(8081)), EndPort: new(int32(9000))}}})),
+		"a range below it":            anybody(Problem, NetworkPolicyDenies, "port 8080", into(ingress{Ports: numbers{{Port: new(intstr.FromInt32(80)), EndPort: new(int32(443))}}})),
 		"another name":                anybody(Problem, NetworkPolicyDenies, "port 8080", into(ingress{Ports: numbers{tcp(intstr.FromString("admin"))}})),
 		"another protocol":            anybody(Problem, NetworkPolicyDenies, "port 8080", into(ingress{Ports: numbers{{Protocol: new(corev1.ProtocolUDP)}}})),
 		"two that let nobody in":      anybody(Problem, NetworkPolicyDenies, "NetworkPolicies policy-a and policy-b do not let anybody in to port 8080", into(), into()),

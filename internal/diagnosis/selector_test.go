@@ -92,6 +92,16 @@ func TestNearMissesAreBounded(t *testing.T) {
 	if step.Reason != NoMatchingPods || len(step.Details) > maxDetails || len(r.Verdict.Sentence) > maxMessage {
 		t.Errorf("%s with %d details and a sentence of %d letters", step.Reason, len(step.Details), len(r.Verdict.Sentence))
 	}
+	if n := len(nearMisses(f.Service.Spec.Selector, f.Others)); n > maxGuesses {
+		t.Errorf("%d guesses", n)
+	}
+	alike := likeness{}
+	for _, pod := range f.Others {
+		alike.similar(pod.Labels["app"], "web")
+	}
+	if len(alike) > maxGuesses {
+		t.Errorf("%d comparisons", len(alike))
+	}
 	if allocs := testing.AllocsPerRun(1, func() { Examine(f) }); allocs > 100_000 {
 		t.Errorf("%v allocations for 5,000 pods", allocs)
 	}

@@ -34,8 +34,15 @@ func (e *examination) service() Step {
 	case e.Service.DeletionTimestamp != nil:
 		return e.deleting()
 	}
-	return Step{State: OK, Message: fmt.Sprintf("Service %s exists, of type %s", e.Name, typeOf(e.Service))}
+	step := Step{State: OK, Message: fmt.Sprintf("Service %s exists, of type %s", e.Name, typeOf(e.Service))}
+	if proxy, other := e.Service.Labels[proxyLabel]; other {
+		step.Details = []string{fmt.Sprintf("its label %s leaves it to %q: what programs the other Services does nothing for it", proxyLabel, proxy)}
+	}
+	return step
 }
+
+// proxyLabel names a proxy that a Service is left to; every other one ignores it.
+const proxyLabel = "service.kubernetes.io/service-proxy-name"
 
 func (e *examination) notFound() Step {
 	step := Step{State: Problem, Reason: NotFound, Message: fmt.Sprintf("there is no Service %s in namespace %s", e.Name.Name, e.Name.Namespace)}

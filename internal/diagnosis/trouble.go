@@ -85,8 +85,11 @@ func nodeOf(e *examination, pod *corev1.Pod) trouble {
 	if why == "" {
 		return trouble{}
 	}
-	return trouble{kind: nodeUnknown, what: why,
-		remedy: fmt.Sprintf("repair node %s, or delete the pod so that another takes its place", pod.Spec.NodeName)}
+	t := trouble{kind: nodeUnknown, what: why, remedy: fmt.Sprintf("delete pod %s, so that another takes its place", pod.Name)}
+	if e.node(pod.Spec.NodeName) != nil {
+		t.remedy = fmt.Sprintf("repair node %s, or %s", pod.Spec.NodeName, t.remedy)
+	}
+	return t
 }
 
 func leavingOf(_ *examination, pod *corev1.Pod) trouble {
