@@ -17,11 +17,22 @@ limitations under the License.
 package webhooks
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
+
+// noting has these notes of who wrote what.
+func noting(fields ...string) *corev1.Service {
+	svc := &corev1.Service{}
+	for _, text := range fields {
+		svc.ManagedFields = append(svc.ManagedFields, metav1.ManagedFieldsEntry{FieldsV1: &metav1.FieldsV1{Raw: []byte(text)}})
+	}
+	return svc
+}
 
 func TestAPortThatNobodyOwnsWasDrawn(t *testing.T) {
 	const (
@@ -40,18 +51,88 @@ func TestAPortThatNobodyOwnsWasDrawn(t *testing.T) {
 		"one of two wrote it":           {[]string{another, asked}, port, false},
 		"only the twin was asked for":   {[]string{another}, port, true},
 		"only the rest was written":     {[]string{health}, port, true},
-		"what can not be read":          {[]string{`{"f:spec":{"f:ports":{"k:nonsense":{"f:nodePort":{}}}}}`, "nonsense"}, port, true},
+		"a key that can not be read":    {[]string{`{"f:spec":{"f:ports":{"k:nonsense":{"f:nodePort":{}}}}}`}, port, false},
+		"what can not be read":          {[]string{"nonsense"}, port, false},
+		"what has no fields":            {[]string{`{"f:spec":{"f:ports":{}}}`}, port, true},
 		"the health check's is written": {[]string{health}, nil, false},
 		"the health check's is not":     {[]string{asked}, nil, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			svc := &corev1.Service{}
-			for _, fields := range tc.owned {
-				svc.ManagedFields = append(svc.ManagedFields, metav1.ManagedFieldsEntry{FieldsV1: &metav1.FieldsV1{Raw: []byte(fields)}})
-			}
-			if got := drawn(svc, tc.port); got != tc.want {
+			if got := drawn(ServiceChange{New: noting(tc.owned...)}, tc.port); got != tc.want {
 				t.Errorf("drawn: %v, want %v", got, tc.want)
 			}
 		})
+	}
+}
+
+// The server keeps what a client has written there, and adds its own.
+func TestNotesThatAClientMadeUpHideNothing(t *testing.T) {
+	const asked = `"k:{\"port\":80,\"protocol\":\"TCP\"}":{"f:port":{},"f:nodePort":{}}`
+	keys := []string{asked}
+	for i := range 40 {
+		keys = append(keys, fmt.Sprintf(`"k:{\"name\":\"x%d\",\"port\":80,\"protocol\":\"TCP\"}":{"f:port":{}}`, i))
+	}
+	port := &corev1.ServicePort{Port: 80, Protocol: corev1.ProtocolTCP, NodePort: 30080}
+	for name, tc := range map[string]struct {
+		fields string
+		port   *corev1.ServicePort
+	}{
+		"other keys of the port": {`{"f:spec":{"f:ports":{` + strings.Join(keys, ",") + `}}}`, port},
+		"a field that reads like spec": {
+			`{"f:spec":{"f:ports":{` + asked + `}},"f:\u017fpec":{"f:ports":{"k:{\"port\":80,\"protocol\":\"TCP\"}":{"f:port":{}}}}}`, port},
+		"one that reads like ports": {
+			`{"f:spec":{"f:ports":{` + asked + `},"f:port\u017f":{"k:{\"port\":80,\"protocol\":\"TCP\"}":{"f:port":{}}}}}`, port},
+		"one that reads like the health check's": {`{"f:spec":{"f:healthCheckNodePort":{},"f:healthChec\u212aNodePort":null}}`, nil},
+	} {
+		for range 100 { // a map has no order
+			if drawn(ServiceChange{New: noting(tc.fields)}, tc.port) {
+				t.Errorf("%s: a port that was asked for counts as drawn", name)
+				break
+			}
+		}
+	}
+}
+
+// Of an update the server notes nothing if it can not make sense of what a client
+// has sent: then the notes are those of before, byte for byte.
+func TestNotesFromBeforeTheChangeSayNothing(t *testing.T) {
+	const rest = `{"f:spec":{"f:type":{},"f:ports":{"k:{\"port\":80,\"protocol\":\"TCP\"}":{"f:port":{}}}}}`
+	port := &corev1.ServicePort{Port: 80, Protocol: corev1.ProtocolTCP, NodePort: 30080}
+	before, later := noting(rest), noting(rest)
+	before.ManagedFields[0].Time, later.ManagedFields[0].Time = new(metav1.Unix(1, 0)), new(metav1.Unix(2, 0))
+	for name, tc := range map[string]struct {
+		change ServiceChange
+		want   bool
+	}{
+		"made":                  {ServiceChange{New: before}, true},
+		"changed and noted":     {ServiceChange{Old: before, New: later}, true},
+		"changed and not noted": {ServiceChange{Old: before, New: before.DeepCopy()}, false},
+	} {
+		for what, got := range map[string]bool{"node port": drawn(tc.change, port), "health check": drawn(tc.change, nil), "ClusterIP": drawnClusterIP(tc.change, 0)} {
+			if got != tc.want {
+				t.Errorf("%s: %s drawn: %v, want %v", name, what, got, tc.want)
+			}
+		}
+	}
+}
+
+// The notes of it may be gone: a client can take them off in an update before.
+func TestAPortThatAnExternalNameHadWasNotDrawn(t *testing.T) {
+	port := &corev1.ServicePort{Port: 80, Protocol: corev1.ProtocolTCP, NodePort: 30080}
+	for kind, want := range map[corev1.ServiceType]bool{corev1.ServiceTypeExternalName: false, corev1.ServiceTypeNodePort: true} {
+		old := &corev1.Service{Spec: corev1.ServiceSpec{Type: kind, Ports: []corev1.ServicePort{*port}}}
+		if got := drawn(ServiceChange{Old: old, New: noting(`{"f:spec":{"f:type":{}}}`)}, port); got != want {
+			t.Errorf("from %s: drawn: %v, want %v", kind, got, want)
+		}
+	}
+}
+
+func TestTheSecondClusterIPIsAskedForOnlyInTheList(t *testing.T) {
+	const first, both, none = `{"f:spec":{"f:clusterIP":{}}}`, `{"f:spec":{"f:clusterIPs":{}}}`, `{"f:spec":{"f:type":{}}}`
+	for fields, want := range map[string][2]bool{first: {false, true}, both: {false, false}, none: {true, true}, "nonsense": {false, false}} {
+		change := ServiceChange{New: noting(fields)}
+		if got := [2]bool{drawnClusterIP(change, 0), drawnClusterIP(change, 1)}; got != want {
+			t.Errorf("%s: drawn: %v, want %v", fields, got, want)
+		}
 	}
 }

@@ -76,7 +76,7 @@ func checkHostPorts(ctx context.Context, world World, change ServiceChange) ([]F
 			return found, err
 		}
 		if listener.what != "" {
-			found = append(found, listener.finding(port, drawn(change.New, port.of)))
+			found = append(found, listener.finding(port, drawn(change, port.of)))
 		}
 		if len(found) >= maxFindings {
 			break

@@ -69,6 +69,9 @@ func TestWhatTheServerChoseIsNotRefusedForItsPool(t *testing.T) {
 			svc: service("web", clusterIP("10.96.40.7"), writing(`{"f:spec":{"f:clusterIP":{}}}`)), want: wantVerdict{errors: []string{"rule X5"}}},
 		"ClusterIPs that were asked for": {
 			svc: service("web", clusterIP("10.96.40.7"), writing(`{"f:spec":{"f:clusterIPs":{}}}`)), want: wantVerdict{errors: []string{"rule X5"}}},
+		"a second ClusterIP that was drawn beside one that was asked for": {
+			svc:  service("web", clusterIP("10.96.41.7", "10.96.40.7"), writing(`{"f:spec":{"f:clusterIP":{}}}`)),
+			want: wantVerdict{warnings: []string{`spec.clusterIPs[1]: this belongs to AddressPool internal`}}},
 		"an external IP is always asked for": {
 			svc: service("web", external("203.0.113.20"), writing(nothing)), want: wantVerdict{errors: []string{"rule X5"}}},
 	} {

@@ -36,6 +36,8 @@ import (
 type usedAddress struct {
 	vip
 	use v1alpha1.AddressUse
+	// index is its place among the ClusterIPs.
+	index int
 }
 
 // usedAddresses are those that a Service asks for, or has, in its spec. What a
@@ -46,14 +48,15 @@ func usedAddresses(svc *corev1.Service) []usedAddress {
 	}
 	var used []usedAddress
 	for _, v := range distinct(externalVIPs(svc)) {
-		used = append(used, usedAddress{v, v1alpha1.UseExternalIP})
+		used = append(used, usedAddress{vip: v, use: v1alpha1.UseExternalIP})
 	}
 	for _, v := range requestedVIP(svc) {
-		used = append(used, usedAddress{v, v1alpha1.UseLoadBalancer})
+		used = append(used, usedAddress{vip: v, use: v1alpha1.UseLoadBalancer})
 	}
 	if proxied(svc) {
 		for i, addr := range clusterAddrs(svc) {
-			used = append(used, usedAddress{vip{field.NewPath("spec", "clusterIPs").Index(i), addr.String(), addr}, v1alpha1.UseClusterIP})
+			at := vip{field.NewPath("spec", "clusterIPs").Index(i), addr.String(), addr}
+			used = append(used, usedAddress{vip: at, use: v1alpha1.UseClusterIP, index: i})
 		}
 	}
 	return used
@@ -81,7 +84,8 @@ func checkAddressPools(ctx context.Context, world World, change ServiceChange) (
 			return found, err
 		}
 		if refusal.detail != "" {
-			found = append(found, refusal.finding(used.path, used.text, used.use != v1alpha1.UseClusterIP || !drawnClusterIPs(change.New)))
+			asked := used.use != v1alpha1.UseClusterIP || !drawnClusterIP(change, used.index)
+			found = append(found, refusal.finding(used.path, used.text, asked))
 		}
 		if len(found) >= maxFindings {
 			break
@@ -232,7 +236,7 @@ func checkPortPools(ctx context.Context, world World, change ServiceChange) ([]F
 			return found, err
 		}
 		if refusal.detail != "" {
-			found = append(found, refusal.finding(port.path, port.key.Port, !drawn(change.New, port.of)))
+			found = append(found, refusal.finding(port.path, port.key.Port, !drawn(change, port.of)))
 		}
 		if len(found) >= maxFindings {
 			break

@@ -18,12 +18,15 @@ package admission
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"switchyard.dev/switchyard/api/v1alpha1"
 	"switchyard.dev/switchyard/cmd/manager/app"
@@ -116,6 +119,41 @@ var _ = Describe("The rules about pools", Ordered, func() {
 		Expect(dryRunAs(tenantOf(blue), makeService(blue, "web").nodePort(31701).Service)).To(
 			beRefused("reserved for a Service of another namespace (PortReservation 31701)"))
 		Expect(dryRun(makeService(red, "kept").nodePort(31701).Service)).To(Succeed())
+	})
+
+	It("X7 believes no notes of who wrote what that a client has made up", func() {
+		makePortPool("red", "red", "31740-31749")
+		noting := func(apiVersion, fields string) metav1.ManagedFieldsEntry {
+			return metav1.ManagedFieldsEntry{Manager: "me", Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: apiVersion,
+				FieldsType: "FieldsV1", FieldsV1: &metav1.FieldsV1{Raw: []byte(fields)}}
+		}
+		me := client.FieldOwner("me")
+		web := makeService(blue, "web").nodePort(31740).Service
+		Eventually(dryRun).WithArguments(web).Should(beRefused("this belongs to PortPool red", "rule X7"))
+
+		By("in a create, which hide the server's own in a crowd or behind a field that reads the same")
+		var keys []string
+		for i := range 40 {
+			keys = append(keys, fmt.Sprintf(`"k:{\"name\":\"x%d\",\"port\":80,\"protocol\":\"TCP\"}":{"f:port":{}}`, i))
+		}
+		for _, fields := range []string{
+			`{"f:spec":{"f:ports":{` + strings.Join(keys, ",") + `}}}`,
+			`{"f:\u017fpec":{"f:ports":{"k:{\"port\":80,\"protocol\":\"TCP\"}":{"f:port":{}}}}}`,
+		} {
+			forged := web.DeepCopy()
+			forged.ManagedFields = []metav1.ManagedFieldsEntry{noting("v1", fields)}
+			for range 5 { // a map has no order
+				Expect(api.Create(context.Background(), forged.DeepCopy(), me, client.DryRunAll)).To(beRefused("this belongs to PortPool red", "rule X7"))
+			}
+		}
+
+		By("in an update, of which the server notes nothing because it can not make sense of them")
+		plain := makeService(blue, "web").Service
+		Expect(api.Create(context.Background(), plain, me)).To(Succeed())
+		Expect(plain.ManagedFields).NotTo(BeEmpty())
+		plain.Spec = web.Spec
+		plain.ManagedFields = append(plain.ManagedFields, noting("a/b/c", `{"f:spec":{"f:type":{}}}`))
+		Expect(api.Update(context.Background(), plain, me)).To(beRefused("this belongs to PortPool red", "rule X7"))
 	})
 
 	It("X19 refuses ranges over nodes, pods and Services, and warns of those that precedence settles", func() {
