@@ -160,14 +160,20 @@ func (r *poolRequester) reservedForOthers(ctx context.Context, number allocator.
 	return fmt.Sprintf("reserved for %s (%s %s)", name, reservation.Kind(), reservation.Object), false, nil
 }
 
-// mayUse says why the Service may not have an address, or nothing.
+// mayUse says why the Service may not have an address, or nothing. A reservation
+// says whose an address is first, and of ClusterIPs that settles it. Who may use
+// one that comes from outside is for the pools to say: many may write reservations,
+// the annotation to retain makes them for anybody, and few may write pools.
 func (r *poolRequester) mayUse(ctx context.Context, addr netip.Addr, use v1alpha1.AddressUse) (poolRefusal, error) {
 	if err := r.read(ctx); err != nil {
 		return poolRefusal{}, err
 	}
 	detail, mine, err := r.reservedForOthers(ctx, allocator.AddrNumber(addr))
-	if err != nil || detail != "" || mine {
+	switch {
+	case err != nil || detail != "":
 		return poolRefusal{detail, true}, err
+	case mine && (use == v1alpha1.UseClusterIP || use == v1alpha1.UseLoadBalancer && addrsOf(ingressVIPs(r.change.Old))[addr]):
+		return poolRefusal{}, nil
 	}
 	return poolRefusal{detail: r.outsidePools(ctx, addr, use)}, nil
 }

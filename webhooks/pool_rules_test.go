@@ -49,6 +49,9 @@ func TestPoolsSayWhoMayUseANumber(t *testing.T) {
 	reserved := func(number allocator.Number, name string) []allocator.Reservation {
 		return []allocator.Reservation{{Number: number, Object: number.ReservationName(), Service: types.NamespacedName{Namespace: "default", Name: name}}}
 	}
+	mine := func(addr string) []allocator.Reservation {
+		return reserved(allocator.AddrNumber(netip.MustParseAddr(addr)), "web")
+	}
 	for name, tc := range map[string]struct {
 		namespace    labels.Set
 		required     v1alpha1.AddressUse
@@ -81,8 +84,24 @@ func TestPoolsSayWhoMayUseANumber(t *testing.T) {
 		"X5: an address reserved for another": {
 			namespace: blue, pools: pools, reservations: reserved(allocator.AddrNumber(netip.MustParseAddr("203.0.113.7")), "db"), new: service("web", external("203.0.113.7")),
 			want: wantVerdict{errors: []string{"reserved for default/db (AddressReservation 203.0.113.7)"}}},
-		"an address reserved for this Service needs no pool": {
-			namespace: nobody, pools: pools, reservations: reserved(allocator.AddrNumber(netip.MustParseAddr("192.0.2.7")), "web"), new: service("web", external("192.0.2.7"))},
+		"X5: one reserved for this Service needs a pool all the same": {
+			namespace: nobody, pools: pools, reservations: mine("192.0.2.7"), new: service("web", external("192.0.2.7")),
+			want: wantVerdict{errors: []string{"this is in no AddressPool for ExternalIP"}}},
+		"X5: also where pools are only required": {
+			namespace: nobody, required: v1alpha1.UseExternalIP, reservations: mine("192.0.2.7"), new: service("web", external("192.0.2.7")),
+			want: wantVerdict{errors: []string{"there is no AddressPool for ExternalIP"}}},
+		"one of its pool that is reserved for it": {namespace: blue, pools: pools, reservations: mine("203.0.113.7"), new: service("web", external("203.0.113.7"))},
+		"a ClusterIP that is reserved for it":     {namespace: nobody, pools: pools, reservations: mine("10.96.40.7"), new: service("web", clusterIP("10.96.40.7"))},
+		"X5: a load-balancer IP reserved for it": {
+			namespace: nobody, required: v1alpha1.UseLoadBalancer, reservations: mine("198.51.100.7"), new: service("web", requests("198.51.100.7")),
+			want: wantVerdict{errors: []string{"spec.loadBalancerIP"}}},
+		"one that it was given and that is reserved for it may be asked for": {
+			namespace: nobody, required: v1alpha1.UseLoadBalancer, reservations: mine("198.51.100.7"),
+			old: service("web", ingress("198.51.100.7")), new: service("web", ingress("198.51.100.7"), requests("198.51.100.7"))},
+		"X5: and is no external IP": {
+			namespace: nobody, required: v1alpha1.UseExternalIP, reservations: mine("198.51.100.7"),
+			old: service("web", ingress("198.51.100.7")), new: service("web", ingress("198.51.100.7"), external("198.51.100.7")),
+			want: wantVerdict{errors: []string{"spec.externalIPs[0]"}}},
 		"an address that was there before may stay": {
 			namespace: blue, pools: pools, old: service("web", external("192.0.2.7")), new: service("web", external("192.0.2.7"), port(81, tcp))},
 

@@ -84,6 +84,14 @@ var _ = Describe("The rules about pools", Ordered, func() {
 		Eventually(dryRunAs).WithArguments(tenant, wish.Service).Should(beRefused(
 			"spec.loadBalancerIP", "no AddressPool is for it: ask an administrator for one", "rule X5"))
 
+		By("not by a reservation, which others than administrators of pools may write")
+		kept := &v1alpha1.AddressReservation{ObjectMeta: metav1.ObjectMeta{Name: "8.8.8.8"}, Spec: v1alpha1.AddressReservationSpec{
+			Address: "8.8.8.8", ServiceRef: &v1alpha1.ServiceReference{Namespace: blue, Name: "web"}}}
+		Expect(create(kept)).To(Succeed())
+		DeferCleanup(func() { Expect(api.Delete(context.Background(), kept)).To(Succeed()) })
+		Eventually(dryRun).WithArguments(makeService(red, "web").external("8.8.8.8").Service).Should(beRefused("reserved for Service " + blue + "/web"))
+		Expect(tenant.Update(context.Background(), web)).To(beRefused("this is in no AddressPool for ExternalIP", "rule X5"))
+
 		By("leaving the pools to administrators")
 		own := &v1alpha1.AddressPool{ObjectMeta: metav1.ObjectMeta{Name: "mine"},
 			Spec: v1alpha1.AddressPoolSpec{Use: v1alpha1.UseExternalIP, Addresses: []v1alpha1.AddressRange{"8.8.8.8"}}}
