@@ -17,8 +17,10 @@ limitations under the License.
 package webhooks
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -123,16 +125,55 @@ func ingressVIPs(svc *corev1.Service) []vip {
 	return vips
 }
 
-// requestedVIP is spec.loadBalancerIP, a wish that a controller may grant.
-func requestedVIP(svc *corev1.Service) []vip {
+// wishAnnotations are where load-balancer controllers read the addresses that a
+// Service asks for, since spec.loadBalancerIP is deprecated and has one only.
+var wishAnnotations = []string{
+	"metallb.io/loadBalancerIPs",
+	"metallb.universe.tf/loadBalancerIPs",
+	"kube-vip.io/loadbalancerIPs",
+	"lbipam.cilium.io/ips",
+	"io.cilium/lb-ipam-ips",
+	"purelb.io/addresses",
+	"projectcalico.org/loadBalancerIPs",
+	"service.beta.kubernetes.io/azure-load-balancer-ipv4",
+	"service.beta.kubernetes.io/azure-load-balancer-ipv6",
+}
+
+// requestedVIPs are spec.loadBalancerIP and the like of it in annotations: wishes
+// that a controller may grant.
+func requestedVIPs(svc *corev1.Service) []vip {
 	if svc == nil || svc.Spec.Type != corev1.ServiceTypeLoadBalancer {
 		return nil
 	}
-	addr, ok := parseAddr(svc.Spec.LoadBalancerIP)
-	if !ok {
-		return nil
+	vips := appendWish(nil, field.NewPath("spec", "loadBalancerIP"), svc.Spec.LoadBalancerIP)
+	for _, key := range wishAnnotations {
+		if svc.Annotations[key] == "" {
+			continue
+		}
+		path := field.NewPath("metadata", "annotations").Key(key)
+		for _, text := range wishesIn(svc.Annotations[key]) {
+			vips = appendWish(vips, path, strings.TrimSpace(text))
+		}
 	}
-	return []vip{{field.NewPath("spec", "loadBalancerIP"), svc.Spec.LoadBalancerIP, addr}}
+	return vips
+}
+
+// wishesIn takes a value apart at its commas, and Calico's as the JSON it is.
+func wishesIn(value string) []string {
+	var list []string
+	if json.Unmarshal([]byte(value), &list) == nil {
+		return list
+	}
+	return strings.Split(value, ",")
+}
+
+// appendWish leaves out 0.0.0.0 and ::, which ask kube-vip for an address by DHCP.
+func appendWish(vips []vip, path *field.Path, text string) []vip {
+	addr, ok := parseAddr(text)
+	if !ok || addr.IsUnspecified() {
+		return vips
+	}
+	return append(vips, vip{path, text, addr})
 }
 
 // protocolOf fills in the API's default.
@@ -153,12 +194,12 @@ func heldAddrs(svc *corev1.Service) map[netip.Addr]bool {
 	return held
 }
 
-// wantedAddrs are those that the Service holds and the one it waits for: what it
+// wantedAddrs are those that the Service holds and those it waits for: what it
 // asked for, until a controller has given it any address.
 func wantedAddrs(svc *corev1.Service) map[netip.Addr]bool {
 	wanted := heldAddrs(svc)
 	if len(ingressVIPs(svc)) == 0 {
-		for _, v := range requestedVIP(svc) {
+		for _, v := range requestedVIPs(svc) {
 			wanted[v.addr] = true
 		}
 	}

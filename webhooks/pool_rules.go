@@ -50,7 +50,7 @@ func usedAddresses(svc *corev1.Service) []usedAddress {
 	for _, v := range distinct(externalVIPs(svc)) {
 		used = append(used, usedAddress{vip: v, use: v1alpha1.UseExternalIP})
 	}
-	for _, v := range requestedVIP(svc) {
+	for _, v := range distinct(requestedVIPs(svc)) {
 		used = append(used, usedAddress{vip: v, use: v1alpha1.UseLoadBalancer})
 	}
 	if proxied(svc) {

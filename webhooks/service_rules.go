@@ -124,7 +124,7 @@ func checkExternalIPInUse(ctx context.Context, world World, change ServiceChange
 }
 
 // checkLoadBalancerIPInUse is X2: whatever controller gave the address. One that
-// is asked for in spec.loadBalancerIP is refused where another has it, or asks for
+// is asked for, as in spec.loadBalancerIP, is refused where another has it, or asks for
 // it and waits: of two that wait only one could get it. An address that is given
 // is not refused because of one who waits, who may wait for ever.
 func checkLoadBalancerIPInUse(ctx context.Context, world World, change ServiceChange) ([]Finding, error) {
@@ -132,8 +132,8 @@ func checkLoadBalancerIPInUse(ctx context.Context, world World, change ServiceCh
 	if err != nil || len(found) > 0 {
 		return found, err
 	}
-	asked := portsBeyond(change, addrsOf(requestedVIP(change.Old)))
-	return portsInUse(ctx, world, change, requestedVIP(change.New), asked, wantedAddrs)
+	asked := portsBeyond(change, addrsOf(requestedVIPs(change.Old)))
+	return portsInUse(ctx, world, change, requestedVIPs(change.New), asked, wantedAddrs)
 }
 
 // portsInUse reports the ports that the change brings to an address where another
@@ -236,7 +236,7 @@ func checkAddressReserved(ctx context.Context, world World, change ServiceChange
 
 // outsideVIPs are all addresses a Service has, or asks for, by itself.
 func outsideVIPs(svc *corev1.Service) []vip {
-	return slices.Concat(externalVIPs(svc), ingressVIPs(svc), requestedVIP(svc))
+	return slices.Concat(externalVIPs(svc), ingressVIPs(svc), requestedVIPs(svc))
 }
 
 // hadForItsUse tells whether the Service had an address before and is to have it

@@ -84,6 +84,13 @@ var _ = Describe("The rules about pools", Ordered, func() {
 		Eventually(dryRunAs).WithArguments(tenant, wish.Service).Should(beRefused(
 			"spec.loadBalancerIP", "no AddressPool is for it: ask an administrator for one", "rule X5"))
 
+		By("not through an annotation of a load balancer's")
+		for _, annotation := range []string{"metallb.io/loadBalancerIPs", "lbipam.cilium.io/ips", "kube-vip.io/loadbalancerIPs"} {
+			wish := makeService(blue, "wish").balanced()
+			wish.Annotations = map[string]string{annotation: "8.8.8.8"}
+			Expect(dryRunAs(tenant, wish.Service)).To(beRefused("metadata.annotations["+annotation+"]", "rule X5"))
+		}
+
 		By("not by a reservation, which others than administrators of pools may write")
 		kept := &v1alpha1.AddressReservation{ObjectMeta: metav1.ObjectMeta{Name: "8.8.8.8"}, Spec: v1alpha1.AddressReservationSpec{
 			Address: "8.8.8.8", ServiceRef: &v1alpha1.ServiceReference{Namespace: blue, Name: "web"}}}
