@@ -222,37 +222,56 @@ const maxConfirmations = 5 * maxFindings
 // confirmed reads each object that the cache names once more, live: someone
 // who deletes a Service and creates its successor must not be refused because
 // the watch has not delivered the deletion yet. Where many share what a rule
-// forbids, because it only warns or came later, a few of them are enough. Where
-// very many have just gone, as the pods of a DaemonSet, the rest is not read.
+// forbids, because it only warns or came later, a few of them are enough, which are
+// read at the same time. Where very many have just gone, as the pods of a DaemonSet,
+// the rest is not read.
 func confirmed[T any, P interface {
 	*T
 	client.Object
 }](ctx context.Context, live client.Reader, cached []T, fresh func() P, holds func(P) bool) ([]P, error) {
-	var confirmed []P
-	reads := 0
+	var holders []P
 	for i := range cached {
-		if len(confirmed) >= maxFindings {
-			break
-		}
-		if !holds(&cached[i]) {
-			continue
-		}
-		if reads++; reads > maxConfirmations {
-			if len(confirmed) == 0 {
-				return nil, fmt.Errorf("confirming %T: of %d the first %d are gone or changed", cached, len(cached), maxConfirmations)
-			}
-			break
-		}
-		key, object := client.ObjectKeyFromObject(P(&cached[i])), fresh()
-		switch err := live.Get(ctx, key, object); {
-		case apierrors.IsNotFound(err):
-		case err != nil:
-			return nil, fmt.Errorf("confirming %T %s: %w", object, key, err)
-		case holds(object):
-			confirmed = append(confirmed, object)
+		if holds(&cached[i]) {
+			holders = append(holders, &cached[i])
 		}
 	}
+	var confirmed []P
+	left := holders[:min(len(holders), maxConfirmations)]
+	for len(left) > 0 && len(confirmed) < maxFindings {
+		some := left[:min(len(left), maxFindings-len(confirmed))]
+		left = left[len(some):]
+		for _, again := range sideBySide(some, func(object P) reading[P] { return readAgain(ctx, live, object, fresh(), holds) }) {
+			if again.err != nil {
+				return nil, again.err
+			}
+			if again.holds {
+				confirmed = append(confirmed, again.object)
+			}
+		}
+	}
+	if len(confirmed) == 0 && len(holders) > maxConfirmations {
+		return nil, fmt.Errorf("confirming %T: of %d the first %d are gone or changed", cached, len(holders), maxConfirmations)
+	}
 	return confirmed, nil
+}
+
+// reading is an object as it is now.
+type reading[P any] struct {
+	object P
+	holds  bool
+	err    error
+}
+
+func readAgain[P client.Object](ctx context.Context, live client.Reader, cached, fresh P, holds func(P) bool) reading[P] {
+	key := client.ObjectKeyFromObject(cached)
+	err := live.Get(ctx, key, fresh)
+	switch {
+	case apierrors.IsNotFound(err):
+		return reading[P]{}
+	case err != nil:
+		return reading[P]{err: fmt.Errorf("confirming %T %s: %w", fresh, key, err)}
+	}
+	return reading[P]{fresh, holds(fresh), nil}
 }
 
 func pointers[T any](items []T) []*T {

@@ -64,6 +64,15 @@ func (c *Cluster) PodsByIP(ctx context.Context, addr netip.Addr) ([]*corev1.Pod,
 	})
 }
 
+// NamespaceHasPod implements PodReader from the cache.
+func (c *Cluster) NamespaceHasPod(ctx context.Context, namespace string, addr netip.Addr) (bool, error) {
+	var list corev1.PodList
+	if err := c.list(ctx, &list, client.InNamespace(namespace), client.MatchingFields{indexPodIP: addr.String()}, client.Limit(1)); err != nil {
+		return false, fmt.Errorf("looking up the pods of namespace %s: %w", namespace, err)
+	}
+	return len(list.Items) > 0, nil
+}
+
 // PodsOfNamespaceByIP implements PodReader with a read past the cache: a
 // controller may write an endpoint before our watch has told of its pod. The API
 // server selects by a pod's first address only.

@@ -55,7 +55,12 @@ func checkForeignPods(ctx context.Context, world World, change BackendChange) ([
 }
 
 // foreignAddress says why an address is none for a namespace's endpoints, or nothing.
+// Nearly always it is of the namespace's own pod, which is not read again for each
+// of a thousand: who lags behind the cache could as well have written a bit earlier.
 func foreignAddress(ctx context.Context, world World, addr netip.Addr, namespace string) (string, error) {
+	if own, err := world.NamespaceHasPod(ctx, namespace, addr); own || err != nil {
+		return "", err
+	}
 	pods, err := world.PodsByIP(ctx, addr)
 	if err != nil {
 		return "", err

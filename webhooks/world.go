@@ -80,6 +80,9 @@ type NodeReader interface {
 type PodReader interface {
 	// PodsByIP are those with a network of their own that have the address in it.
 	PodsByIP(ctx context.Context, addr netip.Addr) ([]*corev1.Pod, error)
+	// NamespaceHasPod tells whether a pod of the namespace is known to have the
+	// address. It may lag behind.
+	NamespaceHasPod(ctx context.Context, namespace string, addr netip.Addr) (bool, error)
 	// PodsOfNamespaceByIP are the namespace's, as they are at this moment, by
 	// their first address.
 	PodsOfNamespaceByIP(ctx context.Context, namespace string, addr netip.Addr) ([]*corev1.Pod, error)

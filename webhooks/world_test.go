@@ -148,6 +148,11 @@ func (m *memory) PodsByIP(_ context.Context, addr netip.Addr) ([]*corev1.Pod, er
 	return m.podsWhere(func(pod *corev1.Pod) bool { return slices.Contains(podAddrs(pod), addr) })
 }
 
+func (m *memory) NamespaceHasPod(_ context.Context, namespace string, addr netip.Addr) (bool, error) {
+	pods, err := m.podsWhere(func(pod *corev1.Pod) bool { return pod.Namespace == namespace && slices.Contains(podAddrs(pod), addr) })
+	return len(pods) > 0, err
+}
+
 func (m *memory) PodsOfNamespaceByIP(_ context.Context, namespace string, addr netip.Addr) ([]*corev1.Pod, error) {
 	return slices.DeleteFunc(slices.Clone(m.unseenPods), func(pod *corev1.Pod) bool {
 		return pod.Namespace != namespace || !slices.Contains(podAddrs(pod), addr)
