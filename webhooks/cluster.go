@@ -34,6 +34,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"switchyard.dev/switchyard/allocator"
 	"switchyard.dev/switchyard/api/v1alpha1"
 )
 
@@ -57,6 +58,9 @@ type Cluster struct {
 	// RequirePools are the uses for which an address must be in a pool also
 	// where there is none.
 	RequirePools []v1alpha1.AddressUse
+	// NodePorts is the range that the API server gives node ports from; its default
+	// when empty.
+	NodePorts allocator.PortSpan
 
 	pools    poolCache
 	prefixes podPrefixes
@@ -84,6 +88,11 @@ func (c *Cluster) ServicesByNodePort(ctx context.Context, port int32) ([]*corev1
 	return c.confirmedServices(ctx, client.MatchingFields{indexNodePort: portNumber(port).String()}, func(svc *corev1.Service) bool {
 		return slices.Contains(heldPorts(svc), port)
 	})
+}
+
+// NodePortRange implements NodePortReader.
+func (c *Cluster) NodePortRange() allocator.PortSpan {
+	return cmp.Or(c.NodePorts, allocator.DefaultNodePorts)
 }
 
 func (c *Cluster) confirmedServices(ctx context.Context, where client.ListOption, holds func(*corev1.Service) bool) ([]*corev1.Service, error) {

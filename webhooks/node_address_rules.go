@@ -101,7 +101,7 @@ const sshPort = 22
 // listenerOf says what listens at a port of one node, as far as the cluster knows.
 // The API server is X3's, which compares its address, too.
 func listenerOf(ctx context.Context, world World, node *corev1.Node, port PortKey) (string, error) {
-	if port.Port >= firstNodePort && port.Port <= lastNodePort {
+	if isNodePort(world, port.Port) {
 		return "node ports are served", nil
 	}
 	pods, err := world.PodsByHostPort(ctx, port)

@@ -17,9 +17,12 @@ limitations under the License.
 package webhooks
 
 import (
+	"net/netip"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"switchyard.dev/switchyard/allocator"
 )
 
 func TestExternalIPsThatAreNodes(t *testing.T) {
@@ -70,5 +73,35 @@ func TestExternalIPsThatAreNodes(t *testing.T) {
 			}
 			expectVerdict(t, got, tc.want)
 		})
+	}
+}
+
+func TestNodePortsAreWhereTheServerGivesThemFrom(t *testing.T) {
+	tcp := corev1.ProtocolTCP
+	world := &memory{nodes: []*corev1.Node{node("node-1", "192.0.2.1")}, nodePorts: allocator.PortSpan{First: 20000, Last: 22767},
+		servers: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:30443"), netip.MustParseAddrPort("192.0.2.1:20443")}}
+	for name, tc := range map[string]struct {
+		svc  *corev1.Service
+		want wantVerdict
+	}{
+		"X4: inside of the range": {
+			svc: service("web", external("192.0.2.1"), port(20080, tcp)), want: wantVerdict{errors: []string{"node ports are served at port 20080/TCP"}}},
+		"outside of it":      {svc: service("web", external("192.0.2.1"), port(30080, tcp))},
+		"X6: an API server":  {svc: service("web", onNodePort(30443, tcp)), want: wantVerdict{errors: []string{"the Kubernetes API server listens at port 30443 of node node-1"}}},
+		"none in the range":  {svc: service("web", onNodePort(20443, tcp))},
+		"nor at other ports": {svc: service("web", onNodePort(30444, tcp))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := ValidateService(t.Context(), world, Severities{"X12": Off, "X21": Off}, ServiceChange{New: tc.svc})
+			if err != nil {
+				t.Fatal(err)
+			}
+			expectVerdict(t, got, tc.want)
+		})
+	}
+	for want, given := range map[allocator.PortSpan]allocator.PortSpan{{First: 1, Last: 9}: {First: 1, Last: 9}, allocator.DefaultNodePorts: {}} {
+		if got := (&Cluster{NodePorts: given}).NodePortRange(); got != want {
+			t.Errorf("of %v: %v", given, got)
+		}
 	}
 }

@@ -152,14 +152,11 @@ var clusterPorts = map[int32]string{
 	10259: "kube-scheduler",
 }
 
-// The node ports of a cluster that was not told otherwise; nothing of the
-// cluster itself listens there.
-const firstNodePort, lastNodePort = 30000, 32767
-
 // apiServerOnNode compares the port with those of API servers that run on
-// nodes; one elsewhere is not in the way.
+// nodes; one elsewhere is not in the way. Nothing of the cluster itself listens
+// where node ports are given from.
 func apiServerOnNode(ctx context.Context, world World, port int32) (string, error) {
-	if port >= firstNodePort && port <= lastNodePort {
+	if isNodePort(world, port) {
 		return "", nil
 	}
 	servers, err := world.APIServers(ctx)
@@ -179,4 +176,10 @@ func apiServerOnNode(ctx context.Context, world World, port int32) (string, erro
 		}
 	}
 	return "", nil
+}
+
+// isNodePort tells whether node ports are given from there.
+func isNodePort(world World, port int32) bool {
+	ports := world.NodePortRange()
+	return port >= ports.First && port <= ports.Last
 }

@@ -39,6 +39,8 @@ type VIPReader interface {
 
 // NodePortReader finds the Services that hold a port of every node.
 type NodePortReader interface {
+	// NodePortRange is where node ports are given from.
+	NodePortRange() allocator.PortSpan
 	ServicesByNodePort(ctx context.Context, port int32) ([]*corev1.Service, error)
 }
 

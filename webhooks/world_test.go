@@ -54,6 +54,7 @@ type memory struct {
 	reservations []allocator.Reservation
 	required     v1alpha1.AddressUse
 	classes      []string
+	nodePorts    allocator.PortSpan
 }
 
 var errBroken = errors.New("the API server is away")
@@ -151,6 +152,10 @@ func (m *memory) PodsByIP(_ context.Context, addr netip.Addr) ([]*corev1.Pod, er
 func (m *memory) NamespaceHasPod(_ context.Context, namespace string, addr netip.Addr) (bool, error) {
 	pods, err := m.podsWhere(func(pod *corev1.Pod) bool { return pod.Namespace == namespace && slices.Contains(podAddrs(pod), addr) })
 	return len(pods) > 0, err
+}
+
+func (m *memory) NodePortRange() allocator.PortSpan {
+	return cmp.Or(m.nodePorts, allocator.DefaultNodePorts)
 }
 
 func (m *memory) PodsOfNamespaceByIP(_ context.Context, namespace string, addr netip.Addr) ([]*corev1.Pod, error) {

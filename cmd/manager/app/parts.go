@@ -117,6 +117,7 @@ func rules(ctx context.Context, mgr ctrl.Manager, options Options) (webhooks.Val
 
 		LoadBalancerClasses: options.Admission.LoadBalancerClasses,
 		RequirePools:        options.Admission.RequirePools,
+		NodePorts:           options.NodePorts,
 	}
 	return webhooks.Validation{
 		World:      cluster,
