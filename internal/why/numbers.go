@@ -1,0 +1,193 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package why
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"switchyard.dev/switchyard/allocator"
+	"switchyard.dev/switchyard/internal/audit"
+	"switchyard.dev/switchyard/internal/diagnosis"
+	"switchyard.dev/switchyard/internal/inventory"
+	"switchyard.dev/switchyard/internal/inventory/who"
+)
+
+// allServices is what tells whether others have the Service's numbers.
+const allServices = "Services of all namespaces"
+
+// numbers asks audit what is wrong with the Service's, and who what they are of.
+func (r *reading) numbers(ctx context.Context) {
+	service := r.facts.Service
+	if r.externalName() || len(allocator.HoldingsOf(service))+len(inventory.AddressesOf(service)) == 0 {
+		return
+	}
+	scope, nodePorts := inventory.Scope{Namespace: service.Namespace}, r.NodePorts(ctx)
+	look := func() (*inventory.Index, audit.Report, error) {
+		inv, err := scope.Read(ctx, r.Reader, r.System, nodePorts)
+		if err != nil {
+			return nil, audit.Report{}, err
+		}
+		index := inv.Index()
+		return index, r.ofService(audit.Run(index, time.Now())), nil
+	}
+	index, report, err := look()
+	if err == nil && len(report.Findings) > 0 {
+		// Kinds are read beside each other: what is half made looks wrong once.
+		var second audit.Report
+		if err = sleep(ctx, r.Settle); err == nil {
+			if _, second, err = look(); err == nil {
+				report = report.Confirm(second)
+			}
+		}
+	}
+	if err != nil {
+		reason := explain(err)
+		r.gaps.addKind(diagnosis.Numbers, gap{allServices, reason, withoutServices}, reason)
+		return
+	}
+	for _, f := range report.Findings {
+		r.facts.Numbers = append(r.facts.Numbers, r.finding(f))
+	}
+	r.withoutKinds(index)
+	r.given = r.provenance(who.New(index, report))
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// ofService leaves out what is wrong with others.
+func (r *reading) ofService(report audit.Report) audit.Report {
+	report.Findings = slices.DeleteFunc(report.Findings, func(f audit.Finding) bool {
+		return !slices.Contains(f.Objects, audit.Service(r.Service))
+	})
+	return report
+}
+
+// finding tells what audit found in the words of an examination. Of the numbers
+// that two Services have only a ClusterIP is a reason not to answer: it is what
+// everything in the cluster asks. One without a record works until it is given
+// to somebody else.
+func (r *reading) finding(f audit.Finding) diagnosis.NumberFinding {
+	twice := f.Kind == audit.NumberHeldTwice || f.Kind == audit.FrontendHeldTwice
+	clusterIP := slices.ContainsFunc(allocator.HoldingsOf(r.facts.Service), func(h allocator.Holding) bool { return !h.Number.IsPort() && f.About(h.Number) })
+	return diagnosis.NumberFinding{
+		Reason: string(f.Kind), Number: f.Number, Message: f.Message, Remedy: f.Remedy,
+		Error: twice && clusterIP, Unallocated: !twice,
+	}
+}
+
+const (
+	withoutServices = "whether those of other namespaces have an address or port of this Service is not known"
+	withoutRecords  = "whether its ClusterIPs are in range, and recorded as its own, was not checked"
+	withoutPools    = "whether its numbers are kept for others was not checked"
+	withoutOurs     = "no pools or reservations, as Switchyard is not installed here"
+)
+
+// withoutKinds notes what could not be read of numbers.
+func (r *reading) withoutKinds(index *inventory.Index) {
+	for _, u := range index.Unread {
+		reason, follows := mayNot, withoutPools
+		if u.Reason == inventory.NotServed {
+			reason = notServed
+		}
+		switch u.Kind {
+		case inventory.Services:
+			r.gaps.addKind(diagnosis.Numbers, gap{allServices, reason, withoutServices}, "you may not list the Services of all namespaces")
+			continue
+		case inventory.IPAddresses, inventory.ServiceCIDRs:
+			follows = withoutRecords
+		case inventory.PortPools, inventory.AddressPools, inventory.PortReservations, inventory.AddressReservations:
+			if u.Reason == inventory.NotServed {
+				follows = withoutOurs
+			}
+		}
+		r.gaps.add(gap{string(u.Kind), reason, follows})
+	}
+}
+
+// provenance says of each number which range, pool or reservation it is of.
+func (r *reading) provenance(asker who.Asker) []string {
+	answer, err := asker.ServiceNumbers(r.Service)
+	if err != nil {
+		return nil // deleted since it was read
+	}
+	var lines []string
+	for i := range answer.Numbers {
+		if from := r.origin(&answer.Numbers[i]); len(from) > 0 {
+			lines = append(lines, answer.Numbers[i].Number+" is "+strings.Join(from, ", "))
+		}
+	}
+	return lines
+}
+
+func (r *reading) origin(number *who.Answer) []string {
+	var from []string
+	switch {
+	case number.ServiceCIDR != "":
+		from = append(from, fmt.Sprintf("of ServiceCIDR %s (%s)", number.ServiceCIDR, number.Range))
+	case number.Range != "":
+		from = append(from, "of the range "+number.Range)
+	}
+	for _, pool := range number.Pools {
+		from = append(from, fmt.Sprintf("of %s %s", pool.Kind, pool.Name))
+	}
+	if number.Reservation != nil {
+		from = append(from, fmt.Sprintf("reserved by %s %s", number.Reservation.Kind, number.Reservation.Name))
+	}
+	if r.fromLoadBalancer(number.Number) {
+		from = append(from, "a load balancer's"+r.writer())
+	}
+	return from
+}
+
+func (r *reading) fromLoadBalancer(number string) bool {
+	for _, ingress := range r.facts.Service.Status.LoadBalancer.Ingress {
+		if ingress.IP == number {
+			return true
+		}
+	}
+	return false
+}
+
+// writer is who has written the load balancer's addresses into the status.
+func (r *reading) writer() string {
+	var latest metav1.ManagedFieldsEntry
+	for _, entry := range r.facts.Service.ManagedFields {
+		if entry.Subresource != "status" || entry.FieldsV1 == nil || !strings.Contains(string(entry.FieldsV1.Raw), `"f:loadBalancer"`) {
+			continue
+		}
+		if latest.Time == nil || entry.Time != nil && latest.Time.Before(entry.Time) {
+			latest = entry
+		}
+	}
+	if latest.Manager == "" {
+		return ""
+	}
+	return ", written by " + latest.Manager
+}
