@@ -80,7 +80,7 @@ func TestBashCompletes(t *testing.T) {
 	}
 	_, environ := installed(t)
 	for line, want := range map[string][]string{
-		"switchyard wh":                       {"who"},
+		"switchyard wh":                       {"who", "why"},
 		"switchyard po":                       {"pools"},
 		"switchyard au":                       {"audit"},
 		"switchyard audit --man":              {"--manager-namespace"},
@@ -88,6 +88,7 @@ func TestBashCompletes(t *testing.T) {
 		"switchyard pools --as":               {"--ascii"},
 		"switchyard completion ":              {"bash", "fish", "powershell", "zsh"},
 		"switchyard who shop/":                nil, // there is no cluster to ask
+		"switchyard why svc/":                 nil,
 		"switchyard audit --context ":         nil,
 		"switchyard trace --li":               {"--live"},
 		"switchyard who 30080 --service-node": {"--service-node-port-range"},

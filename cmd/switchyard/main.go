@@ -103,8 +103,8 @@ allocation, endpoints, and the node dataplane.
 
 This program runs a local cluster in namespaces of its own, with a real control
 plane and the real suite (your machine's network stays as it is), and answers
-questions about it or any other cluster: who, pools, audit, lint --cluster and
-trace ask the one of --kubeconfig, or of KUBECONFIG; without these the local
+questions about it or any other cluster: why, who, pools, audit, lint --cluster
+and trace ask the one of --kubeconfig, or of KUBECONFIG; without these the local
 cluster if one is running, else the one that kubectl would ask. All but trace
 take --context, too. As kubectl's plugin, "kubectl switchyard who", they ask
 whom kubectl asks.`,
@@ -114,7 +114,7 @@ whom kubectl asks.`,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	addGroup(root, "questions", "Questions about a cluster:",
-		whoCommand(), poolsCommand(), auditCommand(), lintCommand(), envCommand(), traceCommand(), topCommand())
+		whyCommand(), whoCommand(), poolsCommand(), auditCommand(), lintCommand(), envCommand(), traceCommand(), topCommand())
 	addGroup(root, "local", "The local cluster:", upCommand(), downCommand(), statusCommand(), kubeconfigCommand(), execCommand(), logsCommand(),
 		probeCommand(), demoCommand())
 	root.AddCommand(versionCommand(), initCommand(), supervisorCommand(), enterCommand(), followCommand(), getCommand())
