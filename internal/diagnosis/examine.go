@@ -18,6 +18,7 @@ package diagnosis
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -27,6 +28,9 @@ import (
 type examination struct {
 	*Facts
 	nodes map[string]*corev1.Node
+	// podAddrs and ready are what is read of pods once.
+	podAddrs map[*corev1.Pod][]netip.Addr
+	ready    []*corev1.Pod
 	// endpoints are those of all slices.
 	endpoints []endpoint
 	// steps are those made so far.
@@ -64,7 +68,7 @@ var endpointChecks = []Check{CheckSelector, CheckReadiness, CheckPorts, CheckFam
 // said in the report.
 func Examine(f *Facts) *Report {
 	f = withoutNil(f)
-	e := &examination{Facts: f, nodes: nodesByName(f.Nodes), endpoints: endpointsOf(f.Slices)}
+	e := &examination{Facts: f, podAddrs: map[*corev1.Pod][]netip.Addr{}, nodes: nodesByName(f.Nodes), endpoints: endpointsOf(f.Slices)}
 	for _, c := range checks {
 		if f.Service == nil && c.name != CheckService || slices.ContainsFunc(c.after, e.failed) {
 			continue

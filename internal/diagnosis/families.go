@@ -40,7 +40,7 @@ func (e *examination) families() Step {
 	}
 	var pods []*corev1.Pod
 	for _, pod := range e.targets() {
-		if len(podAddrs(pod)) > 0 {
+		if len(e.addrs(pod)) > 0 {
 			pods = append(pods, pod)
 		}
 	}
@@ -49,7 +49,7 @@ func (e *examination) families() Step {
 	}
 	return e.familyStep(wanted, func(family corev1.IPFamily) (without []string, all int) {
 		for _, pod := range pods {
-			if !slices.ContainsFunc(podAddrs(pod), func(a netip.Addr) bool { return familyOf(a) == family }) {
+			if !slices.ContainsFunc(e.addrs(pod), func(a netip.Addr) bool { return familyOf(a) == family }) {
 				without = append(without, pod.Name)
 			}
 		}

@@ -122,7 +122,7 @@ func (e *examination) clientParty() (party, bool) {
 	case e.Client == nil:
 		return party{}, false
 	case e.Client.Pod != nil:
-		return partyOf(e.Client.Pod), !e.Client.Pod.Spec.HostNetwork
+		return e.partyOf(e.Client.Pod), !e.Client.Pod.Spec.HostNetwork
 	}
 	return party{addrs: addrList(e.Client.Address)}, e.Client.Address.IsValid()
 }
@@ -191,7 +191,7 @@ func (e *examination) policyTargets() []policyTarget {
 		return all
 	}
 	for _, pod := range e.targets() {
-		to := partyOf(pod)
+		to := e.partyOf(pod)
 		ports := e.portsIn(func(port *corev1.ServicePort) (int32, bool) { return resolve(pod, port) }, pod)
 		all = append(all, policyTarget{pod.Name, to, ports})
 	}

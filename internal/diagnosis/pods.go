@@ -61,10 +61,20 @@ func podAddrs(pod *corev1.Pod) []netip.Addr {
 	return addrs
 }
 
+// addrs are podAddrs, read once.
+func (e *examination) addrs(pod *corev1.Pod) []netip.Addr {
+	addrs, known := e.podAddrs[pod]
+	if !known {
+		addrs = podAddrs(pod)
+		e.podAddrs[pod] = addrs
+	}
+	return addrs
+}
+
 // publishable pods may be endpoints that take connections: they are ready or are
 // published regardless.
 func (e *examination) publishable(pod *corev1.Pod) bool {
-	if ended(pod) || len(podAddrs(pod)) == 0 {
+	if ended(pod) || len(e.addrs(pod)) == 0 {
 		return false
 	}
 	if e.Service.Spec.PublishNotReadyAddresses {
@@ -73,14 +83,22 @@ func (e *examination) publishable(pod *corev1.Pod) bool {
 	return saysReady(pod) && !terminating(pod) && !e.nodeMissing(pod)
 }
 
-// readyPods are those, or what still answers while it terminates (KEP-1669).
+// readyPods are those, or what still answers while it terminates (KEP-1669). They
+// are found once.
 func (e *examination) readyPods() []*corev1.Pod {
+	if e.ready == nil {
+		e.ready = e.findReadyPods()
+	}
+	return e.ready
+}
+
+func (e *examination) findReadyPods() []*corev1.Pod {
 	var ready, leaving []*corev1.Pod
 	for _, pod := range e.Selected {
 		switch {
 		case e.publishable(pod):
 			ready = append(ready, pod)
-		case terminating(pod) && saysReady(pod) && !ended(pod) && len(podAddrs(pod)) > 0:
+		case terminating(pod) && saysReady(pod) && !ended(pod) && len(e.addrs(pod)) > 0:
 			leaving = append(leaving, pod)
 		}
 	}

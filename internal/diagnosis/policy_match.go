@@ -50,11 +50,11 @@ type party struct {
 	addrs []netip.Addr
 }
 
-func partyOf(pod *corev1.Pod) party {
+func (e *examination) partyOf(pod *corev1.Pod) party {
 	if pod.Spec.HostNetwork {
-		return party{addrs: podAddrs(pod)}
+		return party{addrs: e.addrs(pod)}
 	}
-	return party{pod, podAddrs(pod)}
+	return party{pod, e.addrs(pod)}
 }
 
 // rule is an ingress or egress rule of a policy.

@@ -18,6 +18,7 @@ package diagnosis
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -96,9 +97,9 @@ func (e *examination) noneOfSlicesReady() Step {
 
 // missingEndpoints are ready pods that slices do not name as such.
 func missingEndpoints(e *examination, step *Step, ready []endpoint) bool {
-	named := make(map[string]bool, len(ready))
+	named := make(map[netip.Addr]bool, len(ready))
 	for _, p := range ready {
-		named[p.addr().String()] = true
+		named[p.addr()] = true
 	}
 	families := e.wantedFamilies()
 	var missing []string
@@ -106,12 +107,12 @@ func missingEndpoints(e *examination, step *Step, ready []endpoint) bool {
 	pods, recent, found := e.readyPods(), 0, 0
 	for _, pod := range pods {
 		lacks, fresh := false, fresh || e.recent(since(pod))
-		for _, addr := range podAddrs(pod) {
+		for _, addr := range e.addrs(pod) {
 			if len(families) > 0 && !slices.Contains(families, familyOf(addr)) {
 				continue
 			}
-			lacks = lacks || !named[addr.String()]
-			if named[addr.String()] {
+			lacks = lacks || !named[addr]
+			if named[addr] {
 				found++
 			}
 		}
@@ -222,15 +223,15 @@ func staleEndpoints(e *examination, step *Step, ready []endpoint) bool {
 	if e.changedJustNow() {
 		return false
 	}
-	addrs := map[string]bool{}
+	addrs := make(map[netip.Addr]bool, len(e.Selected))
 	for _, pod := range e.Selected {
-		for _, addr := range podAddrs(pod) {
-			addrs[addr.String()] = true
+		for _, addr := range e.addrs(pod) {
+			addrs[addr] = true
 		}
 	}
 	var stale []string
 	for _, p := range ready {
-		if p.slice.Labels[discoveryv1.LabelManagedBy] == sliceController && !addrs[p.addr().String()] {
+		if p.slice.Labels[discoveryv1.LabelManagedBy] == sliceController && !addrs[p.addr()] {
 			stale = append(stale, p.name())
 		}
 	}

@@ -128,8 +128,8 @@ func gatesOf(_ *examination, pod *corev1.Pod) trouble {
 	return trouble{}
 }
 
-func addressOf(_ *examination, pod *corev1.Pod) trouble {
-	if len(podAddrs(pod)) > 0 {
+func addressOf(e *examination, pod *corev1.Pod) trouble {
+	if len(e.addrs(pod)) > 0 {
 		return trouble{}
 	}
 	return trouble{kind: starting, what: "no IP address yet", remedy: fmt.Sprintf("see kubectl -n %s describe pod %s", pod.Namespace, pod.Name)}
