@@ -154,6 +154,21 @@ var _ = Describe("The policies", Ordered, func() {
 		Expect(policiesSay(func() error { return api.Update(context.Background(), named) })).To(BeEmpty())
 	})
 
+	It("S3 leaves editable a nodePort of before", func() {
+		off := newNamespace(map[string]string{"rule.switchyard.dev/S3": "off"})
+		old := makeService(off, "old").alias("example.org").Service
+		old.Spec.Ports = []corev1.ServicePort{{Name: "a", Port: 80, NodePort: 30334}, {Name: "b", Port: 81}}
+		Eventually(create).WithArguments(old).Should(Succeed())
+		setNamespaceLabel(off, "rule.switchyard.dev/S3", nil)
+		bad := makeService(off, "new").alias("example.org").Service
+		bad.Spec.Ports = []corev1.ServicePort{{Port: 80, NodePort: 30335}}
+		Eventually(dryRun).WithArguments(bad).Should(beDenied("external-name-node-port", "policy S3"))
+		old.Spec.ExternalName = "example.com"
+		Expect(api.Update(context.Background(), old)).To(Succeed())
+		old.Spec.Ports[1].NodePort = 30335
+		Expect(api.Update(context.Background(), old)).To(beDenied("external-name-node-port", "policy S3"))
+	})
+
 	It("S4 warns of what is listed twice", func() {
 		twice := makeService(namespace, "web").external("2001:db8::1", "203.0.113.40", "2001:db8:0::1").Service
 		Eventually(policiesSay).WithArguments(func() error { return dryRun(twice) }).Should(ConsistOf(ContainSubstring("spec.externalIPs: an address is listed twice")))
