@@ -52,6 +52,8 @@ const (
 type EndpointsReconciler struct {
 	// Client reads from the manager's cache and writes.
 	Client client.Client
+	// Live reads past the cache, what is about to be deleted.
+	Live client.Reader
 	// Options are the tunables; zero values are defaulted.
 	Options EndpointsOptions
 	// Guard, when set, must agree before the first request is worked on.
@@ -72,9 +74,8 @@ func (r *EndpointsReconciler) Reconcile(ctx context.Context, request ctrl.Reques
 		return ctrl.Result{}, r.removeOrphan(ctx, request.NamespacedName)
 	case err != nil:
 		return ctrl.Result{}, err
-	case service.Spec.Type == corev1.ServiceTypeExternalName || len(service.Spec.Selector) == 0:
-		// Whoever made such a Service writes its Endpoints too.
-		return ctrl.Result{}, nil
+	case !selectsPods(&service):
+		return r.letGo(ctx, &service)
 	}
 	wait, err := r.sync(ctx, &service)
 	return ctrl.Result{RequeueAfter: wait}, err
@@ -133,6 +134,7 @@ func (r *EndpointsReconciler) write(ctx context.Context, service *corev1.Service
 	case err == nil:
 		r.writes.wrote(current, desired)
 		ctrl.LoggerFrom(ctx).V(2).Info("Wrote Endpoints", "verb", verb, "subsets", len(desired.Subsets))
+		r.tellTruncation(service, current, desired)
 		return 0, nil
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return 0, nil
@@ -142,6 +144,16 @@ func (r *EndpointsReconciler) write(ctx context.Context, service *corev1.Service
 	}
 	r.recorder.Eventf(service, corev1.EventTypeWarning, reason, "Failed to %s endpoint %s: %v", verb, key, err)
 	return 0, fmt.Errorf("writing Endpoints %s: %w", key, err)
+}
+
+// tellTruncation says once that addresses are left out (row E24).
+func (r *EndpointsReconciler) tellTruncation(service *corev1.Service, before, after *corev1.Endpoints) {
+	const key = corev1.EndpointsOverCapacity
+	if after.Annotations[key] == overCapacityTruncated && (before == nil || before.Annotations[key] != overCapacityTruncated) {
+		r.recorder.Eventf(service, corev1.EventTypeWarning, "EndpointsTruncated",
+			"Endpoints hold %d addresses at most: the others are in EndpointSlices alone, and who still reads Endpoints does not see them",
+			maxEndpointsAddresses)
+	}
 }
 
 // removeOrphan deletes Endpoints whose Service is gone. The API server does that
@@ -177,6 +189,9 @@ func (r *EndpointsReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.Options.Default()
 	if r.Client == nil {
 		r.Client = mgr.GetClient()
+	}
+	if r.Live == nil {
+		r.Live = mgr.GetAPIReader()
 	}
 	r.Client = client.WithFieldOwner(r.Client, endpointsFieldManager)
 	r.services = newSelectorIndex()

@@ -101,12 +101,14 @@ func SetupEndpoints(mgr ctrl.Manager, mode EndpointsMode, options EndpointsOptio
 	}
 	guard := NewWriterGuard(mgr.GetAPIReader(), mode)
 	errs := []error{mgr.Add(guard)}
+	mirroring := &EndpointSliceMirroringReconciler{Options: options, Guard: guard}
 	if mode == EndpointsAll {
+		mirroring.Live = mgr.GetAPIReader()
 		errs = append(errs,
 			(&EndpointSliceReconciler{Options: options, Guard: guard}).SetupWithManager(mgr),
 			(&EndpointsReconciler{Options: options, Guard: guard}).SetupWithManager(mgr))
 	}
-	errs = append(errs, (&EndpointSliceMirroringReconciler{Options: options, Guard: guard}).SetupWithManager(mgr))
+	errs = append(errs, mirroring.SetupWithManager(mgr))
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("setting up --endpoints=%s: %w", mode, err)
 	}

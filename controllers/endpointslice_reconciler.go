@@ -18,7 +18,6 @@ package controllers
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -60,6 +59,8 @@ const (
 type EndpointSliceReconciler struct {
 	// Client reads from the manager's cache and deletes what is left over.
 	Client client.Client
+	// Live reads past the cache, what is about to be deleted.
+	Live client.Reader
 	// Options are the tunables; zero values are defaulted.
 	Options EndpointsOptions
 	// Guard, when set, must agree before the first request is worked on.
@@ -114,15 +115,11 @@ func (r *EndpointSliceReconciler) sync(ctx context.Context, key types.Namespaced
 	err := r.Client.Get(ctx, key, &service)
 	switch {
 	case apierrors.IsNotFound(err):
-		// The slices themselves have an owner and go with it.
-		r.forget(key)
-		return 0, nil
+		return 0, r.removeOrphans(ctx, key)
 	case err != nil:
 		return 0, err
-	case service.Spec.Type == corev1.ServiceTypeExternalName:
-		return 0, nil
-	case len(service.Spec.Selector) == 0:
-		return 0, r.handOver(ctx, key)
+	case !selectsPods(&service):
+		return 0, r.letGo(ctx, &service)
 	}
 	return r.syncService(ctx, &service, changed)
 }
@@ -181,48 +178,6 @@ func (r *EndpointSliceReconciler) plan(service *corev1.Service, existing []*disc
 	return endpointslices.Plans(in), r.triggers.of(service, pods), nil
 }
 
-// handOver removes the slices of a Service that has lost its selector, once
-// somebody else describes its endpoints: a mirrored or a hand-made slice. Until
-// then they stay, as they do upstream, and keep the Service reachable; kept
-// any longer they would send traffic to pods nobody looks after
-// (kubernetes/kubernetes issues 103804, 97424).
-func (r *EndpointSliceReconciler) handOver(ctx context.Context, key types.NamespacedName) error {
-	r.forget(key)
-	own, err := r.owner.list(ctx, r.Client, key)
-	if err != nil || len(own) == 0 {
-		return err
-	}
-	var all discoveryv1.EndpointSliceList
-	if err := r.Client.List(ctx, &all, client.InNamespace(key.Namespace),
-		client.MatchingLabels{discoveryv1.LabelServiceName: key.Name}, client.UnsafeDisableDeepCopy); err != nil {
-		return err
-	}
-	if !hasForeignSlice(r.owner, all.Items) {
-		return nil
-	}
-	ctrl.LoggerFrom(ctx).V(2).Info("Removing EndpointSlices of a Service that has lost its selector", "slices", len(own))
-	return deleteSlices(ctx, r.Client, own)
-}
-
-func hasForeignSlice(owner sliceOwner, slices []discoveryv1.EndpointSlice) bool {
-	for i := range slices {
-		if !owner.owns(&slices[i]) && slices[i].DeletionTimestamp == nil {
-			return true
-		}
-	}
-	return false
-}
-
-func deleteSlices(ctx context.Context, writer client.Client, slices []*discoveryv1.EndpointSlice) error {
-	var errs []error
-	for _, slice := range slices {
-		if err := client.IgnoreNotFound(writer.Delete(ctx, slice)); err != nil {
-			errs = append(errs, fmt.Errorf("deleting EndpointSlice %s: %w", client.ObjectKeyFromObject(slice), err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
 // selectedPods reads, without copying, what nobody here writes to.
 func selectedPods(ctx context.Context, reader client.Reader, service *corev1.Service) ([]*corev1.Pod, error) {
 	var list corev1.PodList
@@ -261,6 +216,9 @@ func (r *EndpointSliceReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Client == nil {
 		r.Client = mgr.GetClient()
 	}
+	if r.Live == nil {
+		r.Live = mgr.GetAPIReader()
+	}
 	r.owner = newSliceOwner(EndpointSliceControllerName)
 	r.services = newSelectorIndex()
 	if r.pods, err = newPodIndex(ctx, mgr); err != nil {
@@ -285,7 +243,7 @@ func (r *EndpointSliceReconciler) SetupWithManager(mgr ctrl.Manager) error {
 
 func (r *EndpointSliceReconciler) watch(mgr ctrl.Manager) error {
 	delay := max(sliceRepairDelay, r.Options.BatchPeriod)
-	// A foreign slice matters only where ours may be in its way: handOver.
+	// A foreign slice matters only where ours may be in its way: letGo.
 	foreign := func(service types.NamespacedName) bool { return !r.services.Has(service) }
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("endpointslice").
@@ -293,15 +251,20 @@ func (r *EndpointSliceReconciler) watch(mgr ctrl.Manager) error {
 		Watches(&corev1.Service{}, r.dirty.wholes(serviceEvents(r.services))).
 		Watches(&corev1.Pod{}, podEvents(r.services, r.Options.BatchPeriod, r.dirty.add)).
 		Watches(&corev1.Node{}, r.dirty.wholes(r.topology.events())).
-		// Those that exist at the start belong to Services that are queued anyway.
-		Watches(&discoveryv1.EndpointSlice{}, r.dirty.wholes(r.owner.events(delay, foreign)), builder.WithPredicates(notInitial)).
+		Watches(&discoveryv1.EndpointSlice{}, r.dirty.wholes(r.owner.events(delay, foreign)), builder.WithPredicates(r.newOrStray())).
 		WatchesRawSource(source.TypedChannel(r.topology.overloaded, queueGeneric(r.dirty))).
 		WatchesRawSource(r.Guard.source()).
 		Complete(r)
 }
 
-// notInitial leaves out the objects that exist when the watch begins.
-var notInitial = predicate.Funcs{CreateFunc: func(e event.CreateEvent) bool { return !e.IsInInitialList }}
+// newOrStray leaves out the slices that exist when the watch begins and belong to
+// Services, which are queued anyway.
+func (r *EndpointSliceReconciler) newOrStray() predicate.Predicate {
+	return predicate.Funcs{CreateFunc: func(e event.CreateEvent) bool {
+		slice, ok := e.Object.(*discoveryv1.EndpointSlice)
+		return !e.IsInInitialList || ok && !r.services.Has(serviceOfSlice(slice))
+	}}
+}
 
 // queueGeneric queues Services that come through a channel, each as a whole.
 func queueGeneric(dirty *dirtyPods) handler.TypedEventHandler[types.NamespacedName, reconcile.Request] {

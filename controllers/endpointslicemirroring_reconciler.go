@@ -52,6 +52,9 @@ const (
 type EndpointSliceMirroringReconciler struct {
 	// Client reads from the manager's cache and writes.
 	Client client.Client
+	// Live, when set, tells the Endpoints that an EndpointsReconciler beside this one
+	// has made: those of a Service that has lost its selector are not mirrored.
+	Live client.Reader
 	// Options are the tunables; zero values are defaulted.
 	Options EndpointsOptions
 	// Guard, when set, must agree before the first request is worked on.
@@ -74,7 +77,11 @@ func (r *EndpointSliceMirroringReconciler) Reconcile(ctx context.Context, reques
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if !shouldMirror(endpoints, service) {
+	mirror, err := r.shouldMirror(ctx, endpoints, service)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if !mirror {
 		r.owner.tracker.DeleteService(key.Namespace, key.Name)
 		r.lag.caughtUp(key)
 		return ctrl.Result{}, deleteSlices(ctx, r.Client, existing)
@@ -89,6 +96,17 @@ func (r *EndpointSliceMirroringReconciler) Reconcile(ctx context.Context, reques
 	plan := planMirror(endpoints, existing, r.Options.MaxEndpointsPerSubset)
 	r.report(endpoints, plan)
 	return r.apply(ctx, endpoints, plan)
+}
+
+// shouldMirror leaves out what the EndpointsReconciler made of pods and is about
+// to delete, since the Service selects none any more.
+func (r *EndpointSliceMirroringReconciler) shouldMirror(ctx context.Context, endpoints *corev1.Endpoints, service *corev1.Service) (bool, error) {
+	mirror := shouldMirror(endpoints, service)
+	if !mirror || r.Live == nil || !managedEndpoints(endpoints) || keepsEndpoints(service) {
+		return mirror, nil
+	}
+	ours, err := writtenByUs(ctx, r.Live, podEndpointsTarget, client.ObjectKeyFromObject(endpoints))
+	return err == nil && ours == nil, client.IgnoreNotFound(err)
 }
 
 // source reads the Endpoints and the Service of a name; what does not exist is nil.
@@ -202,9 +220,11 @@ func mirrorSourceEvents() handler.EventHandler {
 	}
 }
 
-// selectorChangeEvents queues Services that have no selector, or gained or lost it.
+// selectorChangeEvents queues Services that have no selector, or gained or lost
+// it, or the annotation that keeps their endpoints.
 func selectorChangeEvents() handler.EventHandler {
 	selectorless := func(object client.Object) bool { return len(object.(*corev1.Service).Spec.Selector) == 0 }
+	keeps := func(object client.Object) bool { return keepsEndpoints(object.(*corev1.Service)) }
 	add := func(queue requestQueue, object client.Object) {
 		queue.Add(requestFor(client.ObjectKeyFromObject(object)))
 	}
@@ -215,7 +235,7 @@ func selectorChangeEvents() handler.EventHandler {
 			}
 		},
 		UpdateFunc: func(_ context.Context, e event.UpdateEvent, queue requestQueue) {
-			if selectorless(e.ObjectOld) != selectorless(e.ObjectNew) {
+			if selectorless(e.ObjectOld) != selectorless(e.ObjectNew) || keeps(e.ObjectOld) != keeps(e.ObjectNew) {
 				add(queue, e.ObjectNew)
 			}
 		},

@@ -63,10 +63,7 @@ type foreignWrite struct {
 // labels and ports. An object without any endpoints is its author's, who set the
 // managed-by label. People with kubectl are no controllers.
 func latestForeignWrite(target guardTarget, object *metav1.PartialObjectMetadata) *foreignWrite {
-	field := "f:" + target.contents
-	if !slices.ContainsFunc(object.ManagedFields, func(entry metav1.ManagedFieldsEntry) bool { return ownsField(entry, field) }) {
-		field = "f:" + target.label
-	}
+	field := writtenField(target, object)
 	var latest *foreignWrite
 	for _, entry := range object.ManagedFields {
 		if !ownsField(entry, field) || entry.Time == nil || isOurs(entry.Manager) || isPerson(entry.Manager) {
@@ -79,6 +76,15 @@ func latestForeignWrite(target guardTarget, object *metav1.PartialObjectMetadata
 		})
 	}
 	return latest
+}
+
+// writtenField is the one whose owner counts as the object's writer.
+func writtenField(target guardTarget, object *metav1.PartialObjectMetadata) string {
+	field := "f:" + target.contents
+	if slices.ContainsFunc(object.ManagedFields, func(entry metav1.ManagedFieldsEntry) bool { return ownsField(entry, field) }) {
+		return field
+	}
+	return "f:" + target.label
 }
 
 func isOurs(manager string) bool   { return strings.HasPrefix(manager, "switchyard-") }

@@ -23,7 +23,6 @@ import (
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
-	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -154,11 +153,7 @@ func (g *WriterGuard) targets() []guardTarget {
 	mirrored := guardTarget{slice, discoveryv1.LabelManagedBy, EndpointSliceMirroringControllerName, "endpoints"}
 	switch g.mode {
 	case EndpointsAll:
-		return []guardTarget{
-			{slice, discoveryv1.LabelManagedBy, EndpointSliceControllerName, "endpoints"},
-			{corev1.SchemeGroupVersion.WithKind("Endpoints"), endpointsManagedByLabel, EndpointsControllerName, "subsets"},
-			mirrored,
-		}
+		return []guardTarget{podSliceTarget, podEndpointsTarget, mirrored}
 	case EndpointsSelectorless:
 		return []guardTarget{mirrored}
 	default:

@@ -21,6 +21,8 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"switchyard.dev/switchyard/controllers"
 )
 
 var _ = Describe("Hand-made Endpoints of a Service without a selector", func() {
@@ -112,13 +114,16 @@ var _ = Describe("Hand-made Endpoints of a Service without a selector", func() {
 		Eventually(s.addresses("db")).Should(Equal([]endpoint{{"10.1.0.1", 8080, "ready"}}))
 	})
 
-	It("take over without a gap when the selector goes", func(ctx SpecContext) {
+	It("take over without a gap when the selector goes, if the Service keeps them", func(ctx SpecContext) {
 		s := newScene(ctx)
 		s.service("db")
 		s.pod("db-0", "db", "1")
 		Eventually(s.endpoints("db")).Should(Equal([]endpoint{{"10.1.0.1", 8080, up}}))
 		Eventually(s.addresses("db")).Should(HaveLen(1))
-		s.updateService("db", func(service *corev1.Service) { service.Spec.Selector = nil })
+		s.updateService("db", func(service *corev1.Service) {
+			service.Spec.Selector = nil
+			service.Annotations = map[string]string{controllers.KeepEndpointsAnnotation: "true"}
+		})
 		// The Endpoints stay as they are and are now their author's: the mirror
 		// has them before the pods' slices go.
 		Eventually(s.endpoints("db")).Should(Equal([]endpoint{{"10.1.0.1", 8080, "+ready"}}))

@@ -118,10 +118,22 @@ var _ = Describe("A node", func() {
 			e := slice[0].Endpoints[0]
 			return []string{ptr.Deref(e.Zone, ""), e.Hints.ForZones[0].Name}
 		}
+		other := newScene(ctx)
+		other.service("plain", headless)
+		other.pod("plain-1", "plain", "2", onNode("node-moving"))
+		plain := func() string {
+			slice := other.slices("plain")
+			if len(slice) == 0 || len(slice[0].Endpoints) == 0 {
+				return ""
+			}
+			return ptr.Deref(slice[0].Endpoints[0].Zone, "")
+		}
 		Eventually(zone).Should(Equal([]string{"zone-a", "zone-a"}))
+		Eventually(plain).Should(Equal("zone-a"))
 		update(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-moving"}},
 			func(node *corev1.Node) { node.Labels[corev1.LabelTopologyZone] = "zone-b" })
 		Eventually(zone).Should(Equal([]string{"zone-b", "zone-b"}))
+		Eventually(plain).Should(Equal("zone-b"))
 	})
 })
 
@@ -189,5 +201,9 @@ var _ = Describe("topology-mode Auto", Serial, func() {
 			s.pod(fmt.Sprint("more-", i), "web", fmt.Sprint(i+2), onNode(node))
 		}
 		Eventually(zones).Should(Equal(map[string]int{"zone-a": 2, "zone-b": 2}))
+		Eventually(s.events("web")).Should(ContainElement("TopologyAwareHintsEnabled"))
+		s.updateService("web", func(service *corev1.Service) { service.Annotations = nil })
+		Eventually(zones).Should(BeEmpty())
+		Eventually(s.events("web")).Should(ContainElement("TopologyAwareHintsDisabled"))
 	})
 })

@@ -25,6 +25,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -237,6 +238,22 @@ func (s scene) endpointsObject(service string) (*corev1.Endpoints, error) {
 	var object corev1.Endpoints
 	err := api.Get(s, types.NamespacedName{Namespace: s.namespace, Name: service}, &object)
 	return &object, err
+}
+
+// events are the reasons of those that regard a Service.
+func (s scene) events(service string) func() []string {
+	return func() []string {
+		GinkgoHelper()
+		var list eventsv1.EventList
+		Expect(api.List(s, &list, client.InNamespace(s.namespace))).To(Succeed())
+		var reasons []string
+		for _, event := range list.Items {
+			if event.Regarding.Kind == "Service" && event.Regarding.Name == service {
+				reasons = append(reasons, event.Reason)
+			}
+		}
+		return reasons
+	}
 }
 
 // handMade creates Endpoints the way a user without a selector does.

@@ -29,7 +29,7 @@ import (
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/config"
+	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
@@ -86,13 +86,15 @@ var _ = AfterSuite(func() {
 	}
 })
 
-func newManager() ctrl.Manager {
+func newManager() ctrl.Manager { return newManagerWith(restConfig, "0") }
+
+func newManagerWith(config *rest.Config, metricsAddress string) ctrl.Manager {
 	GinkgoHelper()
-	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:  clientgoscheme.Scheme,
-		Metrics: metricsserver.Options{BindAddress: "0"},
+		Metrics: metricsserver.Options{BindAddress: metricsAddress},
 		// Several managers run in this process, one after the other.
-		Controller: config.Controller{SkipNameValidation: new(true)},
+		Controller: ctrlconfig.Controller{SkipNameValidation: new(true)},
 	})
 	Expect(err).NotTo(HaveOccurred())
 	return mgr
@@ -101,8 +103,12 @@ func newManager() ctrl.Manager {
 // startControllers returns when the controllers are at work.
 func startControllers(mode controllers.EndpointsMode) {
 	GinkgoHelper()
-	mgr := newManager()
-	Expect(controllers.SetupEndpoints(mgr, mode, controllers.EndpointsOptions{})).To(Succeed())
+	start(newManager(), mode, controllers.EndpointsOptions{})
+}
+
+func start(mgr ctrl.Manager, mode controllers.EndpointsMode, options controllers.EndpointsOptions) {
+	GinkgoHelper()
+	Expect(controllers.SetupEndpoints(mgr, mode, options)).To(Succeed())
 	var ctx context.Context
 	ctx, stop = context.WithCancel(context.Background())
 	stopped = make(chan error, 1)

@@ -1,0 +1,201 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/events"
+	endpointsliceutil "k8s.io/endpointslice/util"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+func TestWhoWroteTheEndpointsLast(t *testing.T) {
+	const contents, label = `{"f:endpoints":{}}`, `{"f:metadata":{"f:labels":{"f:endpointslice.kubernetes.io/managed-by":{}}}}`
+	for title, tc := range map[string]struct {
+		fields []metav1.ManagedFieldsEntry
+		want   bool
+	}{
+		"we did":                        {[]metav1.ManagedFieldsEntry{managed(endpointSliceFieldManager, 5, contents)}, true},
+		"we made it without endpoints":  {[]metav1.ManagedFieldsEntry{managed(endpointSliceFieldManager, 5, label)}, true},
+		"a person did":                  {[]metav1.ManagedFieldsEntry{managed(endpointSliceFieldManager, 9, label), managed("kubectl-edit", 5, contents)}, false},
+		"a person agrees with us":       {[]metav1.ManagedFieldsEntry{managed(endpointSliceFieldManager, 9, contents), managed("kubectl", 5, contents)}, false},
+		"the controller before us":      {[]metav1.ManagedFieldsEntry{managed("kube-controller-manager", 5, contents)}, false},
+		"nobody says so":                {nil, false},
+		"who labels it does not matter": {[]metav1.ManagedFieldsEntry{managed(endpointSliceFieldManager, 9, contents), managed("kubectl", 5, label)}, true},
+	} {
+		object := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{ManagedFields: tc.fields}}
+		if got := ownedByUs(podSliceTarget, object); got != tc.want {
+			t.Errorf("%s: ours %t, want %t", title, got, tc.want)
+		}
+	}
+}
+
+// TestSlicesGoOnlyIfTheServerKnowsNoService: the cache of Services may be behind
+// that of slices, as it is when another leader has just made them.
+func TestSlicesGoOnlyIfTheServerKnowsNoService(t *testing.T) {
+	service := testService(intstr.FromInt32(80))
+	service.UID = "1"
+	orphaned := sliceOf(service, "web-y")
+	orphaned.OwnerReferences = nil
+	for _, there := range []bool{true, false} {
+		b := newSliceBench(t, nil, sliceOf(service, "web-x", testPod("10.0.0.1")), orphaned)
+		live := fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme)
+		if there {
+			live = live.WithObjects(service)
+		}
+		b.Live = live.Build()
+		if _, err := b.reconcile(service); err != nil {
+			t.Fatal(err)
+		}
+		var left discoveryv1.EndpointSliceList
+		if err := b.Client.List(t.Context(), &left); err != nil {
+			t.Fatal(err)
+		}
+		if want := map[bool]int{true: 2, false: 1}[there]; len(left.Items) != want {
+			t.Errorf("with a Service %t there are %d slices left, want %d", there, len(left.Items), want)
+		}
+	}
+}
+
+// TestWhatIsAboutToGoIsNotMirrored: the Endpoints that we made of pods have to be
+// deleted, but those that somebody has edited since, or keeps, are mirrored.
+func TestWhatIsAboutToGoIsNotMirrored(t *testing.T) {
+	ours := managed(endpointsFieldManager, 5, `{"f:subsets":{}}`)
+	theirs := managed("kubectl-edit", 5, `{"f:subsets":{}}`)
+	for title, tc := range map[string]struct {
+		writer *metav1.ManagedFieldsEntry
+		keep   string
+		want   int
+	}{
+		"ours":                 {&ours, "", 0},
+		"ours, to be kept":     {&ours, "true", 1},
+		"kept by another word": {&ours, "yes", 0},
+		"edited since":         {&theirs, "", 1},
+		"gone already":         {nil, "", 0},
+	} {
+		service := testService(intstr.FromInt32(80), func(s *corev1.Service) {
+			s.Name, s.Spec.Selector, s.Annotations = "db", nil, map[string]string{KeepEndpointsAnnotation: tc.keep}
+		})
+		object := handMade(80, "10.0.0.1")
+		object.Labels = map[string]string{endpointsManagedByLabel: EndpointsControllerName}
+		live := fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithReturnManagedFields()
+		if tc.writer != nil {
+			there := object.DeepCopy()
+			tc.writer.Operation, tc.writer.APIVersion, tc.writer.FieldsType = metav1.ManagedFieldsOperationUpdate, "v1", "FieldsV1"
+			there.ManagedFields = []metav1.ManagedFieldsEntry{*tc.writer}
+			live = live.WithObjects(there)
+		}
+		reconciler := &EndpointSliceMirroringReconciler{
+			Client: failingCluster(nil, nil, service, object), Live: live.Build(), owner: newSliceOwner(EndpointSliceMirroringControllerName),
+			recorder: legacyRecorder{events.NewFakeRecorder(10)}, lag: newCacheLag(time.Now),
+		}
+		reconciler.Options.Default()
+		if _, err := reconciler.Reconcile(t.Context(), requestFor(client.ObjectKeyFromObject(service))); err != nil {
+			t.Errorf("%s: %v", title, err)
+		}
+		var slices discoveryv1.EndpointSliceList
+		if err := reconciler.Client.List(t.Context(), &slices); err != nil || len(slices.Items) != tc.want {
+			t.Errorf("%s: %d slices, %v, want %d", title, len(slices.Items), err, tc.want)
+		}
+	}
+}
+
+func TestFailedSlicesAreToldToTheUser(t *testing.T) {
+	service := testService(intstr.FromInt32(80))
+	b := newSliceBench(t, []*corev1.Pod{testPod("10.0.0.1")}, service)
+	denied := fmt.Errorf("no quorum")
+	b.fail("create", &denied)
+	if _, err := b.reconcile(service); err == nil {
+		t.Error("a failed write is no error")
+	}
+	if got := lastEvent(b.events); !strings.Contains(got, "FailedToUpdateEndpointSlices") || !strings.Contains(got, "no quorum") {
+		t.Errorf("event %q", got)
+	}
+	denied = nil
+	if _, err := b.reconcile(service); err != nil || lastEvent(b.events) != "" {
+		t.Errorf("once it works again: %v, or an Event", err)
+	}
+}
+
+func TestTruncationIsToldOnce(t *testing.T) {
+	service := testService(intstr.FromInt32(80))
+	objects := []client.Object{service}
+	for i := range 1001 {
+		pod := testPod(fmt.Sprintf("10.0.%d.%d", i/200, 1+i%200))
+		pod.Labels = map[string]string{"app": "web"}
+		objects = append(objects, pod)
+	}
+	recorder := events.NewFakeRecorder(10)
+	reconciler := &EndpointsReconciler{
+		Client: failingCluster(nil, nil, objects...), services: newSelectorIndex(),
+		triggers: endpointsliceutil.NewTriggerTimeTracker(), writes: newWriteTracker(), recorder: legacyRecorder{recorder},
+	}
+	var told []string
+	for _, change := range []func(){func() {}, func() { service.Labels["team"] = "red" }} {
+		change()
+		if err := reconciler.Client.Update(t.Context(), service); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := reconciler.Reconcile(t.Context(), requestFor(client.ObjectKeyFromObject(service))); err != nil {
+			t.Fatal(err)
+		}
+		told = append(told, lastEvent(recorder))
+	}
+	if !strings.Contains(told[0], "EndpointsTruncated") || told[1] != "" {
+		t.Errorf("told %q, want it once", told)
+	}
+}
+
+// delays is a queue that notes how long each request has to wait.
+type delays struct {
+	requestQueue
+	noted []time.Duration
+}
+
+func (d *delays) Add(reconcile.Request)                             { d.noted = append(d.noted, 0) }
+func (d *delays) AddAfter(_ reconcile.Request, after time.Duration) { d.noted = append(d.noted, after) }
+
+func TestTheBatchPeriodDelaysPodsAlone(t *testing.T) {
+	index, queue := newSelectorIndex(), &delays{}
+	service := testService(intstr.FromInt32(80))
+	pod := testPod("10.0.0.1")
+	pod.Labels = map[string]string{"app": "web"}
+	serviceEvents(index).Create(context.Background(), event.CreateEvent{Object: service}, queue)
+	noted := []string{}
+	pods := podEvents(index, time.Minute, func(_ types.NamespacedName, pod string) { noted = append(noted, pod) })
+	pods.Create(context.Background(), event.CreateEvent{Object: pod}, queue)
+	pods.Update(context.Background(), event.UpdateEvent{ObjectOld: pod, ObjectNew: testPod("10.0.0.1", func(p *corev1.Pod) { p.Labels = pod.Labels; unreadyPod(p) })}, queue)
+	pods.Delete(context.Background(), event.DeleteEvent{Object: pod}, queue)
+	if want := []time.Duration{0, time.Minute, time.Minute, time.Minute}; !slices.Equal(queue.noted, want) || len(noted) != 3 {
+		t.Errorf("delays %v with %d pods noted, want %v with 3", queue.noted, len(noted), want)
+	}
+}
