@@ -145,8 +145,8 @@ test-long: test ## Run the tests in their long forms: fuzzing and the race detec
 	CGO_ENABLED=1 go test -race -timeout 40m ./allocator/... ./controllers/... ./webhooks/... ./internal/dataplane/... ./test/chaos
 	hack/fuzz.sh $(FUZZTIME)
 
-# For example BENCHFLAGS=-quick, which takes four minutes in place of twenty and
-# leaves the page as it is. With -only=webhooks and -markdown it keeps the rest.
+# For example BENCHFLAGS=-quick, which takes six minutes in place of twenty and
+# leaves the page as it is. With -only=webhooks or -only=endpoints and -markdown it keeps the rest.
 BENCHFLAGS ?= -markdown docs/benchmarks.md
 .PHONY: bench
 bench: deps build controlplane $(BIN)/k8s/kube-proxy ## Measure switchyard-node beside kube-proxy, and the webhooks, and write docs/benchmarks.md (BENCHFLAGS=-quick).

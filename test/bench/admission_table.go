@@ -183,13 +183,6 @@ var admissionText string
 
 var admissionTemplate = template.Must(template.New("admission").Parse(admissionText))
 
-// The section of the page that is about webhooks is between these, so that it and
-// the others can be measured at different times.
-const (
-	sectionBegins = "<!-- webhooks: measured by bench -only=webhooks -->\n"
-	sectionEnds   = "<!-- end of webhooks -->\n"
-)
-
 // admissionSection is empty where webhooks were not measured.
 func (r *report) admissionSection() (string, error) {
 	if len(r.Admission) == 0 {
@@ -201,15 +194,5 @@ func (r *report) admissionSection() (string, error) {
 		"Machine": r.Machine, "Webhooks": grids[0].markdown(), "Clients": grids[1].markdown(), "Costs": grids[2].markdown(),
 		"Services": r.Admission[0].Services,
 	})
-	return sectionBegins + text.String() + sectionEnds, err
-}
-
-// sectionOf is that section of a page, empty where it has none.
-func sectionOf(page string) string {
-	_, rest, found := strings.Cut(page, sectionBegins)
-	section, _, ends := strings.Cut(rest, sectionEnds)
-	if !found || !ends {
-		return ""
-	}
-	return sectionBegins + section + sectionEnds
+	return text.String(), err
 }

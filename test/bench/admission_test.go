@@ -144,20 +144,26 @@ func TestAPageKeepsWhatWasNotMeasured(t *testing.T) {
 		return string(text)
 	}
 	proxies, webhooks := report{Results: results(10000, 1900, 16000)}, report{Admission: []admissionResult{{Webhooks: "advisory", Clients: "77"}}}
+	endpoints := report{Endpoints: []endpointsResult{{Name: managerName, PeakBytes: 77 << 20}}}
 	proxies.tabulate()
-	for _, r := range []report{proxies, webhooks, webhooks, proxies} {
+	for _, r := range []report{proxies, endpoints, webhooks, webhooks, endpoints, proxies} {
 		if err := r.writePage(options{markdown: page}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	text := read()
-	for _, want := range []string{"| 10000x10 |", "| advisory | 77 |"} {
+	for _, want := range []string{"| 10000x10 |", "| advisory | 77 |", "| MiB | 77 |"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page has no %q", want)
 		}
 	}
-	if n := strings.Count(text, "## Admission webhooks"); n != 1 {
-		t.Errorf("the page has the section %d times", n)
+	for _, title := range []string{"\n## Admission webhooks\n", "\n## EndpointSlices and Endpoints\n", "\n## How it is measured\n"} {
+		if n := strings.Count(text, title); n != 1 {
+			t.Errorf("the page has the section %q %d times", title, n)
+		}
+	}
+	if strings.Index(text, "## Admission webhooks") > strings.Index(text, "## EndpointSlices and Endpoints") {
+		t.Error("the sections have changed places")
 	}
 }
 

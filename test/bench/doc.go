@@ -30,10 +30,11 @@ limitations under the License.
 //	client  servers    every endpoint's address is answered by one server
 //
 // Before that it measures the admission webhooks of switchyard-manager, with an
-// API server of their own, which is asked the same without them (admission.go).
+// API server of their own, which is asked the same without them (admission.go),
+// and its endpoint controllers beside kube-controller-manager's (endpoints.go).
 //
 // What each figure means is said in the type it is kept in (results.go,
-// admission_results.go), and how it is taken on the page that is written
-// (page.md.tmpl, admission.md.tmpl). Nothing here fails because a figure is bad:
+// admission_results.go, endpoints_results.go), and how it is taken on the page
+// that is written (page.md.tmpl, admission.md.tmpl, endpoints.md.tmpl). Nothing here fails because a figure is bad:
 // a target that was missed is reported as missed.
 package main

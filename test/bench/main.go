@@ -76,15 +76,20 @@ func inside(ctx context.Context, o options, dir string) error {
 	return errors.Join(measureAll(ctx, o, r, dir, ours, theirs), r.write(o))
 }
 
-// measureAll takes the webhooks first, whose API server is gone when the proxies'
-// begins.
+// measureAll takes the webhooks and the endpoints first, whose API servers are gone
+// when the proxies' begins.
 func measureAll(ctx context.Context, o options, r *report, dir string, ours, theirs subject) (err error) {
 	if o.admission > 0 && (o.only == "" || o.only == webhooksName) {
 		if r.Admission, err = measureAdmission(ctx, o, dir); err != nil {
 			return err
 		}
 	}
-	if o.only == webhooksName {
+	if o.endpoints > 0 && (o.only == "" || o.only == endpointsName) {
+		if r.Endpoints, err = measureEndpoints(ctx, o, dir); err != nil {
+			return err
+		}
+	}
+	if o.only == webhooksName || o.only == endpointsName {
 		return nil
 	}
 	progress("starting etcd and kube-apiserver")

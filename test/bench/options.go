@@ -87,6 +87,11 @@ type options struct {
 	// leave that out, and requests how many are made in each way.
 	admission, requests int
 	loads               loads
+	// endpoints is how many Services there are while endpoint controllers are
+	// measured, 0 to leave that out, large how many pods one more has, and changes
+	// how long pods change at each rate.
+	endpoints, large int
+	changes          time.Duration
 	// given are the flags that were, but for paths, which say nothing elsewhere.
 	given string
 }
@@ -95,13 +100,16 @@ func parse(args []string) (options, error) {
 	o := options{sizes: sizes{{1000, 10}, {5000, 10}, {10000, 10}}, alone: sizes{{50000, 2}}, loads: loads{{1, 0}, {8, 0}, {32, 0}, {8, 25}}}
 	bin := filepath.Join(testenv.Root(), "bin")
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.BoolVar(&o.quick, "quick", false, "1000x10 only and everything shorter: four minutes")
+	flags.BoolVar(&o.quick, "quick", false, "1000x10 only and everything shorter: six minutes")
 	flags.Var(&o.sizes, "sizes", "`SERVICESxENDPOINTS,...` to measure both proxies with, in growing order")
 	flags.Var(&o.alone, "alone", "`SERVICESxENDPOINTS,...` to measure Switchyard alone with, after the others")
-	flags.StringVar(&o.only, "only", "", "measure this only: switchyard, kube-proxy or webhooks")
+	flags.StringVar(&o.only, "only", "", "measure this only: switchyard, kube-proxy, webhooks or endpoints")
 	flags.IntVar(&o.admission, "admission", 10_000, "how many Services there are while the webhooks are measured; 0 leaves them out")
 	flags.Var(&o.loads, "loads", "`CLIENTS[@PERSECOND],...` to make them, of so many clients without a pause or so often in a second altogether")
 	flags.IntVar(&o.requests, "requests", 480, "how many requests to make in each way while the webhooks are measured")
+	flags.IntVar(&o.endpoints, "endpoints", endpointsSize, "how many Services there are while endpoint controllers are measured; 0 leaves them out")
+	flags.IntVar(&o.large, "large", endpointsSize, "how many pods one more Service has meanwhile")
+	flags.DurationVar(&o.changes, "changes", 8*time.Second, "how long to change pods at each rate meanwhile")
 	flags.IntVar(&o.switches, "switches", 300, "how often to measure slice write -> new endpoint with Switchyard")
 	flags.IntVar(&o.peerSwitches, "peer-switches", 30, "the same with kube-proxy, at most one a second")
 	flags.DurationVar(&o.churn, "churn", 20*time.Second, "how long to write 50 slices a second")
@@ -152,6 +160,9 @@ func (o *options) shorten(given map[string]bool) {
 	for name, set := range map[string]func(){
 		"requests":      func() { o.requests = 120 },
 		"admission":     func() { o.admission = 1000 },
+		"endpoints":     func() { o.endpoints = 500 },
+		"large":         func() { o.large = 500 },
+		"changes":       func() { o.changes = 5 * time.Second },
 		"switches":      func() { o.switches = 100 },
 		"peer-switches": func() { o.peerSwitches = 10 },
 		"churn":         func() { o.churn = 6 * time.Second },
@@ -170,10 +181,12 @@ func (o *options) validate(rest []string) error {
 		return fmt.Errorf("unexpected argument %q: there are only flags", rest[0])
 	case o.output != "table" && o.output != "json":
 		return fmt.Errorf("-o=%s: give table or json", o.output)
-	case !slices.Contains([]string{"", switchyardName, kubeProxyName, webhooksName}, o.only):
-		return fmt.Errorf("-only=%s: give %s, %s or %s", o.only, switchyardName, kubeProxyName, webhooksName)
+	case !slices.Contains([]string{"", switchyardName, kubeProxyName, webhooksName, endpointsName}, o.only):
+		return fmt.Errorf("-only=%s: give %s, %s, %s or %s", o.only, switchyardName, kubeProxyName, webhooksName, endpointsName)
 	case o.admission < 0 || o.admission > maxServices || o.requests < 1:
 		return fmt.Errorf("-admission and -requests: give 0 to %d Services and at least 1 request", maxServices)
+	case o.endpoints < 0 || o.endpoints > maxServices || o.large < 1 || o.changes < time.Second:
+		return fmt.Errorf("-endpoints, -large and -changes: give 0 to %d Services, at least 1 pod and 1s", maxServices)
 	case o.switches < 1 || o.peerSwitches < 1:
 		return fmt.Errorf("-switches and -peer-switches: give at least 1")
 	case o.tracked < 0:

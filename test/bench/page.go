@@ -41,31 +41,25 @@ const notesName = "benchmarks-notes.md"
 // writePage writes the page of the documentation. What was not measured stays as
 // it is there.
 func (r *report) writePage(o options) error {
-	section, err := r.admissionSection()
-	if err != nil {
-		return err
-	}
 	old, err := os.ReadFile(o.markdown)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	was := sectionOf(string(old))
-	switch {
-	case len(r.Results) > 0 && section == "":
-		section = was
-	case len(r.Results) == 0 && was == "":
-		return os.WriteFile(o.markdown, []byte(string(old)+section), 0o644)
-	case len(r.Results) == 0:
-		return os.WriteFile(o.markdown, []byte(strings.Replace(string(old), was, section, 1)), 0o644)
+	sections, err := r.sectionsWith(string(old))
+	if err != nil {
+		return err
 	}
-	page, err := r.page(o, section)
+	if len(r.Results) == 0 {
+		return os.WriteFile(o.markdown, []byte(replaceSections(string(old), sections)), 0o644)
+	}
+	page, err := r.page(o, sections)
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(o.markdown, page, 0o644)
 }
 
-func (r *report) page(o options, section string) ([]byte, error) {
+func (r *report) page(o options, sections string) ([]byte, error) {
 	goBench := ""
 	if o.goBench != "" {
 		text, err := os.ReadFile(o.goBench)
@@ -81,7 +75,7 @@ func (r *report) page(o options, section string) ([]byte, error) {
 	var page bytes.Buffer
 	err := pageTemplate.Execute(&page, map[string]any{
 		"Machine": r.Machine, "Table": r.markdownTable(), "GoBench": goBench, "PeerInterval": peerInterval, "Tracked": o.tracked,
-		"Churn": o.churn, "BusyChurn": o.busyChurn(), "Notes": notes, "LeastForP99": leastForP99, "Admission": section,
+		"Churn": o.churn, "BusyChurn": o.busyChurn(), "Notes": notes, "LeastForP99": leastForP99, "Sections": sections,
 	})
 	return page.Bytes(), err
 }

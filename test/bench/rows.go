@@ -50,6 +50,8 @@ type report struct {
 	Results []result `json:"results"`
 	// Admission is by the way of asking and the number of clients.
 	Admission []admissionResult `json:"admission,omitempty"`
+	// Endpoints is by the program that writes slices.
+	Endpoints []endpointsResult `json:"endpoints,omitempty"`
 	Rows      []row             `json:"rows"`
 }
 

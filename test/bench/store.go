@@ -70,34 +70,71 @@ func (s store) write(ctx context.Context, puts []put) error {
 			}
 			transaction.Success = append(transaction.Success, operation{keyValue{[]byte("/registry/" + put.key), value.Bytes()}})
 		}
-		if err := s.post(ctx, transaction); err != nil {
-			return err
+		if err := s.post(ctx, "txn", transaction, nil); err != nil {
+			return fmt.Errorf("writing to etcd: %w", err)
 		}
 		puts = puts[n:]
 	}
 	return nil
 }
 
-func (s store) post(ctx context.Context, transaction any) error {
-	body, err := json.Marshal(transaction)
+// keys are those of a range, as etcd's JSON gateway has them.
+type keys struct {
+	From  []byte `json:"key"`
+	To    []byte `json:"range_end"`
+	Count bool   `json:"count_only,omitempty"`
+}
+
+// below are the keys below a folder, which ends with a slash.
+func below(folder string) keys {
+	from := []byte("/registry/" + folder)
+	to := bytes.Clone(from)
+	to[len(to)-1]++
+	return keys{From: from, To: to}
+}
+
+// remove deletes all objects below a folder.
+func (s store) remove(ctx context.Context, folder string) error {
+	if err := s.post(ctx, "deleterange", below(folder), nil); err != nil {
+		return fmt.Errorf("deleting from etcd: %w", err)
+	}
+	return nil
+}
+
+// count is how many objects there are below a folder.
+func (s store) count(ctx context.Context, folder string) (int, error) {
+	question := below(folder)
+	question.Count = true
+	var answer struct {
+		Count int `json:"count,string"`
+	}
+	if err := s.post(ctx, "range", question, &answer); err != nil {
+		return 0, fmt.Errorf("reading etcd: %w", err)
+	}
+	return answer.Count, nil
+}
+
+// post sends one request; answer is nil where it does not matter.
+func (s store) post(ctx context.Context, what string, question, answer any) error {
+	body, err := json.Marshal(question)
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.etcd.JoinPath("/v3/kv/txn").String(), bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.etcd.JoinPath("/v3/kv", what).String(), bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return fmt.Errorf("writing to etcd: %w", err)
+		return err
 	}
 	defer func() { _ = response.Body.Close() }()
-	answer, err := io.ReadAll(response.Body)
+	text, err := io.ReadAll(response.Body)
 	if err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s", response.Status, answer)
+		err = fmt.Errorf("%s: %s", response.Status, text)
 	}
-	if err != nil {
-		return fmt.Errorf("writing to etcd: %w", err)
+	if err != nil || answer == nil {
+		return err
 	}
-	return nil
+	return json.Unmarshal(text, answer)
 }

@@ -33,10 +33,14 @@ func (r *report) printTable(out io.Writer) {
 	if len(r.Results) > 0 {
 		printAligned(out, r.spaced(lines), func(column int) bool { return column < 3 || column > 5 })
 	}
-	for i, g := range r.admissionGrids() {
-		if len(r.Admission) == 0 {
-			break
-		}
+	var grids []grid
+	if len(r.Admission) > 0 {
+		grids = r.admissionGrids()
+	}
+	if len(r.Endpoints) > 0 {
+		grids = append(grids, r.endpointsGrid())
+	}
+	for i, g := range grids {
 		if i > 0 || len(r.Results) > 0 {
 			fmt.Fprintln(out)
 		}

@@ -1,0 +1,271 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"switchyard.dev/switchyard/internal/netns"
+)
+
+// endpointsSubject is a program that writes EndpointSlices and Endpoints.
+type endpointsSubject struct {
+	name    string
+	program string
+	args    []string
+	// throttled says that its client has limits that it will reach: what it has
+	// not done after a while is not waited for.
+	throttled bool
+}
+
+const (
+	// endpointsName is the part of the run, the others its subjects.
+	endpointsName   = "endpoints"
+	managerName     = "switchyard-manager"
+	throttledName   = "kube-controller-manager"
+	unthrottledName = throttledName + ", no client limits"
+	// madeMeanwhile is how many pods change while nobody runs.
+	madeMeanwhile = 50
+	slowRate      = 20
+	fastRate      = 200
+)
+
+// patience is how long the subject is waited for.
+func (s endpointsSubject) patience() time.Duration {
+	if s.throttled {
+		return 20 * time.Second
+	}
+	return 2 * time.Minute
+}
+
+func endpointsSubjects(o options) (ours, free, throttled endpointsSubject) {
+	ours = endpointsSubject{name: managerName, program: o.manager, args: []string{
+		"--endpoints=all", "--webhooks=off", "--allocation=off", "--leader-elect=false", "--namespace=" + namespace,
+		"--metrics-bind-address=0", "--health-probe-bind-address=0",
+	}}
+	throttled = endpointsSubject{name: throttledName, program: filepath.Join(filepath.Dir(o.peer), throttledName), throttled: true, args: []string{
+		"--controllers=endpointslice-controller,endpoints-controller,endpointslice-mirroring-controller",
+		"--leader-elect=false", "--secure-port=0",
+	}}
+	free = throttled
+	free.name, free.throttled = unthrottledName, false
+	free.args = append([]string{"--kube-api-qps=100000", "--kube-api-burst=100000"}, throttled.args...)
+	return ours, free, throttled
+}
+
+// endpointsBench measures one program after the other beside the same API server.
+type endpointsBench struct {
+	options options
+	dir     string
+	*hamlet
+	seen    *readiness
+	results []endpointsResult
+}
+
+// measureEndpoints has an API server to itself, which is gone when it returns.
+func measureEndpoints(ctx context.Context, o options, dir string) (results []endpointsResult, err error) {
+	progress("endpoints  starting etcd and kube-apiserver")
+	c, err := startCluster(dir)
+	if err != nil {
+		return nil, fmt.Errorf("endpoints: %w", err)
+	}
+	b := &endpointsBench{options: o, dir: dir, hamlet: &hamlet{cluster: c, services: o.endpoints, large: o.large}}
+	defer func() {
+		results = b.results
+		err = errors.Join(err, b.stop())
+	}()
+	progress("endpoints  writing %d Services with %d pods each and one with %d", b.services, podsEach, b.large)
+	if err := b.build(ctx); err != nil {
+		return nil, fmt.Errorf("endpoints: writing objects: %w", err)
+	}
+	b.seen = newReadiness()
+	defer func() { b.seen.stop() }()
+	return nil, b.measureAll(ctx)
+}
+
+// measureAll begins each with the same objects and without slices, but for the
+// throttled one, which would take minutes to make them: it takes over what the
+// one before has made, and how far it gets alone comes last.
+func (b *endpointsBench) measureAll(ctx context.Context) error {
+	ours, free, throttled := endpointsSubjects(b.options)
+	for _, subject := range []endpointsSubject{ours, free, throttled} {
+		r := endpointsResult{Name: subject.name, Services: b.services, Large: b.large}
+		parts := []func(context.Context, endpointsSubject, *endpointsResult) error{b.startAlone, b.startAgain}
+		if subject.throttled {
+			parts = []func(context.Context, endpointsSubject, *endpointsResult) error{b.startAgain, b.startAlone}
+		}
+		for _, part := range parts {
+			if err := part(ctx, subject, &r); err != nil {
+				return fmt.Errorf("endpoints, %s: %w", subject.name, err)
+			}
+		}
+		b.results = append(b.results, r)
+	}
+	return nil
+}
+
+// startAlone starts the subject where there are no slices and no Endpoints.
+func (b *endpointsBench) startAlone(ctx context.Context, subject endpointsSubject, r *endpointsResult) error {
+	progress("endpoints  %-40s start without slices", subject.name)
+	b.seen.stop()
+	err := errors.Join(b.wipe(ctx, b.seen.notReady()), b.awaitIdle(ctx))
+	if err != nil {
+		return err
+	}
+	if b.seen, err = b.watchReadiness(ctx); err != nil {
+		return err
+	}
+	p, err := b.started(ctx, subject, &r.Cold)
+	if p != nil {
+		p.stop()
+	}
+	return err
+}
+
+// startAgain starts the subject where all slices are there, but for the readiness
+// of a few pods, and has it follow changes.
+func (b *endpointsBench) startAgain(ctx context.Context, subject endpointsSubject, r *endpointsResult) error {
+	progress("endpoints  %-40s start with slices", subject.name)
+	if err := b.changeMeanwhile(ctx); err != nil {
+		return err
+	}
+	p, err := b.started(ctx, subject, &r.Warm)
+	if p == nil {
+		return err
+	}
+	defer p.stop()
+	if err != nil {
+		return err
+	}
+	for _, phase := range []struct {
+		rate  int
+		large bool
+		into  *changesResult
+	}{{slowRate, true, &r.InLarge}, {slowRate, false, &r.Slow}, {fastRate, false, &r.Fast}} {
+		where := ""
+		if phase.large {
+			where = " in one Service"
+		}
+		progress("endpoints  %-40s %d changes/s%s", subject.name, phase.rate, where)
+		if *phase.into, err = b.follow(ctx, p, subject, phase.rate, phase.large); err != nil {
+			return errors.Join(err, p.alive())
+		}
+	}
+	r.PeakBytes, err = p.peakMemory()
+	return err
+}
+
+func (b *endpointsBench) changeMeanwhile(ctx context.Context) error {
+	for range min(madeMeanwhile, b.services) {
+		pod := b.next(b.seen, false)
+		if pod == nil {
+			break
+		}
+		change := b.seen.turn(pod.Name)
+		if err := b.write(ctx, pod.Name, change.ready); err != nil {
+			return err
+		}
+	}
+	return b.awaitIdle(ctx)
+}
+
+// started returns the subject's process, if there is one, when all that is to be
+// written at its start has been, or patience is over.
+func (b *endpointsBench) started(ctx context.Context, subject endpointsSubject, into *startResult) (*process, error) {
+	before, err := b.writes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	p, err := b.run(subject)
+	if err != nil {
+		return nil, err
+	}
+	err = until(ctx, subject.patience(), func() (bool, error) {
+		right, all, since, err := b.seen.progress()
+		into.Right, into.Pods = right, all
+		into.Slices = milliseconds(time.Since(began))
+		if !since.IsZero() {
+			into.Slices = milliseconds(since.Sub(began))
+		}
+		return right == all, errors.Join(err, p.alive())
+	})
+	if err != nil && !errors.Is(err, errPatience) {
+		return p, err
+	}
+	if err == nil {
+		err = until(ctx, subject.patience(), func() (bool, error) {
+			n, err := b.store.count(ctx, "services/endpoints/"+namespace+"/")
+			into.All = milliseconds(time.Since(began))
+			return n == b.services+1, errors.Join(err, p.alive())
+		})
+		err = errors.Join(err, b.settle(ctx, subject))
+	} else if !subject.throttled {
+		return p, fmt.Errorf("%d of %d pods are in slices as they should be: %w", into.Right, into.Pods, err)
+	} else {
+		err = nil
+	}
+	if err != nil {
+		return p, err
+	}
+	after, err := b.writes(ctx)
+	if err != nil {
+		return p, err
+	}
+	into.Writes = difference(before, after)
+	cpu, err := p.cpu()
+	if err != nil {
+		return p, err
+	}
+	into.CPU = milliseconds(cpu)
+	into.PeakBytes, err = p.peakMemory()
+	return p, err
+}
+
+func (b *endpointsBench) run(subject endpointsSubject) (*process, error) {
+	here, err := netns.Current()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = here.Close() }()
+	command := exec.Command(subject.program, append([]string{"--kubeconfig=" + b.kubeconfig}, subject.args...)...)
+	return start(command, here, filepath.Join(b.dir, filepath.Base(subject.program)+".log"))
+}
+
+var errPatience = errors.New("not so within the time it is given")
+
+// until looks again and again whether something is so.
+func until(ctx context.Context, patience time.Duration, so func() (bool, error)) error {
+	for deadline := time.Now().Add(patience); ; {
+		if yes, err := so(); yes || err != nil {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return errPatience
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
