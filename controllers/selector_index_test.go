@@ -167,36 +167,3 @@ func TestPodUpdateTouches(t *testing.T) {
 		})
 	}
 }
-
-// BenchmarkPodEvent maps the event of one pod in a namespace of 5,000 Services:
-// with the index, and by trying every Service as kube-controller-manager does.
-func BenchmarkPodEvent(b *testing.B) {
-	index, model := newSelectorIndex(), map[string]labels.Selector{}
-	for i := range 5000 {
-		name := fmt.Sprint("service-", i)
-		selector := map[string]string{"app": name, "team": "blue"}
-		index.Set(svc(name), selector)
-		model[name] = labels.SelectorFromValidatedSet(selector)
-	}
-	pod := map[string]string{"app": "service-2500", "team": "blue", "pod-template-hash": "6f7d8", "zone": "a"}
-	b.Run("indexed", func(b *testing.B) {
-		for b.Loop() {
-			if len(index.Matches("default", pod)) != 1 {
-				b.Fatal("not found")
-			}
-		}
-	})
-	b.Run("trying every Service", func(b *testing.B) {
-		for b.Loop() {
-			found := 0
-			for _, selector := range model {
-				if selector.Matches(labels.Set(pod)) {
-					found++
-				}
-			}
-			if found != 1 {
-				b.Fatal("not found")
-			}
-		}
-	})
-}
