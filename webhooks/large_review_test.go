@@ -124,7 +124,7 @@ func TestWhoSendsManyLargeReviewsWaitsForHimself(t *testing.T) {
 
 func TestWhoSendsSlowlyKeepsNoTurn(t *testing.T) {
 	d := door(Validation{})
-	d.patience = 50 * time.Millisecond
+	d.patience = 500 * time.Millisecond
 	server := httptest.NewServer(d)
 	defer server.Close()
 	start, stop := io.Pipe()
