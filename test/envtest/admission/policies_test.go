@@ -272,12 +272,22 @@ var _ = Describe("The policies", Ordered, func() {
 		large := ports(1002)
 		large.Namespace = off
 		Eventually(create).WithArguments(large).Should(Succeed())
+		crowd := many.DeepCopy()
+		crowd.Namespace = off
+		crowd.Subsets[0].Addresses = []corev1.EndpointAddress{{IP: "203.0.113.1"}, {IP: "203.0.113.2"}}
+		Eventually(create).WithArguments(crowd).Should(Succeed())
 		setNamespaceLabel(off, "rule.switchyard.dev/S6", nil)
 		another := ports(1002)
 		another.Namespace, another.Name = off, "another"
 		Eventually(dryRun).WithArguments(another).Should(beDenied("service-size", "policy S6"))
 		large.Spec.Ports = large.Spec.Ports[:1001]
 		Expect(api.Update(context.Background(), large)).To(Succeed())
+		more := crowd.DeepCopy()
+		more.Subsets[0].Addresses = append(more.Subsets[0].Addresses, corev1.EndpointAddress{IP: "203.0.113.3"})
+		Eventually(func() error { return api.Update(context.Background(), more.DeepCopy(), client.DryRunAll) }).Should(
+			beDenied("endpoints-size", "at most 10000 addresses"))
+		crowd.Subsets[0].Addresses = crowd.Subsets[0].Addresses[1:]
+		Expect(api.Update(context.Background(), crowd)).To(Succeed())
 	})
 
 	It("warn of labels of a namespace that change no rule", func() {
