@@ -91,6 +91,7 @@ func TestAgents(t *testing.T) {
 		"pods of kube-proxy, that can not be asked": {objects: []client.Object{n1, n2}, state: diagnosis.OK},
 		"pods of the suite, that need not be asked": {objects: []client.Object{ours("n1"), ours("n2")}, pages: with("n1/livez", 503), state: diagnosis.OK},
 		"one taking over from the other":            {objects: []client.Object{ours("n1"), n1, n2, unready(ours("n2"), "CrashLoopBackOff")}, state: diagnosis.OK},
+		"one that gives way":                        {objects: []client.Object{ours("n1"), n1, ours("n2"), unready(kubeProxy("n2"), "CrashLoopBackOff")}, state: diagnosis.OK},
 		"a kube-proxy that has stopped working":     {objects: []client.Object{n1, n2}, pages: with("n2/livez", 503), state: diagnosis.Warning, reason: diagnosis.AgentUnhealthy, says: "n2"},
 		"one that crashes":                          {objects: []client.Object{n1, unready(kubeProxy("n2"), "CrashLoopBackOff")}, state: diagnosis.Warning, reason: diagnosis.AgentUnhealthy, says: "CrashLoopBackOff"},
 		"one that just starts":                      {objects: []client.Object{n1, young}, state: diagnosis.OK},

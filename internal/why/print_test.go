@@ -99,5 +99,9 @@ func TestEndpointsKnown(t *testing.T) {
 		if got := answer.EndpointsKnown(); got != want {
 			t.Errorf("%s: %t", check, got)
 		}
+		answer.Steps[0].State = diagnosis.OK
+		if !answer.EndpointsKnown() {
+			t.Errorf("%s is ok, and not known", check)
+		}
 	}
 }
