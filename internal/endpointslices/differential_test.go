@@ -32,6 +32,7 @@ import (
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/kubernetes/fake"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	clienttesting "k8s.io/client-go/testing"
@@ -332,6 +333,34 @@ func TestARecycledSliceIsTheOneThatWasRead(t *testing.T) {
 	plans := Plans(w.input([]*discoveryv1.EndpointSlice{slice}))
 	if got := joined(plans); len(got.Update) != 1 || got.Update[0].ResourceVersion != "7" || len(got.Create)+len(got.Delete) > 0 {
 		t.Errorf("%s: %+v", counts(got), got.Update)
+	}
+}
+
+// TestAChangedPortLeavesEverySliceItsEndpoints: while the slices are written one
+// by one, no endpoint is in none of them.
+func TestAChangedPortLeavesEverySliceItsEndpoints(t *testing.T) {
+	w := newWorld(1)
+	w.max = 3
+	w.service.Spec.IPFamilies, w.service.Spec.PublishNotReadyAddresses = []corev1.IPFamily{corev1.IPv4Protocol}, true
+	w.service.Spec.Ports = []corev1.ServicePort{{Name: "http", Protocol: corev1.ProtocolTCP, TargetPort: intstr.FromInt32(8080)}}
+	for i := range 11 {
+		pod := &corev1.Pod{}
+		pod.Namespace, pod.Name, pod.Status.PodIPs = "shop", fmt.Sprintf("web-%02d", i), []corev1.PodIP{{IP: fmt.Sprintf("10.1.0.%d", i+1)}}
+		w.pods[pod.Name] = pod
+	}
+	number := 0
+	existing := after(nil, joined(Plans(w.input(nil))), func() string { number++; return fmt.Sprint("web-", number) })
+	w.service.Spec.Ports[0].TargetPort = intstr.FromInt32(9090)
+	plan := joined(Plans(w.input(existing)))
+	if len(plan.Update) != 4 || len(plan.Create)+len(plan.Delete) > 0 {
+		t.Fatalf("%s, want 4 updated", counts(plan))
+	}
+	for _, next := range plan.Update {
+		for _, old := range existing {
+			if old.Name == next.Name && !slices.EqualFunc(old.Endpoints, next.Endpoints, func(a, b discoveryv1.Endpoint) bool { return identityOf(&a) == identityOf(&b) }) {
+				t.Errorf("slice %s has other endpoints than before: %v, was %v", next.Name, next.Endpoints, old.Endpoints)
+			}
+		}
 	}
 }
 

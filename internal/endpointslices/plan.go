@@ -177,19 +177,46 @@ func isPlaceholder(slice *discoveryv1.EndpointSlice, service *corev1.Service, la
 }
 
 // recycle turns creations and deletions into updates: a slice of the same
-// Service and address type can be anything.
+// Service and address type can be anything. It becomes the one that has most of
+// its endpoints, as slices are written one after the other and an endpoint that
+// changes slices may be in none for a while.
 func (p *Plan) recycle(service *corev1.Service) {
+	if len(p.Create) == 0 || len(p.Delete) == 0 {
+		return
+	}
+	home := map[identity]*discoveryv1.EndpointSlice{}
+	for _, slice := range p.Create {
+		for i := range slice.Endpoints {
+			home[identityOf(&slice.Endpoints[i])] = slice
+		}
+	}
 	p.Delete = slices.DeleteFunc(p.Delete, func(old *discoveryv1.EndpointSlice) bool {
 		if len(p.Create) == 0 || !owned(old, service) {
 			return false
 		}
-		last := len(p.Create) - 1
-		next := p.Create[last]
-		p.Create = p.Create[:last]
+		at := mostLike(old, home, p.Create)
+		next := p.Create[at]
+		p.Create = slices.Delete(p.Create, at, at+1)
 		next.Name, next.UID, next.ResourceVersion = old.Name, old.UID, old.ResourceVersion
 		p.Update = append(p.Update, next)
 		return true
 	})
+}
+
+// mostLike is the one of others in which most endpoints of a slice are at home,
+// or the last.
+func mostLike(slice *discoveryv1.EndpointSlice, home map[identity]*discoveryv1.EndpointSlice, others []*discoveryv1.EndpointSlice) int {
+	shared := map[*discoveryv1.EndpointSlice]int{}
+	for i := range slice.Endpoints {
+		shared[home[identityOf(&slice.Endpoints[i])]]++
+	}
+	best := len(others) - 1
+	for at, other := range others {
+		if shared[other] > shared[others[best]] {
+			best = at
+		}
+	}
+	return best
 }
 
 func isIPv6(text string) bool { return netutils.IsIPv6String(text) }
