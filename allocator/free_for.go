@@ -20,7 +20,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// FreeFor is FreeNear for a Service that is told of its own numbers only: those of
+// FreeFor names free numbers after this one, "free: 30086-30100, 30102, ...", for a
+// Service that is told of its own numbers only: those of
 // its pools or, without any, those in no pool.
 func (s *Services) FreeFor(n Number, namespace, service labels.Set) string {
 	s.mu.RLock()

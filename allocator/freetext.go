@@ -26,21 +26,9 @@ const (
 	freeReach = 1 << 18 // how far a run is followed before it is cut
 )
 
-// freeNear names free numbers in words: "free: 30086-30100, 30102-30110, ...".
-// The list starts after the number and continues from the start of the range.
-func (r *ranges) freeNear(n Number) string {
-	if n.IsPort() {
-		return freeText(r.ports.freeFrom(nil, n.Port, r.ports.all()))
-	}
-	for _, a := range r.addrs {
-		if a.Contains(n.Addr) {
-			return freeText(a.freeFrom(nil, n.Addr, a.all()))
-		}
-	}
-	return freeText(nil)
-}
-
-// freeFor is freeNear for a Service that is told of its own numbers only.
+// freeFor names free numbers in words: "free: 30086-30100, 30102-30110, ...", of
+// those that a Service is told of. The list starts after the number and continues
+// from the start of the range.
 func (r *ranges) freeFor(n Number, from source) string {
 	if n.IsPort() {
 		return freeText(r.ports.freeFrom(nil, n.Port, from.windows(r.portWindows)))
@@ -78,12 +66,6 @@ func freeText(runs []string) string {
 		text += ", ..."
 	}
 	return text
-}
-
-// all is the whole range.
-func (r *Range[N]) all() []*window {
-	whole := newWindow(offsets{0, r.bits.size})
-	return []*window{&whole}
 }
 
 // freeFrom adds free runs of the windows from the number on, wrapping once, or

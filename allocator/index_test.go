@@ -290,19 +290,19 @@ func TestFreeNumbersAreNamedAfterTheOneAskedFor(t *testing.T) {
 		30015: "free: 30016-30019, 30000-30002, 30005-30007, ...",
 		30019: "free: 30019, 30000-30002, 30005-30007, ...",
 	} {
-		if got := index.FreeNear(PortNumber(number)); got != want {
+		if got := index.FreeFor(PortNumber(number), nil, nil); got != want {
 			t.Errorf("near %d: %q, want %q", number, got, want)
 		}
 	}
 	index = newIndexWithPorts(t, PortSpan{30000, 30001}, "10.0.0.0/29")
 	index.Observe(stored(nodePortService("both", 30000, 30001), "u1", 1))
-	if got := index.FreeNear(PortNumber(30000)); got != "none is free" {
+	if got := index.FreeFor(PortNumber(30000), nil, nil); got != "none is free" {
 		t.Errorf("in a full range: %q", got)
 	}
-	if got, want := index.FreeNear(AddrNumber(netip.MustParseAddr("10.0.0.3"))), "free: 10.0.0.3-10.0.0.6, 10.0.0.1-10.0.0.2"; got != want {
+	if got, want := index.FreeFor(AddrNumber(netip.MustParseAddr("10.0.0.3")), nil, nil), "free: 10.0.0.3-10.0.0.6, 10.0.0.1-10.0.0.2"; got != want {
 		t.Errorf("addresses: %q, want %q", got, want)
 	}
-	if got, want := newIndex(t, "fd00::/64").FreeNear(AddrNumber(netip.MustParseAddr("fd00::9"))), "free: fd00::9-fd00::4:8, fd00::4:9-fd00::8:8, fd00::8:9-fd00::c:8, ..."; got != want {
+	if got, want := newIndex(t, "fd00::/64").FreeFor(AddrNumber(netip.MustParseAddr("fd00::9")), nil, nil), "free: fd00::9-fd00::4:8, fd00::4:9-fd00::8:8, fd00::8:9-fd00::c:8, ..."; got != want {
 		t.Errorf("in a /64: %q, want %q", got, want)
 	}
 }
@@ -481,7 +481,7 @@ func TestConcurrentPlansNeverShareANumber(t *testing.T) {
 				index.Observe(stored(service, name, 1))
 				index.Unclaim(Claim{Number: plan.Assignments[0].Number, Service: keyOf(service)})
 				_, _ = index.Problems(keyOf(service))
-				_ = index.FreeNear(plan.Assignments[1].Number)
+				_ = index.FreeFor(plan.Assignments[1].Number, nil, nil)
 			}
 		})
 	}

@@ -54,13 +54,6 @@ func (s *Services) Claimed(n Number) bool {
 	return ok
 }
 
-// FreeNear names free numbers after this one: "free: 30086-30100, 30102, ...".
-func (s *Services) FreeNear(n Number) string {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.ranges.freeNear(n)
-}
-
 // RangeOf names the ranges a number like this one may lie in.
 func (s *Services) RangeOf(n Number) string {
 	s.mu.RLock()

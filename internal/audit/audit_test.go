@@ -57,7 +57,18 @@ func TestEachFindingOnce(t *testing.T) {
 				i.PortReservations = i.PortReservations[:1]
 			},
 			kind: NumberHeldTwice, want: []string{"error NumberHeldTwice 30010: Service a/web and Service b/web"},
-			says: "a/web is the oldest and keeps it; give another nodePort to b/web",
+			says: "a/web is the oldest and keeps it; give another nodePort to b/web (free: 30012, 30014-30069, 30071-30079, ...)",
+		},
+		"a NodePort of two Services, of which one has a pool": {
+			damage: func(i *inventory.Inventory) {
+				i.Services[2].Spec.Ports[0].NodePort = 30080
+				i.PortReservations = i.PortReservations[:1]
+			},
+			kind: NumberHeldTwice, want: []string{
+				"error NumberHeldTwice 30080: Service b/web and Service a/kept",
+				"warning NumberInForeignPool 30080: Service b/web and PortPool team-a",
+			},
+			says: "b/web is the oldest and keeps it; give another nodePort to a/kept (free: 30081-30089)",
 		},
 		"a health check's port that is a NodePort": {
 			damage: func(i *inventory.Inventory) {

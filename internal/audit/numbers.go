@@ -65,7 +65,7 @@ func (a *auditor) heldTwice(n allocator.Number) {
 	keeps, others := holders[0], holders[1:]
 	free := ""
 	if a.Has(inventory.Services) {
-		free = fmt.Sprintf(" (%s)", a.Numbers.FreeNear(n))
+		free = fmt.Sprintf(" (%s)", a.freeFor(others[0].Service, n))
 	}
 	a.find(Finding{
 		Severity: Error, Kind: NumberHeldTwice, Number: n.String(), number: n,
@@ -73,6 +73,15 @@ func (a *auditor) heldTwice(n allocator.Number) {
 		Message: fmt.Sprintf("%s is held by %d Services: which of them its traffic reaches differs from node to node", what(n), len(holders)),
 		Remedy:  fmt.Sprintf("%s is the oldest and keeps it; give another %s to %s%s", keeps.Service, fieldOf(others[0].Kind), names(others), free),
 	})
+}
+
+// freeFor is what the Service may have instead.
+func (a *auditor) freeFor(name types.NamespacedName, n allocator.Number) string {
+	service, _ := a.Service(name)
+	if service == nil {
+		service = &corev1.Service{}
+	}
+	return a.Numbers.FreeFor(n, a.Namespaces[name.Namespace], service.Labels)
 }
 
 func names(holders []allocator.Holder) string {
