@@ -86,6 +86,55 @@ func TestSlicesGoOnlyIfTheServerKnowsNoService(t *testing.T) {
 	}
 }
 
+// TestSlicesOfPodsThatAreNotSelectedAnyMore: ours go; what is kept, or was made
+// by others, goes once somebody else describes the endpoints.
+func TestSlicesOfPodsThatAreNotSelectedAnyMore(t *testing.T) {
+	for title, tc := range map[string]struct {
+		writer, keep string
+		mirrored     bool
+		want         []string
+		event        string
+	}{
+		"ours":                                  {endpointSliceFieldManager, "", false, nil, endpointsRemovedReason},
+		"ours, kept":                            {endpointSliceFieldManager, "true", false, []string{"web-x"}, endpointsKeptReason},
+		"ours, kept, and there is a mirror":     {endpointSliceFieldManager, "true", true, []string{"web-m"}, ""},
+		"of the controller before us":           {"kube-controller-manager", "", false, []string{"web-x"}, endpointsKeptReason},
+		"of the controller before us, mirrored": {"kube-controller-manager", "", true, []string{"web-m"}, ""},
+	} {
+		service := testService(intstr.FromInt32(80), func(s *corev1.Service) {
+			s.UID, s.Spec.Selector, s.Annotations = "1", nil, map[string]string{KeepEndpointsAnnotation: tc.keep}
+		})
+		slice := sliceOf(service, "web-x", testPod("10.0.0.1"))
+		mirror := slice.DeepCopy()
+		mirror.Name, mirror.Labels[discoveryv1.LabelManagedBy] = "web-m", EndpointSliceMirroringControllerName
+		cached := []client.Object{service, slice}
+		if tc.mirrored {
+			cached = append(cached, mirror)
+		}
+		b := newSliceBench(t, nil, cached...)
+		there := slice.DeepCopy()
+		entry := managed(tc.writer, 5, `{"f:endpoints":{}}`)
+		entry.Operation, entry.APIVersion, entry.FieldsType = metav1.ManagedFieldsOperationUpdate, "discovery.k8s.io/v1", "FieldsV1"
+		there.ManagedFields = []metav1.ManagedFieldsEntry{entry}
+		b.Live = fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithReturnManagedFields().WithObjects(there).Build()
+		if _, err := b.reconcile(service); err != nil {
+			t.Errorf("%s: %v", title, err)
+		}
+		var list discoveryv1.EndpointSliceList
+		if err := b.Client.List(t.Context(), &list); err != nil {
+			t.Fatal(err)
+		}
+		var left []string
+		for i := range list.Items {
+			left = append(left, list.Items[i].Name)
+		}
+		told := lastEvent(b.events)
+		if !slices.Equal(left, tc.want) || !strings.Contains(told, tc.event) || tc.event == "" && told != "" {
+			t.Errorf("%s: %v left and told %q, want %v and %q", title, left, told, tc.want, tc.event)
+		}
+	}
+}
+
 // TestWhatIsAboutToGoIsNotMirrored: the Endpoints that we made of pods have to be
 // deleted, but those that somebody has edited since, or keeps, are mirrored.
 func TestWhatIsAboutToGoIsNotMirrored(t *testing.T) {

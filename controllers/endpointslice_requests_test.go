@@ -225,6 +225,19 @@ func TestATerminatingNamespaceStillLosesEndpoints(t *testing.T) {
 	}
 }
 
+// TestAServiceOnItsWayOutGetsNoMoreSlices: they would be deleted with it (row E19).
+func TestAServiceOnItsWayOutGetsNoMoreSlices(t *testing.T) {
+	going := testService(intstr.FromInt32(80), func(s *corev1.Service) {
+		s.Finalizers, s.DeletionTimestamp = []string{"example.com/audit"}, &metav1.Time{Time: noon}
+	})
+	for want, service := range map[int]*corev1.Service{0: going, 1: testService(intstr.FromInt32(80))} {
+		b := newSliceBench(t, []*corev1.Pod{testPod("10.0.0.1")}, service)
+		if _, err := b.reconcile(service); err != nil || len(b.writes()) != want {
+			t.Errorf("not %d writes, or %v", want, err)
+		}
+	}
+}
+
 // TestASliceHeldByAFinalizerIsNotWaitedFor (row E27).
 func TestASliceHeldByAFinalizerIsNotWaitedFor(t *testing.T) {
 	pod := testPod("10.0.0.1")
