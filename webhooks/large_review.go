@@ -79,14 +79,12 @@ func (f *frontDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.hook.ServeHTTP(w, r)
 		return
 	}
-	// Who sends slowly would keep a turn from others.
-	connection := http.NewResponseController(w)
-	_ = connection.SetReadDeadline(arrived.Add(2 * f.patience))
+	// Who sends slowly would keep a turn from others. It is the time to read alone:
+	// net/http takes the deadline away at the end of the body.
+	_ = http.NewResponseController(w).SetReadDeadline(arrived.Add(2 * f.patience))
 	body := bufio.NewReaderSize(r.Body, headSize)
 	head := readHead(body)
-	response := f.inTurn(r.Context(), head, body, func() {
-		_ = connection.SetReadDeadline(time.Time{}) // which would end the judging, too
-	})
+	response := f.inTurn(r.Context(), head, body)
 	response.UID = head.UID
 	review := admissionv1.AdmissionReview{Response: &response.AdmissionResponse}
 	review.SetGroupVersionKind(admissionv1.SchemeGroupVersion.WithKind("AdmissionReview"))
@@ -97,8 +95,8 @@ func (f *frontDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// inTurn reads the review, says so, and has it answered when it is its turn.
-func (f *frontDoor) inTurn(ctx context.Context, head head, body io.Reader, read func()) admission.Response {
+// inTurn reads the review and has it answered when it is its turn.
+func (f *frontDoor) inTurn(ctx context.Context, head head, body io.Reader) admission.Response {
 	waiting, cancel := context.WithTimeout(ctx, f.patience)
 	defer cancel()
 	defer f.lanes.take(waiting, head.Namespace, math.MaxInt)()
@@ -109,7 +107,6 @@ func (f *frontDoor) inTurn(ctx context.Context, head head, body io.Reader, read 
 	if err != nil {
 		return f.instead(ctx, head, err)
 	}
-	read()
 	return f.hook.Handle(ctx, request)
 }
 
