@@ -18,6 +18,7 @@ package webhooks
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -41,6 +42,11 @@ const (
 	// MiB there are six times that in JSON where each character is escaped, and an
 	// update has the object twice.
 	maxReview = 20 << 20
+	// maxValues are more than there are in a review of the largest objects that etcd
+	// stores: 600,000 where an update has 99,000 ports before and after. Each takes up
+	// to 500 bytes when it is decoded, however few it takes in JSON, and who reaches
+	// the manager without the API server may send what no server would store.
+	maxValues = 700_000
 	// readAtOnce are the large reviews that are read and judged at the same time.
 	readAtOnce = 2
 	// turnPatience is how long one waits for that: what is left of judgeTimeout is
@@ -118,6 +124,10 @@ func readReview(body io.Reader) (admission.Request, error) {
 	if len(text) > maxReview {
 		return admission.Request{}, apierrors.NewRequestEntityTooLargeError(fmt.Sprintf(
 			"switchyard judges reviews of %d MiB at most, so this is refused: make the object smaller, or delete it", maxReview>>20))
+	}
+	if values := bytes.Count(text, []byte{','}); values > maxValues {
+		return admission.Request{}, apierrors.NewRequestEntityTooLargeError(fmt.Sprintf(
+			"switchyard judges reviews of %d values at most, and this has %d, so it is refused: make the object smaller, or delete it", maxValues, values))
 	}
 	var review admissionv1.AdmissionReview
 	if err := json.Unmarshal(text, &review); err != nil || review.Request == nil {

@@ -80,6 +80,17 @@ func TestLargeReviewsAreJudged(t *testing.T) {
 	}
 }
 
+// A value takes hundreds of bytes when it is decoded: this would be gigabytes.
+func TestManyValuesAreNotDecoded(t *testing.T) {
+	object := `{"apiVersion":"v1","kind":"Endpoints","metadata":{"namespace":"default","name":"web"},"subsets":[` +
+		strings.Repeat("{},", 6<<20) + `{}]}`
+	response := put(t, door(Validation{}), asked(admissionv1.Create, "", object))
+	if response.Allowed || response.UID != "u" || response.Result.Code != http.StatusRequestEntityTooLarge ||
+		!strings.Contains(response.Result.Message, "reviews of 700000 values at most") {
+		t.Errorf("got %+v", response)
+	}
+}
+
 func TestALargeReviewOfUnknownLengthIsJudged(t *testing.T) {
 	hidden := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.ContentLength = -1
