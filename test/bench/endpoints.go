@@ -49,12 +49,18 @@ const (
 	fastRate      = 200
 )
 
-// patience is how long the subject is waited for.
+const (
+	// fullPatience is how long a program is waited for, and shortPatience where its
+	// own limits hold it up.
+	fullPatience  = 5 * time.Minute
+	shortPatience = 20 * time.Second
+)
+
 func (s endpointsSubject) patience() time.Duration {
 	if s.throttled {
-		return 20 * time.Second
+		return shortPatience
 	}
-	return 2 * time.Minute
+	return fullPatience
 }
 
 func endpointsSubjects(o options) (ours, free, throttled endpointsSubject) {
@@ -104,27 +110,34 @@ func measureEndpoints(ctx context.Context, o options, dir string) (results []end
 
 // measureAll begins each with the same objects and without slices, but for the
 // throttled one, which would take minutes to make them: it takes over what the
-// one before has made, and how far it gets alone comes last.
+// one before has made, and how far it gets alone comes last. As each start of
+// kube-controller-manager takes a minute or more, there is no other one.
 func (b *endpointsBench) measureAll(ctx context.Context) error {
 	ours, free, throttled := endpointsSubjects(b.options)
 	for _, subject := range []endpointsSubject{ours, free, throttled} {
 		r := endpointsResult{Name: subject.name, Services: b.services, Large: b.large}
-		parts := []func(context.Context, endpointsSubject, *endpointsResult) error{b.startAlone, b.startAgain}
-		if subject.throttled {
-			parts = []func(context.Context, endpointsSubject, *endpointsResult) error{b.startAgain, b.startAlone}
+		var err error
+		switch subject.name {
+		case free.name:
+			err = b.startAlone(ctx, subject, &r, b.followAll)
+		case throttled.name:
+			err = errors.Join(b.startAgain(ctx, subject, &r, b.followAll), b.startAlone(ctx, subject, &r, nil))
+		default:
+			err = errors.Join(b.startAlone(ctx, subject, &r, nil), b.startAgain(ctx, subject, &r, b.followAll))
 		}
-		for _, part := range parts {
-			if err := part(ctx, subject, &r); err != nil {
-				return fmt.Errorf("endpoints, %s: %w", subject.name, err)
-			}
+		if err != nil {
+			return fmt.Errorf("endpoints, %s: %w", subject.name, err)
 		}
 		b.results = append(b.results, r)
 	}
 	return nil
 }
 
+// meanwhile is what is done while a subject runs, nil for nothing.
+type meanwhile func(context.Context, *process, endpointsSubject, *endpointsResult) error
+
 // startAlone starts the subject where there are no slices and no Endpoints.
-func (b *endpointsBench) startAlone(ctx context.Context, subject endpointsSubject, r *endpointsResult) error {
+func (b *endpointsBench) startAlone(ctx context.Context, subject endpointsSubject, r *endpointsResult, then meanwhile) error {
 	progress("endpoints  %-40s start without slices", subject.name)
 	b.seen.stop()
 	err := errors.Join(b.wipe(ctx, b.seen.notReady()), b.awaitIdle(ctx))
@@ -134,28 +147,21 @@ func (b *endpointsBench) startAlone(ctx context.Context, subject endpointsSubjec
 	if b.seen, err = b.watchReadiness(ctx); err != nil {
 		return err
 	}
-	p, err := b.started(ctx, subject, &r.Cold)
-	if p != nil {
-		p.stop()
-	}
-	return err
+	return b.started(ctx, subject, subject.patience(), r, &r.Cold, then)
 }
 
 // startAgain starts the subject where all slices are there, but for the readiness
-// of a few pods, and has it follow changes.
-func (b *endpointsBench) startAgain(ctx context.Context, subject endpointsSubject, r *endpointsResult) error {
+// of a few pods.
+func (b *endpointsBench) startAgain(ctx context.Context, subject endpointsSubject, r *endpointsResult, then meanwhile) error {
 	progress("endpoints  %-40s start with slices", subject.name)
 	if err := b.changeMeanwhile(ctx); err != nil {
 		return err
 	}
-	p, err := b.started(ctx, subject, &r.Warm)
-	if p == nil {
-		return err
-	}
-	defer p.stop()
-	if err != nil {
-		return err
-	}
+	return b.started(ctx, subject, fullPatience, r, &r.Warm, then)
+}
+
+// followAll has the subject follow changes.
+func (b *endpointsBench) followAll(ctx context.Context, p *process, subject endpointsSubject, r *endpointsResult) (err error) {
 	for _, phase := range []struct {
 		rate  int
 		large bool
@@ -169,6 +175,8 @@ func (b *endpointsBench) startAgain(ctx context.Context, subject endpointsSubjec
 		if *phase.into, err = b.follow(ctx, p, subject, phase.rate, phase.large); err != nil {
 			return errors.Join(err, p.alive())
 		}
+		l := phase.into.Latency
+		progress("endpoints  %-40s p50 %s ms, p99 %s ms, CPU %s ms", subject.name, number(l.P50), number(l.P99), number(phase.into.CPU))
 	}
 	r.PeakBytes, err = p.peakMemory()
 	return err
@@ -188,19 +196,48 @@ func (b *endpointsBench) changeMeanwhile(ctx context.Context) error {
 	return b.awaitIdle(ctx)
 }
 
-// started returns the subject's process, if there is one, when all that is to be
-// written at its start has been, or patience is over.
-func (b *endpointsBench) started(ctx context.Context, subject endpointsSubject, into *startResult) (*process, error) {
+// started runs the subject until all that is to be written at its start has been,
+// or patience is over, and then as long as something is done.
+func (b *endpointsBench) started(
+	ctx context.Context, subject endpointsSubject, patience time.Duration, r *endpointsResult, into *startResult, then meanwhile,
+) error {
 	before, err := b.writes(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	began := time.Now()
 	p, err := b.run(subject)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	err = until(ctx, subject.patience(), func() (bool, error) {
+	defer p.stop()
+	if err := b.awaitStart(ctx, p, subject, patience, began, into); err != nil {
+		return err
+	}
+	after, err := b.writes(ctx)
+	if err != nil {
+		return err
+	}
+	into.Writes = difference(before, after)
+	cpu, err := p.cpu()
+	if err != nil {
+		return err
+	}
+	into.CPU = milliseconds(cpu)
+	if into.PeakBytes, err = p.peakMemory(); err != nil {
+		return err
+	}
+	progress("endpoints  %-40s %s ms, CPU %s ms", subject.name, number(into.Slices), number(into.CPU))
+	if then == nil {
+		return nil
+	}
+	return then(ctx, p, subject, r)
+}
+
+func (b *endpointsBench) awaitStart(
+	ctx context.Context, p *process, subject endpointsSubject, patience time.Duration, began time.Time, into *startResult,
+) error {
+	err := until(ctx, patience, func() (bool, error) {
 		right, all, since, err := b.seen.progress()
 		into.Right, into.Pods = right, all
 		into.Slices = milliseconds(time.Since(began))
@@ -209,36 +246,18 @@ func (b *endpointsBench) started(ctx context.Context, subject endpointsSubject, 
 		}
 		return right == all, errors.Join(err, p.alive())
 	})
-	if err != nil && !errors.Is(err, errPatience) {
-		return p, err
+	switch {
+	case errors.Is(err, errPatience) && subject.throttled && patience == shortPatience:
+		return nil
+	case err != nil:
+		return fmt.Errorf("%d of %d pods are in slices as they should be: %w", into.Right, into.Pods, err)
 	}
-	if err == nil {
-		err = until(ctx, subject.patience(), func() (bool, error) {
-			n, err := b.store.count(ctx, "services/endpoints/"+namespace+"/")
-			into.All = milliseconds(time.Since(began))
-			return n == b.services+1, errors.Join(err, p.alive())
-		})
-		err = errors.Join(err, b.settle(ctx, subject))
-	} else if !subject.throttled {
-		return p, fmt.Errorf("%d of %d pods are in slices as they should be: %w", into.Right, into.Pods, err)
-	} else {
-		err = nil
-	}
-	if err != nil {
-		return p, err
-	}
-	after, err := b.writes(ctx)
-	if err != nil {
-		return p, err
-	}
-	into.Writes = difference(before, after)
-	cpu, err := p.cpu()
-	if err != nil {
-		return p, err
-	}
-	into.CPU = milliseconds(cpu)
-	into.PeakBytes, err = p.peakMemory()
-	return p, err
+	err = until(ctx, patience, func() (bool, error) {
+		n, err := b.store.count(ctx, "services/endpoints/"+namespace+"/")
+		into.All = milliseconds(time.Since(began))
+		return n == b.services+1, errors.Join(err, p.alive())
+	})
+	return errors.Join(err, b.settle(ctx, subject))
 }
 
 func (b *endpointsBench) run(subject endpointsSubject) (*process, error) {

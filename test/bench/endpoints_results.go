@@ -30,7 +30,7 @@ type endpointsResult struct {
 	Slow    changesResult `json:"slow"`
 	Fast    changesResult `json:"fast"`
 	InLarge changesResult `json:"inLarge"`
-	// PeakBytes is the peak of the resident memory from the start with slices on.
+	// PeakBytes is the peak of the resident memory after all changes.
 	PeakBytes int64 `json:"peakBytes"`
 }
 
