@@ -30,6 +30,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
 	endpointslicemetrics "k8s.io/endpointslice/metrics"
 	endpointsliceutil "k8s.io/endpointslice/util"
@@ -89,7 +90,7 @@ func TestEndpointsWritesThatFail(t *testing.T) {
 			service := testService(intstr.FromInt32(80))
 			reconciler := &EndpointsReconciler{
 				Client:   failingCluster(tc.createErr, tc.updateErr, append(tc.existing, service)...),
-				services: newSelectorIndex(), triggers: endpointsliceutil.NewTriggerTimeTracker(),
+				services: servicesOf(service), pods: podsByLabelOnly(t), triggers: endpointsliceutil.NewTriggerTimeTracker(),
 				writes: newWriteTracker(), recorder: legacyRecorder{recorder},
 			}
 			result, err := reconciler.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(service)})
@@ -104,6 +105,26 @@ func TestEndpointsWritesThatFail(t *testing.T) {
 			}
 		})
 	}
+}
+
+// podsByLabelOnly finds pods by label and not by namespace, which takes a look at
+// every pod in it.
+func podsByLabelOnly(t *testing.T, pods ...*corev1.Pod) podIndex {
+	t.Helper()
+	indexer := toolscache.NewIndexer(toolscache.MetaNamespaceKeyFunc, toolscache.Indexers{podsByLabel: labelsOfPod})
+	for _, pod := range pods {
+		if err := indexer.Add(pod); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return podIndex{indexer}
+}
+
+// servicesOf is an index of one.
+func servicesOf(service *corev1.Service) *selectorIndex {
+	index := newSelectorIndex()
+	index.Set(client.ObjectKeyFromObject(service), service.Spec.Selector)
+	return index
 }
 
 func lastEvent(recorder *events.FakeRecorder) string {

@@ -60,6 +60,7 @@ type EndpointsReconciler struct {
 	Guard *WriterGuard
 
 	services *selectorIndex
+	pods     podIndex
 	triggers *endpointsliceutil.TriggerTimeTracker
 	writes   *writeTracker
 	recorder legacyRecorder
@@ -84,7 +85,7 @@ func (r *EndpointsReconciler) Reconcile(ctx context.Context, request ctrl.Reques
 // sync returns how long to wait when the cache has not caught up with our writes.
 func (r *EndpointsReconciler) sync(ctx context.Context, service *corev1.Service) (time.Duration, error) {
 	key := client.ObjectKeyFromObject(service)
-	pods, err := selectedPods(ctx, r.Client, service)
+	pods, err := r.pods.selected(service, r.services.Anchor(key))
 	if err != nil {
 		return 0, err
 	}
@@ -195,6 +196,10 @@ func (r *EndpointsReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	}
 	r.Client = client.WithFieldOwner(r.Client, endpointsFieldManager)
 	r.services = newSelectorIndex()
+	var err error
+	if r.pods, err = newPodIndex(context.Background(), mgr); err != nil {
+		return err
+	}
 	r.triggers = endpointsliceutil.NewTriggerTimeTracker()
 	r.writes = newWriteTracker()
 	r.recorder = legacyRecorder{mgr.GetEventRecorder(endpointsFieldManager)}

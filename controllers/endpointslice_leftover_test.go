@@ -197,15 +197,15 @@ func TestFailedSlicesAreToldToTheUser(t *testing.T) {
 
 func TestTruncationIsToldOnce(t *testing.T) {
 	service := testService(intstr.FromInt32(80))
-	objects := []client.Object{service}
+	var pods []*corev1.Pod
 	for i := range 1001 {
 		pod := testPod(fmt.Sprintf("10.0.%d.%d", i/200, 1+i%200))
 		pod.Labels = map[string]string{"app": "web"}
-		objects = append(objects, pod)
+		pods = append(pods, pod)
 	}
 	recorder := events.NewFakeRecorder(10)
 	reconciler := &EndpointsReconciler{
-		Client: failingCluster(nil, nil, objects...), services: newSelectorIndex(),
+		Client: failingCluster(nil, nil, service), services: servicesOf(service), pods: podsByLabelOnly(t, pods...),
 		triggers: endpointsliceutil.NewTriggerTimeTracker(), writes: newWriteTracker(), recorder: legacyRecorder{recorder},
 	}
 	var told []string

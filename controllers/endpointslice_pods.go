@@ -55,6 +55,10 @@ func newPodIndex(ctx context.Context, mgr ctrl.Manager) (podIndex, error) {
 	if !ok {
 		return podIndex{}, fmt.Errorf("watching pods: the cache of type %T offers no indexer; the endpoint controllers need a cluster-wide cache", informer)
 	}
+	// Both controllers of pods' endpoints use it.
+	if _, there := shared.GetIndexer().GetIndexers()[podsByLabel]; there {
+		return podIndex{shared.GetIndexer()}, nil
+	}
 	if err := shared.AddIndexers(toolscache.Indexers{podsByLabel: labelsOfPod}); err != nil {
 		return podIndex{}, fmt.Errorf("indexing pods by label: %w", err)
 	}

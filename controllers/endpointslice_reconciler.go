@@ -178,21 +178,6 @@ func (r *EndpointSliceReconciler) plan(service *corev1.Service, existing []*disc
 	return endpointslices.Plans(in), r.triggers.of(service, pods), nil
 }
 
-// selectedPods reads, without copying, what nobody here writes to.
-func selectedPods(ctx context.Context, reader client.Reader, service *corev1.Service) ([]*corev1.Pod, error) {
-	var list corev1.PodList
-	err := reader.List(ctx, &list, client.InNamespace(service.Namespace),
-		client.MatchingLabels(service.Spec.Selector), client.UnsafeDisableDeepCopy)
-	if err != nil {
-		return nil, fmt.Errorf("listing the pods of Service %s: %w", client.ObjectKeyFromObject(service), err)
-	}
-	pods := make([]*corev1.Pod, len(list.Items))
-	for i := range list.Items {
-		pods[i] = &list.Items[i]
-	}
-	return pods, nil
-}
-
 func (r *EndpointSliceReconciler) forget(key types.NamespacedName) {
 	r.dirty.whole(key)
 	r.triggers.forget(key)
