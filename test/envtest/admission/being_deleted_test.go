@@ -150,15 +150,15 @@ var _ = Describe("What is being deleted", Ordered, func() {
 func expectNoNumberGained() {
 	GinkgoHelper()
 	ctx, namespace := context.Background(), newNamespace(nil)
-	Expect(create(makeService(namespace, "holder").nodePort(30150).Service)).To(Succeed())
-	web := makeService(namespace, "web").nodePort(30151).Service
+	Expect(create(makeService(namespace, "holder").nodePort(30050).Service)).To(Succeed())
+	web := makeService(namespace, "web").nodePort(30051).Service
 	web.Finalizers = []string{"example.org/kept"}
 	Expect(create(web)).To(Succeed())
 	Expect(api.Delete(ctx, web)).To(Succeed())
 	Expect(api.Get(ctx, client.ObjectKeyFromObject(web), web)).To(Succeed())
 	changed := web.DeepCopy()
-	changed.Spec.Ports[0].NodePort = 30150
-	Expect(api.Update(ctx, changed)).To(MatchError(ContainSubstring("30150: held by Service " + namespace + "/holder")))
+	changed.Spec.Ports[0].NodePort = 30050
+	Expect(api.Update(ctx, changed)).To(MatchError(ContainSubstring("30050: held by Service " + namespace + "/holder")))
 	web.Finalizers = nil
 	Expect(api.Update(ctx, web)).To(Succeed())
 }

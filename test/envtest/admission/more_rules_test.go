@@ -96,7 +96,7 @@ var _ = Describe("The rules, where users find ways around", Ordered, func() {
 	It("X5 and X7 warn of numbers that the API server has drawn", func() {
 		blue := newNamespace(map[string]string{"team": "blue"})
 		makePortPool("blue", "blue", "31700-31701")
-		asked := makeService(blue, "asked").nodePort(30998).Service
+		asked := makeService(blue, "asked").nodePort(30048).Service
 		Eventually(dryRun).WithArguments(asked).Should(beRefused("rule X7"))
 		drawn := makeService(blue, "drawn").nodePort(0).Service
 		said, err := warnings.during(func() error { return create(drawn) })
@@ -105,7 +105,7 @@ var _ = Describe("The rules, where users find ways around", Ordered, func() {
 			Expect(said).To(ConsistOf(And(ContainSubstring("the API server chose it"), ContainSubstring("rule X7"))))
 		}
 		By("and refuse them when they are asked for later")
-		drawn.Spec.Ports[0].NodePort = 30997
+		drawn.Spec.Ports[0].NodePort = 30047
 		Expect(api.Update(context.Background(), drawn)).To(beRefused("rule X7"))
 		By("also to one who says that he asked for nothing")
 		drawn.ManagedFields = []metav1.ManagedFieldsEntry{{}}

@@ -140,7 +140,7 @@ var _ = Describe("The policies", Ordered, func() {
 
 	It("S3 refuses a nodePort of an ExternalName, and warns of a selector", func() {
 		named := makeService(namespace, "web").alias("example.org").Service
-		named.Spec.Ports = []corev1.ServicePort{{Port: 80, NodePort: 30333}}
+		named.Spec.Ports = []corev1.ServicePort{{Port: 80, NodePort: 30033}}
 		Eventually(dryRun).WithArguments(named).Should(beDenied("external-name-node-port", "policy S3"))
 		named.Spec.Ports[0].NodePort = 0
 		Expect(policiesSay(func() error { return dryRun(named) })).To(BeEmpty())
@@ -157,15 +157,15 @@ var _ = Describe("The policies", Ordered, func() {
 	It("S3 leaves editable a nodePort of before", func() {
 		off := newNamespace(map[string]string{"rule.switchyard.dev/S3": "off"})
 		old := makeService(off, "old").alias("example.org").Service
-		old.Spec.Ports = []corev1.ServicePort{{Name: "a", Port: 80, NodePort: 30334}, {Name: "b", Port: 81}}
+		old.Spec.Ports = []corev1.ServicePort{{Name: "a", Port: 80, NodePort: 30034}, {Name: "b", Port: 81}}
 		Eventually(create).WithArguments(old).Should(Succeed())
 		setNamespaceLabel(off, "rule.switchyard.dev/S3", nil)
 		bad := makeService(off, "new").alias("example.org").Service
-		bad.Spec.Ports = []corev1.ServicePort{{Port: 80, NodePort: 30335}}
+		bad.Spec.Ports = []corev1.ServicePort{{Port: 80, NodePort: 30035}}
 		Eventually(dryRun).WithArguments(bad).Should(beDenied("external-name-node-port", "policy S3"))
 		old.Spec.ExternalName = "example.com"
 		Expect(api.Update(context.Background(), old)).To(Succeed())
-		old.Spec.Ports[1].NodePort = 30335
+		old.Spec.Ports[1].NodePort = 30035
 		Expect(api.Update(context.Background(), old)).To(beDenied("external-name-node-port", "policy S3"))
 	})
 

@@ -121,9 +121,9 @@ var _ = Describe("The rules about pools", Ordered, func() {
 		makePortPool("red", "red", "31710-31719")
 		Eventually(dryRun).WithArguments(makeService(blue, "web").nodePort(31710).Service).Should(beRefused(
 			"spec.ports[0].nodePort", "this belongs to PortPool red, which is not for this namespace; use a port of 31700-31709", "rule X7"))
-		Expect(dryRun(makeService(blue, "web").nodePort(30999).Service)).To(beRefused("this is outside the PortPools of this namespace"))
+		Expect(dryRun(makeService(blue, "web").nodePort(30049).Service)).To(beRefused("this is outside the PortPools of this namespace"))
 		Expect(dryRun(makeService(blue, "web").nodePort(31700).Service)).To(Succeed())
-		Expect(dryRun(makeService(newNamespace(nil), "web").nodePort(30999).Service)).To(Succeed())
+		Expect(dryRun(makeService(newNamespace(nil), "web").nodePort(30049).Service)).To(Succeed())
 
 		kept := &v1alpha1.PortReservation{ObjectMeta: metav1.ObjectMeta{Name: "31701"},
 			Spec: v1alpha1.PortReservationSpec{ServiceRef: &v1alpha1.ServiceReference{Namespace: red, Name: "kept"}}}

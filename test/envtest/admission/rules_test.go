@@ -202,11 +202,11 @@ var _ = Describe("The rules", Ordered, func() {
 
 	Describe("X6, a node port that is in use on nodes", func() {
 		It("is refused for a hostPort and free when its pod is gone", func() {
-			proxy := startPod(namespace, "proxy", "edge-6", "10.99.0.6", 30666)
-			web := makeService(namespace, "web").nodePort(30666).Service
+			proxy := startPod(namespace, "proxy", "edge-6", "10.99.0.6", 30066)
+			web := makeService(namespace, "web").nodePort(30066).Service
 			Eventually(dryRun).WithArguments(web).Should(beRefused(
-				"spec.ports[0].nodePort", "pod "+namespace+"/proxy listens at port 30666/TCP of its node", "rule X6"))
-			Expect(dryRun(makeService(namespace, "web").nodePort(30667).Service)).To(Succeed())
+				"spec.ports[0].nodePort", "pod "+namespace+"/proxy listens at port 30066/TCP of its node", "rule X6"))
+			Expect(dryRun(makeService(namespace, "web").nodePort(30067).Service)).To(Succeed())
 			Expect(api.Delete(context.Background(), proxy, client.GracePeriodSeconds(0))).To(Succeed())
 			Expect(dryRun(web)).To(Succeed())
 		})
@@ -215,19 +215,19 @@ var _ = Describe("The rules", Ordered, func() {
 			makeNode("edge-6", "192.0.2.6", "10.244.6.0/24")
 			exporter := makePod(namespace, "exporter", "metrics")
 			exporter.Spec.NodeName, exporter.Spec.HostNetwork = "edge-6", true
-			exporter.Spec.Containers[0].Ports[0].ContainerPort = 30668
+			exporter.Spec.Containers[0].Ports[0].ContainerPort = 30068
 			Expect(create(exporter)).To(Succeed())
 			exporter.Status.StartTime = new(metav1.Now())
 			Expect(api.Status().Update(context.Background(), exporter)).To(Succeed())
-			Eventually(dryRun).WithArguments(makeService(namespace, "web").nodePort(30668).Service).Should(beRefused(
-				"pod "+namespace+"/exporter listens at port 30668/TCP of its node", "ask for another port", "rule X6"))
+			Eventually(dryRun).WithArguments(makeService(namespace, "web").nodePort(30068).Service).Should(beRefused(
+				"pod "+namespace+"/exporter listens at port 30068/TCP of its node", "ask for another port", "rule X6"))
 
 			node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "edge-6"}}
 			Expect(api.Get(context.Background(), client.ObjectKeyFromObject(node), node)).To(Succeed())
-			node.Status.DaemonEndpoints.KubeletEndpoint.Port = 30669
+			node.Status.DaemonEndpoints.KubeletEndpoint.Port = 30069
 			Expect(api.Status().Update(context.Background(), node)).To(Succeed())
-			Eventually(dryRun).WithArguments(makeService(namespace, "web").nodePort(30669).Service).Should(
-				beRefused("the kubelet of node edge-6 listens at port 30669/TCP", "rule X6"))
+			Eventually(dryRun).WithArguments(makeService(namespace, "web").nodePort(30069).Service).Should(
+				beRefused("the kubelet of node edge-6 listens at port 30069/TCP", "rule X6"))
 		})
 	})
 

@@ -94,13 +94,13 @@ var _ = Describe("The API server's own validation", func() {
 		}),
 		Entry("V10 external IPs", func(svc *corev1.Service) { svc.Spec.ExternalIPs = []string{"127.0.0.1", "0.0.0.0", "010.0.0.1"} }),
 		Entry("V11 a type", kind("NodeIP")),
-		Entry("V12 a node port of a ClusterIP Service", kind(corev1.ServiceTypeClusterIP, func(svc *corev1.Service) { svc.Spec.Ports[0].NodePort = 30800 })),
+		Entry("V12 a node port of a ClusterIP Service", kind(corev1.ServiceTypeClusterIP, func(svc *corev1.Service) { svc.Spec.Ports[0].NodePort = 30080 })),
 		Entry("V13 source ranges", func(svc *corev1.Service) { svc.Spec.LoadBalancerSourceRanges = []string{"192.0.2.1/24"} }),
 		Entry("V14 fields of load balancers", func(svc *corev1.Service) {
 			svc.Spec.AllocateLoadBalancerNodePorts, svc.Spec.LoadBalancerClass = new(true), new("a/b/c")
 		}),
 		Entry("V15 a policy of who is reached from outside", func(svc *corev1.Service) { svc.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal }),
-		Entry("V16 a health check that nobody needs", func(svc *corev1.Service) { svc.Spec.HealthCheckNodePort = 30801 }),
+		Entry("V16 a health check that nobody needs", func(svc *corev1.Service) { svc.Spec.HealthCheckNodePort = 30081 }),
 		Entry("V17 policies", func(svc *corev1.Service) {
 			svc.Spec.InternalTrafficPolicy, svc.Spec.TrafficDistribution = ptr.To(corev1.ServiceInternalTrafficPolicy("Near")), new("Near")
 		}),
