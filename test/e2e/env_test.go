@@ -18,11 +18,13 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -132,6 +134,15 @@ func TestEnvSaysWhatAPodGets(t *testing.T) {
 	}
 
 	// What is made after a container has started is not in it until it starts again.
+	// Both times are in whole seconds.
+	await(t, func() error {
+		started := output(t, "get", "-n", "environment", "pod", "reader", "-o", "jsonpath={.status.containerStatuses[0].state.running.startedAt}")
+		at, err := time.Parse(time.RFC3339, started)
+		if err == nil && time.Now().Unix() <= at.Unix() {
+			err = errors.New("the second in which the container started is not over")
+		}
+		return err
+	})
 	apply(t, "environment", "{apiVersion: v1, kind: Service, metadata: {name: 1late, namespace: environment}, spec: {ports: [{port: 1}]}}")
 	want := []string{"Collision", "NoShellName", "Overridden", "NotYet"}
 	if pod := askEnvironment(t, 1, "environment", "--pod", "reader"); !slices.Equal(pod.kinds(), want) {

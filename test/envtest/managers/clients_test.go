@@ -44,10 +44,11 @@ type books struct {
 func newBooks() *books { return &books{holders: map[int32]string{}, answers: map[string]int{}} }
 
 // A client may see refusals of ours, and the API server's own, which it makes where
-// no manager answered or none had seen the holder yet.
+// no manager answered or none had seen the holder yet, and of numbers that a manager
+// chose while the server drew them for a request that no manager answered.
 var (
 	takenByOurs   = regexp.MustCompile(`held by|reserved for|no number is free in`)
-	takenByServer = regexp.MustCompile(`provided port is already allocated|range is full`)
+	takenByServer = regexp.MustCompile(`provided (port|IP) is already allocated|range is full`)
 )
 
 // answered counts an answer, and says whether it was yes.
