@@ -153,8 +153,9 @@ func (t *zoneTopology) forget(service types.NamespacedName) {
 }
 
 // events queues the zones' recount, and the Services with pods on a node that has
-// appeared (their endpoints were held back) or has moved to another zone (upstream
-// leaves their endpoints in the old one until something else changes).
+// appeared (their endpoints were held back), has gone (they are held back from now
+// on, row E14) or has moved to another zone. After the latter two upstream leaves
+// endpoints as they are until something else changes.
 func (t *zoneTopology) events() handler.EventHandler {
 	return handler.Funcs{
 		CreateFunc: func(ctx context.Context, e event.CreateEvent, queue requestQueue) {
@@ -172,8 +173,9 @@ func (t *zoneTopology) events() handler.EventHandler {
 				t.queueServicesOn(ctx, after.Name, queue)
 			}
 		},
-		DeleteFunc: func(_ context.Context, _ event.DeleteEvent, queue requestQueue) {
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, queue requestQueue) {
 			queue.Add(nodesRequest)
+			t.queueServicesOn(ctx, e.Object.GetName(), queue)
 		},
 	}
 }

@@ -103,6 +103,37 @@ var _ = Describe("A node", func() {
 		Eventually(s.endpoints("web")).Should(HaveLen(2))
 	})
 
+	It("that goes takes its endpoints along, and brings them back", func(ctx SpecContext) {
+		s := newScene(ctx)
+		createNode(ctx, "node-leaving", "zone-b")
+		s.service("web")
+		s.service("bootstrap", headless, func(spec *corev1.ServiceSpec) {
+			spec.PublishNotReadyAddresses, spec.Selector = true, map[string]string{"app": "web"}
+		})
+		s.pod("web-1", "web", "1")
+		s.pod("web-2", "web", "2", onNode("node-leaving"))
+		both := []endpoint{{"10.1.0.1", 8080, up}, {"10.1.0.2", 8080, up}}
+		Eventually(s.endpoints("web")).Should(Equal(both))
+		Eventually(s.addresses("web")).Should(HaveLen(2))
+		zones := func() map[string]string {
+			found := map[string]string{}
+			for _, slice := range s.slices("bootstrap") {
+				for _, e := range slice.Endpoints {
+					found[e.Addresses[0]] = ptr.Deref(e.Zone, "")
+				}
+			}
+			return found
+		}
+		Eventually(zones).Should(Equal(map[string]string{"10.1.0.1": "zone-a", "10.1.0.2": "zone-b"}))
+		Expect(api.Delete(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-leaving"}})).To(Succeed())
+		Eventually(s.endpoints("web")).Should(Equal(both[:1]))
+		Eventually(zones).Should(Equal(map[string]string{"10.1.0.1": "zone-a", "10.1.0.2": ""}), "it is told of all, but nobody knows the zone")
+		Expect(s.addresses("web")()).To(HaveLen(2), "Endpoints do not ask for the node")
+		createNode(ctx, "node-leaving", "zone-b")
+		Eventually(s.endpoints("web")).Should(Equal(both))
+		Eventually(zones).Should(HaveKeyWithValue("10.1.0.2", "zone-b"))
+	})
+
 	It("that moves to another zone takes its endpoints along", func(ctx SpecContext) {
 		s := newScene(ctx)
 		createNode(ctx, "node-moving", "zone-a")
