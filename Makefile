@@ -117,7 +117,7 @@ test: deps build controlplane $(BIN)/k8s/kube-proxy ## Run every test: unit, env
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need nothing but Go.
-	go test ./allocator/... ./webhooks/... ./controllers/... ./internal/dataplane/model/... ./internal/dataplane/policy/... ./internal/dataplane/ruleset/... ./internal/dataplane/explain/... ./internal/lookup/... ./internal/validation/... ./internal/inventory/... ./internal/audit/...
+	go test ./allocator/... ./webhooks/... ./controllers/... ./internal/dataplane/model/... ./internal/dataplane/policy/... ./internal/dataplane/ruleset/... ./internal/dataplane/explain/... ./internal/lookup/... ./internal/validation/... ./internal/inventory/... ./internal/audit/... ./internal/subsets/...
 
 .PHONY: test-differential
 test-differential: ## Compare our validation with the API server's own, over generated objects.

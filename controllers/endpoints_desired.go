@@ -25,6 +25,8 @@ import (
 	"k8s.io/endpointslice"
 	endpointsliceutil "k8s.io/endpointslice/util"
 	utilnet "k8s.io/utils/net"
+
+	"switchyard.dev/switchyard/internal/subsets"
 )
 
 const (
@@ -40,8 +42,8 @@ func desiredEndpoints(current *corev1.Endpoints, service *corev1.Service, pods [
 	if current != nil {
 		desired = current.DeepCopy()
 	}
-	subsets, truncated := truncateSubsets(repackSubsets(podSubsets(service, pods)), maxEndpointsAddresses)
-	desired.Subsets = subsets
+	packed, truncated := truncateSubsets(subsets.Repack(podSubsets(service, pods)), maxEndpointsAddresses)
+	desired.Subsets = packed
 	desired.Labels = endpointsLabels(service)
 	if truncated {
 		setAnnotation(desired, corev1.EndpointsOverCapacity, overCapacityTruncated)

@@ -32,6 +32,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+
+	"switchyard.dev/switchyard/internal/subsets"
 )
 
 const (
@@ -116,7 +118,7 @@ func (r *EndpointsReconciler) current(ctx context.Context, key types.NamespacedN
 // endpointsEqual compares what we decide. Subsets are compared packed: another
 // writer, or an earlier version, may order the same content differently.
 func endpointsEqual(current, desired *corev1.Endpoints) bool {
-	return apiequality.Semantic.DeepEqual(repackSubsets(current.Subsets), repackSubsets(desired.Subsets)) &&
+	return apiequality.Semantic.DeepEqual(subsets.Repack(current.Subsets), subsets.Repack(desired.Subsets)) &&
 		apiequality.Semantic.DeepEqual(current.Labels, desired.Labels) &&
 		current.Annotations[corev1.EndpointsOverCapacity] == desired.Annotations[corev1.EndpointsOverCapacity]
 }

@@ -27,6 +27,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	endpointsliceutil "k8s.io/endpointslice/util"
 	utilnet "k8s.io/utils/net"
+
+	"switchyard.dev/switchyard/internal/subsets"
 )
 
 // mirrorPlan is what has to be written so that slices mirror an Endpoints object.
@@ -134,7 +136,7 @@ func sameEndpoints(existing, desired []discoveryv1.Endpoint) bool {
 // desiredSlices is the mirror, sorted as the packed subsets are, IPv4 before IPv6.
 func (p *mirrorPlan) desiredSlices(endpoints *corev1.Endpoints, limit int) []*discoveryv1.EndpointSlice {
 	var desired []*discoveryv1.EndpointSlice
-	for _, subset := range repackSubsets(endpoints.Subsets) {
+	for _, subset := range subsets.Repack(endpoints.Subsets) {
 		byFamily := p.mirrorSubset(&subset, limit)
 		for _, family := range []discoveryv1.AddressType{discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6} {
 			if len(byFamily[family]) > 0 {

@@ -38,6 +38,7 @@ func TestThePageOfRowsNamesTestsThatExist(t *testing.T) {
 	specs := testenv.TestSources(t, "test/envtest/endpoints")
 	sources := map[string]string{
 		"controllers": testenv.TestSources(t, "controllers"), "endpointslices": testenv.TestSources(t, "internal/endpointslices"),
+		"subsets": testenv.TestSources(t, "internal/subsets"),
 	}
 	rows := map[string]int{}
 	for _, line := range regexp.MustCompile(`(?m)^\| (E\d+) \|[^|]*\|([^|]*)\|([^|]*)\|`).FindAllStringSubmatch(string(text), -1) {

@@ -14,7 +14,7 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package controllers
+package subsets
 
 import (
 	"cmp"
@@ -26,7 +26,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// repackSubsets brings subsets into the canonical form that readers of Endpoints
+// Repack brings subsets into the canonical form that readers of Endpoints
 // rely on: every port appears in one subset, ports with the same addresses share
 // it, and everything is sorted. The input is not modified.
 //
@@ -36,16 +36,18 @@ import (
 //
 // An address that is ready in one place and not in another, for the same port, is
 // not ready. Addresses are told apart by IP and pod UID: pods on the host network
-// share an IP and stay distinct.
-func repackSubsets(subsets []corev1.EndpointSubset) []corev1.EndpointSubset {
-	byPort := map[subsetPort]portAddresses{}
+// share an IP and stay distinct. What else is said of an address is what is said
+// where it comes first.
+func Repack(subsets []corev1.EndpointSubset) []corev1.EndpointSubset {
+	first := map[addressKey]*corev1.EndpointAddress{}
+	byPort := map[subsetPort]readiness{}
 	for i := range subsets {
 		for _, port := range portsOf(&subsets[i]) {
 			if byPort[port] == nil {
-				byPort[port] = portAddresses{}
+				byPort[port] = readiness{}
 			}
-			byPort[port].add(subsets[i].Addresses, true)
-			byPort[port].add(subsets[i].NotReadyAddresses, false)
+			byPort[port].add(subsets[i].Addresses, true, first)
+			byPort[port].add(subsets[i].NotReadyAddresses, false, first)
 		}
 	}
 	portsByAddresses := map[string][]subsetPort{}
@@ -57,7 +59,7 @@ func repackSubsets(subsets []corev1.EndpointSubset) []corev1.EndpointSubset {
 	}
 	packed := make([]corev1.EndpointSubset, 0, len(portsByAddresses))
 	for _, ports := range portsByAddresses {
-		packed = append(packed, packSubset(byPort[ports[0]], ports))
+		packed = append(packed, packSubset(byPort[ports[0]], first, ports))
 	}
 	slices.SortFunc(packed, compareSubsets)
 	return packed
@@ -111,14 +113,6 @@ type addressKey struct {
 	uid types.UID
 }
 
-type subsetAddress struct {
-	address corev1.EndpointAddress
-	ready   bool
-}
-
-// portAddresses are the addresses that offer one port.
-type portAddresses map[addressKey]subsetAddress
-
 func keyOf(address *corev1.EndpointAddress) addressKey {
 	key := addressKey{ip: address.IP}
 	if address.TargetRef != nil {
@@ -127,22 +121,24 @@ func keyOf(address *corev1.EndpointAddress) addressKey {
 	return key
 }
 
-func (a portAddresses) add(addresses []corev1.EndpointAddress, ready bool) {
+// readiness is of the addresses that offer one port.
+type readiness map[addressKey]bool
+
+// add keeps in first the addresses that were not seen before.
+func (r readiness) add(addresses []corev1.EndpointAddress, ready bool, first map[addressKey]*corev1.EndpointAddress) {
 	for i := range addresses {
 		key := keyOf(&addresses[i])
-		held, found := a[key]
-		if !found {
-			a[key] = subsetAddress{addresses[i], ready}
-			continue
+		if first[key] == nil {
+			first[key] = &addresses[i]
 		}
-		held.ready = held.ready && ready
-		a[key] = held
+		before, found := r[key]
+		r[key] = ready && (before || !found)
 	}
 }
 
-func (a portAddresses) sortedKeys() []addressKey {
-	keys := make([]addressKey, 0, len(a))
-	for key := range a {
+func (r readiness) sortedKeys() []addressKey {
+	keys := make([]addressKey, 0, len(r))
+	for key := range r {
 		keys = append(keys, key)
 	}
 	slices.SortFunc(keys, func(x, y addressKey) int {
@@ -152,21 +148,21 @@ func (a portAddresses) sortedKeys() []addressKey {
 }
 
 // identity is equal for equal sets of addresses of equal readiness.
-func (a portAddresses) identity() string {
+func (r readiness) identity() string {
 	var text strings.Builder
-	for _, key := range a.sortedKeys() {
-		fmt.Fprintf(&text, "%s/%s/%t ", key.ip, key.uid, a[key].ready)
+	for _, key := range r.sortedKeys() {
+		fmt.Fprintf(&text, "%s/%s/%t ", key.ip, key.uid, r[key])
 	}
 	return text.String()
 }
 
-func packSubset(addresses portAddresses, ports []subsetPort) corev1.EndpointSubset {
+func packSubset(ready readiness, first map[addressKey]*corev1.EndpointAddress, ports []subsetPort) corev1.EndpointSubset {
 	var subset corev1.EndpointSubset
-	for _, key := range addresses.sortedKeys() {
-		if held := addresses[key]; held.ready {
-			subset.Addresses = append(subset.Addresses, held.address)
+	for _, key := range ready.sortedKeys() {
+		if ready[key] {
+			subset.Addresses = append(subset.Addresses, *first[key])
 		} else {
-			subset.NotReadyAddresses = append(subset.NotReadyAddresses, held.address)
+			subset.NotReadyAddresses = append(subset.NotReadyAddresses, *first[key])
 		}
 	}
 	slices.SortFunc(ports, compareSubsetPorts)
