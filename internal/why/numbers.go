@@ -28,6 +28,7 @@ import (
 	"switchyard.dev/switchyard/allocator"
 	"switchyard.dev/switchyard/internal/audit"
 	"switchyard.dev/switchyard/internal/diagnosis"
+	"switchyard.dev/switchyard/internal/diagnosis/findings"
 	"switchyard.dev/switchyard/internal/inventory"
 	"switchyard.dev/switchyard/internal/inventory/who"
 )
@@ -66,7 +67,7 @@ func (r *reading) numbers(ctx context.Context) {
 		return
 	}
 	for _, f := range report.Findings {
-		r.facts.Numbers = append(r.facts.Numbers, r.finding(f))
+		r.facts.Numbers = append(r.facts.Numbers, findings.Of(service, f))
 	}
 	r.withoutKinds(index)
 	r.given = r.provenance(who.New(index, report))
@@ -87,19 +88,6 @@ func (r *reading) ofService(report audit.Report) audit.Report {
 		return !slices.Contains(f.Objects, audit.Service(r.Service))
 	})
 	return report
-}
-
-// finding tells what audit found in the words of an examination. Of the numbers
-// that two Services have only a ClusterIP is a reason not to answer: it is what
-// everything in the cluster asks. One without a record works until it is given
-// to somebody else.
-func (r *reading) finding(f audit.Finding) diagnosis.NumberFinding {
-	twice := f.Kind == audit.NumberHeldTwice || f.Kind == audit.FrontendHeldTwice
-	clusterIP := slices.ContainsFunc(allocator.HoldingsOf(r.facts.Service), func(h allocator.Holding) bool { return !h.Number.IsPort() && f.About(h.Number) })
-	return diagnosis.NumberFinding{
-		Reason: string(f.Kind), Number: f.Number, Message: f.Message, Remedy: f.Remedy,
-		Error: twice && clusterIP, Unallocated: !twice,
-	}
 }
 
 const (
