@@ -48,6 +48,8 @@ type library struct {
 	create, update []*discoveryv1.EndpointSlice
 	// names are those that it deletes.
 	names []string
+	// steps are all of these in order.
+	steps []step
 }
 
 func newLibrary(nodes map[string]*corev1.Node, maxEndpoints int32) *library {
@@ -56,13 +58,15 @@ func newLibrary(nodes map[string]*corev1.Node, maxEndpoints int32) *library {
 	client.PrependReactor("*", "endpointslices", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		switch action := action.(type) {
 		case clienttesting.UpdateActionImpl:
-			l.update = append(l.update, action.Object.(*discoveryv1.EndpointSlice))
+			slice := action.Object.(*discoveryv1.EndpointSlice)
+			l.update, l.steps = append(l.update, slice), append(l.steps, step{write: slice})
 			return true, action.Object, nil
 		case clienttesting.CreateActionImpl:
-			l.create = append(l.create, action.Object.(*discoveryv1.EndpointSlice))
+			slice := action.Object.(*discoveryv1.EndpointSlice)
+			l.create, l.steps = append(l.create, slice), append(l.steps, step{write: slice})
 			return true, action.Object, nil
 		case clienttesting.DeleteActionImpl:
-			l.names = append(l.names, action.Name)
+			l.names, l.steps = append(l.names, action.Name), append(l.steps, step{remove: action.Name})
 		}
 		return true, nil, nil
 	})
@@ -77,7 +81,7 @@ func newLibrary(nodes map[string]*corev1.Node, maxEndpoints int32) *library {
 
 // writes are what the library does, in the form of ours.
 func (l *library) writes(in Input) Plan {
-	l.create, l.update, l.names = nil, nil, nil
+	l.create, l.update, l.names, l.steps = nil, nil, nil, nil
 	existing := make([]*discoveryv1.EndpointSlice, len(in.Existing))
 	for i, slice := range in.Existing {
 		existing[i] = slice.DeepCopy()

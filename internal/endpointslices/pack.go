@@ -23,43 +23,59 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 )
 
-// pack puts the endpoints of one group into slices, with few writes rather than
-// full slices (row E20): what is there is changed in place; what is new fills
-// slices that are written anyway, the fullest first; then the one other slice
-// that gets closest to full; then new ones. Nothing is moved between slices.
-func (in Input) pack(p *Plan, group *wanted, existing []*discoveryv1.EndpointSlice, labels map[string]string) {
-	unchanged := make([]*discoveryv1.EndpointSlice, 0, len(existing))
-	var update []*discoveryv1.EndpointSlice
+// packing is how the endpoints of one group get into slices, with few writes
+// rather than full slices (row E20): what is there is changed in place; what is
+// new fills slices that are written anyway, the fullest first; then the one other
+// slice that gets closest to full; then new ones. Nothing is moved between slices
+// of the same ports.
+type packing struct {
+	group             *wanted
+	update, unchanged []*discoveryv1.EndpointSlice
+	// added are the endpoints that no slice with these ports has.
+	added []discoveryv1.Endpoint
+	// heritage are slices with other ports whose endpoints these mostly are.
+	heritage []*discoveryv1.EndpointSlice
+}
+
+// begin changes what is there in place.
+func (g *wanted) begin(p *Plan, existing []*discoveryv1.EndpointSlice, labels map[string]string) *packing {
+	next := &packing{group: g, unchanged: make([]*discoveryv1.EndpointSlice, 0, len(existing))}
 	for _, slice := range existing {
-		kept, same := group.keep(slice)
+		kept, same := g.keep(slice)
 		p.Removed += len(slice.Endpoints) - len(kept)
 		switch {
 		case len(kept) == 0 && !same:
 			p.Delete = append(p.Delete, slice)
 		case !same || !maps.Equal(slice.Labels, labels):
-			update = append(update, changed(slice, kept, labels))
+			next.update = append(next.update, changed(slice, kept, labels))
 		default:
-			unchanged = append(unchanged, slice)
+			next.unchanged = append(next.unchanged, slice)
 		}
 	}
-	added := group.rest()
-	p.Added += len(added)
-	added = in.fill(update, added)
-	for len(added) > 0 {
-		if i := in.closest(unchanged, len(added)); i >= 0 {
-			slice := unchanged[i]
-			unchanged = slices.Delete(unchanged, i, i+1)
-			update = append(update, changed(slice, append(slices.Clone(slice.Endpoints), added...), labels))
-			break
+	next.added = g.rest()
+	p.Added += len(next.added)
+	return next
+}
+
+// pack finds a place for what is new.
+func (in Input) pack(p *Plan, next *packing, from homes, labels map[string]string) {
+	added := in.fill(next.update, next.added)
+	for _, part := range from.divide(added, next.heritage, in.MaxEndpoints) {
+		if i := in.closest(next.unchanged, len(part.endpoints)); i >= 0 {
+			slice := next.unchanged[i]
+			next.unchanged = slices.Delete(next.unchanged, i, i+1)
+			next.update = append(next.update, changed(slice, append(slices.Clone(slice.Endpoints), part.endpoints...), labels))
+			continue
 		}
-		slice := newSlice(in.Service, labels, p.Family, group.ports)
-		n := min(len(added), in.MaxEndpoints)
-		slice.Endpoints = append(slice.Endpoints, added[:n]...)
-		added = added[n:]
+		slice := newSlice(in.Service, labels, p.Family, next.group.ports)
+		slice.Endpoints = part.endpoints
 		p.Create = append(p.Create, slice)
+		if part.of != nil {
+			p.reuse(part.of)
+		}
 	}
-	p.Update = append(p.Update, update...)
-	p.Unchanged = append(p.Unchanged, unchanged...)
+	p.Update = append(p.Update, next.update...)
+	p.Unchanged = append(p.Unchanged, next.unchanged...)
 }
 
 // keep returns the endpoints of a slice that are still wanted, as they should

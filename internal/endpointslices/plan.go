@@ -109,15 +109,22 @@ func (in Input) plan(family discoveryv1.AddressType, existing []*discoveryv1.End
 			p.Delete = append(p.Delete, slice)
 		}
 	}
+	var packings []*packing
 	for _, key := range slices.Sorted(maps.Keys(groups)) {
-		in.pack(&p, groups[key], present[key], labels)
+		packings = append(packings, groups[key].begin(&p, present[key], labels))
 		delete(present, key)
 	}
 	for _, key := range slices.Sorted(maps.Keys(present)) {
 		p.Delete = append(p.Delete, present[key]...)
 	}
+	from := homesIn(p.Delete, in.Service)
+	from.bequeath(packings)
+	for _, next := range packings {
+		in.pack(&p, next, from, labels)
+	}
 	in.placeholder(&p, labels, len(existing))
 	p.recycle(in.Service)
+	p.Update = InOrder(p.Update, existing)
 	return p
 }
 
@@ -177,46 +184,23 @@ func isPlaceholder(slice *discoveryv1.EndpointSlice, service *corev1.Service, la
 }
 
 // recycle turns creations and deletions into updates: a slice of the same
-// Service and address type can be anything. It becomes the one that has most of
-// its endpoints, as slices are written one after the other and an endpoint that
-// changes slices may be in none for a while.
+// Service and address type can be anything.
 func (p *Plan) recycle(service *corev1.Service) {
-	if len(p.Create) == 0 || len(p.Delete) == 0 {
-		return
-	}
-	home := map[identity]*discoveryv1.EndpointSlice{}
-	for _, slice := range p.Create {
-		for i := range slice.Endpoints {
-			home[identityOf(&slice.Endpoints[i])] = slice
+	for _, old := range slices.Clone(p.Delete) {
+		if len(p.Create) > 0 && owned(old, service) {
+			p.reuse(old)
 		}
 	}
-	p.Delete = slices.DeleteFunc(p.Delete, func(old *discoveryv1.EndpointSlice) bool {
-		if len(p.Create) == 0 || !owned(old, service) {
-			return false
-		}
-		at := mostLike(old, home, p.Create)
-		next := p.Create[at]
-		p.Create = slices.Delete(p.Create, at, at+1)
-		next.Name, next.UID, next.ResourceVersion = old.Name, old.UID, old.ResourceVersion
-		p.Update = append(p.Update, next)
-		return true
-	})
 }
 
-// mostLike is the one of others in which most endpoints of a slice are at home,
-// or the last.
-func mostLike(slice *discoveryv1.EndpointSlice, home map[identity]*discoveryv1.EndpointSlice, others []*discoveryv1.EndpointSlice) int {
-	shared := map[*discoveryv1.EndpointSlice]int{}
-	for i := range slice.Endpoints {
-		shared[home[identityOf(&slice.Endpoints[i])]]++
-	}
-	best := len(others) - 1
-	for at, other := range others {
-		if shared[other] > shared[others[best]] {
-			best = at
-		}
-	}
-	return best
+// reuse writes what was to be created last in the place of a slice that was to be
+// deleted.
+func (p *Plan) reuse(old *discoveryv1.EndpointSlice) {
+	last := len(p.Create) - 1
+	next := p.Create[last]
+	next.Name, next.UID, next.ResourceVersion = old.Name, old.UID, old.ResourceVersion
+	p.Create, p.Update = p.Create[:last], append(p.Update, next)
+	p.Delete = slices.DeleteFunc(p.Delete, func(slice *discoveryv1.EndpointSlice) bool { return slice == old })
 }
 
 func isIPv6(text string) bool { return netutils.IsIPv6String(text) }
