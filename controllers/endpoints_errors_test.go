@@ -188,6 +188,7 @@ func TestSliceMetricsKeepTheirUpstreamNames(t *testing.T) {
 	registerSliceMetrics()
 	registerMirroringMetrics()
 	mirroredChanges.WithLabelValues("create")
+	slicePlans.WithLabelValues(planOfPods)
 	// A vector without children publishes nothing.
 	endpointslicemetrics.EndpointsAddedPerSync.WithLabelValues()
 	endpointslicemetrics.EndpointsRemovedPerSync.WithLabelValues()
@@ -212,7 +213,7 @@ func TestSliceMetricsKeepTheirUpstreamNames(t *testing.T) {
 		"endpoint_slice_controller_desired_endpoint_slices", "endpoint_slice_controller_changes",
 		"endpoint_slice_controller_endpointslices_changed_per_sync", "endpoint_slice_controller_syncs",
 		"endpoint_slice_controller_services_count_by_traffic_distribution",
-		"endpoint_slice_mirroring_controller_changes", "endpoint_slice_mirroring_controller_addresses_skipped_per_sync",
+		"switchyard_endpoints_slice_plans_total", "endpoint_slice_mirroring_controller_changes", "endpoint_slice_mirroring_controller_addresses_skipped_per_sync",
 	} {
 		if !published[name] {
 			t.Errorf("%s is not published", name)

@@ -39,8 +39,20 @@ var registerSliceMetrics = sync.OnceFunc(func() {
 		endpointslicemetrics.EndpointSlicesChangedPerSync.HistogramVec,
 		endpointslicemetrics.EndpointSliceSyncs.CounterVec,
 		endpointslicemetrics.ServicesCountByTrafficDistribution.GaugeVec,
+		slicePlans,
 	)
 })
+
+// What slices are planned for: all pods of a Service, or those that have changed.
+const (
+	planOfService = "service"
+	planOfPods    = "pods"
+)
+
+var slicePlans = prometheus.NewCounterVec(prometheus.CounterOpts{
+	Name: "switchyard_endpoints_slice_plans_total",
+	Help: "Plans of the EndpointSlices of a Service, for all of its pods or for those that have changed.",
+}, []string{"of"})
 
 const mirroringSubsystem = "endpoint_slice_mirroring_controller"
 

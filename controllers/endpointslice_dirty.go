@@ -28,8 +28,8 @@ import (
 )
 
 // dirtyPods remembers why a Service is queued: for some pods alone, or for
-// anything else, which wants the whole of it looked at. A request of which
-// nothing is known is for the whole.
+// anything else, which wants the whole of it looked at. A Service of which nothing
+// is known is looked at as a whole.
 type dirtyPods struct {
 	mu       sync.Mutex
 	services map[types.NamespacedName]*dirt
@@ -70,10 +70,19 @@ func (d *dirtyPods) whole(service types.NamespacedName) {
 	delete(d.services, service)
 }
 
-// take returns the pods that a request is for, or none if it is for the whole.
-// What comes from now on is for the next request; the Service counts as planned,
-// so a failure has to be told to whole.
-func (d *dirtyPods) take(service types.NamespacedName) []string {
+// errand is what a request is for. Without the whole and without pods there is
+// nothing to do: whatever is noted is noted before its request is queued, so an
+// earlier request has taken it.
+type errand struct {
+	whole bool
+	pods  []string
+}
+
+func (e errand) done() bool { return !e.whole && len(e.pods) == 0 }
+
+// take returns what a request is for. What comes from now on is for the next
+// request; the Service counts as planned, so a failure has to be told to whole.
+func (d *dirtyPods) take(service types.NamespacedName) errand {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	known := d.services[service]
@@ -81,20 +90,20 @@ func (d *dirtyPods) take(service types.NamespacedName) []string {
 		known = &dirt{}
 		d.services[service] = known
 	}
-	pods := make([]string, 0, len(known.pods))
+	taken := errand{whole: !known.planned}
 	for pod := range known.pods {
-		pods = append(pods, pod)
+		taken.pods = append(taken.pods, pod)
 	}
 	known.planned, known.pods = true, nil
-	return pods
+	return taken
 }
 
 // giveBack undoes take for a request that nothing was done about.
-func (d *dirtyPods) giveBack(service types.NamespacedName, pods []string) {
-	if len(pods) == 0 {
+func (d *dirtyPods) giveBack(service types.NamespacedName, taken errand) {
+	if taken.whole {
 		d.whole(service)
 	}
-	for _, pod := range pods {
+	for _, pod := range taken.pods {
 		d.add(service, pod)
 	}
 }

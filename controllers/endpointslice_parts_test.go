@@ -39,25 +39,31 @@ var shopWeb = types.NamespacedName{Namespace: "shop", Name: "web"}
 
 func TestRequestsAreForTheWholeOrForPods(t *testing.T) {
 	d := newDirtyPods()
-	take := func() []string { pods := d.take(shopWeb); slices.Sort(pods); return pods }
+	take := func() errand { taken := d.take(shopWeb); slices.Sort(taken.pods); return taken }
+	whole := errand{whole: true}
+	pods := func(names ...string) errand { return errand{pods: names} }
 	for i, step := range []struct {
 		do   func()
-		want []string
+		want errand
 	}{
-		{func() {}, nil},
-		{func() { d.add(shopWeb, "a"); d.add(shopWeb, "b"); d.add(shopWeb, "a") }, []string{"a", "b"}},
-		{func() { d.add(shopWeb, "a"); d.whole(shopWeb); d.add(shopWeb, "b") }, nil},
-		{func() { d.add(shopWeb, "c") }, []string{"c"}},
-		{func() {}, nil}, // taken already
-		{func() { d.add(types.NamespacedName{Namespace: "shop", Name: "db"}, "c") }, nil},
+		{func() {}, whole},
+		{func() {}, pods()}, // somebody has taken it already
+		{func() { d.add(shopWeb, "a"); d.add(shopWeb, "b"); d.add(shopWeb, "a") }, pods("a", "b")},
+		{func() {}, pods()},
+		{func() { d.add(shopWeb, "a"); d.whole(shopWeb); d.add(shopWeb, "b") }, whole},
+		{func() { d.add(shopWeb, "c") }, pods("c")},
+		{func() { d.add(types.NamespacedName{Namespace: "shop", Name: "db"}, "c") }, pods()},
 		{func() {
 			for i := range 300 {
 				d.add(shopWeb, fmt.Sprint(i))
 			}
-		}, nil},
+		}, whole},
+		{func() { d.giveBack(shopWeb, pods("a")); d.add(shopWeb, "b") }, pods("a", "b")},
+		{func() { d.giveBack(shopWeb, whole); d.add(shopWeb, "b") }, whole},
+		{func() { d.whole(shopWeb); d.giveBack(shopWeb, pods("a")) }, whole},
 	} {
 		step.do()
-		if got := take(); !slices.Equal(got, step.want) {
+		if got := take(); got.whole != step.want.whole || !slices.Equal(got.pods, step.want.pods) {
 			t.Errorf("step %d: %v, want %v", i, got, step.want)
 		}
 	}

@@ -95,22 +95,25 @@ func (r *EndpointSliceReconciler) Reconcile(ctx context.Context, request ctrl.Re
 // later, of changes that have not been read, is for the next request. Nothing
 // that goes wrong may be taken for a whole that has been planned.
 func (r *EndpointSliceReconciler) work(ctx context.Context, key types.NamespacedName) (wait time.Duration, err error) {
-	pods, done := r.dirty.take(key), false
+	taken, returned := r.dirty.take(key), false
+	if taken.done() {
+		return 0, nil
+	}
 	defer func() {
 		switch {
-		case !done || err != nil:
+		case !returned || err != nil:
 			r.dirty.whole(key)
 		case wait > 0:
-			r.dirty.giveBack(key, pods)
+			r.dirty.giveBack(key, taken)
 		}
 	}()
-	wait, err = r.sync(ctx, key, pods)
-	done = true
+	wait, err = r.sync(ctx, key, taken)
+	returned = true
 	return wait, err
 }
 
 // sync returns how long to wait when the cache has not caught up with our writes.
-func (r *EndpointSliceReconciler) sync(ctx context.Context, key types.NamespacedName, changed []string) (time.Duration, error) {
+func (r *EndpointSliceReconciler) sync(ctx context.Context, key types.NamespacedName, taken errand) (time.Duration, error) {
 	var service corev1.Service
 	err := r.Client.Get(ctx, key, &service)
 	switch {
@@ -121,10 +124,10 @@ func (r *EndpointSliceReconciler) sync(ctx context.Context, key types.Namespaced
 	case !selectsPods(&service):
 		return 0, r.letGo(ctx, &service)
 	}
-	return r.syncService(ctx, &service, changed)
+	return r.syncService(ctx, &service, taken)
 }
 
-func (r *EndpointSliceReconciler) syncService(ctx context.Context, service *corev1.Service, changed []string) (time.Duration, error) {
+func (r *EndpointSliceReconciler) syncService(ctx context.Context, service *corev1.Service, taken errand) (time.Duration, error) {
 	key := client.ObjectKeyFromObject(service)
 	existing, err := r.owner.list(ctx, r.Client, key)
 	if err != nil {
@@ -137,10 +140,10 @@ func (r *EndpointSliceReconciler) syncService(ctx context.Context, service *core
 		// An expected slice was created and deleted between two looks of the
 		// informer, or the watch is broken: what the cache says is the best there is.
 		r.owner.tracker.DeleteService(key.Namespace, key.Name)
-		changed = nil
+		taken.whole = true
 	}
 	r.lag.caughtUp(key)
-	plans, trigger, err := r.plan(service, existing, changed)
+	plans, trigger, err := r.plan(service, existing, taken)
 	if err == nil {
 		err = r.writer.write(ctx, service, plans, trigger)
 	}
@@ -152,21 +155,22 @@ func (r *EndpointSliceReconciler) syncService(ctx context.Context, service *core
 	return 0, nil
 }
 
-// plan is for the pods that have changed, or for all if none are named or they
-// can not be planned alone.
-func (r *EndpointSliceReconciler) plan(service *corev1.Service, existing []*discoveryv1.EndpointSlice, changed []string) (
+// plan is for the pods that have changed, or for all if they can not be planned
+// alone.
+func (r *EndpointSliceReconciler) plan(service *corev1.Service, existing []*discoveryv1.EndpointSlice, taken errand) (
 	[]endpointslices.Plan, time.Time, error) {
 	key := client.ObjectKeyFromObject(service)
 	in := endpointslices.Input{
 		Service: service, Node: r.topology.node, Existing: existing,
 		ManagedBy: EndpointSliceControllerName, MaxEndpoints: int(r.Options.MaxEndpointsPerSlice),
 	}
-	if len(changed) > 0 {
-		changes, err := r.pods.changes(service, changed)
+	if !taken.whole {
+		changes, err := r.pods.changes(service, taken.pods)
 		if err != nil {
 			return nil, time.Time{}, err
 		}
 		if plans, ok := endpointslices.Increment(in, changes); ok {
+			slicePlans.WithLabelValues(planOfPods).Inc()
 			return plans, r.triggers.ofSome(key, changes), nil
 		}
 	}
@@ -175,6 +179,7 @@ func (r *EndpointSliceReconciler) plan(service *corev1.Service, existing []*disc
 		return nil, time.Time{}, err
 	}
 	in.Pods = pods
+	slicePlans.WithLabelValues(planOfService).Inc()
 	return endpointslices.Plans(in), r.triggers.of(service, pods), nil
 }
 
@@ -217,7 +222,7 @@ func (r *EndpointSliceReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		return err
 	}
 	r.writer = &sliceWriter{
-		client: clientset.DiscoveryV1(), tracker: r.owner.tracker, topology: r.topology.cache,
+		client: clientset.DiscoveryV1(), tracker: r.owner.tracker, underWay: r.owner.underWay, topology: r.topology.cache,
 		metrics: endpointslicemetrics.NewCache(r.Options.MaxEndpointsPerSlice), recorder: r.recorder,
 	}
 	if err := r.owner.registerIndex(ctx, mgr.GetFieldIndexer()); err != nil {

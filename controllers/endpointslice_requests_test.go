@@ -84,7 +84,7 @@ func newSliceBench(t *testing.T, pods []*corev1.Pod, cached ...client.Object) *s
 	b.EndpointSliceReconciler = &EndpointSliceReconciler{
 		Client: reader, owner: owner, services: index, pods: podIndex{podCache}, dirty: newDirtyPods(), triggers: newTriggerTimes(),
 		topology: &zoneTopology{nodes: corelisters.NewNodeLister(nodes), cache: topology, services: index, ready: true},
-		writer: &sliceWriter{client: b.server.DiscoveryV1(), tracker: owner.tracker, topology: topology,
+		writer: &sliceWriter{client: b.server.DiscoveryV1(), tracker: owner.tracker, underWay: owner.underWay, topology: topology,
 			metrics: endpointslicemetrics.NewCache(100), recorder: recorder},
 		recorder: recorder, lag: newCacheLag(time.Now),
 	}
@@ -145,9 +145,10 @@ func TestWhatComesWhileARequestIsWorkedOnIsNotLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.dirty.add(key, "pod-10.0.0.1")
-	if pods := b.dirty.take(key); len(pods) > 0 {
-		t.Errorf("the next request is for %v, want the whole Service", pods)
+	if taken := b.dirty.take(key); !taken.whole {
+		t.Errorf("the next request is for %v, want the whole Service", taken)
 	}
+	b.dirty.whole(key)
 	b.got = func() { b.dirty.add(key, "pod-10.0.0.2") }
 	b.owner.tracker.DeleteService(key.Namespace, key.Name)
 	b.server = clientset.NewClientset()
@@ -155,8 +156,8 @@ func TestWhatComesWhileARequestIsWorkedOnIsNotLost(t *testing.T) {
 	if _, err := b.reconcile(service); err != nil {
 		t.Fatal(err)
 	}
-	if pods := b.dirty.take(key); !slices.Equal(pods, []string{"pod-10.0.0.2"}) {
-		t.Errorf("the next request is for %v, want the pod that came", pods)
+	if taken := b.dirty.take(key); taken.whole || !slices.Equal(taken.pods, []string{"pod-10.0.0.2"}) {
+		t.Errorf("the next request is for %v, want the pod that came", taken)
 	}
 }
 
@@ -197,7 +198,7 @@ func TestWhatWasNotDoneIsDoneAgain(t *testing.T) {
 			} else if tc.want == nil {
 				b.dirty.add(key, "pod-10.0.0.3") // is not all there is to do
 			}
-			if got := b.dirty.take(key); !slices.Equal(got, tc.want) {
+			if got := b.dirty.take(key); got.whole != (tc.want == nil) || !slices.Equal(got.pods, tc.want) {
 				t.Errorf("the next request is for %v, want %v", got, tc.want)
 			}
 		})

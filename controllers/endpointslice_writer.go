@@ -43,6 +43,7 @@ import (
 type sliceWriter struct {
 	client   discoveryclient.EndpointSlicesGetter
 	tracker  *endpointsliceutil.EndpointSliceTracker
+	underWay *sliceUpdates
 	topology *topologycache.TopologyCache
 	metrics  *endpointslicemetrics.Cache
 	recorder legacyRecorder
@@ -161,11 +162,9 @@ func (w *sliceWriter) carryOut(ctx context.Context, service *corev1.Service, pla
 	}
 	for _, slice := range plan.Update {
 		setSliceTrigger(slice, trigger)
-		updated, err := client.Update(ctx, slice, metav1.UpdateOptions{})
-		if err != nil {
-			return fmt.Errorf("updating EndpointSlice %s: %w", slice.Name, err)
+		if err := w.update(ctx, client, slice); err != nil {
+			return err
 		}
-		w.wrote(updated, "update")
 	}
 	for _, slice := range plan.Delete {
 		if err := client.Delete(ctx, slice.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
@@ -175,6 +174,16 @@ func (w *sliceWriter) carryOut(ctx context.Context, service *corev1.Service, pla
 		endpointslicemetrics.EndpointSliceChanges.WithLabelValues("delete").Inc()
 	}
 	observe(service, plan)
+	return nil
+}
+
+func (w *sliceWriter) update(ctx context.Context, client discoveryclient.EndpointSliceInterface, slice *discoveryv1.EndpointSlice) error {
+	defer w.underWay.begin(slice)()
+	updated, err := client.Update(ctx, slice, metav1.UpdateOptions{})
+	if err != nil {
+		return fmt.Errorf("updating EndpointSlice %s: %w", slice.Name, err)
+	}
+	w.wrote(updated, "update")
 	return nil
 }
 

@@ -40,10 +40,12 @@ type sliceOwner struct {
 	// managedBy is the value of the managed-by label.
 	managedBy string
 	tracker   *endpointsliceutil.EndpointSliceTracker
+	// underWay are updates whose answer the tracker has not been told yet.
+	underWay *sliceUpdates
 }
 
 func newSliceOwner(managedBy string) sliceOwner {
-	return sliceOwner{managedBy: managedBy, tracker: endpointsliceutil.NewEndpointSliceTracker()}
+	return sliceOwner{managedBy: managedBy, tracker: endpointsliceutil.NewEndpointSliceTracker(), underWay: newSliceUpdates()}
 }
 
 func (o sliceOwner) owns(slice *discoveryv1.EndpointSlice) bool {
@@ -136,7 +138,7 @@ func (o sliceOwner) changedByOthers(before, after *discoveryv1.EndpointSlice) bo
 		return false
 	}
 	return o.owns(before) != o.owns(after) ||
-		o.tracker.ShouldSync(after) ||
+		o.tracker.ShouldSync(after) && !o.underWay.has(after) ||
 		!apiequality.Semantic.DeepEqual(before.Labels, after.Labels) ||
 		!apiequality.Semantic.DeepEqual(before.OwnerReferences, after.OwnerReferences)
 }
