@@ -94,12 +94,13 @@ func (e *examination) readyEndpoints() []endpoint {
 	return leaving
 }
 
-// settleTime is how long something new is given to settle.
-const settleTime = time.Minute
+// SettleTime is how long something new is given to settle. Until then a verdict may
+// change by the passing of time alone.
+const SettleTime = time.Minute
 
 // recent tells whether a change may still be on its way.
 func (e *examination) recent(changed time.Time) bool {
-	return !e.Now.IsZero() && !changed.IsZero() && e.Now.Sub(changed) < settleTime
+	return !e.Now.IsZero() && !changed.IsZero() && e.Now.Sub(changed) < SettleTime
 }
 
 // changedJustNow tells whether what follows the Service may not have seen its
