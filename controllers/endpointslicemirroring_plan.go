@@ -28,6 +28,7 @@ import (
 	endpointsliceutil "k8s.io/endpointslice/util"
 	utilnet "k8s.io/utils/net"
 
+	"switchyard.dev/switchyard/internal/endpointslices"
 	"switchyard.dev/switchyard/internal/subsets"
 )
 
@@ -77,20 +78,53 @@ func planMirror(endpoints *corev1.Endpoints, existing []*discoveryv1.EndpointSli
 	}
 	plan.remove = unused
 	plan.recycle()
+	plan.update = endpointslices.InOrder(plan.update, existing)
 	return plan
 }
 
-// recycle turns a creation and a removal of the same family into one update.
+// recycle turns a creation and a removal of the same family into one update, of
+// the slice that has most of the addresses.
 func (p *mirrorPlan) recycle() {
 	p.create = slices.DeleteFunc(p.create, func(desired *discoveryv1.EndpointSlice) bool {
-		at := slices.IndexFunc(p.remove, func(slice *discoveryv1.EndpointSlice) bool { return slice.AddressType == desired.AddressType })
-		if at < 0 {
+		best, most := -1, -1
+		for at, slice := range p.remove {
+			if same := sharedAddresses(slice, desired); slice.AddressType == desired.AddressType && same > most {
+				best, most = at, same
+			}
+		}
+		if best < 0 {
 			return false
 		}
-		p.update = append(p.update, replacement(p.remove[at], desired))
-		p.remove = slices.Delete(p.remove, at, at+1)
+		p.update = append(p.update, replacement(p.remove[best], desired))
+		p.remove = slices.Delete(p.remove, best, best+1)
 		return true
 	})
+}
+
+func sharedAddresses(a, b *discoveryv1.EndpointSlice) (shared int) {
+	in := map[string]bool{}
+	for i := range a.Endpoints {
+		in[a.Endpoints[i].Addresses[0]] = true
+	}
+	for i := range b.Endpoints {
+		if in[b.Endpoints[i].Addresses[0]] {
+			shared++
+		}
+	}
+	return shared
+}
+
+// of is the part of the plan for one family.
+func (p *mirrorPlan) of(family discoveryv1.AddressType) mirrorPlan {
+	those := func(all []*discoveryv1.EndpointSlice) (some []*discoveryv1.EndpointSlice) {
+		for _, slice := range all {
+			if slice.AddressType == family {
+				some = append(some, slice)
+			}
+		}
+		return some
+	}
+	return mirrorPlan{create: those(p.create), update: those(p.update), remove: those(p.remove)}
 }
 
 // replacement gives an existing slice the desired content.

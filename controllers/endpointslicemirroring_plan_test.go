@@ -168,6 +168,53 @@ func TestMirrorNoticesWhatIsNotAnAddress(t *testing.T) {
 	})
 }
 
+// TestMirrorMakesBeforeItBreaks: written one after the other, the slices have
+// every address all the time.
+func TestMirrorMakesBeforeItBreaks(t *testing.T) {
+	groups := func(groups ...[]string) *corev1.Endpoints {
+		endpoints := handMade(0)
+		endpoints.Subsets = nil
+		for i, addresses := range groups {
+			port := int32(8080 + i)
+			if len(addresses) > 0 && strings.HasPrefix(addresses[0], ":") {
+				_, _ = fmt.Sscanf(addresses[0], ":%d", &port)
+				addresses = addresses[1:]
+			}
+			endpoints.Subsets = append(endpoints.Subsets, handMade(port, addresses...).Subsets...)
+		}
+		return endpoints
+	}
+	cases := map[string]struct{ before, after *corev1.Endpoints }{
+		"ports change, of two": {
+			groups([]string{"10.0.0.1", "10.0.0.2"}, []string{"10.0.0.3"}),
+			groups([]string{":9090", "10.0.0.3"}, []string{":9091", "10.0.0.1", "10.0.0.2"})},
+		"an address gets the ports of others": {
+			groups([]string{"10.0.0.1", "10.0.0.2"}, []string{"10.0.0.3"}),
+			groups([]string{"10.0.0.1"}, []string{"10.0.0.2", "10.0.0.3"})},
+		"and the other way": {
+			groups([]string{"10.0.0.1"}, []string{"10.0.0.2", "10.0.0.3"}),
+			groups([]string{"10.0.0.1", "10.0.0.2"}, []string{"10.0.0.3"})},
+	}
+	for title, tc := range cases {
+		t.Run(title, func(t *testing.T) {
+			held := carryOut(planMirror(tc.before, nil, 1000), nil)
+			plan := planMirror(tc.after, held, 1000)
+			for _, next := range plan.update {
+				held = carryOut(mirrorPlan{update: []*discoveryv1.EndpointSlice{next}}, held)
+				seen := strings.Join(spellSlices(held), " ")
+				for _, address := range []string{"10.0.0.1", "10.0.0.2", "10.0.0.3"} {
+					if !strings.Contains(seen, address) {
+						t.Errorf("no slice has %s after the write of %v", address, spellSlices([]*discoveryv1.EndpointSlice{next}))
+					}
+				}
+			}
+			if len(plan.update) != 2 {
+				t.Errorf("%s, want two updates", operations(plan))
+			}
+		})
+	}
+}
+
 func TestMirrorCountsWhatItLeavesOut(t *testing.T) {
 	plan := planMirror(handMade(80, "10.0.0.1", "not-an-ip", "10.0.0.3", "!10.0.0.4", "!10.0.0.5"), nil, 3)
 	if plan.invalid != 1 || plan.surplus != 1 {

@@ -139,29 +139,41 @@ func (r *EndpointSliceMirroringReconciler) report(endpoints *corev1.Endpoints, p
 	}
 }
 
-// apply writes the plan; what fails does not stop the rest.
+// apply writes the plan. The families do not stop each other.
 func (r *EndpointSliceMirroringReconciler) apply(ctx context.Context, endpoints *corev1.Endpoints, plan mirrorPlan) (ctrl.Result, error) {
 	var errs []error
-	if endpoints.DeletionTimestamp == nil {
-		for _, slice := range plan.create {
-			errs = append(errs, r.written("create", slice, r.Client.Create(ctx, slice)))
-		}
-	}
-	for _, slice := range plan.update {
-		errs = append(errs, r.written("update", slice, r.Client.Update(ctx, slice)))
-	}
-	for _, slice := range plan.remove {
-		err := client.IgnoreNotFound(r.Client.Delete(ctx, slice))
-		if err == nil {
-			r.owner.tracker.ExpectDeletion(slice)
-			mirroredChanges.WithLabelValues("delete").Inc()
-		}
-		errs = append(errs, err)
+	for _, family := range []discoveryv1.AddressType{discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6, discoveryv1.AddressTypeFQDN} {
+		errs = append(errs, r.carryOut(ctx, endpoints, plan.of(family)))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return ctrl.Result{}, fmt.Errorf("mirroring Endpoints %s: %w", client.ObjectKeyFromObject(endpoints), err)
 	}
 	return ctrl.Result{}, nil
+}
+
+// carryOut stops at the first write that fails: what comes after it takes
+// addresses out of slices, and they may not be in another yet.
+func (r *EndpointSliceMirroringReconciler) carryOut(ctx context.Context, endpoints *corev1.Endpoints, plan mirrorPlan) error {
+	if endpoints.DeletionTimestamp == nil {
+		for _, slice := range plan.create {
+			if err := r.written("create", slice, r.Client.Create(ctx, slice)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, slice := range plan.update {
+		if err := r.written("update", slice, r.Client.Update(ctx, slice)); err != nil {
+			return err
+		}
+	}
+	for _, slice := range plan.remove {
+		if err := client.IgnoreNotFound(r.Client.Delete(ctx, slice)); err != nil {
+			return err
+		}
+		r.owner.tracker.ExpectDeletion(slice)
+		mirroredChanges.WithLabelValues("delete").Inc()
+	}
+	return nil
 }
 
 // written tracks a successful write. A namespace on its way out takes no new

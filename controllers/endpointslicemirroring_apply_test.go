@@ -1,0 +1,88 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package controllers
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// TestAMirrorLosesNothingByAWriteThatFails: an address moves to another slice, or
+// to a new one, which cannot be written. Then it stays where it is. The other
+// family is not held up.
+func TestAMirrorLosesNothingByAWriteThatFails(t *testing.T) {
+	service := testService(intstr.FromInt32(80), func(s *corev1.Service) { s.Name, s.Spec.Selector = "db", nil })
+	two := func(second int32, addresses ...string) *corev1.Endpoints {
+		endpoints := handMade(80, "10.0.0.1")
+		endpoints.Subsets = append(endpoints.Subsets, handMade(second, addresses...).Subsets...)
+		return endpoints
+	}
+	cases := map[string]struct {
+		before, after        *corev1.Endpoints
+		createErr, updateErr error
+		want                 []string
+	}{
+		"an update": {
+			before: two(90, "10.0.0.2", "fd00::1"), after: handMade(80, "10.0.0.1", "10.0.0.2"), updateErr: errors.New("no quorum"),
+			want: []string{"IPv4 10.0.0.1 @ 80", "IPv4 10.0.0.2 @ 90"},
+		},
+		"a creation": {
+			before: handMade(80, "10.0.0.1", "10.0.0.2", "fd00::1"), after: two(90, "10.0.0.2"), createErr: errors.New("no quorum"),
+			want: []string{"IPv4 10.0.0.1 10.0.0.2 @ 80"},
+		},
+	}
+	for title, tc := range cases {
+		t.Run(title, func(t *testing.T) {
+			objects := []client.Object{service, tc.after}
+			for i, slice := range planMirror(tc.before, nil, 1000).create {
+				slice.Name, slice.UID = slice.GenerateName+string(rune('a'+i)), types.UID(rune('a'+i))
+				objects = append(objects, slice)
+			}
+			reconciler := &EndpointSliceMirroringReconciler{
+				Client: failingCluster(tc.createErr, tc.updateErr, objects...),
+				owner:  newSliceOwner(EndpointSliceMirroringControllerName), recorder: legacyRecorder{events.NewFakeRecorder(10)},
+				lag: newCacheLag(time.Now),
+			}
+			reconciler.Options.Default()
+			if _, err := reconciler.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(service)}); err == nil {
+				t.Error("no error, so it would not be tried again")
+			}
+			var list discoveryv1.EndpointSliceList
+			if err := reconciler.Client.List(t.Context(), &list); err != nil {
+				t.Fatal(err)
+			}
+			var left []*discoveryv1.EndpointSlice
+			for i := range list.Items {
+				left = append(left, &list.Items[i])
+			}
+			if diff := cmp.Diff(tc.want, slices.Sorted(slices.Values(spellSlices(left)))); diff != "" {
+				t.Errorf("slices (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
