@@ -165,6 +165,28 @@ func TestAChangedPortOfPartlyFilledSlices(t *testing.T) {
 	}
 }
 
+func TestASliceIsUsedAgainForMostOfItsEndpoints(t *testing.T) {
+	w := newWorld(1)
+	w.max = 100
+	w.service.Spec.ClusterIP, w.service.Spec.IPFamilies = "10.0.0.9", []corev1.IPFamily{corev1.IPv4Protocol}
+	w.service.Spec.PublishNotReadyAddresses = true
+	w.service.Spec.Ports = []corev1.ServicePort{{Protocol: corev1.ProtocolTCP}}
+	// The ports of even pods come first.
+	for _, pods := range [][]int{{0, 1, 3, 5}, {0, 2, 4, 1}} {
+		w.pods = map[string]*corev1.Pod{}
+		for _, i := range pods {
+			w.pods[fmt.Sprintf("web-%03d", i)] = webPod(i)
+		}
+		w.service.Spec.Ports[0].TargetPort = intstr.FromInt32(7070)
+		existing := after(nil, joined(Plans(w.input(nil))), func() string { return "old" })
+		w.service.Spec.Ports[0].TargetPort = intstr.FromString("web")
+		plan := joined(Plans(w.input(existing)))
+		if counts(plan) != "1 created, 1 updated, 0 deleted" || len(plan.Update[0].Endpoints) != 3 {
+			t.Errorf("%s, and the one updated has %d endpoints, want the 3 that have most in common", counts(plan), len(plan.Update[0].Endpoints))
+		}
+	}
+}
+
 // webPod has a port of its name.
 func webPod(i int) *corev1.Pod {
 	pod := &corev1.Pod{}
