@@ -1,0 +1,122 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package discovery
+
+import (
+	"iter"
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// owners are the Services that an address belongs to: most have one.
+type owners struct {
+	first *service
+	more  []*service
+}
+
+func (o owners) all() iter.Seq[*service] {
+	return func(yield func(*service) bool) {
+		if o.first == nil || !yield(o.first) {
+			return
+		}
+		for _, s := range o.more {
+			if !yield(s) {
+				return
+			}
+		}
+	}
+}
+
+// own notes that s has the address. Readers may hold what is there: it is
+// copied, not changed.
+func (x *Index) own(a address, s *service) {
+	o, found := x.owners.get(a)
+	if !found {
+		x.owners.set(a, owners{first: s})
+		return
+	}
+	x.owners.set(a, owners{first: o.first, more: append(slices.Clone(o.more), s)})
+}
+
+func (x *Index) disown(a address, s *service) {
+	o, _ := x.owners.get(a)
+	left := slices.DeleteFunc(slices.Collect(o.all()), func(other *service) bool { return other == s })
+	switch len(left) {
+	case 0:
+		x.owners.delete(a)
+	case 1:
+		x.owners.set(a, owners{first: left[0]})
+	default:
+		x.owners.set(a, owners{first: left[0], more: left[1:]})
+	}
+}
+
+// without are the addresses of e that other does not have, each once.
+func (e *entry) without(other *entry) iter.Seq[address] {
+	return func(yield func(address) bool) {
+		var seen []address
+		next := func(a address) bool {
+			if other.has(a) || slices.Contains(seen, a) {
+				return true
+			}
+			seen = append(seen, a)
+			return yield(a)
+		}
+		for _, a := range e.addresses {
+			if !next(a) {
+				return
+			}
+		}
+		for _, s := range e.slices {
+			same := other.slice(s.name) // most are there
+			if same == s {
+				continue
+			}
+			for _, a := range s.addresses {
+				if (same == nil || !slices.Contains(same.addresses, a)) && !next(a) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (e *entry) equal(other *entry) bool {
+	return e.kind == other.kind && e.target == other.target && slices.Equal(e.addresses, other.addresses) && slices.Equal(e.ports, other.ports) &&
+		slices.EqualFunc(e.slices, other.slices, (*slice).equal)
+}
+
+func (s *slice) equal(other *slice) bool {
+	return s == other || s.name == other.name && slices.Equal(s.ports, other.ports) && slices.Equal(s.addresses, other.addresses) &&
+		slices.Equal(s.hosts, other.hosts)
+}
+
+// podAddresses are those of a pod that runs or will.
+func podAddresses(pod *corev1.Pod) []address {
+	if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+		return nil
+	}
+	var addresses []address
+	for _, ip := range pod.Status.PodIPs {
+		if a, err := netip.ParseAddr(ip.IP); err == nil {
+			addresses = append(addresses, pack(a))
+		}
+	}
+	return addresses
+}
