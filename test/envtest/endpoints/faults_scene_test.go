@@ -17,12 +17,9 @@ limitations under the License.
 package endpoints
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -31,103 +28,19 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
 )
 
-// faults is a bad connection between a manager and the API server.
-type faults struct {
-	mu sync.Mutex
-	// refuse answers a write of endpoints with a status instead of sending it, or
-	// with 0 sends it. It is told how many writes there were before.
-	refuse func(writes int) int
-	writes int
-	// dead is a process that has lost its leadership: nothing gets through.
-	dead    bool
-	watches []io.Closer
-}
-
-func (f *faults) config() *rest.Config {
-	config := rest.CopyConfig(restConfig)
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
-		return roundTripper(func(request *http.Request) (*http.Response, error) { return f.trip(next, request) })
-	})
-	return config
-}
-
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (r roundTripper) RoundTrip(request *http.Request) (*http.Response, error) { return r(request) }
-
-func (f *faults) trip(next http.RoundTripper, request *http.Request) (*http.Response, error) {
-	status, dead := f.verdict(request)
-	if dead {
-		return nil, errors.New("this process is dead")
-	}
-	if status != 0 {
-		return answer(request, status), nil
-	}
-	response, err := next.RoundTrip(request)
-	if err == nil && request.URL.Query().Get("watch") != "" {
-		f.mu.Lock()
-		f.watches = append(f.watches, response.Body)
-		f.mu.Unlock()
-	}
-	return response, err
-}
-
-func (f *faults) verdict(request *http.Request) (status int, dead bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	path := request.URL.Path
-	if request.Method == http.MethodGet || !strings.Contains(path, "/endpointslices") && !strings.Contains(path, "/endpoints") {
-		return 0, f.dead
-	}
-	if f.refuse != nil {
-		status = f.refuse(f.writes)
-	}
-	f.writes++
-	return status, f.dead
-}
-
-// answer is the API server's, of a status.
-func answer(request *http.Request, code int) *http.Response {
-	reasons := map[int]metav1.StatusReason{
-		http.StatusConflict: metav1.StatusReasonConflict, http.StatusTooManyRequests: metav1.StatusReasonTooManyRequests,
-		http.StatusInternalServerError: metav1.StatusReasonInternalError,
-	}
-	body, _ := json.Marshal(metav1.Status{
-		TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusFailure,
-		Code: int32(code), Reason: reasons[code], Message: "injected",
-	})
-	return &http.Response{
-		StatusCode: code, Status: http.StatusText(code), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: request,
-		Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(body)),
-	}
-}
-
-func (f *faults) set(change func(*faults)) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	change(f)
-}
-
-// dropWatches cuts every watch; whoever had one lists again.
-func (f *faults) dropWatches() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, body := range f.watches {
-		_ = body.Close()
-	}
-	f.watches = nil
-}
-
-// observer watches all slices of a Service, as proxies do.
+// observer watches the slices of a Service, and its Endpoints, as proxies do.
 type observer struct {
-	slices map[string]*discoveryv1.EndpointSlice
-	// steady are the addresses that no slice may lose.
-	steady map[string]bool
+	// have are the ready addresses of each object.
+	have map[string][]string
+	// steady are the addresses that may be missing at no time.
+	steady []string
 	faults []string
 }
 
@@ -136,24 +49,42 @@ func (s scene) observe(service string, steady ...string) {
 	GinkgoHelper()
 	clientset, err := kubernetes.NewForConfig(restConfig)
 	Expect(err).NotTo(HaveOccurred())
+	slicesOf := metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + service}
 	slices := clientset.DiscoveryV1().EndpointSlices(s.namespace)
-	selector := discoveryv1.LabelServiceName + "=" + service
-	list, err := slices.List(s, metav1.ListOptions{LabelSelector: selector})
+	list, err := slices.List(s, slicesOf)
 	Expect(err).NotTo(HaveOccurred())
-	o := &observer{slices: map[string]*discoveryv1.EndpointSlice{}, steady: map[string]bool{}}
-	for _, address := range steady {
-		o.steady[address] = true
-	}
-	for i := range list.Items {
-		o.slices[list.Items[i].Name] = &list.Items[i]
-	}
-	events, err := slices.Watch(s, metav1.ListOptions{LabelSelector: selector, ResourceVersion: list.ResourceVersion})
+	slicesOf.ResourceVersion = list.ResourceVersion
+	sliceEvents, err := slices.Watch(s, slicesOf)
 	Expect(err).NotTo(HaveOccurred())
+	follow("slices of "+service, steady, sliceEvents, list.Items)
+
+	named := metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector(metav1.ObjectNameField, service).String()}
+	endpoints := clientset.CoreV1().Endpoints(s.namespace)
+	objects, err := endpoints.List(s, named)
+	Expect(err).NotTo(HaveOccurred())
+	named.ResourceVersion = objects.ResourceVersion
+	events, err := endpoints.Watch(s, named)
+	Expect(err).NotTo(HaveOccurred())
+	follow("Endpoints "+service, firstFamily(steady), events, objects.Items)
+}
+
+// firstFamily is what Endpoints of pods hold; the specs have IPv4 first.
+func firstFamily(addresses []string) []string {
+	return slices.DeleteFunc(slices.Clone(addresses), func(address string) bool { return strings.Contains(address, ":") })
+}
+
+func follow[T any](what string, steady []string, events watch.Interface, items []T) {
+	GinkgoHelper()
+	o := &observer{have: map[string][]string{}, steady: steady}
+	for i := range items {
+		o.see(what, watch.Event{Type: watch.Added, Object: any(&items[i]).(runtime.Object)}, i+1 < len(items))
+	}
+	Expect(o.faults).To(BeEmpty(), "at the beginning")
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for event := range events.ResultChan() {
-			o.see(event)
+			o.see(what, event, false)
 		}
 	}()
 	DeferCleanup(func() {
@@ -163,32 +94,49 @@ func (s scene) observe(service string, steady ...string) {
 	})
 }
 
-func (o *observer) see(event watch.Event) {
-	slice, ok := event.Object.(*discoveryv1.EndpointSlice)
-	if !ok {
+// see takes an event in; more tells that it is no moment of its own.
+func (o *observer) see(what string, event watch.Event, more bool) {
+	var name string
+	var ready []string
+	switch object := event.Object.(type) {
+	case *discoveryv1.EndpointSlice:
+		name = object.Name
+		for _, e := range object.Endpoints {
+			if ptr.Deref(e.Conditions.Ready, false) {
+				ready = append(ready, e.Addresses[0])
+			}
+		}
+		if len(object.Endpoints) == 0 && event.Type != watch.Deleted {
+			o.faults = append(o.faults, "slice "+name+" is empty")
+		}
+	case *corev1.Endpoints:
+		name = object.Name
+		for _, subset := range object.Subsets {
+			for _, address := range subset.Addresses {
+				ready = append(ready, address.IP)
+			}
+		}
+	default:
 		return
 	}
-	if event.Type == watch.Deleted {
-		delete(o.slices, slice.Name)
-	} else {
-		o.slices[slice.Name] = slice
-		if len(slice.Endpoints) == 0 {
-			o.faults = append(o.faults, "slice "+slice.Name+" is empty")
-		}
+	if o.have[name] = ready; event.Type == watch.Deleted {
+		delete(o.have, name)
+	}
+	if more {
+		return
 	}
 	missing := map[string]bool{}
-	for address := range o.steady {
+	for _, address := range o.steady {
 		missing[address] = true
 	}
-	for _, slice := range o.slices {
-		for _, e := range slice.Endpoints {
-			if stateOf(e.Conditions) == up {
-				delete(missing, e.Addresses[0])
-			}
+	for _, addresses := range o.have {
+		for _, address := range addresses {
+			delete(missing, address)
 		}
 	}
 	if len(missing) > 0 {
-		o.faults = append(o.faults, fmt.Sprintf("after %s of %s no slice has %v ready", event.Type, slice.Name, missing))
+		o.faults = append(o.faults, fmt.Sprintf("%s: after %s of %s %d of %d are not ready: %v",
+			what, event.Type, name, len(missing), len(o.steady), slices.Sorted(maps.Keys(missing))))
 	}
 }
 
@@ -196,12 +144,84 @@ func (o *observer) see(event watch.Event) {
 func (s scene) crowd(n int) (steady []string) {
 	GinkgoHelper()
 	s.service("web")
-	for i := 1; i <= n; i++ {
-		s.pod(fmt.Sprint("web-", i), "web", fmt.Sprint(i))
-		steady = append(steady, fmt.Sprint("10.1.0.", i))
-	}
+	steady = s.pods("web", 1, n)
 	Eventually(s.endpoints("web")).Should(HaveLen(n))
+	Eventually(s.addresses("web")).Should(HaveLen(n))
 	return steady
+}
+
+// pods creates those of these numbers, several at a time.
+func (s scene) pods(app string, first, last int, changes ...func(*corev1.Pod)) (addresses []string) {
+	GinkgoHelper()
+	numbers := make(chan int)
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			defer GinkgoRecover()
+			for i := range numbers {
+				s.pod(fmt.Sprint(app, "-", i), app, fmt.Sprint(i), append([]func(*corev1.Pod){address(i)}, changes...)...)
+			}
+		})
+	}
+	for i := first; i <= last; i++ {
+		addresses = append(addresses, addressOf(i))
+		numbers <- i
+	}
+	close(numbers)
+	group.Wait()
+	return addresses
+}
+
+func addressOf(i int) string { return fmt.Sprintf("10.1.%d.%d", i/250, i%250) }
+
+// address numbers pods beyond the last byte.
+func address(i int) func(*corev1.Pod) {
+	return func(pod *corev1.Pod) {
+		pod.Status.PodIP = addressOf(i)
+		pod.Status.PodIPs = []corev1.PodIP{{IP: addressOf(i)}, {IP: fmt.Sprintf("fd00:1::%x", i)}}
+	}
+}
+
+// custom are Endpoints by hand, of two groups of ports and both families.
+func (s scene) custom() (steady []string) {
+	GinkgoHelper()
+	s.service("db", noSelector)
+	s.handMade("db", func(object *corev1.Endpoints) {
+		object.Labels = map[string]string{"team": "blue"}
+		object.Subsets[0].Addresses = addressList("192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1")
+		object.Subsets = append(object.Subsets, corev1.EndpointSubset{
+			Addresses: addressList("192.0.2.4"),
+			Ports:     []corev1.EndpointPort{{Name: "http", Port: 9090, Protocol: corev1.ProtocolTCP}},
+		})
+	})
+	Eventually(s.endpoints("db")).Should(HaveLen(5))
+	return []string{"192.0.2.1", "192.0.2.3", "192.0.2.4", "2001:db8::1"}
+}
+
+func addressList(addresses ...string) (list []corev1.EndpointAddress) {
+	for _, address := range addresses {
+		list = append(list, corev1.EndpointAddress{IP: address})
+	}
+	return list
+}
+
+// changeCustom has one go, one come, and one get the port of the other group.
+func (s scene) changeCustom() {
+	GinkgoHelper()
+	update(s, &corev1.Endpoints{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "db"}}, func(object *corev1.Endpoints) {
+		object.Labels = map[string]string{"team": "red"}
+		object.Subsets[0].Addresses = addressList("192.0.2.1", "2001:db8::1")
+		object.Subsets[1].Addresses = addressList("192.0.2.3", "192.0.2.4", "192.0.2.5")
+	})
+}
+
+func (s scene) expectCustomEnd() {
+	GinkgoHelper()
+	Eventually(s.endpoints("db")).Should(Equal([]endpoint{
+		{"192.0.2.1", 8080, "+ready"}, {"192.0.2.3", 9090, "+ready"}, {"192.0.2.4", 9090, "+ready"},
+		{"192.0.2.5", 9090, "+ready"}, {"2001:db8::1", 8080, "+ready"},
+	}))
+	Eventually(s.teams).WithArguments("db").Should(Equal(map[string]int{"red": 3}))
 }
 
 // relabel has every slice of the Service written.
@@ -210,10 +230,10 @@ func (s scene) relabel(value string) {
 	s.updateService("web", func(service *corev1.Service) { service.Labels["team"] = value })
 }
 
-func (s scene) teams() map[string]int {
+func (s scene) teams(service string) map[string]int {
 	GinkgoHelper()
 	found := map[string]int{}
-	for _, slice := range s.slices("web") {
+	for _, slice := range s.slices(service) {
 		found[slice.Labels["team"]]++
 	}
 	return found

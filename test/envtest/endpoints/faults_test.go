@@ -32,100 +32,144 @@ import (
 // Whatever goes wrong on the way: the end is the same, and no proxy ever saw an
 // endpoint missing that was there all the time.
 var _ = Describe("A Service of many slices", Serial, func() {
-	smallSlices := controllers.EndpointsOptions{MaxEndpointsPerSlice: 4}
 	var bad *faults
-
-	BeforeEach(func() {
-		stopControllers()
-		bad = &faults{}
-		start(newManagerWith(bad.config(), "0"), controllers.EndpointsAll, smallSlices)
-		DeferCleanup(func() {
-			stopControllers()
-			startControllers(controllers.EndpointsAll)
-		})
-	})
-
-	// change leaves pods 1 to 9 alone, and of the others has one unready, one gone,
-	// one relabelled and one new.
-	change := func(s scene) {
-		GinkgoHelper()
-		s.relabel("red")
-		s.setReady("web-10", corev1.ConditionFalse)
-		Expect(api.Delete(s, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "web-11"}},
-			client.GracePeriodSeconds(0))).To(Succeed())
-		update(s, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "web-12"}},
-			func(pod *corev1.Pod) { pod.Labels["app"] = "quarantine" })
-		s.pod("web-13", "web", "13")
-	}
-	expectTheEnd := func(s scene) {
-		GinkgoHelper()
-		want := []endpoint{{"10.1.0.10", 8080, down}, {"10.1.0.13", 8080, up}}
-		var ready []any
-		for i := 1; i <= 9; i++ {
-			want = append(want, endpoint{fmt.Sprint("10.1.0.", i), 8080, up})
-			ready = append(ready, endpoint{fmt.Sprint("10.1.0.", i), 8080, "ready"})
-		}
-		Eventually(s.endpoints("web")).Should(ConsistOf(want))
-		Eventually(s.teams).Should(Equal(map[string]int{"red": 3}))
-		Eventually(s.addresses("web")).Should(ConsistOf(append(ready, endpoint{"10.1.0.10", 8080, "not ready"}, endpoint{"10.1.0.13", 8080, "ready"})))
-	}
+	BeforeEach(func() { bad = startBehindFaults() })
 
 	DescribeTable("comes to the same end when the API server answers", func(ctx SpecContext, status int) {
 		s := newScene(ctx)
 		s.observe("web", s.crowd(12)[:9]...)
+		s.observe("db", s.custom()...)
 		bad.set(func(f *faults) {
 			f.refuse = func(writes int) int { return status * (writes % 2) }
 		})
-		change(s)
-		expectTheEnd(s)
+		s.change()
+		s.expectTheEnd()
 	},
 		Entry("every second write with a conflict", http.StatusConflict),
 		Entry("every second write with too many requests", http.StatusTooManyRequests),
 		Entry("every second write with an error of its own", http.StatusInternalServerError),
+		Entry("every second write, and the answer is lost", lost),
 	)
 
 	It("comes to the same end when watches are dropped", func(ctx SpecContext) {
 		s := newScene(ctx)
 		s.observe("web", s.crowd(12)[:9]...)
+		s.observe("db", s.custom()...)
 		bad.dropWatches()
 		s.relabel("green")
 		bad.dropWatches()
-		change(s)
+		s.change()
 		bad.dropWatches()
-		expectTheEnd(s)
+		s.expectTheEnd()
 	})
 
-	It("comes to the same end when another leader takes over in the middle of an update", func(ctx SpecContext) {
+	DescribeTable("comes to the same end when for a while there is no word of", func(ctx SpecContext, resource string) {
 		s := newScene(ctx)
 		s.observe("web", s.crowd(12)[:9]...)
-		struck := make(chan struct{})
-		bad.set(func(f *faults) {
-			f.writes = 0
-			f.refuse = func(writes int) int {
-				if writes == 1 { // The first of the slices is written; f.mu is held.
-					f.dead = true
-					close(struck)
-				}
-				return 0
-			}
-		})
-		s.relabel("blue-green")
-		Eventually(struck).Should(BeClosed())
-		stopControllers()
-		start(newManagerWith(restConfig, "0"), controllers.EndpointsAll, smallSlices)
-		change(s)
-		expectTheEnd(s)
-	})
-
-	It("still loses endpoints while its namespace goes", func(ctx SpecContext) {
-		s := newScene(ctx)
-		s.observe("web", s.crowd(12)[:9]...)
-		// No namespace controller runs here: it stays on its way out.
-		Expect(api.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}})).To(Succeed())
-		s.setReady("web-10", corev1.ConditionFalse)
-		Eventually(s.endpoints("web")).Should(ContainElement(endpoint{"10.1.0.10", 8080, down}))
-		Expect(api.Delete(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "web-11"}},
-			client.GracePeriodSeconds(0))).To(Succeed())
-		Eventually(s.endpoints("web")).Should(HaveLen(11))
-	})
+		s.observe("db", s.custom()...)
+		s.bystanders()
+		bad.hide(resource)
+		s.change()
+		s.removeBystanders()
+		// What needs no word of it is done by now, or has been tried.
+		Eventually(bad.written).Should(BeNumerically(">", 0))
+		bad.show()
+		Eventually(bad.forgotten).Should(BeEmpty(), "it was not asked for what has happened since")
+		s.expectTheEnd()
+		s.expectNoBystanders()
+	},
+		Entry("Services", "services"),
+		Entry("pods", "pods"),
+		Entry("nodes", "nodes"),
+		Entry("slices", "endpointslices"),
+		Entry("Endpoints", "endpoints"),
+	)
 })
+
+// startBehindFaults starts the controllers of small slices behind a connection
+// that can be made bad, for one spec.
+func startBehindFaults() *faults {
+	GinkgoHelper()
+	stopControllers()
+	bad := &faults{}
+	start(newManagerWith(bad.config(), "0"), controllers.EndpointsAll, smallSlices)
+	bad.set(func(f *faults) { f.writes = 0 })
+	DeferCleanup(func() {
+		stopControllers()
+		startControllers(controllers.EndpointsAll)
+	})
+	return bad
+}
+
+var smallSlices = controllers.EndpointsOptions{MaxEndpointsPerSlice: 4}
+
+// change leaves pods 1 to 9 alone, and of the others has one unready, one gone,
+// one relabelled and one new.
+func (s scene) change() {
+	GinkgoHelper()
+	s.changeCustom()
+	s.relabel("red")
+	s.setReady("web-10", corev1.ConditionFalse)
+	s.deletePod("web-11")
+	update(s, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "web-12"}},
+		func(pod *corev1.Pod) { pod.Labels["app"] = "quarantine" })
+	s.pods("web", 13, 13)
+}
+
+func (s scene) deletePod(name string) {
+	GinkgoHelper()
+	Expect(api.Delete(s, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name}},
+		client.GracePeriodSeconds(0))).To(Succeed())
+}
+
+func (s scene) expectTheEnd() {
+	GinkgoHelper()
+	want := []endpoint{{"10.1.0.10", 8080, down}, {"10.1.0.13", 8080, up}}
+	ready := []any{endpoint{"10.1.0.10", 8080, "not ready"}, endpoint{"10.1.0.13", 8080, "ready"}}
+	for i := 1; i <= 9; i++ {
+		want = append(want, endpoint{addressOf(i), 8080, up})
+		ready = append(ready, endpoint{addressOf(i), 8080, "ready"})
+	}
+	Eventually(s.endpoints("web")).Should(ConsistOf(want))
+	Eventually(s.teams).WithArguments("web").Should(Equal(map[string]int{"red": 3}))
+	Eventually(s.addresses("web")).Should(ConsistOf(ready))
+	s.expectCustomEnd()
+}
+
+// bystanders are Services that lose something of each kind: near loses a node and
+// what was made of it, far is deleted, and so are the Endpoints of aside.
+func (s scene) bystanders() {
+	GinkgoHelper()
+	node := "node-" + s.namespace
+	createNode(s, node, "zone-b")
+	for _, name := range []string{"near", "far"} {
+		s.service(name)
+		s.pod(name+"-1", name, "101")
+		s.pod(name+"-2", name, "102", onNode(node))
+		Eventually(s.endpoints(name)).Should(HaveLen(2))
+		Eventually(s.addresses(name)).Should(HaveLen(2))
+	}
+	s.service("aside", noSelector)
+	s.handMade("aside")
+	Eventually(s.endpoints("aside")).Should(HaveLen(2))
+}
+
+func (s scene) removeBystanders() {
+	GinkgoHelper()
+	slice, object := s.slices("near")[0], &corev1.Endpoints{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "near"}}
+	aside, far := object.DeepCopy(), &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "far"}}
+	aside.Name = "aside"
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-" + s.namespace}}
+	for _, gone := range []client.Object{&slice, object, aside, far, node} {
+		Expect(api.Delete(s, gone)).To(Succeed(), fmt.Sprintf("%T %s", gone, gone.GetName()))
+	}
+}
+
+func (s scene) expectNoBystanders() {
+	GinkgoHelper()
+	Eventually(s.endpoints("near")).Should(Equal([]endpoint{{"10.1.0.101", 8080, up}}), "a node is gone, and a slice was")
+	Eventually(s.addresses("near")).Should(HaveLen(2))
+	Eventually(func() int { return len(s.slices("far")) }).Should(BeZero())
+	Eventually(s.hasNoEndpointsObject("far")).Should(BeTrue())
+	Eventually(func() int { return len(s.slices("aside")) }).Should(BeZero())
+}

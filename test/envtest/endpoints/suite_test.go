@@ -78,9 +78,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 })
 
 var _ = AfterSuite(func() {
-	if stop != nil {
-		stopControllers()
-	}
+	stopControllers()
 	if environment != nil {
 		Expect(environment.Stop()).To(Succeed())
 	}
@@ -121,9 +119,14 @@ func start(mgr ctrl.Manager, mode controllers.EndpointsMode, options controllers
 	Eventually(s.endpoints("started")).Should(HaveLen(2))
 }
 
+// stopControllers does nothing if they are stopped.
 func stopControllers() {
 	GinkgoHelper()
+	if stop == nil {
+		return
+	}
 	stop()
+	stop = nil
 	Eventually(stopped).Should(Receive(BeNil()))
 }
 
