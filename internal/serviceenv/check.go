@@ -31,6 +31,9 @@ type Kind string
 const (
 	// Collision is a variable to which several Services give different values.
 	Collision Kind = "Collision"
+	// HidesKubernetes is a Service that pods of its namespace get in the place of the
+	// API server's.
+	HidesKubernetes Kind = "HidesKubernetes"
 	// NoShellName is a variable that begins with a digit, which no shell accepts.
 	NoShellName Kind = "NoShellName"
 	// TooLarge is an environment of which a program may not be started.
@@ -60,7 +63,24 @@ const largeEnvironment = 1 << 20
 
 // Check looks at the variables that one pod gets.
 func Check(variables []Variable) []Finding {
-	return slices.Concat(collisions(variables), noShellNames(variables), tooLarge(variables))
+	return slices.Concat(hidesKubernetes(variables), collisions(variables), noShellNames(variables), tooLarge(variables))
+}
+
+// hidesKubernetes looks at the two variables by which client libraries find the
+// API server from within.
+func hidesKubernetes(variables []Variable) []Finding {
+	at := slices.IndexFunc(variables, func(v Variable) bool {
+		return v.Service != Kubernetes && v.Service.Name == Kubernetes.Name && (v.Name == "KUBERNETES_SERVICE_HOST" || v.Name == "KUBERNETES_SERVICE_PORT")
+	})
+	if at < 0 {
+		return nil
+	}
+	service := variables[at].Service.String()
+	return []Finding{{
+		Kind: HidesKubernetes, Services: []string{service},
+		Message: fmt.Sprintf("Service %s hides %s: programs of new pods take it for the API server", service, Kubernetes),
+		Remedy:  "rename the Service, or set enableServiceLinks: false in the pods' spec",
+	}}
 }
 
 // collisions are told once for each pair of Services.
@@ -90,7 +110,7 @@ func collisions(variables []Variable) []Finding {
 			Remedy:  "rename one of the Services, or set the variable in the pod's spec",
 		}
 		if n := len(names[p]) - 1; n > 0 {
-			f.Message += fmt.Sprintf(", also of %d more", n)
+			f.Message += fmt.Sprintf(", and %d more %s likewise", n, either(n, "variable", "variables"))
 		}
 		if p.first == p.second {
 			f.Message = strings.Replace(f.Message, ": which of them a pod gets is left to chance", ": a pod gets the last of them", 1)
@@ -134,6 +154,13 @@ func tooLarge(variables []Variable) []Finding {
 			"(a quarter of the usual stack limit): beyond it every exec fails with \"argument list too long\"", bytes>>10),
 		Remedy: "set enableServiceLinks: false in the pods' spec, and use DNS names",
 	}}
+}
+
+func either(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
 }
 
 // list names a few.

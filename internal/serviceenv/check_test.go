@@ -53,7 +53,7 @@ func TestWhatIsWrongWithVariables(t *testing.T) {
 				service("shop", "web-service", "10.0.0.4", port(1, "", "")),
 			},
 			want: []string{"Collision: WEB_SERVICE_PORT is 80 of Service web or tcp://10.0.0.4:1 of Service web-service: " +
-				"which of them a pod gets is left to chance, also of 1 more"},
+				"which of them a pod gets is left to chance, and 1 more variable likewise"},
 		},
 		"a variable with the same value from both does not count": {
 			services: []*corev1.Service{
@@ -62,6 +62,13 @@ func TestWhatIsWrongWithVariables(t *testing.T) {
 			},
 			want: []string{"Collision: WEB_SERVICE_PORT is 80 of Service web or tcp://10.0.0.3:80 of Service web-service: " +
 				"which of them a pod gets is left to chance"},
+		},
+		"a Service that is taken for the API server (N9)": {
+			services: []*corev1.Service{service("shop", "kubernetes", "10.0.0.3", port(80, "", "")), service("default", "kubernetes", "10.0.0.1", port(443, "", "https"))},
+			want:     []string{"HidesKubernetes: Service shop/kubernetes hides default/kubernetes: programs of new pods take it for the API server"},
+		},
+		"and one that is not, as it has no variables": {
+			services: []*corev1.Service{service("shop", "kubernetes", corev1.ClusterIPNone, port(80, "", "")), service("default", "kubernetes", "10.0.0.1", port(443, "", "https"))},
 		},
 		"a name that begins with a digit (N10)": {
 			services: []*corev1.Service{service("shop", "1st", "10.0.0.3", port(80, "", "")), service("shop", "2nd", "10.0.0.4", port(80, "", ""))},
@@ -106,7 +113,7 @@ func TestVariablesOfAPod(t *testing.T) {
 	}
 	own := []corev1.EnvVar{{Name: "REDIS_PORT", Value: "6379"}}
 	app, plain := corev1.Container{Name: "app", Env: own}, corev1.Container{Name: "plain"}
-	late := "NotYet: container app has been running since before shop/late: it has no variables of them"
+	late := "NotYet: container app has been running since before shop/late was made: it has no variables of it, or those of an older Service of that name"
 	overrides := "Overridden: container app sets REDIS_PORT itself, which hides what the Services give"
 	for name, tc := range map[string]struct {
 		pod     *corev1.Pod
@@ -129,5 +136,44 @@ func TestVariablesOfAPod(t *testing.T) {
 		if diff := cmp.Diff(tc.want, found(findings)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
+	}
+}
+
+// A container that sets the two variables itself does not take the Service for the
+// API server, nor does one that gets no variables of its namespace.
+func TestWhichPodsTakeAServiceForTheAPIServer(t *testing.T) {
+	services := []*corev1.Service{service("shop", "kubernetes", "10.0.0.3", port(80, "", "")), service("default", "kubernetes", "10.0.0.1", port(443, "", "https"))}
+	own := corev1.Container{Name: "app", Env: []corev1.EnvVar{{Name: "KUBERNETES_SERVICE_HOST"}, {Name: "KUBERNETES_SERVICE_PORT"}}}
+	for name, tc := range map[string]struct {
+		links      bool
+		containers []corev1.Container
+		want       bool
+	}{
+		"one that sets nothing":                  {true, []corev1.Container{{Name: "app"}}, true},
+		"one that sets both":                     {true, []corev1.Container{own}, false},
+		"one that sets the host alone":           {true, []corev1.Container{{Name: "app", Env: own.Env[:1]}}, true},
+		"one beside another that sets both":      {true, []corev1.Container{own, {Name: "proxy"}}, true},
+		"one without variables of its namespace": {false, []corev1.Container{{Name: "app"}}, false},
+	} {
+		_, findings := ForPod(services, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop"}, Spec: corev1.PodSpec{EnableServiceLinks: &tc.links, Containers: tc.containers}})
+		hides := slices.ContainsFunc(findings, func(f Finding) bool { return f.Kind == HidesKubernetes && f.Wrong() })
+		if hides != tc.want {
+			t.Errorf("%s: %v", name, found(findings))
+		}
+	}
+}
+
+// Of several the sentence is about them all.
+func TestSeveralServicesAreYoungerThanAContainer(t *testing.T) {
+	services := []*corev1.Service{service("shop", "a", "10.0.0.2", port(80, "", "")), service("shop", "b", "10.0.0.3", port(80, "", ""))}
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app"}}}}
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "app", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
+	for _, s := range services {
+		s.CreationTimestamp = metav1.NewTime(time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC))
+	}
+	_, findings := ForPod(services, pod)
+	want := []string{"NotYet: container app has been running since before shop/a, shop/b were made: it has no variables of them, or those of older Services of their names"}
+	if diff := cmp.Diff(want, found(findings)); diff != "" {
+		t.Error("-want +got:\n" + diff)
 	}
 }

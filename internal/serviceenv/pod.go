@@ -65,7 +65,8 @@ func overridden(variables []Variable, pod *corev1.Pod) []Finding {
 }
 
 // notYet compares when containers started with when Services were made: a
-// container keeps the variables of its start.
+// container keeps the variables of its start. Of a Service that was made anew
+// since, these are the ones it had before.
 func notYet(services []*corev1.Service, given []Variable, pod *corev1.Pod) []Finding {
 	gives := map[types.NamespacedName]bool{}
 	for _, v := range given {
@@ -88,8 +89,9 @@ func notYet(services []*corev1.Service, given []Variable, pod *corev1.Pod) []Fin
 			slices.SortFunc(late, strings.Compare)
 			findings = append(findings, Finding{
 				Kind: NotYet, Services: late,
-				Message: fmt.Sprintf("container %s has been running since before %s: it has no variables of them", status.Name, list(late)),
-				Remedy:  "start the pod again, or use DNS names",
+				Message: fmt.Sprintf("container %s has been running since before %s %s made: it has no variables of %s", status.Name, list(late),
+					either(len(late), "was", "were"), either(len(late), "it, or those of an older Service of that name", "them, or those of older Services of their names")),
+				Remedy: "start the pod again, or use DNS names",
 			})
 		}
 	}
