@@ -95,7 +95,7 @@ func (o *envOptions) run(c *cobra.Command, namespace string) error {
 	}
 	answer, err := o.read(c.Context(), reader, namespace)
 	if err != nil {
-		return fmt.Errorf("reading the cluster: %w%s", err, advice(err, config.Host))
+		return readingError(err, config.Host)
 	}
 	err = writeAs(o.output, c.OutOrStdout(), answer, func(wide bool) error { return answer.print(c.OutOrStdout(), c.ErrOrStderr(), wide) })
 	if err == nil && slices.ContainsFunc(answer.Findings, serviceenv.Finding.Wrong) {
@@ -114,7 +114,10 @@ func (o *envOptions) read(ctx context.Context, reader client.Reader, namespace s
 	findings := serviceenv.Check(variables)
 	if o.pod != "" {
 		var pod corev1.Pod
-		if err := reader.Get(ctx, client.ObjectKey{Namespace: namespace, Name: o.pod}, &pod); err != nil {
+		switch err := reader.Get(ctx, client.ObjectKey{Namespace: namespace, Name: o.pod}, &pod); {
+		case apierrors.IsNotFound(err):
+			return nil, absent("there is no pod %s/%s", namespace, o.pod)
+		case err != nil:
 			return nil, err
 		}
 		variables, findings = serviceenv.ForPod(services, &pod)
@@ -137,7 +140,7 @@ func (o *envOptions) services(ctx context.Context, reader client.Reader, answer 
 	if len(list.Items) == 0 {
 		err := reader.Get(ctx, client.ObjectKey{Name: answer.Namespace}, &corev1.Namespace{})
 		if apierrors.IsNotFound(err) {
-			return nil, fmt.Errorf("there is no namespace %s", answer.Namespace)
+			return nil, absent("there is no namespace %s", answer.Namespace)
 		}
 	}
 	services := make([]*corev1.Service, 0, len(list.Items)+1)
@@ -148,16 +151,26 @@ func (o *envOptions) services(ctx context.Context, reader client.Reader, answer 
 		return services, nil
 	}
 	var kubernetes corev1.Service
-	err := reader.Get(ctx, serviceenv.Kubernetes, &kubernetes)
-	switch {
-	case apierrors.IsForbidden(err):
-		answer.NotRead = append(answer.NotRead,
-			fmt.Sprintf("you may not read Service %s, so its variables, which every pod has, are not shown", serviceenv.Kubernetes))
+	if err := reader.Get(ctx, serviceenv.Kubernetes, &kubernetes); err != nil {
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		answer.NotRead = append(answer.NotRead, withoutKubernetes(err))
 		return services, nil
-	case err != nil:
-		return nil, err
 	}
 	return append(services, &kubernetes), nil
+}
+
+// withoutKubernetes says why the variables that every pod has are not shown. The
+// API server makes its Service anew if it is deleted.
+func withoutKubernetes(err error) string {
+	switch {
+	case apierrors.IsForbidden(err):
+		return fmt.Sprintf("you may not read Service %s, so its variables, which every pod has, are not shown", serviceenv.Kubernetes)
+	case apierrors.IsNotFound(err):
+		return fmt.Sprintf("there is no Service %s now, whose variables every pod has", serviceenv.Kubernetes)
+	}
+	return fmt.Sprintf("Service %s could not be read, so its variables, which every pod has, are not shown: %v", serviceenv.Kubernetes, err)
 }
 
 func (e *environment) print(out, notes io.Writer, wide bool) error {

@@ -93,15 +93,32 @@ func (o *inventoryOptions) look(ctx context.Context, scope inventory.Scope) (fun
 	return func() (*inventory.Index, error) {
 		inv, err := scope.Read(ctx, c, o.system, nodePorts)
 		if err != nil {
-			return nil, fmt.Errorf("reading the cluster: %w%s", err, advice(err, config.Host))
+			return nil, readingError(err, config.Host)
 		}
 		return inv.Index(), nil
 	}, nil
 }
 
+// absentError tells of something asked about that is not there: the API server is
+// up, and has answered.
+type absentError struct{ error }
+
+func absent(format string, words ...any) error { return &absentError{fmt.Errorf(format, words...)} }
+
+// readingError is the error of a cluster that could not be read, with what to do
+// about it.
+func readingError(err error, host string) error {
+	if _, is := errors.AsType[*absentError](err); is {
+		return err
+	}
+	return fmt.Errorf("reading the cluster: %w%s", err, advice(err, host))
+}
+
 // advice is what to do about an error of reading.
 func advice(err error, host string) string {
 	switch {
+	case errors.Is(err, context.Canceled):
+		return "" // by who asked
 	case apierrors.IsUnauthorized(err):
 		return ": the credentials of the kubeconfig do not count there, or any more; log in again"
 	case apierrors.IsForbidden(err):

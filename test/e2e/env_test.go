@@ -175,8 +175,8 @@ func TestEnvForPeopleAndItsErrors(t *testing.T) {
 		want string
 		args []string
 	}{
-		{"there is no namespace nowhere", []string{"nowhere"}},
-		{`pods "nobody" not found`, []string{"default", "--pod", "nobody"}},
+		{"there is no namespace nowhere\n", []string{"nowhere"}},
+		{"there is no pod default/nobody\n", []string{"default", "--pod", "nobody"}},
 		{"want one NAMESPACE, got 0 arguments", nil},
 		{`unknown output format "text"`, []string{"default", "-o", "text"}},
 	} {
