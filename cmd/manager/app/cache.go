@@ -42,7 +42,8 @@ func cacheOptions(namespace, secret string) cache.Options {
 }
 
 // trimPod keeps identity, labels, ports, and status. A cluster has many pods,
-// and most of each is environment, volumes and probes.
+// and most of each is environment, volumes and probes. What says why a pod is not
+// ready is kept of those that are not.
 func trimPod(object any) (any, error) {
 	pod, ok := object.(*corev1.Pod)
 	if !ok {
@@ -50,26 +51,72 @@ func trimPod(object any) (any, error) {
 	}
 	pod.ManagedFields = nil
 	pod.Annotations = nil
-	pod.Spec = corev1.PodSpec{
+	told := explained(pod)
+	trimmed := corev1.PodSpec{
 		NodeName:       pod.Spec.NodeName,
 		HostNetwork:    pod.Spec.HostNetwork,
 		Hostname:       pod.Spec.Hostname,
 		Subdomain:      pod.Spec.Subdomain,
-		Containers:     trimContainers(pod.Spec.Containers),
-		InitContainers: trimContainers(pod.Spec.InitContainers),
+		Containers:     trimContainers(pod.Spec.Containers, told),
+		InitContainers: trimContainers(pod.Spec.InitContainers, told),
 	}
-	pod.Status.ContainerStatuses = nil
-	pod.Status.InitContainerStatuses = nil
+	if told {
+		trimmed.ReadinessGates = pod.Spec.ReadinessGates
+	}
+	pod.Spec = trimmed
+	pod.Status.ContainerStatuses = trimStatuses(pod.Status.ContainerStatuses, told)
+	pod.Status.InitContainerStatuses = trimStatuses(pod.Status.InitContainerStatuses, told)
 	pod.Status.EphemeralContainerStatuses = nil
 	return pod, nil
 }
 
-func trimContainers(containers []corev1.Container) []corev1.Container {
+// explained pods are those of which somebody may ask why they are not ready.
+func explained(pod *corev1.Pod) bool {
+	if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+		return false
+	}
+	for i := range pod.Status.Conditions {
+		if pod.Status.Conditions[i].Type == corev1.PodReady {
+			return pod.Status.Conditions[i].Status != corev1.ConditionTrue
+		}
+	}
+	return true
+}
+
+func trimContainers(containers []corev1.Container, told bool) []corev1.Container {
 	var trimmed []corev1.Container
-	for _, c := range containers {
-		trimmed = append(trimmed, corev1.Container{Name: c.Name, Ports: c.Ports, RestartPolicy: c.RestartPolicy})
+	for i := range containers {
+		c := &containers[i]
+		kept := corev1.Container{Name: c.Name, Ports: c.Ports, RestartPolicy: c.RestartPolicy}
+		if told {
+			kept.Image, kept.ReadinessProbe, kept.StartupProbe = c.Image, c.ReadinessProbe, c.StartupProbe
+		}
+		trimmed = append(trimmed, kept)
 	}
 	return trimmed
+}
+
+// trimStatuses keeps in what state containers are and in which they ended.
+func trimStatuses(statuses []corev1.ContainerStatus, told bool) []corev1.ContainerStatus {
+	if !told {
+		return nil
+	}
+	var trimmed []corev1.ContainerStatus
+	for i := range statuses {
+		s := &statuses[i]
+		trimmed = append(trimmed, corev1.ContainerStatus{
+			Name: s.Name, Image: s.Image, Ready: s.Ready, Started: s.Started, RestartCount: s.RestartCount,
+			State: trimState(s.State), LastTerminationState: trimState(s.LastTerminationState),
+		})
+	}
+	return trimmed
+}
+
+func trimState(state corev1.ContainerState) corev1.ContainerState {
+	if ended := state.Terminated; ended != nil {
+		state.Terminated = &corev1.ContainerStateTerminated{ExitCode: ended.ExitCode, Reason: ended.Reason}
+	}
+	return state
 }
 
 // trimNode drops the list of images, the largest part of a Node.

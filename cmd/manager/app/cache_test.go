@@ -58,6 +58,61 @@ func TestPodsKeepWhatEndpointsAndRulesRead(t *testing.T) {
 	}
 }
 
+// Why a pod is not ready is in the part of it that is left out of all others.
+func TestPodsThatAreNotReadyKeepWhatSaysWhy(t *testing.T) {
+	pod := func() *corev1.Pod {
+		return &corev1.Pod{
+			Spec: corev1.PodSpec{
+				ReadinessGates: []corev1.PodReadinessGate{{ConditionType: "example.com/gate"}},
+				Containers: []corev1.Container{{Name: "c", Image: "web:1", ReadinessProbe: &corev1.Probe{PeriodSeconds: 1}, StartupProbe: &corev1.Probe{PeriodSeconds: 2},
+					LivenessProbe: &corev1.Probe{PeriodSeconds: 3}, Env: []corev1.EnvVar{{Name: "E"}}}},
+			},
+			Status: corev1.PodStatus{
+				Phase: corev1.PodRunning,
+				ContainerStatuses: []corev1.ContainerStatus{{
+					Name: "c", Image: "web:1", ImageID: "sha256:1", ContainerID: "containerd://1", RestartCount: 3, Started: new(false),
+					State:                corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}},
+					LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1, Reason: "Error", ContainerID: "containerd://0"}},
+				}},
+				InitContainerStatuses:      []corev1.ContainerStatus{{Name: "i", ImageID: "sha256:2", Ready: true}},
+				EphemeralContainerStatuses: []corev1.ContainerStatus{{Name: "e"}},
+			},
+		}
+	}
+	want := &corev1.Pod{
+		Spec: corev1.PodSpec{
+			ReadinessGates: []corev1.PodReadinessGate{{ConditionType: "example.com/gate"}},
+			Containers:     []corev1.Container{{Name: "c", Image: "web:1", ReadinessProbe: &corev1.Probe{PeriodSeconds: 1}, StartupProbe: &corev1.Probe{PeriodSeconds: 2}}},
+		},
+		Status: corev1.PodStatus{
+			Phase: corev1.PodRunning,
+			ContainerStatuses: []corev1.ContainerStatus{{
+				Name: "c", Image: "web:1", RestartCount: 3, Started: new(false),
+				State:                corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}},
+				LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1, Reason: "Error"}},
+			}},
+			InitContainerStatuses: []corev1.ContainerStatus{{Name: "i", Ready: true}},
+		},
+	}
+	for status, kept := range map[corev1.ConditionStatus]bool{corev1.ConditionFalse: true, corev1.ConditionUnknown: true, corev1.ConditionTrue: false} {
+		conditions := []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionTrue}, {Type: corev1.PodReady, Status: status}}
+		cached, expected := pod(), want.DeepCopy()
+		cached.Status.Conditions, expected.Status.Conditions = conditions, conditions
+		if !kept {
+			expected.Spec = corev1.PodSpec{Containers: []corev1.Container{{Name: "c"}}}
+			expected.Status = corev1.PodStatus{Phase: corev1.PodRunning, Conditions: conditions}
+		}
+		if got, err := trimPod(cached); err != nil || !cmp.Equal(expected, got) {
+			t.Errorf("%v: a pod whose condition Ready is %s (-want +got):\n%s", err, status, cmp.Diff(expected, got))
+		}
+	}
+	ended := pod()
+	ended.Status.Phase = corev1.PodFailed
+	if _, err := trimPod(ended); err != nil || ended.Status.ContainerStatuses != nil || ended.Spec.ReadinessGates != nil {
+		t.Errorf("%v: a pod that has ended has kept %+v", err, ended.Status)
+	}
+}
+
 func TestAddressesKeepWhoTheyBelongTo(t *testing.T) {
 	kept := networkingv1.IPAddress{
 		ObjectMeta: metav1.ObjectMeta{Name: "10.0.0.7", UID: "u", Labels: map[string]string{networkingv1.LabelManagedBy: "ipallocator.k8s.io"}},
