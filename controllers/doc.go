@@ -24,6 +24,7 @@ limitations under the License.
 //	Endpoints, Services    -> EndpointSliceMirroringReconciler -> EndpointSlices
 //	Services               -> AllocationReconciler             -> allocator, Events
 //	Services, IPAddresses  -> Reservations                     -> placeholders, reservations, status of pools, Events
+//	Services, Pods, slices -> DiagnosisReconciler              -> status of Services, Events
 //
 // The first three take the place of kube-controller-manager's controllers of the
 // same names (KEP-0752) and carry their managed-by labels; SetupEndpoints starts

@@ -25,6 +25,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.uber.org/zap/zapcore"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -63,6 +64,11 @@ type Options struct {
 	// RetainLimit is how many numbers of Services that are gone the annotation
 	// switchyard.dev/retain keeps in a namespace that does not say.
 	RetainLimit int
+
+	// Diagnosis says whether Services are told in their status why they do not answer.
+	Diagnosis bool
+	// DiagnosisGrace is how long something has to be wrong before; 0 for the default.
+	DiagnosisGrace time.Duration
 
 	// Rules are the severities of the admission rules.
 	Rules webhooks.Severities
@@ -149,6 +155,7 @@ func (o *Options) Defaults() {
 	o.Allocation = allocator.Advisory
 	o.NodePorts = allocator.DefaultNodePorts
 	o.RetainLimit = controllers.DefaultRetainLimit
+	o.Diagnosis = true
 	o.Rules = webhooks.Severities{}
 	o.Admission.ClusterDomain = webhooks.DefaultClusterDomain
 	// Where an error came from in the code helps nobody who reads the log.
@@ -175,6 +182,7 @@ func (o *Options) AddFlags(flags *flag.FlagSet) {
 	o.addWebhookFlags(flags)
 	o.addEndpointsFlags(flags)
 	o.addAllocationFlags(flags)
+	flags.Var(onOff{&o.Diagnosis}, "diagnosis", "Keep conditions in the status of Services that say why one does not answer: `on or off`.")
 	flags.Func("rule", "Severity of one admission `rule`, for example X12=off; deny, warn or off. May be given again.", func(text string) error {
 		o.rules = append(o.rules, text)
 		return webhooks.Severities{}.SetText(text)

@@ -59,6 +59,11 @@ func setupParts(ctx context.Context, mgr ctrl.Manager, options Options, certs *c
 	if err := controllers.SetupEndpoints(mgr, options.Endpoints, options.EndpointsTuning); err != nil {
 		return nil, err
 	}
+	if options.Diagnosis {
+		if err := diagnosis(options).SetupWithManager(mgr); err != nil {
+			return nil, err
+		}
+	}
 	// +kubebuilder:scaffold:builder
 	if !options.Webhooks.Enabled {
 		return parts, nil
@@ -85,6 +90,12 @@ func setupParts(ctx context.Context, mgr ctrl.Manager, options Options, certs *c
 		return nil, fmt.Errorf("setting up the webhooks: %w", err)
 	}
 	return parts, nil
+}
+
+func diagnosis(options Options) *controllers.DiagnosisReconciler {
+	return &controllers.DiagnosisReconciler{Options: controllers.DiagnosisOptions{
+		Namespace: options.Namespace, NodePorts: options.NodePorts, Allocation: options.Allocation != allocator.Off, Grace: options.DiagnosisGrace,
+	}}
 }
 
 func reservations(options Options, index *allocator.Services) *controllers.Reservations {
