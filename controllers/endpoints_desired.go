@@ -34,15 +34,25 @@ const (
 	overCapacityTruncated   = "truncated"
 )
 
+// maxEndpointsAddresses is how many addresses an Endpoints object may carry; what
+// needs more must read EndpointSlices (KEP-0752).
+const maxEndpointsAddresses = 1000
+
 // desiredEndpoints is what the Endpoints object of a Service with a selector
 // should be, given its pods. current, which may be nil, contributes the identity
 // and the annotations that are not ours; it is not modified.
 func desiredEndpoints(current *corev1.Endpoints, service *corev1.Service, pods []*corev1.Pod) *corev1.Endpoints {
+	packed, truncated := subsets.Truncate(subsets.Repack(podSubsets(service, pods)), maxEndpointsAddresses)
+	return endpointsWith(current, service, packed, truncated)
+}
+
+// endpointsWith shares memory with current.
+func endpointsWith(current *corev1.Endpoints, service *corev1.Service, packed []corev1.EndpointSubset, truncated bool) *corev1.Endpoints {
 	desired := &corev1.Endpoints{ObjectMeta: metav1.ObjectMeta{Namespace: service.Namespace, Name: service.Name}}
 	if current != nil {
-		desired = current.DeepCopy()
+		desired.ObjectMeta = current.ObjectMeta
+		desired.Annotations = maps.Clone(current.Annotations)
 	}
-	packed, truncated := truncateSubsets(subsets.Repack(podSubsets(service, pods)), maxEndpointsAddresses)
 	desired.Subsets = packed
 	desired.Labels = endpointsLabels(service)
 	if truncated {
@@ -88,21 +98,37 @@ func hasClusterIP(service *corev1.Service) bool {
 
 // podSubsets is one subset per pod and resolved port, before packing.
 func podSubsets(service *corev1.Service, pods []*corev1.Pod) []corev1.EndpointSubset {
-	var subsets []corev1.EndpointSubset
+	var unpacked []corev1.EndpointSubset
 	for _, pod := range pods {
-		if !endpointsliceutil.ShouldPodBeInEndpoints(pod, service.Spec.PublishNotReadyAddresses) {
-			continue
-		}
-		address, ok := podAddress(service, pod)
-		if !ok {
-			continue
-		}
-		ready := service.Spec.PublishNotReadyAddresses || endpointsliceutil.IsPodReady(pod)
-		for _, ports := range podPorts(service, pod) {
-			subsets = append(subsets, subsetOf(address, ports, ready))
+		offer := offerOf(service, pod)
+		switch {
+		case offer == nil:
+		case offer.None:
+			unpacked = append(unpacked, subsetOf(offer.Address, nil, offer.Ready))
+		default:
+			for i := range offer.Ports {
+				unpacked = append(unpacked, subsetOf(offer.Address, offer.Ports[i:i+1], offer.Ready))
+			}
 		}
 	}
-	return subsets
+	return unpacked
+}
+
+// offerOf is what a pod adds to the Endpoints, or nil.
+func offerOf(service *corev1.Service, pod *corev1.Pod) *subsets.Offer {
+	if !endpointsliceutil.ShouldPodBeInEndpoints(pod, service.Spec.PublishNotReadyAddresses) {
+		return nil
+	}
+	address, ok := podAddress(service, pod)
+	if !ok {
+		return nil
+	}
+	return &subsets.Offer{
+		Address: address,
+		Ready:   service.Spec.PublishNotReadyAddresses || endpointsliceutil.IsPodReady(pod),
+		Ports:   podPorts(service, pod),
+		None:    len(service.Spec.Ports) == 0 && service.Spec.ClusterIP == corev1.ClusterIPNone,
+	}
 }
 
 func subsetOf(address corev1.EndpointAddress, ports []corev1.EndpointPort, ready bool) corev1.EndpointSubset {
@@ -113,22 +139,16 @@ func subsetOf(address corev1.EndpointAddress, ports []corev1.EndpointPort, ready
 }
 
 // podPorts resolves each of the Service's ports on the pod; those that a name does
-// not resolve are left out. A headless Service without ports yields one entry
-// without ports.
-func podPorts(service *corev1.Service, pod *corev1.Pod) [][]corev1.EndpointPort {
-	if len(service.Spec.Ports) == 0 && service.Spec.ClusterIP == corev1.ClusterIPNone {
-		return [][]corev1.EndpointPort{nil}
-	}
-	var resolved [][]corev1.EndpointPort
+// not resolve are left out.
+func podPorts(service *corev1.Service, pod *corev1.Pod) []corev1.EndpointPort {
+	var resolved []corev1.EndpointPort
 	for i := range service.Spec.Ports {
 		port := &service.Spec.Ports[i]
-		number, err := endpointslice.FindPort(pod, port)
-		if err != nil {
-			continue
+		if number, err := endpointslice.FindPort(pod, port); err == nil {
+			resolved = append(resolved, corev1.EndpointPort{
+				Name: port.Name, Port: int32(number), Protocol: port.Protocol, AppProtocol: port.AppProtocol,
+			})
 		}
-		resolved = append(resolved, []corev1.EndpointPort{{
-			Name: port.Name, Port: int32(number), Protocol: port.Protocol, AppProtocol: port.AppProtocol,
-		}})
 	}
 	return resolved
 }

@@ -216,7 +216,10 @@ func TestDesiredEndpointsStaysWithinAThousandAddresses(t *testing.T) {
 	}
 	service := testService(intstr.FromInt32(80))
 	over := desiredEndpoints(nil, service, pods)
-	ready, notReady := countAddresses(over.Subsets)
+	ready, notReady := 0, 0
+	for _, subset := range over.Subsets {
+		ready, notReady = ready+len(subset.Addresses), notReady+len(subset.NotReadyAddresses)
+	}
 	if ready != 900 || notReady != 100 || over.Annotations[corev1.EndpointsOverCapacity] != overCapacityTruncated {
 		t.Errorf("%d ready and %d other addresses, annotations %v", ready, notReady, over.Annotations)
 	}
@@ -226,39 +229,6 @@ func TestDesiredEndpointsStaysWithinAThousandAddresses(t *testing.T) {
 	under := desiredEndpoints(over, service, pods[:1000])
 	if _, truncated := under.Annotations[corev1.EndpointsOverCapacity]; truncated {
 		t.Error("the annotation stays although everything fits")
-	}
-}
-
-func TestTruncateSubsetsSharesTheRoom(t *testing.T) {
-	subset := func(port int32, ready, notReady int) corev1.EndpointSubset {
-		return corev1.EndpointSubset{
-			Addresses:         make([]corev1.EndpointAddress, ready),
-			NotReadyAddresses: make([]corev1.EndpointAddress, notReady),
-			Ports:             []corev1.EndpointPort{{Port: port}},
-		}
-	}
-	type sizes [][2]int
-	cases := map[string]struct {
-		subsets []corev1.EndpointSubset
-		want    sizes
-	}{
-		"what fits stays":                                {[]corev1.EndpointSubset{subset(1, 6, 4)}, sizes{{6, 4}}},
-		"ready ones push the others out":                 {[]corev1.EndpointSubset{subset(1, 10, 5), subset(2, 0, 5)}, sizes{{10, 0}}},
-		"a subset that loses all its addresses goes":     {[]corev1.EndpointSubset{subset(1, 12, 5), subset(2, 0, 5)}, sizes{{10, 0}}},
-		"others share what ready ones leave, rounded up": {[]corev1.EndpointSubset{subset(1, 3, 7), subset(2, 2, 7)}, sizes{{3, 3}, {2, 2}}},
-		"too many ready ones share in proportion":        {[]corev1.EndpointSubset{subset(1, 15, 1), subset(2, 5, 0)}, sizes{{8, 0}, {2, 0}}},
-	}
-	for title, tc := range cases {
-		t.Run(title, func(t *testing.T) {
-			cut, _ := truncateSubsets(tc.subsets, 10)
-			got := sizes{}
-			for _, subset := range cut {
-				got = append(got, [2]int{len(subset.Addresses), len(subset.NotReadyAddresses)})
-			}
-			if diff := cmp.Diff(tc.want, got); diff != "" {
-				t.Errorf("addresses, ready and other (-want +got):\n%s", diff)
-			}
-		})
 	}
 }
 

@@ -33,7 +33,6 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
 	endpointslicemetrics "k8s.io/endpointslice/metrics"
-	endpointsliceutil "k8s.io/endpointslice/util"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -90,8 +89,8 @@ func TestEndpointsWritesThatFail(t *testing.T) {
 			service := testService(intstr.FromInt32(80))
 			reconciler := &EndpointsReconciler{
 				Client:   failingCluster(tc.createErr, tc.updateErr, append(tc.existing, service)...),
-				services: servicesOf(service), pods: podsByLabelOnly(t), triggers: endpointsliceutil.NewTriggerTimeTracker(),
-				writes: newWriteTracker(), recorder: legacyRecorder{recorder},
+				services: servicesOf(service), pods: podsByLabelOnly(t), dirty: newDirtyPods(), triggers: newTriggerTimes(),
+				ledgers: newEndpointsLedgers(), writes: newWriteTracker(), recorder: legacyRecorder{recorder},
 			}
 			result, err := reconciler.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(service)})
 			if retry := result.RequeueAfter > 0; retry != tc.wantRetry {

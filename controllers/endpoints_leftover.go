@@ -19,13 +19,13 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -98,29 +98,28 @@ func unchanged(object metav1.Object) client.Preconditions {
 // letGo deletes the Endpoints that we have made of the pods of a Service which
 // selects none any more, unless it is told to keep them. Upstream leaves them to
 // rot (kubernetes/kubernetes issue 103804).
-func (r *EndpointsReconciler) letGo(ctx context.Context, service *corev1.Service) (ctrl.Result, error) {
+func (r *EndpointsReconciler) letGo(ctx context.Context, service *corev1.Service) (time.Duration, error) {
 	key := client.ObjectKeyFromObject(service)
-	r.triggers.DeleteService(key.Namespace, key.Name)
-	r.writes.forget(key)
+	r.forget(key)
 	current, err := r.current(ctx, key)
 	if err != nil || current == nil || !managedEndpoints(current) || keepsEndpoints(service) {
-		return ctrl.Result{}, err
+		return 0, err
 	}
 	ours, err := writtenByUs(ctx, r.Live, podEndpointsTarget, key)
 	if err != nil || ours == nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+		return 0, client.IgnoreNotFound(err)
 	}
 	err = r.Client.Delete(ctx, current, unchanged(ours))
 	switch {
 	case apierrors.IsConflict(err):
-		return ctrl.Result{RequeueAfter: lagRetry}, nil
+		return lagRetry, nil
 	case apierrors.IsNotFound(err):
-		return ctrl.Result{}, nil
+		return 0, nil
 	case err != nil:
-		return ctrl.Result{}, fmt.Errorf("deleting Endpoints %s, whose Service selects no pods any more: %w", key, err)
+		return 0, fmt.Errorf("deleting Endpoints %s, whose Service selects no pods any more: %w", key, err)
 	}
 	r.recorder.Eventf(service, corev1.EventTypeNormal, endpointsRemovedReason,
 		"Removed the Endpoints that were made of pods: the Service does not select any now. The annotation %s: \"true\" would have kept them",
 		KeepEndpointsAnnotation)
-	return ctrl.Result{}, nil
+	return 0, nil
 }

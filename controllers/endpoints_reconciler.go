@@ -27,7 +27,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
-	endpointsliceutil "k8s.io/endpointslice/util"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -63,56 +62,105 @@ type EndpointsReconciler struct {
 
 	services *selectorIndex
 	pods     podIndex
-	triggers *endpointsliceutil.TriggerTimeTracker
+	dirty    *dirtyPods
+	triggers *triggerTimes
+	ledgers  *endpointsLedgers
 	writes   *writeTracker
 	recorder legacyRecorder
 }
 
 // Reconcile brings the Endpoints of one Service in line with its pods.
 func (r *EndpointsReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
-	var service corev1.Service
-	err := r.Client.Get(ctx, request.NamespacedName, &service)
-	switch {
-	case apierrors.IsNotFound(err):
-		return ctrl.Result{}, r.removeOrphan(ctx, request.NamespacedName)
-	case err != nil:
-		return ctrl.Result{}, err
-	case !selectsPods(&service):
-		return r.letGo(ctx, &service)
-	}
-	wait, err := r.sync(ctx, &service)
+	wait, err := r.dirty.work(request.NamespacedName, func(taken errand) (time.Duration, error) {
+		return r.work(ctx, request.NamespacedName, taken)
+	})
 	return ctrl.Result{RequeueAfter: wait}, err
 }
 
-// sync returns how long to wait when the cache has not caught up with our writes.
-func (r *EndpointsReconciler) sync(ctx context.Context, service *corev1.Service) (time.Duration, error) {
-	key := client.ObjectKeyFromObject(service)
-	pods, err := r.pods.selected(service, r.services.Anchor(key))
-	if err != nil {
+func (r *EndpointsReconciler) work(ctx context.Context, key types.NamespacedName, taken errand) (time.Duration, error) {
+	var service corev1.Service
+	err := r.Client.Get(ctx, key, &service)
+	switch {
+	case apierrors.IsNotFound(err):
+		return 0, r.removeOrphan(ctx, key)
+	case err != nil:
 		return 0, err
+	case !selectsPods(&service):
+		return r.letGo(ctx, &service)
 	}
-	current, err := r.current(ctx, key)
+	return r.sync(ctx, &service, taken)
+}
+
+// sync returns how long to wait when the cache has not caught up with our writes.
+// Somebody else may have changed the Endpoints even if no pod has.
+func (r *EndpointsReconciler) sync(ctx context.Context, service *corev1.Service, taken errand) (time.Duration, error) {
+	current, err := r.current(ctx, client.ObjectKeyFromObject(service))
 	if err != nil {
 		return 0, err
 	}
 	if current != nil && r.writes.superseded(current) {
 		return lagRetry, nil
 	}
-	trigger := r.triggers.ComputeEndpointLastChangeTriggerTime(key.Namespace, service, pods)
-	desired := desiredEndpoints(current, service, pods)
-	if current != nil && endpointsEqual(current, desired) {
-		return 0, nil
+	ledger, desired, trigger, err := r.desired(service, current, taken)
+	if err != nil || desired == nil {
+		return 0, err
 	}
-	setTriggerTime(desired, trigger)
-	return r.write(ctx, service, current, desired)
+	if current == nil || !endpointsEqual(current, desired) {
+		setTriggerTime(desired, trigger)
+		var wait time.Duration
+		if wait, err = r.write(ctx, service, current, desired); wait > 0 || err != nil {
+			return wait, err
+		}
+	}
+	if ledger != nil {
+		ledger.wrote(desired.ResourceVersion)
+	}
+	return 0, nil
 }
 
+// desired is nil if nothing is to be done. The pods that have changed are looked
+// at alone where a ledger has the others.
+func (r *EndpointsReconciler) desired(service *corev1.Service, current *corev1.Endpoints, taken errand) (
+	ledger *endpointsLedger, desired *corev1.Endpoints, trigger time.Time, err error) {
+	key := client.ObjectKeyFromObject(service)
+	if ledger = r.ledgers.of(service); ledger != nil && !taken.whole {
+		changes, err := r.pods.changes(service, taken.pods)
+		if err != nil {
+			return nil, nil, time.Time{}, err
+		}
+		if ledger.apply(service, changes) {
+			trigger = r.triggers.ofSome(key, changes)
+			if ledger.upToDate(current) {
+				return nil, nil, time.Time{}, nil
+			}
+			return ledger, endpointsWith(current, service, ledger.view.Subsets(), ledger.view.Truncated), trigger, nil
+		}
+	}
+	pods, err := r.pods.selected(service, r.services.Anchor(key))
+	if err != nil {
+		return nil, nil, time.Time{}, err
+	}
+	trigger = r.triggers.of(service, pods)
+	if ledger = r.ledgers.begin(service, pods); ledger != nil {
+		return ledger, endpointsWith(current, service, ledger.view.Subsets(), ledger.view.Truncated), trigger, nil
+	}
+	return nil, desiredEndpoints(current, service, pods), trigger, nil
+}
+
+// current is the object of the cache, which is not to be changed.
 func (r *EndpointsReconciler) current(ctx context.Context, key types.NamespacedName) (*corev1.Endpoints, error) {
 	var endpoints corev1.Endpoints
-	if err := r.Client.Get(ctx, key, &endpoints); err != nil {
+	if err := r.Client.Get(ctx, key, &endpoints, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, client.IgnoreNotFound(err)
 	}
 	return &endpoints, nil
+}
+
+func (r *EndpointsReconciler) forget(key types.NamespacedName) {
+	r.dirty.whole(key)
+	r.ledgers.forget(key)
+	r.triggers.forget(key)
+	r.writes.forget(key)
 }
 
 // endpointsEqual compares what we decide. Subsets are compared packed: another
@@ -163,8 +211,7 @@ func (r *EndpointsReconciler) tellTruncation(service *corev1.Service, before, af
 // too when it deletes a Service, but we may have written after it did. Locks of
 // old leader elections live in Endpoints without a Service.
 func (r *EndpointsReconciler) removeOrphan(ctx context.Context, key types.NamespacedName) error {
-	r.triggers.DeleteService(key.Namespace, key.Name)
-	r.writes.forget(key)
+	r.forget(key)
 	orphan, err := r.current(ctx, key)
 	if err != nil || orphan == nil || isLeaderLock(orphan) {
 		return err
@@ -202,14 +249,16 @@ func (r *EndpointsReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.pods, err = newPodIndex(context.Background(), mgr); err != nil {
 		return err
 	}
-	r.triggers = endpointsliceutil.NewTriggerTimeTracker()
+	r.dirty = newDirtyPods()
+	r.triggers = newTriggerTimes()
+	r.ledgers = newEndpointsLedgers()
 	r.writes = newWriteTracker()
 	r.recorder = legacyRecorder{mgr.GetEventRecorder(endpointsFieldManager)}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("endpoints").
 		WithOptions(r.Options.controller()).
-		Watches(&corev1.Service{}, serviceEvents(r.services)).
-		Watches(&corev1.Pod{}, podEvents(r.services, r.Options.BatchPeriod, nil)).
+		Watches(&corev1.Service{}, r.dirty.wholes(serviceEvents(r.services))).
+		Watches(&corev1.Pod{}, podEvents(r.services, r.Options.BatchPeriod, r.dirty.add)).
 		Watches(&corev1.Endpoints{}, r.endpointsEvents()).
 		WatchesRawSource(r.Guard.source()).
 		Complete(r)

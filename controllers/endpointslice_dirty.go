@@ -108,6 +108,24 @@ func (d *dirtyPods) giveBack(service types.NamespacedName, taken errand) {
 	}
 }
 
+// work has do what a request is for, after that was taken and before anything is
+// read: what is noted later, of changes that have not been read, is for the next
+// request. Nothing that goes wrong may be taken for a whole that has been planned.
+func (d *dirtyPods) work(service types.NamespacedName, do func(errand) (time.Duration, error)) (wait time.Duration, err error) {
+	taken, returned := d.take(service), false
+	defer func() {
+		switch {
+		case !returned || err != nil:
+			d.whole(service)
+		case wait > 0:
+			d.giveBack(service, taken)
+		}
+	}()
+	wait, err = do(taken)
+	returned = true
+	return wait, err
+}
+
 // wholes is a handler whose requests are for whole Services.
 func (d *dirtyPods) wholes(of handler.EventHandler) handler.EventHandler {
 	marked := func(queue requestQueue) requestQueue { return wholeQueue{queue, d} }

@@ -153,11 +153,11 @@ func TestPodsArePlannedAloneAfterAConflict(t *testing.T) {
 		t.Fatalf("error %v", err)
 	}
 	failure = nil
-	for name, want := range map[int][2]float64{0: {1, 0}, 1: {0, 1}} {
-		b.turn(service, pods[name])
+	for i, want := range [][2]float64{{1, 0}, {0, 1}} {
+		b.turn(service, pods[i])
 		whole, some := plans(func() { _, _ = b.reconcile(service) })
 		if whole != want[0] || some != want[1] {
-			t.Errorf("%d: %v plans of the Service and %v of pods, want %v", name, whole, some, want)
+			t.Errorf("%d: %v plans of the Service and %v of pods, want %v", i, whole, some, want)
 		}
 		b.catchUp(t)
 	}

@@ -31,7 +31,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/events"
-	endpointsliceutil "k8s.io/endpointslice/util"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -206,7 +205,7 @@ func TestTruncationIsToldOnce(t *testing.T) {
 	recorder := events.NewFakeRecorder(10)
 	reconciler := &EndpointsReconciler{
 		Client: failingCluster(nil, nil, service), services: servicesOf(service), pods: podsByLabelOnly(t, pods...),
-		triggers: endpointsliceutil.NewTriggerTimeTracker(), writes: newWriteTracker(), recorder: legacyRecorder{recorder},
+		triggers: newTriggerTimes(), dirty: newDirtyPods(), ledgers: newEndpointsLedgers(), writes: newWriteTracker(), recorder: legacyRecorder{recorder},
 	}
 	var told []string
 	for _, change := range []func(){func() {}, func() { service.Labels["team"] = "red" }} {

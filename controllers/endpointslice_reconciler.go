@@ -86,30 +86,14 @@ func (r *EndpointSliceReconciler) Reconcile(ctx context.Context, request ctrl.Re
 	if request == nodesRequest {
 		return ctrl.Result{}, r.topology.refresh(ctx)
 	}
-	wait, err := r.work(ctx, request.NamespacedName)
+	wait, err := r.dirty.work(request.NamespacedName, func(taken errand) (time.Duration, error) {
+		if taken.done() {
+			return 0, nil
+		}
+		return r.sync(ctx, request.NamespacedName, taken)
+	})
 	endpointslicemetrics.EndpointSliceSyncs.WithLabelValues(syncResult(wait, err)).Inc()
 	return ctrl.Result{RequeueAfter: wait}, err
-}
-
-// work takes what the request is for before it reads anything: what is noted
-// later, of changes that have not been read, is for the next request. Nothing
-// that goes wrong may be taken for a whole that has been planned.
-func (r *EndpointSliceReconciler) work(ctx context.Context, key types.NamespacedName) (wait time.Duration, err error) {
-	taken, returned := r.dirty.take(key), false
-	if taken.done() {
-		return 0, nil
-	}
-	defer func() {
-		switch {
-		case !returned || err != nil:
-			r.dirty.whole(key)
-		case wait > 0:
-			r.dirty.giveBack(key, taken)
-		}
-	}()
-	wait, err = r.sync(ctx, key, taken)
-	returned = true
-	return wait, err
 }
 
 // sync returns how long to wait when the cache has not caught up with our writes.
