@@ -76,13 +76,18 @@ func inRange(name string, value, lowest, highest int) error {
 	return nil
 }
 
+// retryLimit is the longest that a Service waits to be tried again. It is what a
+// Service may lag behind when an API server comes back from a long outage:
+// nothing else queues what has failed before.
+const retryLimit = 30 * time.Second
+
 // controller spaces retries per Service from a tenth of a second, since most are
-// write conflicts, to a thousand seconds, and all of them to ten a second.
+// write conflicts, to retryLimit, and all of them to ten a second.
 func (o *EndpointsOptions) controller() controller.Options {
 	return controller.Options{
 		MaxConcurrentReconciles: o.Workers,
 		RateLimiter: workqueue.NewTypedMaxOfRateLimiter(
-			workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](100*time.Millisecond, 1000*time.Second),
+			workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](100*time.Millisecond, retryLimit),
 			&workqueue.TypedBucketRateLimiter[reconcile.Request]{Limiter: rate.NewLimiter(10, 100)},
 		),
 	}
