@@ -19,17 +19,22 @@ package controllers
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
 // TestAMirrorLosesNothingByAWriteThatFails: an address moves to another slice, or
@@ -82,6 +87,37 @@ func TestAMirrorLosesNothingByAWriteThatFails(t *testing.T) {
 			}
 			if diff := cmp.Diff(tc.want, slices.Sorted(slices.Values(spellSlices(left)))); diff != "" {
 				t.Errorf("slices (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestAnInvalidMirrorIsTold: and not tried again, unless something else failed too.
+func TestAnInvalidMirrorIsTold(t *testing.T) {
+	invalid := apierrors.NewInvalid(schema.GroupKind{Group: discoveryv1.GroupName, Kind: "EndpointSlice"}, "",
+		field.ErrorList{field.Duplicate(field.NewPath("ports").Index(1).Child("name"), "")})
+	for title, tc := range map[string]struct {
+		err       error
+		wantEvent string
+		wantRetry bool
+	}{
+		"invalid":       {invalid, "FailedToUpdateEndpointSlices", false},
+		"anything else": {errors.New("no quorum"), "", true},
+	} {
+		t.Run(title, func(t *testing.T) {
+			service := testService(intstr.FromInt32(80), func(s *corev1.Service) { s.Name, s.Spec.Selector = "db", nil })
+			recorder := events.NewFakeRecorder(10)
+			reconciler := &EndpointSliceMirroringReconciler{
+				Client: failingCluster(tc.err, nil, service, handMade(80, "10.0.0.1")), lag: newCacheLag(time.Now),
+				owner: newSliceOwner(EndpointSliceMirroringControllerName), recorder: legacyRecorder{recorder},
+			}
+			reconciler.Options.Default()
+			_, err := reconciler.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(service)})
+			if retry := !errors.Is(err, reconcile.TerminalError(nil)); err == nil || retry != tc.wantRetry {
+				t.Errorf("error %v, tried again %t, want %t", err, retry, tc.wantRetry)
+			}
+			if event := lastEvent(recorder); (event == "") != (tc.wantEvent == "") || !strings.Contains(event, tc.wantEvent) {
+				t.Errorf("event %q, want %q", event, tc.wantEvent)
 			}
 		})
 	}

@@ -185,6 +185,7 @@ func (p *mirrorPlan) desiredSlices(endpoints *corev1.Endpoints, limit int) []*di
 
 func (p *mirrorPlan) mirrorSubset(subset *corev1.EndpointSubset, limit int) map[discoveryv1.AddressType][]discoveryv1.Endpoint {
 	byFamily := map[discoveryv1.AddressType][]discoveryv1.Endpoint{}
+	places := map[mirroredIdentity]int{}
 	taken := 0
 	take := func(addresses []corev1.EndpointAddress, ready bool) {
 		for i := range addresses {
@@ -197,6 +198,13 @@ func (p *mirrorPlan) mirrorSubset(subset *corev1.EndpointSubset, limit int) map[
 				p.invalid++
 				continue
 			}
+			// One address may be there in two spellings; the later one counts.
+			id := identityOfMirrored(&endpoint)
+			if at, there := places[id]; there {
+				byFamily[family][at] = endpoint
+				continue
+			}
+			places[id] = len(byFamily[family])
 			byFamily[family] = append(byFamily[family], endpoint)
 			taken++
 		}
@@ -204,6 +212,20 @@ func (p *mirrorPlan) mirrorSubset(subset *corev1.EndpointSubset, limit int) map[
 	take(subset.Addresses, true)
 	take(subset.NotReadyAddresses, false)
 	return byFamily
+}
+
+// mirroredIdentity is what makes two endpoints the same one to clients (row E21).
+type mirroredIdentity struct{ address, hostname, namespace, name string }
+
+func identityOfMirrored(endpoint *discoveryv1.Endpoint) mirroredIdentity {
+	id := mirroredIdentity{address: endpoint.Addresses[0]}
+	if endpoint.Hostname != nil {
+		id.hostname = *endpoint.Hostname
+	}
+	if endpoint.TargetRef != nil {
+		id.namespace, id.name = endpoint.TargetRef.Namespace, endpoint.TargetRef.Name
+	}
+	return id
 }
 
 // mirroredEndpoint sets no condition but ready: nobody knows the others.

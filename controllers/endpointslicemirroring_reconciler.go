@@ -30,6 +30,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
 const (
@@ -95,7 +96,7 @@ func (r *EndpointSliceMirroringReconciler) Reconcile(ctx context.Context, reques
 	r.lag.caughtUp(key)
 	plan := planMirror(endpoints, existing, r.Options.MaxEndpointsPerSubset)
 	r.report(endpoints, plan)
-	return r.apply(ctx, endpoints, plan)
+	return ctrl.Result{}, r.apply(ctx, endpoints, plan)
 }
 
 // shouldMirror leaves out what the EndpointsReconciler made of pods and is about
@@ -139,16 +140,29 @@ func (r *EndpointSliceMirroringReconciler) report(endpoints *corev1.Endpoints, p
 	}
 }
 
-// apply writes the plan. The families do not stop each other.
-func (r *EndpointSliceMirroringReconciler) apply(ctx context.Context, endpoints *corev1.Endpoints, plan mirrorPlan) (ctrl.Result, error) {
-	var errs []error
+// apply writes the plan. The families do not stop each other. What the API server
+// finds invalid, it will find so until the Endpoints change: Endpoints may say
+// things that slices can not, such as the same name for two ports of an address.
+func (r *EndpointSliceMirroringReconciler) apply(ctx context.Context, endpoints *corev1.Endpoints, plan mirrorPlan) error {
+	var failed, invalid []error
 	for _, family := range []discoveryv1.AddressType{discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6, discoveryv1.AddressTypeFQDN} {
-		errs = append(errs, r.carryOut(ctx, endpoints, plan.of(family)))
+		err := r.carryOut(ctx, endpoints, plan.of(family))
+		switch {
+		case apierrors.IsInvalid(err):
+			invalid = append(invalid, err)
+			r.recorder.Eventf(endpoints, corev1.EventTypeWarning, "FailedToUpdateEndpointSlices", "Error mirroring to EndpointSlices: %v", err)
+		case err != nil:
+			failed = append(failed, err)
+		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return ctrl.Result{}, fmt.Errorf("mirroring Endpoints %s: %w", client.ObjectKeyFromObject(endpoints), err)
+	err := errors.Join(append(failed, invalid...)...)
+	switch {
+	case err == nil:
+		return nil
+	case len(failed) == 0:
+		err = reconcile.TerminalError(err)
 	}
-	return ctrl.Result{}, nil
+	return fmt.Errorf("mirroring Endpoints %s: %w", client.ObjectKeyFromObject(endpoints), err)
 }
 
 // carryOut stops at the first write that fails: what comes after it takes

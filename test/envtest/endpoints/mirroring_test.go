@@ -74,6 +74,21 @@ var _ = Describe("Hand-made Endpoints of a Service without a selector", func() {
 		Eventually(s.endpoints("db")).Should(Equal(mirrored))
 	})
 
+	It("are not mirrored where slices can not say the same, and an Event tells", func(ctx SpecContext) {
+		s := newScene(ctx)
+		s.service("db", noSelector)
+		// Valid, but an address with two ports of one name is not.
+		object := s.handMade("db", func(object *corev1.Endpoints) {
+			object.Subsets[0].Ports[0].Name = ""
+			object.Subsets = append(object.Subsets, *object.Subsets[0].DeepCopy())
+			object.Subsets[1].Ports[0].Port = 9090
+		})
+		Eventually(s.eventsOf("Endpoints", "db")).Should(ContainElement("FailedToUpdateEndpointSlices"))
+		Expect(s.slices("db")).To(BeEmpty())
+		update(ctx, object, func(object *corev1.Endpoints) { object.Subsets = object.Subsets[:1] })
+		Eventually(s.endpoints("db")).Should(Equal(mirrored))
+	})
+
 	It("are mirrored afresh when they are created again", func(ctx SpecContext) {
 		s := newScene(ctx)
 		s.service("db", noSelector)

@@ -241,14 +241,16 @@ func (s scene) endpointsObject(service string) (*corev1.Endpoints, error) {
 }
 
 // events are the reasons of those that regard a Service.
-func (s scene) events(service string) func() []string {
+func (s scene) events(service string) func() []string { return s.eventsOf("Service", service) }
+
+func (s scene) eventsOf(kind, name string) func() []string {
 	return func() []string {
 		GinkgoHelper()
 		var list eventsv1.EventList
 		Expect(api.List(s, &list, client.InNamespace(s.namespace))).To(Succeed())
 		var reasons []string
 		for _, event := range list.Items {
-			if event.Regarding.Kind == "Service" && event.Regarding.Name == service {
+			if event.Regarding.Kind == kind && event.Regarding.Name == name {
 				reasons = append(reasons, event.Reason)
 			}
 		}
