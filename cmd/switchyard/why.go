@@ -42,7 +42,8 @@ const agentHealthPort = "10256"
 
 type whyOptions struct {
 	namespaceOptions
-	from string
+	from   string
+	domain string
 }
 
 func whyCommand() *cobra.Command {
@@ -56,8 +57,8 @@ why they are not ready, target ports, address families, EndpointSlices, traffic
 policies, source ranges, what programs the nodes, and NetworkPolicies. The last
 line says what is wrong and what to change, or that the Service answers.
 
-With --from the answer is for one client: a pod, or an address outside. Nothing
-is changed, and no connection is made: see trace --live for that.
+With --from the answer is for one client: a pod, a node, or an address
+outside. Nothing is changed, and no connection is made: see trace --live for that.
 
 It works with any cluster. What you may not read is named, with what is not known
 therefore; the Service itself has to be readable.
@@ -72,7 +73,8 @@ question could not be answered.`,
 	}
 	o.addFlags(c)
 	o.addNamespace(c, "Namespace of a Service or pod that is given by its name alone.")
-	c.Flags().StringVar(&o.from, "from", "", "Client: `POD`, NAMESPACE/POD or an IP address; without it anybody.")
+	c.Flags().StringVar(&o.from, "from", "", "Client: `POD`, NAMESPACE/POD, node/NODE or an IP address; without it anybody.")
+	c.Flags().StringVar(&o.domain, "cluster-domain", diagnosis.DefaultZone, "The cluster's DNS domain.")
 	c.ValidArgsFunction = o.completeService
 	_ = c.RegisterFlagCompletionFunc("from", o.completeFrom)
 	c.RunE = func(c *cobra.Command, args []string) error { return trouble(o.run(c, args[0])) }
@@ -96,6 +98,9 @@ func (o *whyOptions) run(c *cobra.Command, service string) error {
 		return err
 	}
 	answer, err := asker.Ask(c.Context(), question)
+	if _, absent := errors.AsType[*why.NoClientError](err); absent {
+		return err
+	}
 	if err != nil {
 		return fmt.Errorf("reading the cluster: %w%s", err, advice(err, host))
 	}
@@ -128,7 +133,7 @@ func (o *whyOptions) asker(cluster reach) (a why.Asker, host string, err error) 
 	if err != nil {
 		return a, "", err
 	}
-	a = why.Asker{Reader: reader, System: o.system, Local: cluster.local != nil, Page: throughAPIServer(clients), Settle: settle}
+	a = why.Asker{Reader: reader, System: o.system, Zone: o.domain, Local: cluster.local != nil, Page: throughAPIServer(clients), Settle: settle}
 	if cluster.local != nil {
 		a.Page = func(ctx context.Context, node, path string) (int, error) {
 			ctx, cancel := context.WithTimeout(ctx, pagePatience)

@@ -132,7 +132,12 @@ func noLoadBalancer(e *examination, step *Step) bool {
 	if typeOf(e.Service) != corev1.ServiceTypeLoadBalancer || len(loadBalancerAddresses(e.Service)) > 0 {
 		return false
 	}
-	*step = e.pending()
+	pending := e.pending()
+	if e.Client != nil && e.Client.Pod != nil {
+		step.Details = append(step.Details, pending.Message+", which pods and nodes do not need")
+		return false
+	}
+	*step = pending
 	return true
 }
 

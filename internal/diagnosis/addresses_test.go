@@ -68,6 +68,10 @@ func TestAddresses(t *testing.T) {
 			f.Service.Spec.Type = corev1.ServiceTypeNodePort
 		}},
 		"nobody gives an address": {state: Warning, check: CheckAddresses, want: LoadBalancerPending, says: []string{"no load balancer has given it an address"}, change: func(f *Facts) { loadBalancer(f) }},
+		"pods need no load balancer": {state: OK, check: CheckAddresses, details: []string{"no load balancer has given it an address, which pods and nodes do not need"}, change: func(f *Facts) {
+			loadBalancer(f)
+			f.Client = &Client{Pod: clientPod("shop")}
+		}},
 		"nobody serves the class": {state: Warning, check: CheckAddresses, want: LoadBalancerPending, says: []string{"spec.loadBalancerClass example.org/lb"}, change: func(f *Facts) {
 			loadBalancer(f)
 			f.Service.Spec.LoadBalancerClass = new("example.org/lb")
@@ -133,6 +137,8 @@ func TestExternalNames(t *testing.T) {
 		"a name and a port":     {state: Problem, check: CheckAddresses, want: InvalidExternalName, change: name("db.example.org:5432")},
 		"localhost":             {state: Problem, check: CheckAddresses, want: InvalidExternalName, change: name("localhost")},
 		"itself":                {state: Problem, check: CheckAddresses, want: InvalidExternalName, change: name("web.shop.svc.cluster.local")},
+		"another zone":          {state: Problem, check: CheckAddresses, want: ExternalNameNotFound, says: []string{"change spec.externalName to postgres.data.svc.corp.example."}, change: func(f *Facts) { inside("postgers.data.svc.corp.example", "postgres")(f); f.Zone = "corp.example" }},
+		"a zone of others":      {state: OK, change: func(f *Facts) { inside("postgers.data.svc.cluster.local", "postgres")(f); f.Zone = "corp.example" }},
 		"an incomplete name":    {state: Problem, check: CheckAddresses, want: InvalidExternalName, says: []string{"write db.data.svc.cluster.local"}, change: name("db.data.svc")},
 		"a single word":         {state: Warning, check: CheckAddresses, want: InvalidExternalName, change: name("db")},
 		"a Service not there":   {state: Problem, check: CheckAddresses, want: ExternalNameNotFound, says: []string{"data/db", "create that Service"}, change: inside("db.data.svc.cluster.local")},
@@ -148,6 +154,9 @@ func TestServiceThatIsNotThere(t *testing.T) {
 		"in no namespace": {state: Problem, check: CheckService, want: NotFound, says: []string{"There is no Service web in namespace shop."}, change: func(f *Facts) { f.Service = nil }},
 		"in another namespace": {state: Problem, check: CheckService, want: NotFound, says: []string{"one of that name is in namespace front."}, change: func(f *Facts) {
 			f.Service, f.Services = nil, []types.NamespacedName{name("front", "web"), name("shop", "api")}
+		}},
+		"in others, and a typo": {state: Problem, check: CheckService, want: NotFound, says: []string{"the namespace has webb, and one of that name is in namespaces front and pay."}, change: func(f *Facts) {
+			f.Service, f.Services = nil, []types.NamespacedName{name("front", "web"), name("shop", "webb"), name("pay", "web")}
 		}},
 		"with a typo": {state: Problem, check: CheckService, want: NotFound, says: []string{"the namespace has webb."}, change: func(f *Facts) {
 			f.Service, f.Services = nil, []types.NamespacedName{name("shop", "webb"), name("shop", "api")}

@@ -193,6 +193,13 @@ func clientPod(namespace string) *corev1.Pod {
 	return c
 }
 
+// nodeClient is a node that wants to connect.
+func nodeClient(name string) *Client {
+	c := &Client{Pod: &corev1.Pod{Spec: corev1.PodSpec{NodeName: name, HostNetwork: true}}}
+	c.Pod.Name, c.Pod.Status.PodIPs = name, []corev1.PodIP{{IP: "192.0.2.200"}}
+	return c
+}
+
 // outcome is a change to the facts and what has to come of it.
 type outcome struct {
 	change func(*Facts)
@@ -201,6 +208,8 @@ type outcome struct {
 	state State
 	check Check
 	want  Reason
+	// message is a part of the step's.
+	message string
 	// says are parts of the verdict's sentence, details of the step's details.
 	says, details []string
 }
@@ -237,6 +246,9 @@ func (tc outcome) compare(t *testing.T, r *Report) {
 		}
 	}
 	step, _ := r.Step(tc.check)
+	if !strings.Contains(step.Message, tc.message) {
+		t.Errorf("%q is not in the step's message %q", tc.message, step.Message)
+	}
 	for _, part := range tc.details {
 		if !strings.Contains(strings.Join(step.Details, "\n"), part) {
 			t.Errorf("%q is not in the details %q", part, step.Details)

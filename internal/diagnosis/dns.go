@@ -29,8 +29,11 @@ func (e *examination) dns() Step {
 	if step := e.dnsDenied(); step.State != "" {
 		return step
 	}
-	if e.DNS == nil {
+	switch {
+	case e.DNS == nil && e.Zone == "":
 		return Step{}
+	case e.DNS == nil:
+		return Step{State: OK, Message: fmt.Sprintf("its name is %s%s; no DNS server was asked for it", e.nameInZone(), e.servicesZone())}
 	}
 	name := strings.TrimSuffix(e.DNS.Name, ".")
 	if e.DNS.Problem != "" || len(e.DNS.Addresses) == 0 && e.DNS.CNAME == "" {
@@ -41,6 +44,9 @@ func (e *examination) dns() Step {
 	}
 	return e.rightAddresses(name)
 }
+
+// nameInZone is the Service's before the zone of Services.
+func (e *examination) nameInZone() string { return e.Name.Name + "." + e.Name.Namespace }
 
 func (e *examination) noAnswer(name string) Step {
 	step := Step{State: Problem, Reason: DNSNoAnswer, Message: fmt.Sprintf("its name %s has no address", name),

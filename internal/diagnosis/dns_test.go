@@ -38,6 +38,7 @@ func TestDNS(t *testing.T) {
 		}
 	}
 	examined(t, map[string]outcome{
+		"nobody asked":          {state: OK, check: CheckDNS, message: "its name is web.shop.svc.corp.example; no DNS server was asked for it", change: func(f *Facts) { f.Zone = "corp.example" }},
 		"the ClusterIP":         {state: OK, change: func(f *Facts) { f.DNS = answers("10.0.0.10") }},
 		"one of two families":   {state: OK, change: func(f *Facts) { f.dualStack(); f.DNS = answers("fd00::10") }},
 		"endpoints":             {state: OK, change: func(f *Facts) { headless(f); f.DNS = answers("10.1.0.1", "10.1.0.3") }},

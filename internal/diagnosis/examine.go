@@ -76,10 +76,13 @@ func Examine(f *Facts) *Report {
 		if step := c.check(e); step.State != "" {
 			step.Check = c.name
 			step.Details = boundedList(step.Details, maxDetails)
-			e.steps = append(e.steps, step)
+			e.steps = append(e.steps, step.printable())
 		}
 	}
 	unseen := slices.Sorted(maps.Values(f.Unseen))
+	for i, why := range unseen {
+		unseen[i] = Printable(why)
+	}
 	return &Report{Service: f.Name, Steps: e.steps, Verdict: verdict(f, e.steps), Unseen: slices.Compact(unseen)}
 }
 

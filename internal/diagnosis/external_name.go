@@ -17,6 +17,7 @@ limitations under the License.
 package diagnosis
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -25,9 +26,14 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// clusterZone is the zone of nearly all clusters. A target in another one is
-// taken for a name outside, of which nothing is known here.
-const clusterZone = ".svc.cluster.local"
+// DefaultZone is the domain of nearly all clusters. A target in another one than
+// Facts.Zone is taken for a name outside, of which nothing is known here.
+const DefaultZone = "cluster.local"
+
+// servicesZone is what the names of Services end in.
+func (f *Facts) servicesZone() string {
+	return ".svc." + cmp.Or(f.Zone, DefaultZone)
+}
 
 // externalNameTarget is about the name that an ExternalName stands for. DNS
 // answers with a CNAME, and whoever asks resolves that as it is: no search path
@@ -42,17 +48,17 @@ func (e *examination) externalNameTarget() Step {
 	if len(e.Service.Spec.Selector) > 0 {
 		step.Details = append(step.Details, "spec.selector is ignored, since an ExternalName has no endpoints")
 	}
-	if invalid := invalidTarget(target, name); invalid.State != "" {
+	if invalid := e.invalidTarget(target, name); invalid.State != "" {
 		return invalid
 	}
-	if inside, ok := strings.CutSuffix(name, clusterZone); ok {
+	if inside, ok := strings.CutSuffix(name, e.servicesZone()); ok {
 		e.insideTarget(&step, inside)
 	}
 	return step
 }
 
 // invalidTarget is about targets that no DNS server can resolve.
-func invalidTarget(target, name string) Step {
+func (e *examination) invalidTarget(target, name string) Step {
 	step := Step{State: Problem, Reason: InvalidExternalName}
 	_, notAddress := netip.ParseAddr(strings.Trim(name, "[]"))
 	service, isService := strings.CutSuffix(name, ".svc")
@@ -70,7 +76,7 @@ func invalidTarget(target, name string) Step {
 		step.Remedy = "set it to the name of what the Service stands for"
 	case isService && strings.Contains(service, "."):
 		step.Message = fmt.Sprintf("spec.externalName %s is no complete name, and no search path is tried on it", target)
-		step.Remedy = "write " + service + clusterZone
+		step.Remedy = "write " + service + e.servicesZone()
 	case !strings.Contains(name, "."):
 		step.State = Warning
 		step.Message = fmt.Sprintf("spec.externalName %s is a single word, and no search path is tried on it", target)
@@ -114,7 +120,7 @@ func (e *examination) insideTarget(step *Step, inside string) {
 	switch len(alike) {
 	case 0:
 	case 1:
-		step.Remedy = fmt.Sprintf("change spec.externalName to %s.%s%s", alike[0], target.Namespace, clusterZone)
+		step.Remedy = fmt.Sprintf("change spec.externalName to %s.%s%s", alike[0], target.Namespace, e.servicesZone())
 	default:
 		step.Remedy = fmt.Sprintf("change spec.externalName: namespace %s has %s", target.Namespace, enumerate(alike, maxNames))
 	}

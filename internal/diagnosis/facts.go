@@ -67,6 +67,9 @@ type Facts struct {
 	// DNS is what the cluster's DNS answers for the Service's name, nil if nobody asked.
 	DNS *DNS
 
+	// Zone is the domain of the cluster's names in small letters, without a dot at its
+	// end. If it is empty, nothing is said of the Service's name, and DefaultZone holds.
+	Zone string
 	// Client is who wants to connect; nil for anybody.
 	Client *Client
 	// Now is when the facts were read. What changed less than a minute before
@@ -79,7 +82,8 @@ type Facts struct {
 
 // Client is where a connection to the Service comes from.
 type Client struct {
-	// Pod is nil if it is no pod.
+	// Pod is nil if it is no pod. A node is one on the host's network, without a
+	// namespace.
 	Pod *corev1.Pod
 	// Address is one of a client outside, invalid for pods.
 	Address netip.Addr

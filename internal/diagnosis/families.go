@@ -33,7 +33,7 @@ func (e *examination) families() Step {
 		return Step{}
 	case e.clientLacks(wanted):
 		return Step{State: Problem, Reason: FamilyMismatch,
-			Message: fmt.Sprintf("the Service is %s, and pod %s has no such address", enumerate(wanted, maxNames), e.Client.Pod.Name),
+			Message: fmt.Sprintf("the Service is %s, and %s has no such address", enumerate(wanted, maxNames), e.who("the client")),
 			Remedy:  "set spec.ipFamilyPolicy to PreferDualStack, if the cluster has both families"}
 	case !e.selects():
 		return e.sliceFamilies(wanted)
@@ -124,8 +124,8 @@ func (e *examination) familyStep(wanted []corev1.IPFamily, count func(corev1.IPF
 // sliceFamilies asks the slices, where nobody else knows.
 func (e *examination) sliceFamilies(wanted []corev1.IPFamily) Step {
 	ready := e.readyEndpoints()
-	if len(ready) == 0 {
-		return Step{}
+	if len(ready) == 0 || e.onlyNames(ready) {
+		return Step{} // names are for the check of slices
 	}
 	return e.familyStep(wanted, func(family corev1.IPFamily) ([]string, int) {
 		if slices.ContainsFunc(ready, func(p endpoint) bool { return p.slice.AddressType == discoveryv1.AddressType(family) }) {

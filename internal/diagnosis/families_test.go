@@ -55,7 +55,7 @@ func TestFamilies(t *testing.T) {
 			f.Service.Spec.ClusterIP, f.Service.Spec.ClusterIPs = "None", []string{"None"}
 			f.eachPod(func(pod *corev1.Pod) { pod.Status.PodIPs = pod.Status.PodIPs[:1] })
 		}},
-		"the client has the other family only": {state: Problem, check: CheckFamilies, want: FamilyMismatch, says: []string{"pod client has no such address"}, change: func(f *Facts) {
+		"the client has the other family only": {state: Problem, check: CheckFamilies, want: FamilyMismatch, says: []string{"pod shop/client has no such address"}, change: func(f *Facts) {
 			f.Client = &Client{Pod: clientPod("shop")}
 			f.Client.Pod.Status.PodIPs = []corev1.PodIP{{IP: "fd01::9"}}
 		}},

@@ -17,9 +17,12 @@ limitations under the License.
 package diagnosis
 
 import (
+	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
 // networkPolicies is about NetworkPolicies that select the pods, and those that
@@ -45,10 +48,12 @@ func (e *examination) networkPolicies() Step {
 type attempts struct {
 	pods, tries int
 	// kept are the pods that some port of is denied, noneOf how many tries were.
-	kept         []string
-	denied       int
-	maybe        int
-	deniedPorts  []string
+	kept        []string
+	denied      int
+	maybe       int
+	deniedPorts []string
+	// open are the ports that rules for the same two do let through.
+	open         []string
 	ingress      map[string]int
 	egress       []string
 	leavingFails bool
@@ -76,7 +81,7 @@ func (e *examination) tryPolicies() *attempts {
 		for _, i := range mine {
 			found.ingress[i.policy]++
 		}
-		itself := client && samePod(t.to.pod, from.pod)
+		itself := client && samePod(t.to.pod, from.pod) || e.onNodeOf(t.to.pod)
 		before := found.denied
 		for _, port := range t.ports {
 			in, leaves := admitted.into(mine, port), e.letOut(out, t.to, port)
@@ -84,6 +89,12 @@ func (e *examination) tryPolicies() *attempts {
 				in, leaves = allowed, allowed
 			}
 			found.leavingFails = found.leavingFails || leaves == denied
+			switch {
+			case leaves == denied:
+				found.noteOpen(out, func(_ string, _ int, r rule) bool { return e.admits(r, t.to) == allowed })
+			case in == denied:
+				found.noteOpen(mine, func(policy string, n int, _ rule) bool { return admitted[policy][n] == allowed })
+			}
 			found.try(min(in, leaves), port)
 		}
 		if found.denied > before {
@@ -111,6 +122,41 @@ func (a *attempts) try(result answer, port target) {
 }
 
 // samePod is a client that is an endpoint itself. Nothing keeps a pod from itself.
+// noteOpen notes what those rules are for that mean both sides, and another port.
+func (a *attempts) noteOpen(all []isolation, means func(policy string, n int, r rule) bool) {
+	for _, i := range all {
+		for n, r := range i.rules {
+			if !means(i.policy, n, r) {
+				continue
+			}
+			for _, port := range r.ports {
+				if text := policyPort(port); !slices.Contains(a.open, text) && len(a.open) <= maxNames {
+					a.open = append(a.open, text)
+				}
+			}
+		}
+	}
+}
+
+// policyPort is how a port of a rule is spoken of.
+func policyPort(p networkingv1.NetworkPolicyPort) string {
+	protocol := corev1.ProtocolTCP
+	if p.Protocol != nil {
+		protocol = protocolOf(*p.Protocol)
+	}
+	switch {
+	case p.Port == nil:
+		return "any of " + string(protocol)
+	case p.Port.Type == intstr.String:
+		return p.Port.StrVal
+	}
+	d := declaration{number: p.Port.IntVal, protocol: protocol}
+	if p.EndPort != nil {
+		return fmt.Sprintf("%d to %s", p.Port.IntVal, declaration{number: *p.EndPort, protocol: protocol})
+	}
+	return d.String()
+}
+
 func samePod(a, b *corev1.Pod) bool {
 	return a != nil && b != nil && a.Namespace == b.Namespace && a.Name == b.Name
 }

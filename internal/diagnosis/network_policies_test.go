@@ -90,12 +90,14 @@ func TestNetworkPoliciesForAnybody(t *testing.T) {
 		"a port by its name":          anybody(OK, "", "answers.", into(ingress{Ports: numbers{tcp(intstr.FromString("http"))}})),
 		"all ports of the protocol":   anybody(OK, "", "answers.", into(ingress{Ports: numbers{{}}})),
 		"let nobody in":               anybody(Problem, NetworkPolicyDenies, "NetworkPolicy policy-a does not let anybody in to port 8080 of web-1, web-2 and web-3; add an ingress rule for port 8080 to policy-a.", into()),
-		"let in to another port only": anybody(Problem, NetworkPolicyDenies, "does not let anybody in to port 8080", into(ingress{Ports: number(80)})),
-		"a range beside it":           anybody(Problem, NetworkPolicyDenies, "port 8080", into(ingress{Ports: numbers{{Port: new(intstr.FromInt32(8081)), EndPort: new(int32(9000))}}})),
-		"a range below it":            anybody(Problem, NetworkPolicyDenies, "port 8080", into(ingress{Ports: numbers{{Port: new(intstr.FromInt32(80)), EndPort: new(int32(443))}}})),
-		"another name":                anybody(Problem, NetworkPolicyDenies, "port 8080", into(ingress{Ports: numbers{tcp(intstr.FromString("admin"))}})),
-		"another protocol":            anybody(Problem, NetworkPolicyDenies, "port 8080", into(ingress{Ports: numbers{{Protocol: new(corev1.ProtocolUDP)}}})),
-		"two that let nobody in":      anybody(Problem, NetworkPolicyDenies, "NetworkPolicies policy-a and policy-b do not let anybody in to port 8080", into(), into()),
+		"let in to another port only": anybody(Problem, NetworkPolicyDenies, "in to port 8080 of web-1, web-2 and web-3, but to port 80 (rules are about the ports of pods, not of Services); add", into(ingress{Ports: number(80)})),
+		"let in to what has no number": anybody(Problem, NetworkPolicyDenies, ", but to ports admin, any of UDP, 9000 to 9009 and 1 more; add", into(
+			ingress{Ports: numbers{tcp(intstr.FromString("admin")), {Protocol: new(corev1.ProtocolUDP)}, {Port: new(intstr.FromInt32(9000)), EndPort: new(int32(9009))}, tcp(intstr.FromInt32(7))}})),
+		"a range beside it":      anybody(Problem, NetworkPolicyDenies, "port 8080", into(ingress{Ports: numbers{{Port: new(intstr.FromInt32(8081)), EndPort: new(int32(9000))}}})),
+		"a range below it":       anybody(Problem, NetworkPolicyDenies, "port 8080", into(ingress{Ports: numbers{{Port: new(intstr.FromInt32(80)), EndPort: new(int32(443))}}})),
+		"another name":           anybody(Problem, NetworkPolicyDenies, "port 8080", into(ingress{Ports: numbers{tcp(intstr.FromString("admin"))}})),
+		"another protocol":       anybody(Problem, NetworkPolicyDenies, "port 8080", into(ingress{Ports: numbers{{Protocol: new(corev1.ProtocolUDP)}}})),
+		"two that let nobody in": anybody(Problem, NetworkPolicyDenies, "NetworkPolicies policy-a and policy-b do not let anybody in to port 8080", into(), into()),
 		"let nobody in to one pod": {state: Warning, check: CheckNetworkPolicies, want: NetworkPolicyDenies, says: []string{"port 8080 of web-2"}, change: func(f *Facts) {
 			f.Selected[1].Labels["canary"] = "yes"
 			held(f, policies{PodSelector: *labelled("canary", "yes")})
@@ -133,6 +135,15 @@ func TestNetworkPoliciesForAPod(t *testing.T) {
 		"NetworkPolicy policy-a does not let pod front/client in to port 8080 of web-1", "add an ingress rule for port 8080 from namespace front and the client's labels app=client to policy-a"}}
 	wayOut := outcome{state: Problem, want: NetworkPolicyDenies, says: []string{"does not let pod shop/client out to port 8080", "add an egress rule"}}
 	examined(t, map[string]outcome{
+		"a node, to its own pods": {state: OK, change: func(f *Facts) {
+			f.Client = nodeClient("n1")
+			f.eachPod(func(pod *corev1.Pod) { pod.Spec.NodeName = "n1" })
+			held(f, into())
+		}},
+		"a node, to another's pods": {state: Warning, check: CheckNetworkPolicies, want: NetworkPolicyDenies, says: []string{"does not let node n2 in to port 8080 of web-1 and web-3"}, change: func(f *Facts) {
+			f.Client = nodeClient("n2")
+			held(f, into())
+		}},
 		"its labels":                        client("shop", yes, let(fromPods("app", "client"))),
 		"its namespace":                     client("front", known(yes, "team", "front"), let(fromNamespaces("team", "front"))),
 		"its namespace's name":              client("front", yes, let(fromNamespaces(corev1.LabelMetadataName, "front"))),

@@ -21,6 +21,8 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // step says what comes of it all.
@@ -57,6 +59,14 @@ func (a *attempts) deniedStep(e *examination) Step {
 		step.Message = fmt.Sprintf("%s not let %s in to %s", policiesDo(into), e.who("anybody"), where)
 		step.Remedy = fmt.Sprintf("add an ingress rule for %s%s to %s", ports, e.fromClause(), oneOf(into))
 	}
+	if len(a.open) > 0 {
+		step.Message += fmt.Sprintf(", but to %s %s", either(len(a.open), "port", "ports"), enumerate(a.open, maxNames))
+		if slices.ContainsFunc(e.Service.Spec.Ports, func(p corev1.ServicePort) bool {
+			return targetNumber(&p) != p.Port && slices.Contains(a.open, declaration{number: p.Port, protocol: protocolOf(p.Protocol)}.String())
+		}) {
+			step.Message += " (rules are about the ports of pods, not of Services)"
+		}
+	}
 	if a.denied < a.tries {
 		return step
 	}
@@ -81,6 +91,8 @@ func oneOf(names []string) string {
 // who is the client, or a word for anybody.
 func (e *examination) who(anybody string) string {
 	switch {
+	case e.clientIsNode():
+		return "node " + e.Client.Pod.Spec.NodeName
 	case e.Client != nil && e.Client.Pod != nil:
 		return fmt.Sprintf("pod %s/%s", e.Client.Pod.Namespace, e.Client.Pod.Name)
 	case e.clientOutside():
@@ -94,7 +106,7 @@ func (e *examination) fromClause() string {
 	switch {
 	case e.Client == nil:
 		return ""
-	case e.Client.Pod == nil:
+	case e.Client.Pod == nil || e.Client.Pod.Spec.HostNetwork:
 		return " from " + e.who("")
 	case e.Client.Pod.Namespace != e.Name.Namespace:
 		return fmt.Sprintf(" from namespace %s and the client's labels %s", e.Client.Pod.Namespace, pairs(e.Client.Pod.Labels))

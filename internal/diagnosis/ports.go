@@ -30,7 +30,8 @@ type portOutcome struct {
 	missing []*corev1.Pod
 	all     int
 	step    Step
-	hint    string
+	// hint is a detail, and provided what it depends on.
+	hint, provided string
 }
 
 // ports is about target ports: names that pods declare, and numbers that they
@@ -46,12 +47,15 @@ func (e *examination) ports() Step {
 		if outcome.hint != "" {
 			step.Details = append(step.Details, outcome.hint)
 		}
+		if step.Provided == "" && step.State == OK {
+			step.Provided = outcome.provided
+		}
 		switch {
 		case outcome.step.State == "":
 			continue
 		case step.State == OK:
 			details := step.Details
-			step = outcome.step
+			step = outcome.step // with what this one is provided for, if it is
 			step.Details = append(details, outcome.step.Details...)
 		default:
 			step.Details = append(step.Details, outcome.step.Message)
@@ -129,6 +133,9 @@ func (e *examination) namedPort(i int, port *corev1.ServicePort, pods []*corev1.
 func (e *examination) numberedPort(i int, port *corev1.ServicePort, pods []*corev1.Pod) portOutcome {
 	outcome := portOutcome{all: len(pods)}
 	number, protocol := targetNumber(port), protocolOf(port.Protocol)
+	if protocol == corev1.ProtocolTCP && slices.ContainsFunc(pods, func(pod *corev1.Pod) bool { return probesPort(pod, number) }) {
+		return outcome // something listens there
+	}
 	declared := declarationsOf(pods)
 	var other corev1.Protocol
 	undeclared := 0
@@ -145,11 +152,13 @@ func (e *examination) numberedPort(i int, port *corev1.ServicePort, pods []*core
 	switch {
 	case other != "" && !e.asksFor(number, other):
 		outcome.step = Step{State: Warning, Reason: ProtocolMismatch,
-			Message: fmt.Sprintf("%s of the Service is %s, and the pods declare %d as %s", portName(port), protocol, number, other),
-			Remedy:  fmt.Sprintf("change spec.ports[%d].protocol to %s, or the protocol of container port %d to %s", i, other, number, protocol)}
+			Provided: fmt.Sprintf("something listens on %s port %d of the pods all the same", protocol, number),
+			Message:  fmt.Sprintf("%s of the Service is %s, and the pods declare %d as %s", portName(port), protocol, number, other),
+			Remedy:   fmt.Sprintf("change spec.ports[%d].protocol to %s, or the protocol of container port %d to %s", i, other, number, protocol)}
 	case undeclared > 0 && !e.headless():
-		outcome.hint = fmt.Sprintf("no container declares %s port %d, which %s leads to: they declare %s; it answers only if something listens there all the same",
-			protocol, number, portName(port), declarationsText(declared))
+		undeclared := fmt.Sprintf("which no container declares: they declare %s", declarationsText(declared))
+		outcome.hint = fmt.Sprintf("%s leads to %s port %d, %s", portName(port), protocol, number, undeclared)
+		outcome.provided = fmt.Sprintf("something listens on %s port %d of its pods, %s", protocol, number, undeclared)
 	}
 	return outcome
 }

@@ -57,8 +57,12 @@ func TestPorts(t *testing.T) {
 			f.Service.Spec.Ports[0].TargetPort = intstr.IntOrString{}
 		}},
 		"no port is declared": {state: OK, change: func(f *Facts) { f.eachPod(func(pod *corev1.Pod) { pod.Spec.Containers[0].Ports = nil }) }},
-		"another port is declared": {state: OK, check: CheckPorts, details: []string{"no container declares TCP port 9999", "they declare http (8080)"}, change: func(f *Facts) {
+		"another port is declared": {state: OK, check: CheckPorts, says: []string{"answers, provided that something listens on TCP port 9999 of its pods, which no container declares: they declare http (8080)."}, details: []string{"port http (80) leads to TCP port 9999"}, change: func(f *Facts) {
 			f.Service.Spec.Ports[0].TargetPort = intstr.FromInt32(9999)
+		}},
+		"a probe asks the port that is not declared": {state: OK, says: []string{"web answers."}, change: func(f *Facts) {
+			f.Service.Spec.Ports[0].TargetPort = intstr.FromInt32(9999)
+			f.Selected[2].Spec.Containers[0].ReadinessProbe.HTTPGet.Port = intstr.FromInt32(9999)
 		}},
 		"HTTP/3 beside HTTP": {state: OK, change: more(corev1.ServicePort{Name: "h3", Port: 80, Protocol: corev1.ProtocolUDP, TargetPort: intstr.FromInt32(8080)})},
 		"a new pod that lacks the name is not ready yet": {state: OK, change: func(f *Facts) {
@@ -91,7 +95,12 @@ func TestPorts(t *testing.T) {
 		}},
 		"one of two ports": {state: Warning, check: CheckPorts, want: NamedPortNotFound, says: []string{"port metrics (9090)", "change spec.ports[1].targetPort to the number of a port"},
 			change: more(corev1.ServicePort{Name: "metrics", Port: 9090, TargetPort: intstr.FromString("metrics")})},
-		"a number declared for UDP": {state: Warning, check: CheckPorts, want: ProtocolMismatch, says: []string{"port http (80) of the Service is TCP, and the pods declare 8080 as UDP", "spec.ports[0].protocol"}, change: func(f *Facts) {
+		"a number declared for UDP": {state: Warning, check: CheckPorts, want: ProtocolMismatch, says: []string{"answers only if something listens on TCP port 8080 of the pods all the same: port http (80) of the Service is TCP, and the pods declare 8080 as UDP", "spec.ports[0].protocol"}, change: func(f *Facts) {
+			f.eachPod(func(pod *corev1.Pod) {
+				pod.Spec.Containers[0].Ports[0].Protocol, pod.Spec.Containers[0].ReadinessProbe = corev1.ProtocolUDP, nil
+			})
+		}},
+		"a number declared for UDP that a TCP probe asks": {state: OK, says: []string{"web answers."}, change: func(f *Facts) {
 			f.eachPod(func(pod *corev1.Pod) { pod.Spec.Containers[0].Ports[0].Protocol = corev1.ProtocolUDP })
 		}},
 	})

@@ -70,6 +70,37 @@ func probePhrase(probe *corev1.Probe) string {
 	return "without a handler"
 }
 
+// probesPort tells whether a probe of the pod connects to that port.
+func probesPort(pod *corev1.Pod, number int32) bool {
+	for container := range portContainers(pod) {
+		for _, probe := range []*corev1.Probe{container.ReadinessProbe, container.LivenessProbe, container.StartupProbe} {
+			if probe != nil && probedPort(container, probe) == number {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// probedPort is the number that a probe connects to, 0 if there is none.
+func probedPort(container *corev1.Container, probe *corev1.Probe) int32 {
+	var port intstr.IntOrString
+	switch {
+	case probe.HTTPGet != nil:
+		port = probe.HTTPGet.Port
+	case probe.TCPSocket != nil:
+		port = probe.TCPSocket.Port
+	case probe.GRPC != nil:
+		return probe.GRPC.Port
+	}
+	for _, p := range container.Ports {
+		if port.Type == intstr.String && p.Name == port.StrVal {
+			return p.ContainerPort
+		}
+	}
+	return port.IntVal
+}
+
 // probePortHint tells of a probe that asks where the container does not say that
 // it listens.
 func probePortHint(container *corev1.Container, probe *corev1.Probe) string {

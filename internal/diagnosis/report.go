@@ -41,6 +41,9 @@ type Step struct {
 	Details []string `json:"details,omitempty"`
 	// Remedy is what to change, empty if nothing.
 	Remedy string `json:"remedy,omitempty"`
+	// Provided is what has to be so for the Service to answer although nothing says
+	// that it is; empty if there is no such thing.
+	Provided string `json:"provided,omitempty"`
 }
 
 // State is how a check came out.

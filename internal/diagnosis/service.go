@@ -18,6 +18,7 @@ package diagnosis
 
 import (
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -47,12 +48,14 @@ const proxyLabel = "service.kubernetes.io/service-proxy-name"
 func (e *examination) notFound() Step {
 	step := Step{State: Problem, Reason: NotFound, Message: fmt.Sprintf("there is no Service %s in namespace %s", e.Name.Name, e.Name.Namespace)}
 	elsewhere, alike := likelyMeant(e.Services, e.Name)
-	switch {
-	case len(elsewhere) > 0:
-		step.Remedy = fmt.Sprintf("one of that name is in namespace %s", enumerate(elsewhere, maxNames))
-	case len(alike) > 0:
-		step.Remedy = fmt.Sprintf("the namespace has %s", enumerate(alike, maxNames))
+	var meant []string
+	if len(alike) > 0 {
+		meant = append(meant, "the namespace has "+enumerate(alike, maxNames))
 	}
+	if len(elsewhere) > 0 {
+		meant = append(meant, "one of that name is in "+either(len(elsewhere), "namespace ", "namespaces ")+enumerate(elsewhere, maxNames))
+	}
+	step.Remedy = strings.Join(meant, ", and ")
 	return step
 }
 

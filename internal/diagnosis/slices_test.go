@@ -118,6 +118,10 @@ func TestSlicesByHand(t *testing.T) {
 			hand("", "http")(f)
 			f.Slices[0].Endpoints[0].Conditions = discoveryv1.EndpointConditions{Ready: new(false), Serving: new(false)}
 		}},
+		"names where addresses of a family are wanted": {state: Problem, check: CheckSlices, want: FamilyMismatch, says: []string{"hold names (addressType FQDN)"}, change: func(f *Facts) {
+			hand("", "http")(f)
+			f.Slices[0].AddressType, f.Slices[0].Endpoints[0].Addresses = discoveryv1.AddressTypeFQDN, []string{"db.example.org"}
+		}},
 		"names": {state: Problem, check: CheckSlices, want: FamilyMismatch, says: []string{"addressType FQDN"}, change: func(f *Facts) {
 			hand("", "http")(f)
 			f.Service.Spec.IPFamilies, f.Slices[0].AddressType, f.Slices[0].Endpoints[0].Addresses = nil, discoveryv1.AddressTypeFQDN, []string{"db.example.org"}

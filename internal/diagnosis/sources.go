@@ -66,9 +66,30 @@ func (e *examination) clientInRanges(step *Step, ranges []netip.Prefix) {
 	if len(own) == 0 || slices.ContainsFunc(own, func(p netip.Prefix) bool { return p.Contains(client) }) {
 		return
 	}
-	*step = Step{State: Problem, Reason: SourceNotAllowed,
-		Message: fmt.Sprintf("%s does not let in %s: it has %s", rangesField, client, enumerate(e.Service.Spec.LoadBalancerSourceRanges, maxNames)),
-		Remedy:  "add a range that holds the client"}
+	given := loadBalancerAddresses(e.Service)
+	if len(given) == 0 {
+		return // what is pending lets nobody in
+	}
+	*step = Step{State: Problem, Reason: SourceNotAllowed, Remedy: "add a range that holds the client",
+		Message: fmt.Sprintf("load balancer %s is closed to %s: %s has %s", enumerate(given, maxNames), client, rangesField,
+			enumerate(e.Service.Spec.LoadBalancerSourceRanges, maxNames))}
+	if open := e.heldToNoRanges(); len(open) > 0 {
+		step.State = Warning
+		step.Message += ", to which " + enumerate(open, maxNames) + either(len(open), " is", " are") + " not held"
+	}
+}
+
+// heldToNoRanges are the other ways in: source ranges are for the load balancer's
+// addresses alone.
+func (e *examination) heldToNoRanges() []string {
+	var open []string
+	for _, port := range nodePorts(&e.Service.Spec) {
+		open = append(open, "NodePort "+port)
+	}
+	for _, ip := range e.Service.Spec.ExternalIPs {
+		open = append(open, "external IP "+ip)
+	}
+	return open
 }
 
 // rangesOfFamilies tells of ranges that say nothing about the Service's addresses:

@@ -71,7 +71,7 @@ func (e *examination) internalPolicy(local map[string]bool) Step {
 			return Step{State: OK, Message: "the client's node has an endpoint, as " + internalField + " Local needs"}
 		}
 		return Step{State: Problem, Reason: TrafficPolicyLocalWithoutLocalEndpoints,
-			Message: fmt.Sprintf("%s is Local, and node %s of pod %s has no endpoint", internalField, node, e.Client.Pod.Name), Remedy: policyRemedy(internalField)}
+			Message: fmt.Sprintf("%s is Local, and %s has no endpoint", internalField, e.clientsNode()), Remedy: policyRemedy(internalField)}
 	}
 	return e.localNodes(internalField, local, func(*corev1.Node) bool { return true })
 }
@@ -88,7 +88,8 @@ func (e *examination) externalPolicy(local map[string]bool) Step {
 	})
 	if step.State == Warning && len(loadBalancerAddresses(e.Service)) > 0 && len(e.Service.Spec.ExternalIPs) == 0 {
 		step.Details = append([]string{step.Message + "; the load balancer's health check leaves these out"}, step.Details...)
-		step = Step{State: OK, Message: fmt.Sprintf("%d nodes have endpoints, as %s Local needs", len(local), externalField), Details: step.Details}
+		have := counted(len(local), "node") + either(len(local), " has", " have")
+		step = Step{State: OK, Message: fmt.Sprintf("%s endpoints, as %s Local needs", have, externalField), Details: step.Details}
 	}
 	return step
 }

@@ -64,7 +64,7 @@ func TestTrafficPolicies(t *testing.T) {
 			f.Nodes = append(f.Nodes, node("n3"))
 			f.Nodes[2].Labels = map[string]string{corev1.LabelNodeExcludeBalancers: ""}
 		})},
-		"a load balancer knows by its health check": {state: OK, check: CheckTraffic, details: []string{"health check leaves these out", "node n2 has no endpoint"}, change: both(onN1, func(f *Facts) {
+		"a load balancer knows by its health check": {state: OK, check: CheckTraffic, message: "1 node has endpoints, as spec.externalTrafficPolicy Local needs", details: []string{"health check leaves these out", "node n2 has no endpoint"}, change: both(onN1, func(f *Facts) {
 			loadBalancer(f, "192.0.2.1")
 			f.Service.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
 		})},
@@ -76,6 +76,7 @@ func TestTrafficPolicies(t *testing.T) {
 		})},
 		"a node without, for outside": {state: Warning, check: CheckTraffic, want: reason, says: []string{"spec.externalTrafficPolicy is Local, and 1 of 2 nodes has no endpoint (n2)"}, details: []string{"node n2"}, change: both(localNodePort, onN1)},
 		"a node without":              {state: Warning, check: CheckTraffic, want: reason, says: []string{"spec.internalTrafficPolicy is Local", "change spec.internalTrafficPolicy to Cluster"}, change: both(localInternal, onN1)},
+		"the node that asks without":  {state: Problem, check: CheckTraffic, want: reason, says: []string{"spec.internalTrafficPolicy is Local, and node n2 has no endpoint; run"}, change: both(localInternal, onN1, func(f *Facts) { f.Client = nodeClient("n2") })},
 		"the client's node without":   {state: Problem, check: CheckTraffic, want: reason, says: []string{"node n2 of pod client has no endpoint"}, change: both(localInternal, onN1, client("n2"))},
 		"all nodes that are asked without": {state: Problem, check: CheckTraffic, want: reason, change: both(localNodePort, onN1, func(f *Facts) {
 			f.Nodes[0].Labels = map[string]string{corev1.LabelNodeExcludeBalancers: ""}
@@ -110,9 +111,20 @@ func TestSourceRanges(t *testing.T) {
 		"they are of no load balancer": {state: OK, change: func(f *Facts) { f.Service.Spec.LoadBalancerSourceRanges = []string{"nonsense"} }},
 		"one of two is not valid":      {state: OK, check: CheckSources, details: []string{"without effect: nonsense"}, change: ranges("203.0.113.0/24", "nonsense")},
 		"the client's family is open":  {state: OK, change: from("2001:db8::1", "203.0.113.0/24")},
-		"the client is out":            {state: Problem, check: CheckSources, want: SourceNotAllowed, says: []string{"does not let in 203.0.113.7: it has 10.0.0.0/8"}, change: from("203.0.113.7", "10.0.0.0/8")},
-		"none is valid":                {state: Problem, check: CheckSources, want: InvalidSourceRanges, says: []string{"no valid range (203.0.113.7)"}, change: ranges("203.0.113.7")},
-		"all of the other family":      {state: Warning, check: CheckSources, want: InvalidSourceRanges, says: []string{"no range of IPv4"}, change: ranges("2001:db8::/32")},
+		"the client is out of all": {state: Problem, check: CheckSources, want: SourceNotAllowed, says: []string{"load balancer 192.0.2.1 is closed to 203.0.113.7: spec.loadBalancerSourceRanges has 10.0.0.0/8; add"}, change: func(f *Facts) {
+			from("203.0.113.7", "10.0.0.0/8")(f)
+			f.Service.Spec.Ports[0].NodePort, f.Service.Spec.AllocateLoadBalancerNodePorts = 0, new(false)
+		}},
+		"the client is out of the load balancer's": {state: Warning, check: CheckSources, want: SourceNotAllowed, says: []string{"has 10.0.0.0/8, to which NodePort 30080 for port http (80) and external IP 192.0.2.77 are not held"}, change: func(f *Facts) {
+			from("203.0.113.7", "10.0.0.0/8")(f)
+			f.Service.Spec.ExternalIPs = []string{"192.0.2.77"}
+		}},
+		"what is pending is closed to nobody": {state: Warning, check: CheckAddresses, want: LoadBalancerPending, change: func(f *Facts) {
+			from("203.0.113.7", "10.0.0.0/8")(f)
+			f.Service.Status.LoadBalancer.Ingress = nil
+		}},
+		"none is valid":           {state: Problem, check: CheckSources, want: InvalidSourceRanges, says: []string{"no valid range (203.0.113.7)"}, change: ranges("203.0.113.7")},
+		"all of the other family": {state: Warning, check: CheckSources, want: InvalidSourceRanges, says: []string{"no range of IPv4"}, change: ranges("2001:db8::/32")},
 	})
 }
 

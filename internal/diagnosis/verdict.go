@@ -30,17 +30,29 @@ func verdict(f *Facts, steps []Step) Verdict {
 	name := f.Name.String()
 	switch {
 	case v.State == OK:
-		v.Check, v.Sentence = "", fmt.Sprintf("Service %s answers.", name)
+		v.Check, v.Sentence = "", fmt.Sprintf("Service %s answers%s.", name, provided(steps))
 	case v.Check == CheckService && f.Service == nil:
 		v.Sentence = sentence(worst.Message + andThen(worst.Remedy))
 	case v.State == Unknown:
 		v.Sentence = fmt.Sprintf("Nothing wrong was seen with Service %s, but %s.", name, unknowns(steps))
+	case v.State == Warning && worst.Provided != "":
+		v.Sentence = fmt.Sprintf("Service %s answers only if %s: %s%s.", name, worst.Provided, worst.Message, andThen(worst.Remedy))
 	case v.State == Warning:
 		v.Sentence = fmt.Sprintf("Service %s answers, but %s%s.", name, worst.Message, andThen(worst.Remedy))
 	default:
 		v.Sentence = fmt.Sprintf("Service %s does not answer: %s%s.", name, worst.Message, andThen(worst.Remedy))
 	}
 	return v
+}
+
+// provided is what an answer depends on that nothing tells.
+func provided(steps []Step) string {
+	for _, step := range steps {
+		if step.Provided != "" {
+			return ", provided that " + step.Provided
+		}
+	}
+	return ""
 }
 
 // worstOf is the first of the worst.

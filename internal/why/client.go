@@ -29,13 +29,19 @@ import (
 	"switchyard.dev/switchyard/internal/diagnosis"
 )
 
+// NoClientError tells that there is no such client as the question names.
+type NoClientError struct{ text string }
+
+// Error says which, and what to give instead.
+func (e *NoClientError) Error() string { return e.text }
+
 // clientPod is the pod that was named. There is no answer for one that does not
 // exist; one that may not be read is anybody.
 func (r *reading) clientPod(ctx context.Context) error {
 	pod := &corev1.Pod{}
 	switch err := r.Reader.Get(ctx, r.Pod, pod); {
 	case apierrors.IsNotFound(err):
-		return fmt.Errorf("there is no pod %s: give POD, NAMESPACE/POD or an IP address to --from", r.Pod)
+		return &NoClientError{fmt.Sprintf("there is no pod %s: give POD, NAMESPACE/POD, node/NODE or an IP address to --from", r.Pod)}
 	case err != nil:
 		r.anybody("pod "+r.Pod.String(), err)
 	default:
@@ -50,6 +56,24 @@ func (r *reading) anybody(who string, err error) {
 		reason = "you may not read it"
 	}
 	r.gaps.add(gap{who, reason, forAnybody})
+}
+
+// clientNode is the node that asks. What of it may not be read is not known: the
+// name is enough for its traffic policies.
+func (r *reading) clientNode() error {
+	for _, node := range r.facts.Nodes {
+		if node.Name == r.Node {
+			r.facts.Client = &diagnosis.Client{Pod: onHost(node)}
+			return nil
+		}
+	}
+	if _, unseen := r.gaps.unseen[diagnosis.Nodes]; !unseen && !r.externalName() {
+		return &NoClientError{fmt.Sprintf("there is no node %s: give node/NODE to --from, as `kubectl get nodes` lists them", r.Node)}
+	}
+	unread := &corev1.Node{}
+	unread.Name = r.Node
+	r.facts.Client = &diagnosis.Client{Pod: onHost(unread)}
+	return nil
 }
 
 // clientAt finds whose the address is: a node's, a pod's, or of somebody outside.

@@ -30,8 +30,9 @@ import (
 // Question is what is asked.
 type Question struct {
 	Service types.NamespacedName
-	// Pod and Address say from where, at most one of them; neither for anybody.
+	// Pod, Node and Address say from where, at most one of them; none for anybody.
 	Pod     types.NamespacedName
+	Node    string
 	Address netip.Addr
 }
 
@@ -48,6 +49,13 @@ func Parse(service, from, given, own string) (Question, error) {
 	if q.Address, err = netip.ParseAddr(from); err == nil {
 		q.Address = q.Address.Unmap().WithZone("")
 		return q, nil
+	}
+	if kind, node, found := strings.Cut(from, "/"); found && slices.Contains([]string{"node", "nodes", "no"}, kind) {
+		q.Node, err = node, nil
+		if len(validation.IsDNS1123Subdomain(node)) > 0 {
+			err = fmt.Errorf("--from %q: give node/NODE, as `kubectl get nodes` lists them", from)
+		}
+		return q, err
 	}
 	q.Pod, err = parsePod(from, cmp.Or(given, q.Service.Namespace))
 	return q, err
@@ -84,7 +92,7 @@ func parsePod(text, namespace string) (types.NamespacedName, error) {
 		key = types.NamespacedName{Namespace: before, Name: after}
 	}
 	if len(validation.IsDNS1123Subdomain(key.Name)) > 0 || len(validation.IsDNS1123Label(key.Namespace)) > 0 {
-		return key, fmt.Errorf("--from %q: give POD, NAMESPACE/POD or an IP address", text)
+		return key, fmt.Errorf("--from %q: give POD, NAMESPACE/POD, node/NODE or an IP address", text)
 	}
 	return key, nil
 }

@@ -46,6 +46,7 @@ func TestParse(t *testing.T) {
 		"a client of -n":                              {service: "shop/web", from: "c-1", given: "pay", want: Question{Service: key("shop", "web"), Pod: key("pay", "c-1")}},
 		"a client of another namespace":               {service: "shop/web", from: "pay/c.1", want: Question{Service: key("shop", "web"), Pod: key("pay", "c.1")}},
 		"pod/NAME":                                    {service: "shop/web", from: "pod/c-1", want: Question{Service: key("shop", "web"), Pod: key("shop", "c-1")}},
+		"node/NAME":                                   {service: "shop/web", from: "node/n-1.example.org", want: Question{Service: key("shop", "web"), Node: "n-1.example.org"}},
 		"an address":                                  {service: "shop/web", from: "203.0.113.7", want: Question{Service: key("shop", "web"), Address: netip.MustParseAddr("203.0.113.7")}},
 		"an address of IPv4 in IPv6":                  {service: "shop/web", from: "::ffff:203.0.113.7", want: Question{Service: key("shop", "web"), Address: netip.MustParseAddr("203.0.113.7")}},
 		"an address with the interface it is seen by": {service: "shop/web", from: "fe80::1%eth0", want: Question{Service: key("shop", "web"), Address: netip.MustParseAddr("fe80::1")}},
@@ -65,7 +66,7 @@ func TestParse(t *testing.T) {
 func TestParseErrors(t *testing.T) {
 	for _, words := range [][2]string{
 		{"", ""}, {"Web", ""}, {"shop/", ""}, {"/web", ""}, {"a/b/c", ""}, {"web.shop.example.org", ""}, {"web:80", ""},
-		{"web", "a/b/c"}, {"web", "pay/"}, {"web", "Pod"}, {"web", "10.0.0.0/8"},
+		{"web", "a/b/c"}, {"web", "pay/"}, {"web", "Pod"}, {"web", "10.0.0.0/8"}, {"web", "node/"}, {"web", "node/a/b"},
 	} {
 		if q, err := Parse(words[0], words[1], "", "own"); err == nil {
 			t.Errorf("%q from %q is %+v", words[0], words[1], q)

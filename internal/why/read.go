@@ -17,6 +17,7 @@ limitations under the License.
 package why
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -41,6 +42,8 @@ type Asker struct {
 	NodePorts func(context.Context) inventory.NodePorts
 	// Page asks the agent of a node; nil if there is no way to.
 	Page Page
+	// Zone is the domain of the cluster's names, such as cluster.local.
+	Zone string
 	// Local tells that agents are no pods, so that only Page knows of them.
 	Local bool
 	// Settle is the time between two looks at numbers that seem wrong.
@@ -71,7 +74,8 @@ type reading struct {
 // Service could not be read, or that there is no such client; whatever else can
 // not be read is in the report.
 func (a Asker) Ask(ctx context.Context, q Question) (*Answer, error) {
-	r := &reading{Asker: a, Question: q, facts: &diagnosis.Facts{Name: q.Service, Now: time.Now()}}
+	zone := strings.ToLower(strings.Trim(cmp.Or(a.Zone, diagnosis.DefaultZone), "."))
+	r := &reading{Asker: a, Question: q, facts: &diagnosis.Facts{Name: q.Service, Zone: zone, Now: time.Now()}}
 	service := &corev1.Service{}
 	switch err := a.Reader.Get(ctx, q.Service, service); {
 	case err == nil:
@@ -116,6 +120,11 @@ func (r *reading) around(ctx context.Context) error {
 		return err
 	}
 	r.clientAt(ctx)
+	if r.Node != "" {
+		if err := r.clientNode(); err != nil {
+			return err
+		}
+	}
 	group, reading = errgroup.WithContext(ctx)
 	for _, read := range []func(context.Context){r.policies, r.agents} {
 		group.Go(func() error { read(reading); return nil })
@@ -200,7 +209,7 @@ func (r *reading) targets(ctx context.Context) {
 		return
 	}
 	name := strings.TrimSuffix(strings.ToLower(r.facts.Service.Spec.ExternalName), ".")
-	inside, ok := strings.CutSuffix(name, ".svc.cluster.local")
+	inside, ok := strings.CutSuffix(name, ".svc."+r.facts.Zone)
 	if !ok {
 		return
 	}

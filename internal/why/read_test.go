@@ -209,6 +209,7 @@ func TestClients(t *testing.T) {
 		"a pod":                              {Question{Service: shopWeb.Service, Pod: key("pay", "client")}, "from pod pay/client on node n2"},
 		"the address of a pod":               {at("10.1.1.9"), "from pod pay/client on node n2"},
 		"its other address":                  {at("10.1.1.77"), "from pod pay/client on node n2"},
+		"a node":                             {Question{Service: shopWeb.Service, Node: "n2"}, "from node n2"},
 		"the address of a node":              {at("192.0.2.2"), "from node n2"},
 		"an address outside":                 {at("203.0.113.7"), "from 203.0.113.7"},
 		"an address of nobody in the ranges": {at("10.1.1.200"), "from 10.1.1.200"},
@@ -222,6 +223,9 @@ func TestClients(t *testing.T) {
 	}
 	if _, err := a.Ask(t.Context(), Question{Service: shopWeb.Service, Pod: key("shop", "client")}); err == nil || !strings.Contains(err.Error(), "no pod shop/client") {
 		t.Errorf("a client that does not exist: %v", err)
+	}
+	if _, err := a.Ask(t.Context(), Question{Service: shopWeb.Service, Node: "n3"}); err == nil || !strings.Contains(err.Error(), "there is no node n3") {
+		t.Errorf("a node that does not exist: %v", err)
 	}
 }
 

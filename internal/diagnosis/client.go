@@ -1,0 +1,41 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package diagnosis
+
+import corev1 "k8s.io/api/core/v1"
+
+// clientIsNode tells of a node, which stands for what runs on it in its own
+// network: kubelets and their probes, and others that are no pods.
+func (e *examination) clientIsNode() bool {
+	return e.Client != nil && e.Client.Pod != nil && e.Client.Pod.Namespace == ""
+}
+
+// clientsNode says which node a client is, or is on.
+func (e *examination) clientsNode() string {
+	node := e.Client.Pod.Spec.NodeName
+	if e.clientIsNode() {
+		return "node " + node
+	}
+	return "node " + node + " of pod " + e.Client.Pod.Name
+}
+
+// onNodeOf tells of a client in the network of the node that the pod is on: what a
+// node sends to its own pods, NetworkPolicies let through.
+func (e *examination) onNodeOf(pod *corev1.Pod) bool {
+	return e.Client != nil && e.Client.Pod != nil && e.Client.Pod.Spec.HostNetwork && pod != nil && pod.Spec.NodeName != "" &&
+		pod.Spec.NodeName == e.Client.Pod.Spec.NodeName
+}
