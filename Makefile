@@ -38,6 +38,7 @@ build: ## Build the binaries into bin/.
 	@mkdir -p $(BIN)
 	go build -ldflags "$(LDFLAGS)" -o $(BIN)/switchyard-manager ./cmd/manager
 	go build -ldflags "$(LDFLAGS)" -o $(BIN)/switchyard-node ./cmd/node
+	go build -ldflags "$(LDFLAGS)" -o $(BIN)/switchyard-dns ./cmd/dns
 	go build -ldflags "$(LDFLAGS)" -o $(BIN)/switchyard ./cmd/switchyard
 	ln -sf switchyard $(BIN)/kubectl-switchyard
 	ln -sf switchyard $(BIN)/kubectl_complete-switchyard

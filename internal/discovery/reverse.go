@@ -101,3 +101,13 @@ func (x *Index) Around(address netip.Addr, zone string) []Place {
 	}
 	return places
 }
+
+// Headless says whether a Service is, and whether it exists.
+func (x *Index) Headless(namespace, name string) (is, exists bool) {
+	s, found := x.services.get(name + "." + namespace)
+	if !found {
+		return false, false
+	}
+	e := s.entry.Load()
+	return e.kind == headless, e.kind != absent
+}
