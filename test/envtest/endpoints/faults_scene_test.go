@@ -18,133 +18,20 @@ package endpoints
 
 import (
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"sync"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/utils/ptr"
 )
 
-// observer watches the slices of a Service, and its Endpoints, as proxies do.
-type observer struct {
-	// have are the ready addresses of each object.
-	have map[string][]string
-	// steady are the addresses that may be missing at no time.
-	steady []string
-	faults []string
-}
-
-// observe begins when all is well. At the end of the spec nothing may have gone amiss.
-func (s scene) observe(service string, steady ...string) {
-	GinkgoHelper()
-	clientset, err := kubernetes.NewForConfig(restConfig)
-	Expect(err).NotTo(HaveOccurred())
-	slicesOf := metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + service}
-	slices := clientset.DiscoveryV1().EndpointSlices(s.namespace)
-	list, err := slices.List(s, slicesOf)
-	Expect(err).NotTo(HaveOccurred())
-	slicesOf.ResourceVersion = list.ResourceVersion
-	sliceEvents, err := slices.Watch(s, slicesOf)
-	Expect(err).NotTo(HaveOccurred())
-	follow("slices of "+service, steady, sliceEvents, list.Items)
-
-	named := metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector(metav1.ObjectNameField, service).String()}
-	endpoints := clientset.CoreV1().Endpoints(s.namespace)
-	objects, err := endpoints.List(s, named)
-	Expect(err).NotTo(HaveOccurred())
-	named.ResourceVersion = objects.ResourceVersion
-	events, err := endpoints.Watch(s, named)
-	Expect(err).NotTo(HaveOccurred())
-	follow("Endpoints "+service, firstFamily(steady), events, objects.Items)
-}
-
-// firstFamily is what Endpoints of pods hold; the specs have IPv4 first.
-func firstFamily(addresses []string) []string {
-	return slices.DeleteFunc(slices.Clone(addresses), func(address string) bool { return strings.Contains(address, ":") })
-}
-
-func follow[T any](what string, steady []string, events watch.Interface, items []T) {
-	GinkgoHelper()
-	o := &observer{have: map[string][]string{}, steady: steady}
-	for i := range items {
-		o.see(what, watch.Event{Type: watch.Added, Object: any(&items[i]).(runtime.Object)}, i+1 < len(items))
-	}
-	Expect(o.faults).To(BeEmpty(), "at the beginning")
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for event := range events.ResultChan() {
-			o.see(what, event, false)
-		}
-	}()
-	DeferCleanup(func() {
-		events.Stop()
-		<-done
-		Expect(o.faults).To(BeEmpty())
-	})
-}
-
-// see takes an event in; more tells that it is no moment of its own.
-func (o *observer) see(what string, event watch.Event, more bool) {
-	var name string
-	var ready []string
-	switch object := event.Object.(type) {
-	case *discoveryv1.EndpointSlice:
-		name = object.Name
-		for _, e := range object.Endpoints {
-			if ptr.Deref(e.Conditions.Ready, false) {
-				ready = append(ready, e.Addresses[0])
-			}
-		}
-		if len(object.Endpoints) == 0 && event.Type != watch.Deleted {
-			o.faults = append(o.faults, "slice "+name+" is empty")
-		}
-	case *corev1.Endpoints:
-		name = object.Name
-		for _, subset := range object.Subsets {
-			for _, address := range subset.Addresses {
-				ready = append(ready, address.IP)
-			}
-		}
-	default:
-		return
-	}
-	if o.have[name] = ready; event.Type == watch.Deleted {
-		delete(o.have, name)
-	}
-	if more {
-		return
-	}
-	missing := map[string]bool{}
-	for _, address := range o.steady {
-		missing[address] = true
-	}
-	for _, addresses := range o.have {
-		for _, address := range addresses {
-			delete(missing, address)
-		}
-	}
-	if len(missing) > 0 {
-		o.faults = append(o.faults, fmt.Sprintf("%s: after %s of %s %d of %d are not ready: %v",
-			what, event.Type, name, len(missing), len(o.steady), slices.Sorted(maps.Keys(missing))))
-	}
-}
-
-// crowd is a Service with pods 1 to n, which are as many endpoints.
+// crowd is a Service with pods 1 to n, which are as many endpoints. The pods are
+// first, so that the slices but one are full.
 func (s scene) crowd(n int) (steady []string) {
 	GinkgoHelper()
-	s.service("web")
 	steady = s.pods("web", 1, n)
+	s.service("web")
 	Eventually(s.endpoints("web")).Should(HaveLen(n))
 	Eventually(s.addresses("web")).Should(HaveLen(n))
 	return steady

@@ -32,10 +32,10 @@ import (
 var _ = Describe("Endpoints in partly filled slices", func() {
 	It("are all there at any time while the ports of their Service change", func(ctx SpecContext) {
 		s := newScene(ctx)
+		s.pods("web", 1, 300, withPort("http", 7070))
 		s.service("web", func(spec *corev1.ServiceSpec) {
 			spec.Ports = append(spec.Ports, corev1.ServicePort{Name: "admin", Port: 81, TargetPort: intstr.FromInt32(8081)})
 		})
-		s.pods("web", 1, 300, withPort("http", 7070))
 		Eventually(s.slices).WithArguments("web").Should(HaveLen(3))
 		Eventually(s.endpoints("web")).Should(HaveLen(600))
 		var steady []string

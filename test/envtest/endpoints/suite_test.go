@@ -79,6 +79,10 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 
 var _ = AfterSuite(func() {
 	stopControllers()
+	if restarted != nil {
+		Expect(restarted.Process.Kill()).To(Succeed())
+		_ = restarted.Wait()
+	}
 	if environment != nil {
 		Expect(environment.Stop()).To(Succeed())
 	}
