@@ -18,7 +18,8 @@ limitations under the License.
 // stands in for: the Service, Endpoints and EndpointSlice strategies of a stock
 // API server. Over generated and mutated objects the two must agree on every
 // error: its type, its path and its text. Likewise internal/serviceenv with the
-// kubelet's variables.
+// kubelet's variables, internal/subsets with the packing of Endpoints, and the
+// ports of internal/endpointslices with those that upstream finds.
 //
 // It is a module of its own because k8s.io/kubernetes needs a replace for each
 // of its staging modules, which must not leak into the product's module.

@@ -1,0 +1,329 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package endstate
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+const (
+	// seedVariable and clustersVariable vary what is generated, and how many.
+	seedVariable     = "SWITCHYARD_DIFFERENTIAL_SEED"
+	clustersVariable = "SWITCHYARD_DIFFERENTIAL_CLUSTERS"
+	defaultSeed      = 1
+	defaultClusters  = 150
+	// many clusters meet what is common.
+	many = 100
+
+	players = 24
+	// calm is how long nothing changes until no more change is expected: both
+	// sides do again after one or two seconds what has not worked.
+	calm     = 4 * time.Second
+	patience = 10 * time.Minute
+	// overdue is when a difference is one.
+	overdue = time.Minute
+)
+
+func TestEndStateIsUpstreams(t *testing.T) {
+	seed, clusters := setting(t, seedVariable, defaultSeed), setting(t, clustersVariable, defaultClusters)
+	var histories []*history
+	steps := 0
+	for i := range clusters {
+		histories = append(histories, newHistory(seed, i))
+		steps += len(histories[i].steps)
+	}
+	t.Logf("%s=%d: %d clusters, %d steps", seedVariable, seed, clusters, steps)
+
+	environment, config := startServer(t)
+	api := newUser(t, config)
+	createNodes(t, api)
+	everything := watch(t, config)
+	b := &bed{T: t, api: api, view: everything, histories: histories}
+
+	stop := startTheirs(t, environment)
+	b.play(theirs)
+	b.poke(theirs)
+	b.settle(theirs)
+	want := b.states(theirs)
+	b.move(movesTo)
+	b.settle(theirs)
+	b.leftInZone(want, b.states(theirs))
+	b.move(zoneOf)
+	b.poke(theirs)
+	b.settle(theirs)
+	left := b.states(theirs)
+	stop()
+
+	makeRoom(t, api)
+	startOurs(t, config)
+	b.play(ours)
+	b.await(want)
+	b.settle(ours)
+	b.compare(want, b.states(ours))
+	b.takenOver(left, b.states(theirs))
+	b.move(movesTo)
+	b.await(moved(want))
+	b.settle(ours)
+	b.compare(moved(want), b.states(ours))
+}
+
+func setting(t *testing.T, variable string, value uint64) uint64 {
+	t.Helper()
+	if text := os.Getenv(variable); text != "" {
+		var err error
+		if value, err = strconv.ParseUint(text, 10, 32); err != nil {
+			t.Fatalf("%s: %v", variable, err)
+		}
+	}
+	return value
+}
+
+// side is whose controllers run.
+type side string
+
+const (
+	theirs side = "theirs"
+	ours   side = "ours"
+)
+
+// bed is where the histories are played.
+type bed struct {
+	*testing.T
+	api       client.Client
+	view      *view
+	histories []*history
+	pokes     int
+}
+
+func (s side) namespace(number int) string { return fmt.Sprintf("%s-%d", s, number) }
+
+// each does something for every cluster, several at a time.
+func (b *bed) each(do func(ctx context.Context, number int, h *history) error) {
+	b.Helper()
+	group, ctx := errgroup.WithContext(b.Context())
+	group.SetLimit(players)
+	for number, h := range b.histories {
+		group.Go(func() error { return do(ctx, number, h) })
+	}
+	if err := group.Wait(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func (b *bed) play(s side) {
+	b.Helper()
+	began := time.Now()
+	b.each(func(ctx context.Context, number int, h *history) error {
+		namespace := s.namespace(number)
+		if err := b.api.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}); err != nil {
+			return err
+		}
+		for i := range h.steps {
+			if err := h.steps[i].play(ctx, b.api, namespace); err != nil {
+				return fmt.Errorf("cluster %d, step %d: %s: %w", number, i, h.steps[i], err)
+			}
+		}
+		return nil
+	})
+	b.Logf("%s: played in %s", s, time.Since(began).Round(time.Second))
+	b.settle(s)
+	b.insist(s)
+}
+
+func (b *bed) settle(s side) {
+	b.Helper()
+	began := time.Now()
+	if err := b.view.quiet(b.Context(), calm, patience); err != nil {
+		b.Fatal(err)
+	}
+	b.Logf("%s: settled in %s", s, time.Since(began).Round(time.Second))
+}
+
+// insist has people put their Endpoints again if they are not as they were made.
+// A controller whose cache of Services is behind may write over them on either
+// side, which is not what is compared.
+func (b *bed) insist(s side) {
+	b.Helper()
+	var again atomic.Int32
+	b.each(func(ctx context.Context, number int, h *history) error {
+		for _, object := range h.endpoints {
+			object := object.DeepCopy()
+			object.Namespace = s.namespace(number)
+			written, err := putObject(ctx, b.api, object)
+			if err != nil {
+				return err
+			}
+			if written {
+				again.Add(1)
+			}
+		}
+		return nil
+	})
+	b.Logf("%s: %d Endpoints had to be put again", s, again.Load())
+}
+
+// poke has every Service synced once more. Of what pods have come to,
+// kube-controller-manager overlooks some, such as a pod that has run to its end
+// and was not ready before.
+func (b *bed) poke(s side) {
+	b.Helper()
+	b.settle(s)
+	b.pokes++
+	text := fmt.Appendf(nil, `{"metadata":{"annotations":{"poked":"%d"}}}`, b.pokes)
+	b.each(func(ctx context.Context, number int, h *history) error {
+		for name := range h.services {
+			service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace(number), Name: name}}
+			if err := b.api.Patch(ctx, service, client.RawPatch(types.MergePatchType, text)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// await gives ours the time that they need to come to the same end: what is
+// lost to a cache that never shows it is made up for after half a minute.
+func (b *bed) await(want []state) {
+	b.Helper()
+	began := time.Now()
+	var differ []int
+	for number := range b.histories {
+		differ = append(differ, number)
+	}
+	for deadline := began.Add(overdue); len(differ) > 0 && time.Now().Before(deadline); {
+		if len(differ) < len(b.histories) {
+			select {
+			case <-b.Context().Done():
+				b.Fatal(b.Context().Err())
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+		differ = slices.DeleteFunc(differ, func(number int) bool {
+			got := b.view.state(b.T, ours.namespace(number))
+			delete(got.documented, lockStays)
+			return len(got.documented) == 0 && differences(want[number], got) == ""
+		})
+	}
+	b.Logf("%s: %d clusters differ after %s: %v", ours, len(differ), time.Since(began).Round(time.Second), differ)
+}
+
+func (b *bed) states(s side) []state {
+	b.Helper()
+	var all []state
+	sum := state{documented: map[string]int{}}
+	for number := range b.histories {
+		one := b.view.state(b.T, s.namespace(number))
+		sum.slices, sum.endpoints, sum.mirrors, sum.objects = sum.slices+one.slices, sum.endpoints+one.endpoints, sum.mirrors+one.mirrors, sum.objects+one.objects
+		for reason, n := range one.documented {
+			sum.documented[reason] += n
+		}
+		all = append(all, one)
+	}
+	b.Logf("%s: %d slices of %d endpoints, %d of them mirrors, and %d Endpoints; besides %v", s, sum.slices, sum.endpoints, sum.mirrors, sum.objects, sum.documented)
+	return all
+}
+
+// compare wants the same of both, and what is documented of theirs alone.
+func (b *bed) compare(want, got []state) {
+	b.Helper()
+	met, ourMet := map[string]int{}, map[string]int{}
+	theirSlices, ourSlices := 0, 0
+	for number := range want {
+		theirSlices, ourSlices = theirSlices+want[number].slices, ourSlices+got[number].slices
+		for reason, n := range want[number].documented {
+			met[reason] += n
+		}
+		for reason, n := range got[number].documented {
+			ourMet[reason] += n
+			if reason != lockStays {
+				b.Errorf("cluster %d: of ours there are %d: %s", number, n, reason)
+			}
+		}
+		if difference := differences(want[number], got[number]); difference != "" {
+			b.Errorf("cluster %d differs:\n%safter\n%s", number, difference, b.histories[number])
+		}
+	}
+	for _, reason := range common {
+		if met[reason] == 0 && len(want) >= many {
+			b.Errorf("of theirs there are none: %s", reason)
+		}
+	}
+	// Which changes are seen together decides how endpoints are packed, by chance.
+	if ourSlices > theirSlices+theirSlices/20 {
+		b.Errorf("ours need %d slices where theirs need %d", ourSlices, theirSlices)
+	}
+	if met[lockStays] > 0 || ourMet[lockStays] == 0 && len(want) >= many {
+		b.Errorf("of theirs there are %d, of ours %d: %s", met[lockStays], ourMet[lockStays], lockStays)
+	}
+}
+
+// takenOver wants what they had left as it was, since ours have seen it too, and
+// no write where nothing had to be done.
+func (b *bed) takenOver(before, after []state) {
+	b.Helper()
+	kept := 0
+	for number := range before {
+		was := before[number]
+		was.lines = maps.Clone(was.lines)
+		maps.DeleteFunc(was.lines, func(line string, _ bool) bool { return strings.HasPrefix(line, forNobody) })
+		if difference := differences(was, after[number]); difference != "" {
+			b.Errorf("cluster %d is not taken over as it was:\n%safter\n%s", number, difference, b.histories[number])
+		}
+		for name, version := range after[number].versions {
+			switch was := before[number].versions[name]; {
+			case was == version:
+				kept++
+			case was == "": // in place of one of an earlier Service
+			case before[number].rewritten[name]:
+			default:
+				b.Errorf("cluster %d: %s was written again when it was taken over", number, name)
+			}
+		}
+	}
+	b.Logf("%d objects of theirs are as they were", kept)
+}
+
+func differences(want, got state) string {
+	var text strings.Builder
+	left, right := want.comparable(want.earlier), got.comparable(want.earlier)
+	for _, line := range slices.Sorted(maps.Keys(left)) {
+		if !right[line] {
+			fmt.Fprintf(&text, "  only theirs: %s\n", line)
+		}
+	}
+	for _, line := range slices.Sorted(maps.Keys(right)) {
+		if !left[line] {
+			fmt.Fprintf(&text, "  only ours:   %s\n", line)
+		}
+	}
+	return text.String()
+}
