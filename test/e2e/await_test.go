@@ -28,7 +28,13 @@ func demoPod(name string) demo.Place { return demo.Place{Pod: name} }
 // await repeats until the condition holds; its last error is the failure.
 func await(t *testing.T, condition func() error) {
 	t.Helper()
-	deadline := time.Now().Add(60 * time.Second)
+	awaitFor(t, 60*time.Second, condition)
+}
+
+// awaitFor is await with a limit of its own.
+func awaitFor(t *testing.T, limit time.Duration, condition func() error) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
 	for {
 		err := condition()
 		if err == nil {
