@@ -110,10 +110,10 @@ func waitingOf(pod *corev1.Pod, status *corev1.ContainerStatus) trouble {
 func imageOf(pod *corev1.Pod, status *corev1.ContainerStatus) string {
 	for _, container := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
 		if container.Name == status.Name && container.Image != "" {
-			return container.Image
+			return bounded(container.Image, maxQuote)
 		}
 	}
-	return status.Image
+	return bounded(status.Image, maxQuote)
 }
 
 func exitOf(ended *corev1.ContainerStateTerminated) string {

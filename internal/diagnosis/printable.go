@@ -40,8 +40,10 @@ func Printable(text string) string {
 // printable is a step of which each text is.
 func (s Step) printable() Step {
 	s.Message, s.Remedy, s.Provided = Printable(s.Message), Printable(s.Remedy), Printable(s.Provided)
-	for i, detail := range s.Details {
-		s.Details[i] = Printable(detail)
+	details := s.Details
+	s.Details = nil
+	for _, detail := range details {
+		s.Details = append(s.Details, Printable(detail))
 	}
 	return s
 }

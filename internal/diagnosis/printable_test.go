@@ -90,10 +90,10 @@ func TestNobodyWritesToTheTerminalOfWhoAsks(t *testing.T) {
 func TestPrintable(t *testing.T) {
 	for text, want := range map[string]string{
 		"web-1: Grüße, 世界 (80→8080) 🙂": "web-1: Grüße, 世界 (80→8080) 🙂",
-		"a\x1bb\tc\r\nd":               "a�b�c��d",
-		"\u202eabc\u2066\u200b":        "�abc��",
-		"\xffa":                        "�a",
-		"":                             "",
+		"a\x1bb\tc\r\nd":        "a�b�c��d",
+		"\u202eabc\u2066\u200b": "�abc��",
+		"\xffa":                 "�a",
+		"":                      "",
 	} {
 		if got := Printable(text); got != want {
 			t.Errorf("%q is %q, want %q", text, got, want)
