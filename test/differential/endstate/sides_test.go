@@ -128,8 +128,12 @@ func startTheirs(t *testing.T, environment *envtest.Environment) (stop func()) {
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- command.Wait() }()
+	var exit error
+	ended := make(chan struct{})
+	go func() {
+		exit = command.Wait()
+		close(ended)
+	}()
 	running := true
 	stop = func() {
 		if !running {
@@ -137,13 +141,13 @@ func startTheirs(t *testing.T, environment *envtest.Environment) (stop func()) {
 		}
 		running = false
 		select {
-		case err := <-ended:
+		case <-ended:
 			log, _ := os.ReadFile(output.Name())
-			t.Fatalf("kube-controller-manager has ended by itself: %v\n%s", err, log[max(0, len(log)-4000):])
+			t.Fatalf("kube-controller-manager has ended by itself: %v\n%s", exit, log[max(0, len(log)-4000):])
 		default:
 		}
 		_ = command.Process.Kill()
-		_ = <-ended // killed
+		<-ended
 		_ = output.Close()
 	}
 	t.Cleanup(stop)
