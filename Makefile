@@ -120,9 +120,11 @@ test: deps build controlplane $(BIN)/k8s/kube-proxy ## Run every test: unit, env
 test-unit: ## Run the tests that need nothing but Go.
 	go test ./allocator/... ./webhooks/... ./controllers/... ./internal/dataplane/model/... ./internal/dataplane/policy/... ./internal/dataplane/ruleset/... ./internal/dataplane/explain/... ./internal/lookup/... ./internal/validation/... ./internal/inventory/... ./internal/audit/... ./internal/subsets/...
 
+# SWITCHYARD_DIFFERENTIAL_CLUSTERS=3000 lets endpoint controllers live through more
+# histories, SWITCHYARD_DIFFERENTIAL_SEED=2 through others.
 .PHONY: test-differential
-test-differential: ## Compare our validation with the API server's own, over generated objects.
-	cd test/differential && go test -count=1 -timeout 10m ./...
+test-differential: controlplane ## Compare validation, environments and endpoints with Kubernetes' own, over generated objects.
+	cd test/differential && go test -count=1 -timeout 60m ./...
 
 .PHONY: test-netns
 test-netns: deps ## Run the packet tests in network namespaces.
