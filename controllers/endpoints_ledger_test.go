@@ -207,6 +207,10 @@ func (w *largeWorld) disturb(t *testing.T) {
 		w.meddle(t)
 	case 3:
 		w.refuse = apierrors.NewConflict(schema.GroupResource{Resource: "endpoints"}, "web", nil)
+	case 5: // more pods than are looked at alone
+		for n := range 290 {
+			w.set(n, w.pod(n))
+		}
 	case 4:
 		w.refuse = apierrors.NewInternalError(fmt.Errorf("no quorum"))
 	}
@@ -248,6 +252,9 @@ func TestAChangedPodOfManyIsLookedAtAlone(t *testing.T) {
 		_, err := w.reconcile(t)
 		if err != nil || w.writes != tc.writes || w.cache.lists > 0 {
 			t.Errorf("%s: %d writes, all pods listed %d times, %v", title, w.writes, w.cache.lists, err)
+		}
+		if _, desired, _, err := w.desired(w.service, w.endpoints(t), errand{}); err != nil || desired != nil {
+			t.Errorf("%s: Endpoints of which nothing is known to have changed are looked into, %v", title, err)
 		}
 	}
 }

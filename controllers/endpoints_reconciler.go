@@ -216,6 +216,10 @@ func (r *EndpointsReconciler) removeOrphan(ctx context.Context, key types.Namesp
 	if err != nil || orphan == nil || isLeaderLock(orphan) {
 		return err
 	}
+	// Endpoints that somebody has made by hand are made again by nobody.
+	if gone, err := serviceGone(ctx, r.Live, key); err != nil || !gone {
+		return err
+	}
 	// What is at that name may be another object than the one we have looked at.
 	same := client.Preconditions{UID: &orphan.UID, ResourceVersion: &orphan.ResourceVersion}
 	err = r.Client.Delete(ctx, orphan, same)
@@ -237,15 +241,20 @@ func isLeaderLock(object metav1.Object) bool {
 // SetupWithManager registers the watches.
 func (r *EndpointsReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.Options.Default()
+	var err error
 	if r.Client == nil {
-		r.Client = mgr.GetClient()
+		r.Client, err = endpointsClient(mgr.GetConfig(), client.Options{
+			HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(), Cache: &client.CacheOptions{Reader: mgr.GetCache()},
+		})
+		if err != nil {
+			return fmt.Errorf("creating the Endpoints client: %w", err)
+		}
 	}
 	if r.Live == nil {
 		r.Live = mgr.GetAPIReader()
 	}
 	r.Client = client.WithFieldOwner(r.Client, endpointsFieldManager)
 	r.services = newSelectorIndex()
-	var err error
 	if r.pods, err = newPodIndex(context.Background(), mgr); err != nil {
 		return err
 	}

@@ -28,7 +28,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	endpointslicemetrics "k8s.io/endpointslice/metrics"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -78,21 +77,35 @@ func (r *EndpointSliceReconciler) removeOurs(ctx context.Context, service *corev
 	return others, nil
 }
 
-// handOver removes slices once somebody else describes the endpoints: a mirrored
-// or a hand-made slice. Until then they keep the Service reachable; kept any longer
-// they would send traffic to pods nobody looks after.
+// handOver removes slices once somebody else describes the endpoints of their
+// family: a mirrored or a hand-made slice. Until then they keep the Service
+// reachable; kept any longer they would send traffic to pods nobody looks after.
+// Slices that no Service owns are a person's.
 func (r *EndpointSliceReconciler) handOver(ctx context.Context, service *corev1.Service, left []*discoveryv1.EndpointSlice, why string) error {
 	var all discoveryv1.EndpointSliceList
 	if err := r.Client.List(ctx, &all, client.InNamespace(service.Namespace),
 		client.MatchingLabels{discoveryv1.LabelServiceName: service.Name}, client.UnsafeDisableDeepCopy); err != nil {
 		return err
 	}
-	if hasForeignSlice(r.owner, all.Items) {
-		ctrl.LoggerFrom(ctx).V(2).Info("Removing EndpointSlices that somebody else's have taken the place of", "slices", len(left))
-		return r.remove(ctx, left)
+	others, removed, kept := foreignFamilies(r.owner, all.Items), 0, 0
+	for _, slice := range left {
+		if !others[slice.AddressType] || !ownedByService(slice) {
+			kept++
+			continue
+		}
+		if err := r.remove(ctx, []*discoveryv1.EndpointSlice{slice}, unchanged(slice)); err != nil {
+			return err
+		}
+		removed++
 	}
-	r.recorder.Eventf(service, corev1.EventTypeNormal, endpointsKeptReason,
-		"Keeping %d EndpointSlices of pods that the Service does not select any more, until there are others: %s", len(left), why)
+	if removed > 0 {
+		r.recorder.Eventf(service, corev1.EventTypeNormal, endpointsRemovedReason,
+			"Removed %d EndpointSlices of pods that the Service does not select any more: others have taken their place", removed)
+	}
+	if kept > 0 {
+		r.recorder.Eventf(service, corev1.EventTypeNormal, endpointsKeptReason,
+			"Keeping %d EndpointSlices of pods that the Service does not select any more, until there are others of their family: %s", kept, why)
+	}
 	return nil
 }
 
@@ -107,12 +120,23 @@ func (r *EndpointSliceReconciler) removeOrphans(ctx context.Context, key types.N
 	if err != nil || len(left) == 0 {
 		return err
 	}
-	service := &metav1.PartialObjectMetadata{}
-	service.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Service"))
-	if err := r.Live.Get(ctx, key, service); !apierrors.IsNotFound(err) {
+	if gone, err := serviceGone(ctx, r.Live, key); err != nil || !gone {
 		return err // If it is there, its event is on its way.
 	}
-	return r.remove(ctx, left)
+	var errs []error
+	for _, slice := range left {
+		// It may have been orphaned in between.
+		errs = append(errs, r.remove(ctx, []*discoveryv1.EndpointSlice{slice}, unchanged(slice)))
+	}
+	return errors.Join(errs...)
+}
+
+// serviceGone asks the API server, as the cache may be behind.
+func serviceGone(ctx context.Context, live client.Reader, key types.NamespacedName) (bool, error) {
+	service := &metav1.PartialObjectMetadata{}
+	service.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Service"))
+	err := live.Get(ctx, key, service)
+	return apierrors.IsNotFound(err), client.IgnoreNotFound(err)
 }
 
 func ownedByService(slice *discoveryv1.EndpointSlice) bool {
@@ -129,13 +153,15 @@ func (r *EndpointSliceReconciler) remove(ctx context.Context, slices []*discover
 	return err
 }
 
-func hasForeignSlice(owner sliceOwner, slices []discoveryv1.EndpointSlice) bool {
+// foreignFamilies are the address types of which others have slices.
+func foreignFamilies(owner sliceOwner, slices []discoveryv1.EndpointSlice) map[discoveryv1.AddressType]bool {
+	families := map[discoveryv1.AddressType]bool{}
 	for i := range slices {
 		if !owner.owns(&slices[i]) && slices[i].DeletionTimestamp == nil {
-			return true
+			families[slices[i].AddressType] = true
 		}
 	}
-	return false
+	return families
 }
 
 func deleteSlices(ctx context.Context, writer client.Client, slices []*discoveryv1.EndpointSlice, options ...client.DeleteOption) error {

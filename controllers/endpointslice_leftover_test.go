@@ -23,6 +23,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -96,9 +97,9 @@ func TestSlicesOfPodsThatAreNotSelectedAnyMore(t *testing.T) {
 	}{
 		"ours":                                  {endpointSliceFieldManager, "", false, nil, endpointsRemovedReason},
 		"ours, kept":                            {endpointSliceFieldManager, "true", false, []string{"web-x"}, endpointsKeptReason},
-		"ours, kept, and there is a mirror":     {endpointSliceFieldManager, "true", true, []string{"web-m"}, ""},
+		"ours, kept, and there is a mirror":     {endpointSliceFieldManager, "true", true, []string{"web-m"}, endpointsRemovedReason},
 		"of the controller before us":           {"kube-controller-manager", "", false, []string{"web-x"}, endpointsKeptReason},
-		"of the controller before us, mirrored": {"kube-controller-manager", "", true, []string{"web-m"}, ""},
+		"of the controller before us, mirrored": {"kube-controller-manager", "", true, []string{"web-m"}, endpointsRemovedReason},
 	} {
 		service := testService(intstr.FromInt32(80), func(s *corev1.Service) {
 			s.UID, s.Spec.Selector, s.Annotations = "1", nil, map[string]string{KeepEndpointsAnnotation: tc.keep}
@@ -130,6 +131,77 @@ func TestSlicesOfPodsThatAreNotSelectedAnyMore(t *testing.T) {
 		told := lastEvent(b.events)
 		if !slices.Equal(left, tc.want) || !strings.Contains(told, tc.event) || tc.event == "" && told != "" {
 			t.Errorf("%s: %v left and told %q, want %v and %q", title, left, told, tc.want, tc.event)
+		}
+	}
+}
+
+// TestOnlyWhatOthersDescribeIsHandedOver: a slice of another family stays, and one
+// that no Service owns.
+func TestOnlyWhatOthersDescribeIsHandedOver(t *testing.T) {
+	service := testService(intstr.FromInt32(80), func(s *corev1.Service) {
+		s.UID, s.Spec.Selector, s.Annotations = "1", nil, map[string]string{KeepEndpointsAnnotation: "true"}
+	})
+	slice := sliceOf(service, "web-4", testPod("10.0.0.1"))
+	other, orphan, mirror := slice.DeepCopy(), slice.DeepCopy(), slice.DeepCopy()
+	other.Name, other.AddressType, other.Endpoints[0].Addresses = "web-6", discoveryv1.AddressTypeIPv6, []string{"fd00::1"}
+	orphan.Name, orphan.OwnerReferences = "web-copy", nil
+	mirror.Name, mirror.Labels[discoveryv1.LabelManagedBy] = "web-m", EndpointSliceMirroringControllerName
+	b := newSliceBench(t, nil, service, slice, other, orphan, mirror)
+	if _, err := b.reconcile(service); err != nil {
+		t.Fatal(err)
+	}
+	if left := sliceNames(t, b.Client); !slices.Equal(left, []string{"web-6", "web-copy", "web-m"}) {
+		t.Errorf("%v are left", left)
+	}
+	for _, want := range []string{endpointsRemovedReason, endpointsKeptReason} {
+		if told := lastEvent(b.events); !strings.Contains(told, want) {
+			t.Errorf("told %q, want %s", told, want)
+		}
+	}
+}
+
+func sliceNames(t *testing.T, reader client.Reader) (names []string) {
+	t.Helper()
+	var list discoveryv1.EndpointSliceList
+	if err := reader.List(t.Context(), &list); err != nil {
+		t.Fatal(err)
+	}
+	for i := range list.Items {
+		names = append(names, list.Items[i].Name)
+	}
+	return names
+}
+
+// TestEndpointsGoOnlyIfTheServerKnowsNoService: hand-made ones would be lost for
+// good because the cache is behind.
+func TestEndpointsGoOnlyIfTheServerKnowsNoService(t *testing.T) {
+	service := testService(intstr.FromInt32(80), func(s *corev1.Service) { s.Name, s.Spec.Selector = "db", nil })
+	for _, there := range []bool{true, false} {
+		live := fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme)
+		if there {
+			live = live.WithObjects(service)
+		}
+		reconciler := &EndpointsReconciler{
+			Client: failingCluster(nil, nil, handMade(80, "10.0.0.1")), Live: live.Build(), services: newSelectorIndex(),
+			dirty: newDirtyPods(), triggers: newTriggerTimes(), ledgers: newEndpointsLedgers(), writes: newWriteTracker(),
+		}
+		if _, err := reconciler.Reconcile(t.Context(), requestFor(client.ObjectKeyFromObject(service))); err != nil {
+			t.Fatal(err)
+		}
+		current, err := reconciler.current(t.Context(), client.ObjectKeyFromObject(service))
+		if err != nil || (current != nil) != there {
+			t.Errorf("with a Service %t: Endpoints are left: %t, %v", there, current != nil, err)
+		}
+	}
+}
+
+func TestEventsAreNoLongerThanTheServerTakes(t *testing.T) {
+	recorder := events.NewFakeRecorder(10)
+	for text, want := range map[string]int{strings.Repeat("a", longestNote): longestNote, strings.Repeat("a", 2000): longestNote, strings.Repeat("\u00e4", 1000): longestNote - 1} {
+		legacyRecorder{recorder}.Eventf(nil, corev1.EventTypeWarning, "Why", "%s", text)
+		told := strings.TrimPrefix(lastEvent(recorder), "Warning Why ")
+		if len(told) != want || !utf8.ValidString(told) || len(text) > longestNote && !strings.HasSuffix(told, "...") {
+			t.Errorf("%d bytes of %d are told, want %d: %q", len(told), len(text), want, told)
 		}
 	}
 }

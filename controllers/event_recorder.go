@@ -17,6 +17,9 @@ limitations under the License.
 package controllers
 
 import (
+	"fmt"
+	"unicode/utf8"
+
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/tools/record"
@@ -33,12 +36,29 @@ const syncAction = "Sync"
 
 // Event implements record.EventRecorder.
 func (r legacyRecorder) Event(object runtime.Object, kind, reason, message string) {
-	r.events.Eventf(object, nil, kind, reason, syncAction, "%s", message)
+	r.events.Eventf(object, nil, kind, reason, syncAction, "%s", cut(message, longestNote))
+}
+
+// longestNote is the most that the API server takes of events.k8s.io, in bytes; it
+// refuses what is longer.
+const longestNote = 1024
+
+// cut shortens text to so many bytes, and does not part a character.
+func cut(text string, most int) string {
+	const dots = "..."
+	if len(text) <= most {
+		return text
+	}
+	end := most - len(dots)
+	for end > 0 && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + dots
 }
 
 // Eventf implements record.EventRecorder.
 func (r legacyRecorder) Eventf(object runtime.Object, kind, reason, format string, args ...any) {
-	r.events.Eventf(object, nil, kind, reason, syncAction, format, args...)
+	r.Event(object, kind, reason, fmt.Sprintf(format, args...))
 }
 
 // AnnotatedEventf implements record.EventRecorder; the annotations, which the

@@ -185,11 +185,29 @@ func TestALedgerSaysWhatItCanNotHold(t *testing.T) {
 		}
 	}
 	ledger, taken := NewLedger("shop"), 0
-	for ledger.Set(fmt.Sprint(taken), offerAt(taken, true, httpPort(int32(8000+taken)))) {
+	for taken <= manyClasses && ledger.Set(fmt.Sprint(taken), offerAt(taken, true, httpPort(int32(8000+taken)))) {
 		taken++
 	}
 	if taken != manyClasses {
 		t.Errorf("%d different ports are taken, want %d", taken, manyClasses)
+	}
+}
+
+// TestAViewTellsThatSomethingIsLeftOut though it shows the same as before.
+func TestAViewTellsThatSomethingIsLeftOut(t *testing.T) {
+	ledger := NewLedger("shop")
+	ledger.Set("a", offerAt(1, true, httpPort(80), httpPort(80)))
+	all := ledger.View(1)
+	ledger.Set("b", offerAt(2, true, httpPort(80)))
+	part := ledger.View(1)
+	if all.Truncated || !part.Truncated || part.Same(all) {
+		t.Errorf("truncated %t and then %t, the same: %t", all.Truncated, part.Truncated, part.Same(all))
+	}
+	if diff := cmp.Diff(all.Subsets(), part.Subsets()); diff != "" {
+		t.Errorf("a port that is there twice counts twice:\n%s", diff)
+	}
+	if all := ledger.View(9).Subsets(); len(all) != 1 || len(all[0].Addresses) != 2 {
+		t.Errorf("%v, want two addresses", all)
 	}
 }
 

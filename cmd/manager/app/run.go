@@ -67,6 +67,9 @@ func Serve(ctx context.Context, config *rest.Config, options Options) error {
 	// The API server's own priority and fairness paces us, by flow, better
 	// than one limit for everything could.
 	config.QPS = -1
+	// Watches would be compressed event by event, which costs both sides more than
+	// to send the bytes (kube-controller-manager does without, too).
+	config.DisableCompression = true
 	certs, err := newCertificates(options)
 	if err != nil {
 		return err
