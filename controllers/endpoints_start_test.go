@@ -86,6 +86,7 @@ func TestLatestForeignWrite(t *testing.T) {
 	}{
 		"whoever owns the endpoints is a writer":          {[]metav1.ManagedFieldsEntry{managed(kcm, 5, endpoints)}, kcm},
 		"the latest of several counts":                    {[]metav1.ManagedFieldsEntry{managed("a", 9, endpoints), managed("b", 5, endpoints), managed("c", 7, endpoints)}, "b"},
+		"what does not count is passed over":              {[]metav1.ManagedFieldsEntry{managed("history", 5, endpoints), managed(kcm, 9, endpoints)}, kcm},
 		"we are no foreign writer":                        {[]metav1.ManagedFieldsEntry{managed(mirroringFieldManager, 5, endpoints)}, ""},
 		"an author we have written over is history":       {[]metav1.ManagedFieldsEntry{managed(mirroringFieldManager, 5, endpoints), managed(kcm, 9, labels)}, ""},
 		"a person is no controller":                       {[]metav1.ManagedFieldsEntry{managed("kubectl-edit", 5, endpoints)}, ""},
@@ -95,7 +96,7 @@ func TestLatestForeignWrite(t *testing.T) {
 	for title, tc := range cases {
 		t.Run(title, func(t *testing.T) {
 			object := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web-x", ManagedFields: tc.fields}}
-			found := latestForeignWrite(slice, object)
+			found := latestForeignWrite(slice, object, func(w foreignWrite) bool { return w.manager != "history" })
 			got := ""
 			if found != nil {
 				got = found.manager
@@ -108,7 +109,11 @@ func TestLatestForeignWrite(t *testing.T) {
 }
 
 func TestStillAtWork(t *testing.T) {
-	write := foreignWrite{time: noon.Add(-time.Hour)}
+	write := foreignWrite{time: noon.Add(-time.Hour), manager: "k3s"}
+	named := func(manager string, lease *coordinationv1.Lease) *coordinationv1.Lease {
+		lease.ManagedFields = []metav1.ManagedFieldsEntry{managed("kubectl", 1, `{"f:metadata":{}}`), managed(manager, 1, `{"f:spec":{"f:renewTime":{}}}`)}
+		return lease
+	}
 	lease := func(acquired, renewed time.Duration) *coordinationv1.Lease {
 		return &coordinationv1.Lease{Spec: coordinationv1.LeaseSpec{
 			LeaseDurationSeconds: new(int32(15)),
@@ -122,6 +127,9 @@ func TestStillAtWork(t *testing.T) {
 		want  bool
 	}{
 		"written an hour ago by the process that still leads":      {write, lease(2*time.Hour, time.Second), true},
+		"and who that is, is known":                                {write, named("k3s", lease(2*time.Hour, time.Second)), true},
+		"written by somebody who does not lead":                    {write, named("kube-controller-manager", lease(2*time.Hour, time.Second)), false},
+		"by somebody who does not lead, just now":                  {foreignWrite{time: noon, manager: "k3s"}, named("kube-controller-manager", lease(2*time.Hour, time.Second)), true},
 		"written by an earlier process":                            {write, lease(time.Minute, time.Second), false},
 		"written by a process that is gone":                        {write, lease(2*time.Hour, time.Minute), false},
 		"written in the second of the acquisition, which is whole": {foreignWrite{time: noon}, lease(-900*time.Millisecond, 0), true},

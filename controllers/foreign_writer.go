@@ -61,19 +61,23 @@ type foreignWrite struct {
 // latestForeignWrite reads an object's managed fields. Whoever owns the endpoints
 // wrote them last: after our first write the previous author keeps nothing but
 // labels and ports. An object without any endpoints is its author's, who set the
-// managed-by label. People with kubectl are no controllers.
-func latestForeignWrite(target guardTarget, object *metav1.PartialObjectMetadata) *foreignWrite {
+// managed-by label. People with kubectl are no controllers. Writes that do not
+// count are passed over.
+func latestForeignWrite(target guardTarget, object *metav1.PartialObjectMetadata, counts func(foreignWrite) bool) *foreignWrite {
 	field := writtenField(target, object)
 	var latest *foreignWrite
 	for _, entry := range object.ManagedFields {
 		if !ownsField(entry, field) || entry.Time == nil || isOurs(entry.Manager) || isPerson(entry.Manager) {
 			continue
 		}
-		latest = later(latest, &foreignWrite{
+		write := foreignWrite{
 			object:  target.kind.Kind + " " + client.ObjectKeyFromObject(object).String(),
 			manager: entry.Manager,
 			time:    entry.Time.Time,
-		})
+		}
+		if counts(write) {
+			latest = later(latest, &write)
+		}
 	}
 	return latest
 }
@@ -109,11 +113,16 @@ func later(a, b *foreignWrite) *foreignWrite {
 //	written since, lease is renewed        the process that wrote it still runs
 //	written since, lease has expired       the process is gone
 //	no lease to be seen                    only a fresh write is evidence
+//	written by somebody else               the same: a backup that was restored stays
+//	                                       its author's for good
+//
+// Who renews the lease is told by its managed fields: kube-controller-manager may
+// be part of a program of another name.
 //
 // So a quiet cluster is told from an abandoned one without waiting, and
 // whoever has just reconfigured kube-controller-manager can start us at once.
 func stillAtWork(write foreignWrite, lease *coordinationv1.Lease, now time.Time) bool {
-	if lease == nil || lease.Spec.AcquireTime == nil || lease.Spec.RenewTime == nil {
+	if lease == nil || lease.Spec.AcquireTime == nil || lease.Spec.RenewTime == nil || !renewedBy(lease, write.manager) {
 		return now.Sub(write.time) < unleasedWindow
 	}
 	if now.Sub(lease.Spec.RenewTime.Time) > 2*leaseDuration(lease) {
@@ -121,6 +130,20 @@ func stillAtWork(write foreignWrite, lease *coordinationv1.Lease, now time.Time)
 	}
 	// Managed fields know whole seconds only.
 	return !write.time.Before(lease.Spec.AcquireTime.Truncate(time.Second))
+}
+
+// renewedBy is true where nobody is known to renew the lease.
+func renewedBy(lease *coordinationv1.Lease, manager string) bool {
+	known := false
+	for _, entry := range lease.ManagedFields {
+		if ownsField(entry, "f:renewTime") {
+			if entry.Manager == manager {
+				return true
+			}
+			known = true
+		}
+	}
+	return !known
 }
 
 func leaseDuration(lease *coordinationv1.Lease) time.Duration {

@@ -125,16 +125,15 @@ func (g *WriterGuard) look(ctx context.Context) (*foreignWrite, error) {
 	if err != nil {
 		return nil, err
 	}
+	now := g.now()
+	atWork := func(write foreignWrite) bool { return stillAtWork(write, lease, now) }
 	var latest *foreignWrite
 	for _, target := range g.targets() {
-		found, err := g.latestIn(ctx, target)
+		found, err := g.latestIn(ctx, target, atWork)
 		if err != nil {
 			return nil, err
 		}
 		latest = later(latest, found)
-	}
-	if latest == nil || !stillAtWork(*latest, lease, g.now()) {
-		return nil, nil
 	}
 	return latest, nil
 }
@@ -161,7 +160,7 @@ func (g *WriterGuard) targets() []guardTarget {
 	}
 }
 
-func (g *WriterGuard) latestIn(ctx context.Context, target guardTarget) (*foreignWrite, error) {
+func (g *WriterGuard) latestIn(ctx context.Context, target guardTarget, counts func(foreignWrite) bool) (*foreignWrite, error) {
 	var latest *foreignWrite
 	var list metav1.PartialObjectMetadataList
 	list.SetGroupVersionKind(target.kind.GroupVersion().WithKind(target.kind.Kind + "List"))
@@ -172,7 +171,7 @@ func (g *WriterGuard) latestIn(ctx context.Context, target guardTarget) (*foreig
 			return nil, fmt.Errorf("listing %s: %w", target.kind.Kind, err)
 		}
 		for i := range list.Items {
-			latest = later(latest, latestForeignWrite(target, &list.Items[i]))
+			latest = later(latest, latestForeignWrite(target, &list.Items[i], counts))
 		}
 		if list.Continue == "" {
 			return latest, nil
