@@ -66,12 +66,14 @@ type increment struct {
 	buffer []byte
 }
 
+// begin refuses where a slice may have to go.
 func (inc *increment) begin() bool {
 	for _, slice := range inc.Existing {
 		if slice.AddressType != inc.plan.Family {
 			continue
 		}
-		if !owned(slice, inc.Service) {
+		// One without endpoints is kept for pods that have none, and goes with them.
+		if !owned(slice, inc.Service) || len(slice.Endpoints) == 0 {
 			return false
 		}
 		inc.slices = append(inc.slices, slice)
