@@ -84,7 +84,7 @@ func TestEndStateIsUpstreams(t *testing.T) {
 	stop()
 
 	makeRoom(t, api)
-	startOurs(t, config)
+	b.ended = startOurs(t, config)
 	b.play(ours)
 	b.await(want)
 	b.settle(ours)
@@ -122,6 +122,8 @@ type bed struct {
 	view      *view
 	histories []*history
 	pokes     int
+	// ended is closed when our controllers have ended.
+	ended <-chan struct{}
 }
 
 func (s side) namespace(number int) string { return fmt.Sprintf("%s-%d", s, number) }
@@ -220,12 +222,12 @@ func (b *bed) await(want []state) {
 		differ = append(differ, number)
 	}
 	for deadline := began.Add(overdue); len(differ) > 0 && time.Now().Before(deadline); {
-		if len(differ) < len(b.histories) {
-			select {
-			case <-b.Context().Done():
-				b.Fatal(b.Context().Err())
-			case <-time.After(100 * time.Millisecond):
-			}
+		select {
+		case <-b.Context().Done():
+			b.Fatal(b.Context().Err())
+		case <-b.ended:
+			b.Fatal("our controllers have ended")
+		case <-time.After(100 * time.Millisecond):
 		}
 		differ = slices.DeleteFunc(differ, func(number int) bool {
 			got := b.view.state(b.T, ours.namespace(number))

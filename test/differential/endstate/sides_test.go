@@ -18,7 +18,6 @@ package endstate
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -163,13 +162,14 @@ func makeRoom(t *testing.T, api client.Client) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceSystem, Name: "kube-controller-manager"},
 		Spec:       coordinationv1.LeaseSpec{HolderIdentity: new("other"), LeaseDurationSeconds: new(int32(3600)), AcquireTime: now, RenewTime: now},
 	}
-	if err := api.Create(t.Context(), lease); err != nil {
+	if err := api.Create(t.Context(), lease, client.FieldOwner("kube-controller-manager")); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// startOurs runs our controllers until the test ends.
-func startOurs(t *testing.T, config *rest.Config) {
+// startOurs runs our controllers until the test ends; the channel is closed if
+// they end before.
+func startOurs(t *testing.T, config *rest.Config) <-chan struct{} {
 	t.Helper()
 	ctrl.SetLogger(logr.Discard())
 	manager, err := ctrl.NewManager(config, ctrl.Options{Metrics: metricsserver.Options{BindAddress: "0"}})
@@ -183,12 +183,16 @@ func startOurs(t *testing.T, config *rest.Config) {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- manager.Start(ctx) }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := manager.Start(ctx); err != nil {
+			t.Errorf("our manager: %v", err)
+		}
+	}()
 	t.Cleanup(func() {
 		stop()
-		if err := <-ended; err != nil {
-			t.Error(fmt.Errorf("our manager: %w", err))
-		}
+		<-ended
 	})
+	return ended
 }
