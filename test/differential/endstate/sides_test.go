@@ -43,6 +43,7 @@ import (
 // startServer is an API server and nothing else; no namespace is ever deleted.
 func startServer(t *testing.T) (*envtest.Environment, *rest.Config) {
 	t.Helper()
+	ctrl.SetLogger(logr.Discard())
 	environment, err := testenv.New()
 	if err != nil {
 		t.Fatal(err)
@@ -171,7 +172,6 @@ func makeRoom(t *testing.T, api client.Client) {
 // they end before.
 func startOurs(t *testing.T, config *rest.Config) <-chan struct{} {
 	t.Helper()
-	ctrl.SetLogger(logr.Discard())
 	manager, err := ctrl.NewManager(config, ctrl.Options{Metrics: metricsserver.Options{BindAddress: "0"}})
 	if err != nil {
 		t.Fatal(err)
