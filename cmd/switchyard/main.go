@@ -114,7 +114,7 @@ whom kubectl asks.`,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	addGroup(root, "questions", "Questions about a cluster:",
-		whyCommand(), whoCommand(), poolsCommand(), auditCommand(), lintCommand(), envCommand(), traceCommand(), topCommand())
+		whyCommand(), whoCommand(), poolsCommand(), auditCommand(), lintCommand(), envCommand(), recordsCommand(), traceCommand(), topCommand())
 	addGroup(root, "local", "The local cluster:", upCommand(), downCommand(), statusCommand(), kubeconfigCommand(), execCommand(), logsCommand(),
 		probeCommand(), demoCommand())
 	root.AddCommand(versionCommand(), initCommand(), supervisorCommand(), enterCommand(), followCommand(), getCommand())
