@@ -115,16 +115,21 @@ deps: ## Install (as root) or name what the tests need from the distribution.
 test: deps build controlplane $(BIN)/k8s/kube-proxy ## Run every test: unit, envtest, packets in namespaces, end to end.
 	go test -count=1 -timeout 20m ./...
 	$(MAKE) --no-print-directory test-differential
+	$(MAKE) --no-print-directory test-discovery
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need nothing but Go.
-	go test ./allocator/... ./webhooks/... ./controllers/... ./internal/dataplane/model/... ./internal/dataplane/policy/... ./internal/dataplane/ruleset/... ./internal/dataplane/explain/... ./internal/lookup/... ./internal/validation/... ./internal/inventory/... ./internal/audit/... ./internal/subsets/...
+	go test ./allocator/... ./webhooks/... ./controllers/... ./internal/dataplane/model/... ./internal/dataplane/policy/... ./internal/dataplane/ruleset/... ./internal/dataplane/explain/... ./internal/lookup/... ./internal/validation/... ./internal/inventory/... ./internal/audit/... ./internal/subsets/... ./internal/discovery
 
 # SWITCHYARD_DIFFERENTIAL_CLUSTERS=3000 lets endpoint controllers live through more
 # histories, SWITCHYARD_DIFFERENTIAL_SEED=2 through others.
 .PHONY: test-differential
 test-differential: controlplane ## Compare validation, environments and endpoints with Kubernetes' own, over generated objects.
 	cd test/differential && go test -count=1 -timeout 60m ./...
+
+.PHONY: test-discovery
+test-discovery: controlplane ## Compare DNS answers with those of CoreDNS's own plugin, over generated Services.
+	cd test/discovery && go test -count=1 -timeout 15m ./...
 
 .PHONY: test-netns
 test-netns: deps ## Run the packet tests in network namespaces.
