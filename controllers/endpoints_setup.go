@@ -44,6 +44,10 @@ type EndpointsOptions struct {
 	// BatchPeriod delays what a pod event causes, so that a burst of them becomes
 	// one write; not negative; 0.
 	BatchPeriod time.Duration
+	// NodeQuarantine is how long after a node's deletion its endpoints are looked
+	// for; 40 s, after which kube-controller-manager's pod garbage collector
+	// (pkg/controller/podgc, quarantineTime) takes the pods for orphans.
+	NodeQuarantine time.Duration
 }
 
 // Default fills what is not set.
@@ -57,6 +61,9 @@ func (o *EndpointsOptions) Default() {
 	if o.MaxEndpointsPerSubset == 0 {
 		o.MaxEndpointsPerSubset = 1000
 	}
+	if o.NodeQuarantine == 0 {
+		o.NodeQuarantine = 40 * time.Second
+	}
 }
 
 // Validate names every field that is out of its range.
@@ -66,6 +73,7 @@ func (o *EndpointsOptions) Validate() error {
 		inRange("max endpoints per slice", int(o.MaxEndpointsPerSlice), 1, 1000),
 		inRange("max endpoints per subset", o.MaxEndpointsPerSubset, 1, 1000),
 		inRange("batch period", int(o.BatchPeriod), 0, int(time.Hour)),
+		inRange("node quarantine", int(o.NodeQuarantine), 0, int(time.Hour)),
 	)
 }
 

@@ -78,13 +78,16 @@ type EndpointSliceReconciler struct {
 }
 
 // Reconcile brings the slices of one Service in line with its pods. The empty
-// request stands for the nodes and their zones.
+// request stands for the nodes and their zones, one without a namespace for a node.
 func (r *EndpointSliceReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	if err := r.topology.ensure(ctx); err != nil {
 		return ctrl.Result{}, err
 	}
 	if request == nodesRequest {
 		return ctrl.Result{}, r.topology.refresh(ctx)
+	}
+	if request.Namespace == "" {
+		return ctrl.Result{}, r.topology.gone(ctx, request.Name)
 	}
 	wait, err := r.dirty.work(request.NamespacedName, func(taken errand) (time.Duration, error) {
 		if taken.done() {
@@ -202,7 +205,7 @@ func (r *EndpointSliceReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.triggers = newTriggerTimes()
 	r.recorder = legacyRecorder{mgr.GetEventRecorder(endpointSliceFieldManager)}
 	r.lag = newCacheLag(time.Now)
-	if r.topology, err = newZoneTopology(ctx, mgr, r.services); err != nil {
+	if r.topology, err = newZoneTopology(ctx, mgr, r.services, r.Options.NodeQuarantine); err != nil {
 		return err
 	}
 	r.writer = &sliceWriter{

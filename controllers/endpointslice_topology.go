@@ -19,7 +19,10 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -39,6 +42,11 @@ import (
 // change, the queue holds it once.
 var nodesRequest = reconcile.Request{}
 
+// nodeRequest stands for one node, which is in no namespace, as Services are.
+func nodeRequest(name string) reconcile.Request {
+	return reconcile.Request{NamespacedName: types.NamespacedName{Name: name}}
+}
+
 // podsByNode is the cache index from a node to the pods on it.
 const podsByNode = "switchyard.dev/endpoints-pod-node"
 
@@ -50,12 +58,14 @@ type zoneTopology struct {
 	reader     client.Reader
 	services   *selectorIndex
 	overloaded chan event.TypedGenericEvent[types.NamespacedName]
+	// quarantine is EndpointsOptions.NodeQuarantine.
+	quarantine time.Duration
 
 	mu    sync.Mutex
 	ready bool
 }
 
-func newZoneTopology(ctx context.Context, mgr ctrl.Manager, services *selectorIndex) (*zoneTopology, error) {
+func newZoneTopology(ctx context.Context, mgr ctrl.Manager, services *selectorIndex, quarantine time.Duration) (*zoneTopology, error) {
 	nodes, err := nodeLister(ctx, mgr)
 	if err != nil {
 		return nil, err
@@ -69,6 +79,7 @@ func newZoneTopology(ctx context.Context, mgr ctrl.Manager, services *selectorIn
 		reader:     mgr.GetClient(),
 		services:   services,
 		overloaded: make(chan event.TypedGenericEvent[types.NamespacedName]),
+		quarantine: quarantine,
 	}, nil
 }
 
@@ -135,14 +146,35 @@ func (t *zoneTopology) refresh(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		service := types.NamespacedName{Namespace: namespace, Name: name}
-		select {
-		case t.overloaded <- event.TypedGenericEvent[types.NamespacedName]{Object: service}:
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := t.send(ctx, types.NamespacedName{Namespace: namespace, Name: name}); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func (t *zoneTopology) send(ctx context.Context, service types.NamespacedName) error {
+	select {
+	case t.overloaded <- event.TypedGenericEvent[types.NamespacedName]{Object: service}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// gone queues the Services with pods on a node that was deleted some time ago. If
+// it is back, there is nothing to do.
+func (t *zoneTopology) gone(ctx context.Context, node string) error {
+	if t.node(node) != nil {
+		return nil
+	}
+	services, err := t.servicesOn(ctx, node)
+	for _, service := range services {
+		if err := t.send(ctx, service); err != nil {
+			return err
+		}
+	}
+	return err
 }
 
 // forget drops the hints remembered for a Service.
@@ -153,9 +185,10 @@ func (t *zoneTopology) forget(service types.NamespacedName) {
 }
 
 // events queues the zones' recount, and the Services with pods on a node that has
-// appeared (their endpoints were held back), has gone (they are held back from now
-// on, row E14) or has moved to another zone. After the latter two upstream leaves
-// endpoints as they are until something else changes.
+// appeared (their endpoints were held back) or has moved to another zone. A node
+// that goes is queued itself, for later: one that was deleted by mistake is made
+// anew by its kubelet. In the latter two cases upstream leaves endpoints as they
+// are until something else changes.
 func (t *zoneTopology) events() handler.EventHandler {
 	return handler.Funcs{
 		CreateFunc: func(ctx context.Context, e event.CreateEvent, queue requestQueue) {
@@ -173,24 +206,36 @@ func (t *zoneTopology) events() handler.EventHandler {
 				t.queueServicesOn(ctx, after.Name, queue)
 			}
 		},
-		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, queue requestQueue) {
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, queue requestQueue) {
 			queue.Add(nodesRequest)
-			t.queueServicesOn(ctx, e.Object.GetName(), queue)
+			queue.AddAfter(nodeRequest(e.Object.GetName()), t.quarantine)
 		},
 	}
 }
 
 func (t *zoneTopology) queueServicesOn(ctx context.Context, node string, queue requestQueue) {
+	services, err := t.servicesOn(ctx, node)
+	if err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Looking for the Services of a node", "node", node)
+	}
+	for _, service := range services {
+		queue.Add(requestFor(service))
+	}
+}
+
+// servicesOn are those with pods on a node, each once.
+func (t *zoneTopology) servicesOn(ctx context.Context, node string) ([]types.NamespacedName, error) {
 	var pods corev1.PodList
 	if err := t.reader.List(ctx, &pods, client.MatchingFields{podsByNode: node}, client.UnsafeDisableDeepCopy); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "Listing the pods of a node", "node", node)
-		return
+		return nil, fmt.Errorf("listing the pods of node %s: %w", node, err)
 	}
+	found := map[types.NamespacedName]struct{}{}
 	for i := range pods.Items {
 		for _, service := range t.services.Matches(pods.Items[i].Namespace, pods.Items[i].Labels) {
-			queue.Add(requestFor(service))
+			found[service] = struct{}{}
 		}
 	}
+	return slices.Collect(maps.Keys(found)), nil
 }
 
 // sameZoneWeight compares what the hints are computed from.

@@ -101,7 +101,7 @@ func startBehindFaults() *faults {
 	return bad
 }
 
-var smallSlices = controllers.EndpointsOptions{MaxEndpointsPerSlice: 4}
+var smallSlices = controllers.EndpointsOptions{MaxEndpointsPerSlice: 4, NodeQuarantine: quarantine}
 
 // change leaves pods 1 to 9 alone, and of the others has one unready, one gone,
 // one relabelled and one new.

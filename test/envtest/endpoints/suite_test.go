@@ -102,10 +102,13 @@ func newManagerWith(config *rest.Config, metricsAddress string) ctrl.Manager {
 	return mgr
 }
 
+// quarantine is not what people wait for.
+const quarantine = 500 * time.Millisecond
+
 // startControllers returns when the controllers are at work.
 func startControllers(mode controllers.EndpointsMode) {
 	GinkgoHelper()
-	start(newManager(), mode, controllers.EndpointsOptions{})
+	start(newManager(), mode, controllers.EndpointsOptions{NodeQuarantine: quarantine})
 }
 
 func start(mgr ctrl.Manager, mode controllers.EndpointsMode, options controllers.EndpointsOptions) {
