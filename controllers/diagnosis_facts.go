@@ -17,14 +17,17 @@ limitations under the License.
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -84,6 +87,8 @@ func (r *DiagnosisReconciler) facts(ctx context.Context, service *corev1.Service
 	key := client.ObjectKeyFromObject(service)
 	f := &diagnosis.Facts{Name: key, Service: service, Now: r.Now()}
 	if service.Spec.Type == corev1.ServiceTypeExternalName {
+		f.Zone = r.Options.ClusterDomain
+		f.Services = r.caches.target(service, f.Zone)
 		return f, nil
 	}
 	for _, finding := range r.numbers.of(key) {
@@ -104,6 +109,29 @@ func (r *DiagnosisReconciler) facts(ctx context.Context, service *corev1.Service
 	f.Nodes = r.caches.nodesFor(service, f.Selected)
 	f.Endpoints, err = r.endpoints(ctx, f, memory)
 	return f, err
+}
+
+// target is the Service that an ExternalName stands for, if it is one of this
+// cluster and exists, which DNS tells everybody. Those of nearly its name are not
+// told: they may be of a namespace that the reader knows nothing of.
+func (c diagnosisCaches) target(service *corev1.Service, zone string) []types.NamespacedName {
+	target, inside := targetOf(service, zone)
+	if _, found, err := c.services.GetByKey(target.String()); !inside || err != nil || !found {
+		return nil
+	}
+	return []types.NamespacedName{target}
+}
+
+// targetOf reads the name that an ExternalName stands for. In front of a headless
+// Service's there may be that of a pod.
+func targetOf(service *corev1.Service, zone string) (target types.NamespacedName, inside bool) {
+	name := strings.TrimSuffix(strings.ToLower(service.Spec.ExternalName), ".")
+	name, inside = strings.CutSuffix(name, ".svc."+cmp.Or(zone, diagnosis.DefaultZone))
+	parts := strings.Split(name, ".")
+	if !inside || len(parts) < 2 {
+		return types.NamespacedName{}, false
+	}
+	return types.NamespacedName{Namespace: parts[len(parts)-1], Name: parts[len(parts)-2]}, true
 }
 
 // maxDiagnosisOthers bounds the pods among which those that were meant are looked

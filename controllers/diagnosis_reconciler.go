@@ -64,6 +64,8 @@ type DiagnosisOptions struct {
 	NodePorts allocator.PortSpan
 	// Allocation tells that pools, reservations and IPAddresses are watched anyway.
 	Allocation bool
+	// ClusterDomain ends the names of Services, as in cluster.local, which it is if empty.
+	ClusterDomain string
 	// Grace is how long a condition has to be worse before it is written; 30 s if 0.
 	Grace time.Duration
 }

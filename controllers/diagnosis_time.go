@@ -25,7 +25,8 @@ import (
 )
 
 // byHandPace is how often a Service is looked at that is waiting for endpoints by
-// another hand: nobody watches Endpoints objects for that.
+// another hand, and an ExternalName that stands for a Service: nobody watches
+// Endpoints objects and targets for them.
 const byHandPace = 5 * time.Minute
 
 // nextLook is when the verdict may change by the passing of time alone: what is
@@ -33,6 +34,12 @@ const byHandPace = 5 * time.Minute
 // most Services.
 func nextLook(f *diagnosis.Facts, found *diagnosis.Report) time.Duration {
 	wait := untilSettled(f)
+	if f.Service.Spec.Type == corev1.ServiceTypeExternalName {
+		if _, inside := targetOf(f.Service, f.Zone); inside {
+			wait = sooner(wait, byHandPace)
+		}
+		return wait
+	}
 	if step, made := found.Step(diagnosis.CheckSelector); made && step.Reason == diagnosis.NoSelectorNoEndpoints {
 		wait = sooner(wait, byHandPace)
 	}

@@ -20,6 +20,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,6 +35,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"switchyard.dev/switchyard/internal/diagnosis"
 )
 
 // diagnosisOf is a reconciler whose caches hold these objects.
@@ -192,5 +195,34 @@ func TestNodesOfAnExamination(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// An ExternalName is judged by whether the Service that it stands for exists, and
+// not by a name that is none of this cluster.
+func TestTargetsOfExternalNames(t *testing.T) {
+	r := diagnosisOf(t, selecting("other", "db"), selecting("other", "dbs"))
+	r.Options.ClusterDomain = "example.org"
+	for target, want := range map[string]string{
+		"db.other.svc.example.org":      "True Allocated",
+		"DB.other.svc.Example.org.":     "True Allocated",
+		"db-0.db.other.svc.example.org": "True Allocated",
+		"dp.other.svc.example.org":      "False ExternalNameNotFound",
+		"dp.other.svc.cluster.local":    "True Allocated",
+		"www.example.com":               "True Allocated",
+	} {
+		service := selecting("shop", "web", func(spec *corev1.ServiceSpec) { spec.Type, spec.ExternalName = corev1.ServiceTypeExternalName, target })
+		facts, err := r.facts(context.Background(), service, &diagnosisMemory{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		report := diagnosis.Examine(facts)
+		found := conditionOf(diagnosis.Conditions(report), diagnosis.AddressAllocated)
+		if got := string(found.Status) + " " + found.Reason; got != want || strings.Contains(found.Message, "dbs") {
+			t.Errorf("%s is %s (%s), want %s", target, got, found.Message, want)
+		}
+		if again := nextLook(facts, report); (again > 0) != strings.Contains(strings.ToLower(target), ".svc.example.org") {
+			t.Errorf("%s is looked at again after %s", target, again)
+		}
 	}
 }

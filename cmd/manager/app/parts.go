@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -94,7 +95,8 @@ func setupParts(ctx context.Context, mgr ctrl.Manager, options Options, certs *c
 
 func diagnosis(options Options) *controllers.DiagnosisReconciler {
 	return &controllers.DiagnosisReconciler{Options: controllers.DiagnosisOptions{
-		Namespace: options.Namespace, NodePorts: options.NodePorts, Allocation: options.Allocation != allocator.Off, Grace: options.DiagnosisGrace,
+		Namespace: options.Namespace, NodePorts: options.NodePorts, Allocation: options.Allocation != allocator.Off,
+		ClusterDomain: strings.ToLower(options.Admission.ClusterDomain), Grace: options.DiagnosisGrace,
 	}}
 }
 
