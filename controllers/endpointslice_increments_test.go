@@ -25,6 +25,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	clientset "k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
@@ -204,5 +205,35 @@ func TestAnUpdateThatFailedIsNotWaitedFor(t *testing.T) {
 	theirs.Generation++
 	if !b.owner.changedByOthers(before, theirs) {
 		t.Error("a change by somebody else is taken for ours")
+	}
+}
+
+// TestASliceDeletedBeforeItsAnswerIsNotWaitedFor: the watch may show its end
+// before the answer to its creation comes.
+func TestASliceDeletedBeforeItsAnswerIsNotWaitedFor(t *testing.T) {
+	service := testService(intstr.FromInt32(80))
+	service.UID = "1"
+	b := newSliceBench(t, []*corev1.Pod{testPod("10.0.0.1")}, service)
+	queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
+	defer queue.ShutDown()
+	watch := b.dirty.wholes(b.owner.events(0, nil))
+	created := 0
+	b.server.PrependReactor("create", "endpointslices", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		slice := action.(clienttesting.CreateAction).GetObject().(*discoveryv1.EndpointSlice)
+		created++
+		slice.Name, slice.UID, slice.Generation = fmt.Sprint("web-", created), types.UID(fmt.Sprint(created)), 1
+		if created == 1 {
+			watch.Create(t.Context(), event.CreateEvent{Object: slice.DeepCopy()}, queue)
+			watch.Delete(t.Context(), event.DeleteEvent{Object: slice.DeepCopy()}, queue)
+		}
+		return false, nil, nil
+	})
+	for range 2 {
+		if result, err := b.reconcile(service); err != nil || result.RequeueAfter > 0 {
+			t.Errorf("%+v, %v: want no wait", result, err)
+		}
+	}
+	if queue.Len() == 0 || created != 2 {
+		t.Errorf("%d queued, %d slices created: want the deleted slice to be made again", queue.Len(), created)
 	}
 }

@@ -52,6 +52,7 @@ type sliceWriter struct {
 // write carries out the plans of one Service. The families do not stop each
 // other.
 func (w *sliceWriter) write(ctx context.Context, service *corev1.Service, plans []endpointslices.Plan, trigger time.Time) error {
+	defer w.underWay.write(types.NamespacedName{Namespace: service.Namespace, Name: service.Name})()
 	var errs []error
 	groups := map[string]endpointslices.Group{}
 	for i := range plans {
@@ -187,8 +188,13 @@ func (w *sliceWriter) update(ctx context.Context, client discoveryclient.Endpoin
 	return nil
 }
 
+// wrote has the cache waited for, but not for a slice that somebody has deleted
+// since: it would never show.
 func (w *sliceWriter) wrote(slice *discoveryv1.EndpointSlice, operation string) {
 	w.tracker.Update(slice)
+	if w.underWay.hasEnded(slice) {
+		w.tracker.HandleDeletion(slice)
+	}
 	endpointslicemetrics.EndpointSliceChanges.WithLabelValues(operation).Inc()
 }
 

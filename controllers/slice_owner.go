@@ -154,6 +154,7 @@ func (o sliceOwner) deletedByOthers(slice *discoveryv1.EndpointSlice) bool {
 	if !o.owns(slice) {
 		return false
 	}
+	o.underWay.ended(slice) // before the tracker hears of it, see sliceWriter.wrote
 	tracked := o.tracker.Has(slice)
 	expected := o.tracker.HandleDeletion(slice)
 	return !tracked || !expected

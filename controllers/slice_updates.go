@@ -32,9 +32,44 @@ import (
 type sliceUpdates struct {
 	mu   sync.Mutex
 	next map[types.UID]int64
+	// gone are the slices whose end the watch has shown while something of their
+	// Service was written. One may end before the answer to its creation comes.
+	gone map[types.NamespacedName]map[types.UID]struct{}
 }
 
-func newSliceUpdates() *sliceUpdates { return &sliceUpdates{next: map[types.UID]int64{}} }
+func newSliceUpdates() *sliceUpdates {
+	return &sliceUpdates{next: map[types.UID]int64{}, gone: map[types.NamespacedName]map[types.UID]struct{}{}}
+}
+
+// write is called before anything of a Service is written, and what it returns
+// afterwards. Writers of one Service take turns.
+func (u *sliceUpdates) write(service types.NamespacedName) (end func()) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.gone[service] = map[types.UID]struct{}{}
+	return func() {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		delete(u.gone, service)
+	}
+}
+
+// ended notes a slice that the watch does not show any more.
+func (u *sliceUpdates) ended(slice *discoveryv1.EndpointSlice) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if gone := u.gone[serviceOfSlice(slice)]; gone != nil {
+		gone[slice.UID] = struct{}{}
+	}
+}
+
+// hasEnded says so of a slice that was written just now.
+func (u *sliceUpdates) hasEnded(slice *discoveryv1.EndpointSlice) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	_, ended := u.gone[serviceOfSlice(slice)][slice.UID]
+	return ended
+}
 
 // begin is called with the version to be replaced. The caller calls the function
 // that it returns when the answer has been noted.
