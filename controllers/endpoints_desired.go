@@ -164,8 +164,12 @@ func podAddress(service *corev1.Service, pod *corev1.Pod) (corev1.EndpointAddres
 		}
 		address := corev1.EndpointAddress{
 			IP:        ip.String(),
-			NodeName:  &pod.Spec.NodeName,
 			TargetRef: &corev1.ObjectReference{Kind: "Pod", Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID},
+		}
+		// The API server takes no empty name. What points into a pod of the cache
+		// might be written to.
+		if node := pod.Spec.NodeName; node != "" {
+			address.NodeName = &node
 		}
 		if endpointsliceutil.ShouldSetHostname(pod, service) {
 			address.Hostname = pod.Spec.Hostname

@@ -205,6 +205,17 @@ func TestDesiredEndpointsKeepsWhatIsNotOurs(t *testing.T) {
 	}
 }
 
+// TestDesiredEndpointsNamesNoNodeThatIsNone, nor one in the cache.
+func TestDesiredEndpointsNamesNoNodeThatIsNone(t *testing.T) {
+	for node, want := range map[string]*string{"": nil, "n": new("n")} {
+		pod := testPod("10.0.0.1", func(p *corev1.Pod) { p.Spec.NodeName = node })
+		got := desiredEndpoints(nil, testService(intstr.FromInt32(80)), []*corev1.Pod{pod}).Subsets[0].Addresses[0].NodeName
+		if diff := cmp.Diff(want, got); diff != "" || got == &pod.Spec.NodeName {
+			t.Errorf("node %q: shared with the pod %t (-want +got):\n%s", node, got == &pod.Spec.NodeName, diff)
+		}
+	}
+}
+
 func TestDesiredEndpointsStaysWithinAThousandAddresses(t *testing.T) {
 	var pods []*corev1.Pod
 	for i := range 1100 {

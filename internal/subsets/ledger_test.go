@@ -211,6 +211,17 @@ func TestAViewTellsThatSomethingIsLeftOut(t *testing.T) {
 	}
 }
 
+// TestAnAddressWithoutANodeNamesNone, as the API server refuses an empty name.
+func TestAnAddressWithoutANodeNamesNone(t *testing.T) {
+	offer := offerAt(1, true, httpPort(80))
+	offer.Address.NodeName = nil
+	ledger := NewLedger("shop")
+	ledger.Set("a", offer)
+	if node := ledger.View(1).Subsets()[0].Addresses[0].NodeName; node != nil {
+		t.Errorf("node %q", *node)
+	}
+}
+
 // BenchmarkOnePodOf5000 is one of 5,000 pods that turns ready or not ready.
 func BenchmarkOnePodOf5000(b *testing.B) {
 	const pods = 5000

@@ -145,7 +145,10 @@ func (v *View) addresses(entries []*entry) []corev1.EndpointAddress {
 	list, targets := make([]corev1.EndpointAddress, len(entries)), make([]corev1.ObjectReference, len(entries))
 	for i, e := range entries {
 		targets[i] = corev1.ObjectReference{Kind: "Pod", Namespace: v.namespace, Name: e.name, UID: e.uid}
-		list[i] = corev1.EndpointAddress{IP: e.ip, Hostname: e.hostname, NodeName: &e.node, TargetRef: &targets[i]}
+		list[i] = corev1.EndpointAddress{IP: e.ip, Hostname: e.hostname, TargetRef: &targets[i]}
+		if e.node != "" {
+			list[i].NodeName = &e.node
+		}
 	}
 	return list
 }
