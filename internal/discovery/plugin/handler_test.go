@@ -34,7 +34,9 @@ import (
 	"github.com/coredns/coredns/request"
 	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	dto "github.com/prometheus/client_model/go"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -121,7 +123,8 @@ func serve(t *testing.T, stanza string, client *fake.Clientset) *Handler {
 	if client != nil {
 		ctx, cancel := context.WithCancel(t.Context())
 		t.Cleanup(cancel)
-		h.follow(ctx, client)
+		h.sources = h.resources(client)
+		h.follow(ctx)
 		if !h.await(ctx, time.Minute) {
 			t.Fatal("not everything has been listed")
 		}
@@ -303,9 +306,13 @@ func TestTheLatencyOfChangesIsMeasured(t *testing.T) {
 		eps.Annotations = map[string]string{corev1.EndpointsLastChangeTriggerTime: tc.at.Format(time.RFC3339Nano)}
 		h.setSlice(eps)
 	}
-	for _, label := range []string{"cluster_ip", "headless_with_selector"} {
-		if _, err := l.durations.GetMetricWithLabelValues(label); err != nil {
-			t.Error(err)
+	for kind, want := range map[string]uint64{"cluster_ip": 2, "headless_with_selector": 1} {
+		var metric dto.Metric
+		if err := l.durations.WithLabelValues(kind).(prometheus.Histogram).Write(&metric); err != nil {
+			t.Fatal(err)
+		}
+		if got := metric.Histogram.GetSampleCount(); got != want {
+			t.Errorf("%s was observed %d times, want %d", kind, got, want)
 		}
 	}
 	if n := testutil.CollectAndCount(l.durations, "coredns_kubernetes_dns_programming_duration_seconds"); n != 2 {

@@ -59,7 +59,7 @@ func (q *query) addresses(records []dns.RR, name string, addresses []netip.Addr)
 	if len(addresses) == 0 {
 		return records
 	}
-	var bytes []byte
+	bytes := make([]byte, 0, len(addresses)*net.IPv6len)
 	if q.kind == dns.TypeA {
 		rrs := make([]dns.A, len(addresses))
 		for i, a := range addresses {

@@ -57,10 +57,11 @@ func setup(c *caddy.Controller, connect func(connection) (kubernetes.Interface, 
 		return err
 	}
 	h := New(o, upstream.New())
+	h.sources = h.resources(client)
 	ctx, stop := context.WithCancel(context.Background())
 	c.OnStartup(func() error {
 		h.local = localAddresses(dnsserver.GetConfig(c).ListenHosts)
-		h.follow(ctx, client)
+		h.follow(ctx)
 		if !h.await(ctx, o.startupTimeout) {
 			log.Warning("Answering before the API server has listed everything: what is not known yet gets SERVFAIL")
 		}

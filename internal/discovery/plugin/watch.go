@@ -38,8 +38,7 @@ import (
 const running = "status.phase!=Succeeded,status.phase!=Failed,status.phase!=Unknown"
 
 // follow begins to fill the index.
-func (h *Handler) follow(ctx context.Context, client kubernetes.Interface) {
-	h.sources = h.resources(client)
+func (h *Handler) follow(ctx context.Context) {
 	for _, source := range h.sources {
 		go source.Run(ctx)
 	}
