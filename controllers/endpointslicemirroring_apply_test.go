@@ -56,6 +56,10 @@ func TestAMirrorLosesNothingByAWriteThatFails(t *testing.T) {
 			before: two(90, "10.0.0.2", "fd00::1"), after: handMade(80, "10.0.0.1", "10.0.0.2"), updateErr: errors.New("no quorum"),
 			want: []string{"IPv4 10.0.0.1 @ 80", "IPv4 10.0.0.2 @ 90"},
 		},
+		"an update, and what has nothing to do with it is done": {
+			before: two(90, "10.0.0.3"), after: handMade(80, "10.0.0.1", "10.0.0.2"), updateErr: errors.New("no quorum"),
+			want: []string{"IPv4 10.0.0.1 @ 80"},
+		},
 		"a creation": {
 			before: handMade(80, "10.0.0.1", "10.0.0.2", "fd00::1"), after: two(90, "10.0.0.2"), createErr: errors.New("no quorum"),
 			want: []string{"IPv4 10.0.0.1 10.0.0.2 @ 80"},

@@ -35,6 +35,8 @@ import (
 // mirrorPlan is what has to be written so that slices mirror an Endpoints object.
 type mirrorPlan struct {
 	create, update, remove []*discoveryv1.EndpointSlice
+	// before are the slices that exist, by name.
+	before map[string]*discoveryv1.EndpointSlice
 	// invalid and surplus count addresses left out because they are no IP, or
 	// because their subset has too many.
 	invalid, surplus int
@@ -62,7 +64,10 @@ type mirrorKey struct {
 // set of ports, with the slices that exist. Neither is modified. limit is the
 // number of addresses taken from one subset, ready ones first.
 func planMirror(endpoints *corev1.Endpoints, existing []*discoveryv1.EndpointSlice, limit int) mirrorPlan {
-	var plan mirrorPlan
+	plan := mirrorPlan{before: map[string]*discoveryv1.EndpointSlice{}}
+	for _, slice := range existing {
+		plan.before[slice.Name] = slice
+	}
 	unused := slices.Clone(existing)
 	slices.SortFunc(unused, func(a, b *discoveryv1.EndpointSlice) int { return cmp.Compare(a.Name, b.Name) })
 	for _, desired := range plan.desiredSlices(endpoints, limit) {
@@ -124,7 +129,7 @@ func (p *mirrorPlan) of(family discoveryv1.AddressType) mirrorPlan {
 		}
 		return some
 	}
-	return mirrorPlan{create: those(p.create), update: those(p.update), remove: those(p.remove)}
+	return mirrorPlan{create: those(p.create), update: those(p.update), remove: those(p.remove), before: p.before}
 }
 
 // replacement gives an existing slice the desired content.

@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -146,13 +147,13 @@ func (r *EndpointSliceMirroringReconciler) report(endpoints *corev1.Endpoints, p
 func (r *EndpointSliceMirroringReconciler) apply(ctx context.Context, endpoints *corev1.Endpoints, plan mirrorPlan) error {
 	var failed, invalid []error
 	for _, family := range []discoveryv1.AddressType{discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6, discoveryv1.AddressTypeFQDN} {
-		err := r.carryOut(ctx, endpoints, plan.of(family))
-		switch {
-		case apierrors.IsInvalid(err):
+		for _, err := range r.carryOut(ctx, endpoints, plan.of(family)) {
+			if !apierrors.IsInvalid(err) {
+				failed = append(failed, err)
+				continue
+			}
 			invalid = append(invalid, err)
 			r.recorder.Eventf(endpoints, corev1.EventTypeWarning, "FailedToUpdateEndpointSlices", "Error mirroring to EndpointSlices: %v", err)
-		case err != nil:
-			failed = append(failed, err)
 		}
 	}
 	err := errors.Join(append(failed, invalid...)...)
@@ -165,29 +166,62 @@ func (r *EndpointSliceMirroringReconciler) apply(ctx context.Context, endpoints 
 	return fmt.Errorf("mirroring Endpoints %s: %w", client.ObjectKeyFromObject(endpoints), err)
 }
 
-// carryOut stops at the first write that fails: what comes after it takes
-// addresses out of slices, and they may not be in another yet.
-func (r *EndpointSliceMirroringReconciler) carryOut(ctx context.Context, endpoints *corev1.Endpoints, plan mirrorPlan) error {
+// carryOut tries every write but those that take an address out of a slice which
+// another was to have, whose own write has failed.
+func (r *EndpointSliceMirroringReconciler) carryOut(ctx context.Context, endpoints *corev1.Endpoints, plan mirrorPlan) (errs []error) {
+	homeless := map[string]bool{}
+	hold := func(slice *discoveryv1.EndpointSlice) {
+		for i := range slice.Endpoints {
+			homeless[slice.Endpoints[i].Addresses[0]] = true
+		}
+	}
 	if endpoints.DeletionTimestamp == nil {
 		for _, slice := range plan.create {
 			if err := r.written("create", slice, r.Client.Create(ctx, slice)); err != nil {
-				return err
+				errs = append(errs, err)
+				hold(slice)
 			}
 		}
 	}
 	for _, slice := range plan.update {
+		if losesAny(plan.before[slice.Name], slice, homeless) {
+			hold(slice)
+			continue
+		}
 		if err := r.written("update", slice, r.Client.Update(ctx, slice)); err != nil {
-			return err
+			errs = append(errs, err)
+			hold(slice)
 		}
 	}
 	for _, slice := range plan.remove {
+		if losesAny(slice, nil, homeless) {
+			continue
+		}
 		if err := client.IgnoreNotFound(r.Client.Delete(ctx, slice)); err != nil {
-			return err
+			errs = append(errs, err)
+			continue
 		}
 		r.owner.tracker.ExpectDeletion(slice)
 		mirroredChanges.WithLabelValues("delete").Inc()
 	}
-	return nil
+	return errs
+}
+
+// losesAny says that one of these addresses is in the slice before and not after,
+// which is nil for none.
+func losesAny(before, after *discoveryv1.EndpointSlice, addresses map[string]bool) bool {
+	if before == nil || len(addresses) == 0 {
+		return false
+	}
+	kept := map[string]bool{}
+	if after != nil {
+		for i := range after.Endpoints {
+			kept[after.Endpoints[i].Addresses[0]] = true
+		}
+	}
+	return slices.ContainsFunc(before.Endpoints, func(e discoveryv1.Endpoint) bool {
+		return addresses[e.Addresses[0]] && !kept[e.Addresses[0]]
+	})
 }
 
 // written tracks a successful write. A namespace on its way out takes no new
