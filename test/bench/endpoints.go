@@ -35,6 +35,8 @@ type endpointsSubject struct {
 	// throttled says that its client has limits that it will reach: what it has
 	// not done after a while is not waited for.
 	throttled bool
+	// metrics is where it serves its own, empty if it is not asked.
+	metrics string
 }
 
 const (
@@ -64,9 +66,9 @@ func (s endpointsSubject) patience() time.Duration {
 }
 
 func endpointsSubjects(o options) (ours, free, throttled endpointsSubject) {
-	ours = endpointsSubject{name: managerName, program: o.manager, args: []string{
-		"--endpoints=all", "--webhooks=off", "--allocation=off", "--leader-elect=false", "--namespace=" + namespace,
-		"--metrics-bind-address=0", "--health-probe-bind-address=0",
+	ours = endpointsSubject{name: managerName, program: o.manager, metrics: "http://" + pprofAddress + "/metrics", args: []string{
+		"--endpoints=all", "--webhooks=off", "--allocation=off", "--diagnosis=off", "--leader-elect=false", "--namespace=" + namespace,
+		"--metrics-bind-address=" + pprofAddress, "--metrics-secure=false", "--health-probe-bind-address=0",
 	}}
 	throttled = endpointsSubject{name: throttledName, program: filepath.Join(filepath.Dir(o.peer), throttledName), throttled: true, args: []string{
 		"--controllers=endpointslice-controller,endpoints-controller,endpointslice-mirroring-controller",

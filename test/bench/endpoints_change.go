@@ -37,6 +37,10 @@ func (b *endpointsBench) follow(ctx context.Context, p *process, subject endpoin
 	if err != nil {
 		return r, err
 	}
+	plansBefore, err := plansOf(ctx, subject)
+	if err != nil {
+		return r, err
+	}
 	before, err := p.cpu()
 	if err != nil {
 		return r, err
@@ -69,6 +73,13 @@ func (b *endpointsBench) follow(ctx context.Context, p *process, subject endpoin
 		return r, err
 	}
 	r.CPU = milliseconds(after-before) / float64(max(1, r.Changes))
+	plansAfter, err := plansOf(ctx, subject)
+	if err != nil {
+		return r, err
+	}
+	if subject.metrics != "" {
+		r.Plans = difference(plansBefore, plansAfter)
+	}
 	r.Writes = difference(writesBefore, writesAfter)
 	return r, nil
 }
@@ -139,6 +150,23 @@ func (b *endpointsBench) writes(ctx context.Context) (map[string]int, error) {
 		return nil, err
 	}
 	return writesIn(all), nil
+}
+
+// plansOf counts the plans of slices since the subject started, by what they were
+// of: all pods of a Service, or those that had changed.
+func plansOf(ctx context.Context, subject endpointsSubject) (map[string]int, error) {
+	counts := map[string]int{}
+	if subject.metrics == "" {
+		return counts, nil
+	}
+	all, err := scrape(ctx, http.DefaultClient, subject.metrics)
+	if err != nil {
+		return nil, err
+	}
+	for _, metric := range all["switchyard_endpoints_slice_plans_total"].GetMetric() {
+		counts[metric.GetLabel()[0].GetValue()] = int(metric.GetCounter().GetValue())
+	}
+	return counts, nil
 }
 
 func writesIn(all metrics) map[string]int {

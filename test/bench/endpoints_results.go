@@ -64,6 +64,9 @@ type changesResult struct {
 	CPU float64 `json:"cpuMsPerChange"`
 	// Writes are requests that change something, by resource.
 	Writes map[string]int `json:"writes"`
+	// Plans are those of slices, by what they were of: all pods of a "service", or
+	// the "pods" that had changed. Of a peer they are not known.
+	Plans map[string]int `json:"plansOf,omitempty"`
 }
 
 // perChange is how many requests there were for one change.

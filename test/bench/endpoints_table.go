@@ -82,6 +82,10 @@ func init() {
 			endpointsFigure{name: "  changes", unit: count, of: func(r endpointsResult) float64 { return float64(of(r).Changes) }},
 			endpointsFigure{name: "  changes not seen when patience was over", unit: count, of: func(r endpointsResult) float64 { return float64(of(r).Unseen) }},
 			endpointsFigure{name: "  CPU per change", unit: ms, of: func(r endpointsResult) float64 { return of(r).CPU }, most: phase.mostOf},
+			endpointsFigure{name: "  plans of all pods of a Service", unit: count, of: func(r endpointsResult) float64 { return float64(of(r).Plans["service"]) },
+				known: func(r endpointsResult) bool { return of(r).Plans != nil }},
+			endpointsFigure{name: "  plans of changed pods alone", unit: count, of: func(r endpointsResult) float64 { return float64(of(r).Plans["pods"]) },
+				known: func(r endpointsResult) bool { return of(r).Plans != nil }},
 			endpointsFigure{name: "  writes of slices per change", of: func(r endpointsResult) float64 { return of(r).perChange("endpointslices") }, most: phase.slices},
 			endpointsFigure{name: "  all writes per change", of: func(r endpointsResult) float64 { return of(r).perChange(written...) }, ratio: 1,
 				// Who has not made all changes has not made all writes either.
