@@ -151,7 +151,10 @@ func TestServiceThatIsNotThere(t *testing.T) {
 		return types.NamespacedName{Namespace: namespace, Name: name}
 	}
 	examined(t, map[string]outcome{
-		"in no namespace": {state: Problem, check: CheckService, want: NotFound, says: []string{"There is no Service web in namespace shop."}, change: func(f *Facts) { f.Service = nil }},
+		"in no namespace": {state: Problem, check: CheckService, want: NotFound, says: []string{"There is no Service web in namespace shop; see `kubectl get services -A`."}, change: func(f *Facts) { f.Service = nil }},
+		"in a namespace that is not there": {state: Problem, check: CheckService, want: NotFound, says: []string{"There is no namespace shop, and so no Service web in it; one of that name is in namespace front."}, change: func(f *Facts) {
+			f.Service, f.NoNamespace, f.Services = nil, true, []types.NamespacedName{{Namespace: "front", Name: "web"}}
+		}},
 		"in another namespace": {state: Problem, check: CheckService, want: NotFound, says: []string{"one of that name is in namespace front."}, change: func(f *Facts) {
 			f.Service, f.Services = nil, []types.NamespacedName{name("front", "web"), name("shop", "api")}
 		}},

@@ -24,6 +24,20 @@ func (e *examination) clientIsNode() bool {
 	return e.Client != nil && e.Client.Pod != nil && e.Client.Pod.Namespace == ""
 }
 
+// clientName is the client for machines.
+func clientName(f *Facts) *ClientName {
+	switch client := f.Client; {
+	case client == nil:
+		return f.ClientUnseen
+	case client.Pod == nil:
+		return &ClientName{Address: client.Address.String()}
+	case client.Pod.Namespace == "":
+		return &ClientName{Node: client.Pod.Spec.NodeName}
+	default:
+		return &ClientName{Pod: &Name{Namespace: client.Pod.Namespace, Name: client.Pod.Name}, Node: client.Pod.Spec.NodeName}
+	}
+}
+
 // clientsNode says which node a client is, or is on.
 func (e *examination) clientsNode() string {
 	node := e.Client.Pod.Spec.NodeName

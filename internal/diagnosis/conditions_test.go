@@ -21,11 +21,10 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 )
 
 func report(steps ...Step) *Report {
-	return &Report{Service: types.NamespacedName{Namespace: "shop", Name: "web"}, Steps: append([]Step{{Check: CheckService, State: OK}}, steps...)}
+	return &Report{Service: Name{Namespace: "shop", Name: "web"}, Steps: append([]Step{{Check: CheckService, State: OK}}, steps...)}
 }
 
 func TestConditions(t *testing.T) {

@@ -83,7 +83,7 @@ func Examine(f *Facts) *Report {
 	for i, why := range unseen {
 		unseen[i] = Printable(why)
 	}
-	return &Report{Service: f.Name, Steps: e.steps, Verdict: verdict(f, e.steps), Unseen: slices.Compact(unseen)}
+	return &Report{Service: Name(f.Name), Client: clientName(f), Steps: e.steps, Verdict: verdict(f, e.steps), Unseen: slices.Compact(unseen)}
 }
 
 func (e *examination) failed(check Check) bool {
@@ -92,7 +92,7 @@ func (e *examination) failed(check Check) bool {
 
 // unknown is the step of a check that needs what could not be read.
 func unknown(kind Kind, why string) Step {
-	return Step{State: Unknown, Reason: NotSeen, Message: string(kind) + " could not be read: " + why}
+	return Step{State: Unknown, Reason: NotSeen, Message: string(kind) + " could not be read: " + why, kind: kind, why: why}
 }
 
 // withoutNil drops objects that are none, so that no check has to think of them.

@@ -34,6 +34,9 @@ type Facts struct {
 	Name types.NamespacedName
 	// Service is nil if there is none of that name.
 	Service *corev1.Service
+	// NoNamespace tells that the Service's namespace does not exist either, and
+	// NamespaceDeleting that nothing can be made in it any more.
+	NoNamespace, NamespaceDeleting bool
 	// Services are others that help to say what is meant: those of the same name in
 	// other namespaces and those of the same namespace while Service is nil; for an
 	// ExternalName that is a Service's name in this cluster, all of the namespace
@@ -72,6 +75,9 @@ type Facts struct {
 	Zone string
 	// Client is who wants to connect; nil for anybody.
 	Client *Client
+	// ClientUnseen is the one that was asked for, if it could not be found out who
+	// that is: what is said is for anybody then.
+	ClientUnseen *ClientName
 	// Now is when the facts were read. What changed less than a minute before
 	// is given time: pods that start beside ready ones, slices that follow. If it is
 	// zero, nothing is.

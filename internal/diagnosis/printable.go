@@ -40,6 +40,7 @@ func Printable(text string) string {
 // printable is a step of which each text is.
 func (s Step) printable() Step {
 	s.Message, s.Remedy, s.Provided = Printable(s.Message), Printable(s.Remedy), Printable(s.Provided)
+	s.why = Printable(s.why)
 	details := s.Details
 	s.Details = nil
 	for _, detail := range details {

@@ -18,9 +18,29 @@ package diagnosis
 
 import "k8s.io/apimachinery/pkg/types"
 
+// Name is a NamespacedName that is in small letters for machines, too.
+type Name struct {
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+}
+
+func (n Name) String() string { return types.NamespacedName(n).String() }
+
+// ClientName is who wants to connect.
+type ClientName struct {
+	Pod *Name `json:"pod,omitempty"`
+	// Node is the client, or where its pod is.
+	Node    string `json:"node,omitempty"`
+	Address string `json:"address,omitempty"`
+	// Unseen is why nothing is known of it, empty if something is.
+	Unseen string `json:"unseen,omitempty"`
+}
+
 // Report is what an examination found.
 type Report struct {
-	Service types.NamespacedName `json:"service"`
+	Service Name `json:"service"`
+	// Client is who was asked for, nil for anybody.
+	Client *ClientName `json:"client,omitempty"`
 	// Steps are the checks that mean something for this Service, in the order in
 	// which a connection depends on them.
 	Steps   []Step  `json:"steps"`
@@ -44,6 +64,9 @@ type Step struct {
 	// Provided is what has to be so for the Service to answer although nothing says
 	// that it is; empty if there is no such thing.
 	Provided string `json:"provided,omitempty"`
+	// kind is what could not be read, and why, if that is all there is to say.
+	kind Kind
+	why  string
 }
 
 // State is how a check came out.

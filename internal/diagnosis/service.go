@@ -55,6 +55,12 @@ func (e *examination) notFound() Step {
 	if len(elsewhere) > 0 {
 		meant = append(meant, "one of that name is in "+either(len(elsewhere), "namespace ", "namespaces ")+enumerate(elsewhere, maxNames))
 	}
+	if e.NoNamespace {
+		step.Message = fmt.Sprintf("there is no namespace %s, and so no Service %s in it", e.Name.Namespace, e.Name.Name)
+	}
+	if len(meant) == 0 {
+		meant = append(meant, "see `kubectl get services -A`")
+	}
 	step.Remedy = strings.Join(meant, ", and ")
 	return step
 }

@@ -29,12 +29,15 @@ func verdict(f *Facts, steps []Step) Verdict {
 	v := Verdict{State: cmp.Or(worst.State, OK), Reason: worst.Reason, Check: worst.Check}
 	name := f.Name.String()
 	switch {
+	case v.State == OK && f.ClientUnseen != nil:
+		v.State, v.Reason, v.Check = Unknown, NotSeen, ""
+		v.Sentence = fmt.Sprintf("Nothing wrong was seen with Service %s for anybody, but %s.", name, clientUnseen(f.ClientUnseen))
 	case v.State == OK:
 		v.Check, v.Sentence = "", fmt.Sprintf("Service %s answers%s.", name, provided(steps))
 	case v.Check == CheckService && f.Service == nil:
 		v.Sentence = sentence(worst.Message + andThen(worst.Remedy))
 	case v.State == Unknown:
-		v.Sentence = fmt.Sprintf("Nothing wrong was seen with Service %s, but %s.", name, unknowns(steps))
+		return unknownVerdict(f, steps, v)
 	case v.State == Warning && worst.Provided != "":
 		v.Sentence = fmt.Sprintf("Service %s answers only if %s: %s%s.", name, worst.Provided, worst.Message, andThen(worst.Remedy))
 	case v.State == Warning:
@@ -64,17 +67,6 @@ func worstOf(steps []Step) Step {
 		}
 	}
 	return worst
-}
-
-// unknowns are what could not be found out, in one clause.
-func unknowns(steps []Step) string {
-	var texts []string
-	for _, step := range steps {
-		if step.State == Unknown && !slices.Contains(texts, step.Message) {
-			texts = append(texts, step.Message)
-		}
-	}
-	return enumerate(texts, maxNames)
 }
 
 func andThen(remedy string) string {

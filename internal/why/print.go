@@ -136,17 +136,3 @@ func ports(all []corev1.ServicePort) string {
 	}
 	return strings.Join(texts, ",")
 }
-
-// EndpointsKnown tells whether enough was seen to say that the Service has
-// endpoints. What else could not be seen is then named, and no more.
-func (a *Answer) EndpointsKnown() bool {
-	return !slices.ContainsFunc(a.Steps, func(s diagnosis.Step) bool {
-		return s.State == diagnosis.Unknown && slices.Contains(necessary, s.Check)
-	})
-}
-
-// necessary are the checks without which nothing can be said.
-var necessary = []diagnosis.Check{
-	diagnosis.CheckService, diagnosis.CheckAddresses, diagnosis.CheckSelector, diagnosis.CheckReadiness,
-	diagnosis.CheckPorts, diagnosis.CheckFamilies, diagnosis.CheckSlices,
-}

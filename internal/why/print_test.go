@@ -46,7 +46,7 @@ func answers() map[string]*Answer {
 	external := service.DeepCopy()
 	external.Spec = corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "db.example.org"}
 	return map[string]*Answer{
-		"problem": {service: service, given: []string{"192.0.2.1 is of AddressPool edge"}, Report: &diagnosis.Report{Service: key("shop", "web"),
+		"problem": {service: service, given: []string{"192.0.2.1 is of AddressPool edge"}, Report: &diagnosis.Report{Service: diagnosis.Name(key("shop", "web")),
 			Steps: []diagnosis.Step{exists, addresses,
 				step(diagnosis.CheckTraffic, diagnosis.Warning, "not all", "", "192.0.2.1 is of AddressPool edge"),
 				step(diagnosis.CheckConflicts, diagnosis.Warning, "somebody else has 30080", "choose another", "and one more"),
@@ -56,12 +56,12 @@ func answers() map[string]*Answer {
 			Verdict: diagnosis.Verdict{State: diagnosis.Problem, Check: diagnosis.CheckReadiness, Sentence: "Service shop/web does not answer: none of the 2 pods is ready; see the log."},
 			Unseen:  []string{"NetworkPolicies (you may not read them): whether one of them keeps connections away is not known"},
 		}},
-		"answers": {service: service, Client: &diagnosis.Client{Pod: pod("pay", "client", "n2", "10.1.1.9")}, Report: &diagnosis.Report{Service: key("shop", "web"),
+		"answers": {service: service, Client: &diagnosis.Client{Pod: pod("pay", "client", "n2", "10.1.1.9")}, Report: &diagnosis.Report{Service: diagnosis.Name(key("shop", "web")),
 			Steps: []diagnosis.Step{exists, addresses}, Verdict: diagnosis.Verdict{State: diagnosis.OK, Sentence: "Service shop/web answers."}}},
-		"missing": {Report: &diagnosis.Report{Service: key("shop", "wep"),
+		"missing": {Report: &diagnosis.Report{Service: diagnosis.Name(key("shop", "wep")),
 			Steps:   []diagnosis.Step{step(diagnosis.CheckService, diagnosis.Problem, "there is no Service wep in namespace shop", "the namespace has web")},
 			Verdict: diagnosis.Verdict{State: diagnosis.Problem, Check: diagnosis.CheckService, Sentence: "There is no Service wep in namespace shop; the namespace has web."}}},
-		"external": {service: external, Report: &diagnosis.Report{Service: key("shop", "web"),
+		"external": {service: external, Report: &diagnosis.Report{Service: diagnosis.Name(key("shop", "web")),
 			Steps: []diagnosis.Step{exists}, Verdict: diagnosis.Verdict{State: diagnosis.OK, Sentence: "Service shop/web answers."}}},
 	}
 }
