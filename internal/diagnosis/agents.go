@@ -22,9 +22,15 @@ import (
 	"slices"
 )
 
+// leftToOther tells of a Service that another proxy is to program.
+func (e *examination) leftToOther() (proxy string, is bool) {
+	proxy, is = e.Service.Labels[proxyLabel]
+	return proxy, is && e.proxied()
+}
+
 // agents is about what programs the nodes.
 func (e *examination) agents() Step {
-	if e.Agents == nil || !e.proxied() {
+	if _, other := e.leftToOther(); e.Agents == nil || !e.proxied() || other {
 		return Step{}
 	}
 	var bad, unasked, well []string
@@ -55,6 +61,9 @@ func (e *examination) agents() Step {
 			step.State = Problem
 		}
 		return step
+	case slices.Contains(missing, client) && len(well) > 0:
+		return Step{State: Problem, Reason: AgentMissing, Remedy: "see why its pod does not run there",
+			Message: fmt.Sprintf("node %s, on which the client is, is without what programs Services, which other nodes have", client)}
 	case len(missing) > 0 && len(well) > 0:
 		return Step{State: Warning, Reason: AgentMissing, Message: onNodes(missing) + " without what programs Services, which other nodes have",
 			Remedy: "see why its pod does not run there"}

@@ -51,6 +51,7 @@ func (e *examination) externalNameTarget() Step {
 	if invalid := e.invalidTarget(target, name); invalid.State != "" {
 		return invalid
 	}
+	step.Provided = target + " resolves, which nobody was asked"
 	if inside, ok := strings.CutSuffix(name, e.servicesZone()); ok {
 		e.insideTarget(&step, inside)
 	}
@@ -105,6 +106,7 @@ func (e *examination) insideTarget(step *Step, inside string) {
 	for _, service := range e.Services {
 		if service == target {
 			step.Message += fmt.Sprintf(", which is Service %s", target)
+			step.Provided = fmt.Sprintf("Service %s does: see switchyard why %s", target, target)
 			return
 		}
 		if service.Namespace == target.Namespace && similar(service.Name, target.Name) {

@@ -35,7 +35,7 @@ func (e *examination) families() Step {
 		return Step{State: Problem, Reason: FamilyMismatch,
 			Message: fmt.Sprintf("the Service is %s, and %s has no such address", enumerate(wanted, maxNames), e.who("the client")),
 			Remedy:  "set spec.ipFamilyPolicy to PreferDualStack, if the cluster has both families"}
-	case !e.selects():
+	case !e.selects() || e.podsUnseen():
 		return e.sliceFamilies(wanted)
 	}
 	var pods []*corev1.Pod
@@ -55,6 +55,12 @@ func (e *examination) families() Step {
 		}
 		return without, len(pods)
 	})
+}
+
+// podsUnseen tells that slices are all that is known of endpoints.
+func (e *examination) podsUnseen() bool {
+	_, unseen := e.unseen(Pods)
+	return unseen && len(e.Selected) == 0
 }
 
 // clientLacks tells of a client without an address of the Service's families.

@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"slices"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -116,6 +117,9 @@ func (l likeness) guesses(key, want string, labels map[string]string, only bool)
 		return []nearMiss{{wantKey: key, want: want, key: key, value: have}}
 	}
 	for other, value := range labels {
+		if present || groups[other] {
+			continue
+		}
 		if other != key && value == want {
 			guesses = append(guesses, nearMiss{wantKey: key, want: want, key: other, value: value})
 		}
@@ -125,6 +129,9 @@ func (l likeness) guesses(key, want string, labels map[string]string, only bool)
 	}
 	return guesses
 }
+
+// groups are keys of labels that many have in common who do different things.
+var groups = map[string]bool{"app.kubernetes.io/part-of": true, "app.kubernetes.io/managed-by": true, "app.kubernetes.io/instance": true, "helm.sh/chart": true}
 
 // rank is how likely it is that a label was meant.
 type rank int
@@ -143,6 +150,8 @@ func (m nearMiss) rankOf() rank {
 		return noLabel
 	case m.key != m.wantKey:
 		return otherKey
+	case ordinals(m.value, m.want):
+		return otherValue
 	case mistyped(m.value, m.want):
 		return mistypedValue
 	case similar(m.value, m.want):
@@ -178,10 +187,14 @@ func (m nearMiss) clause() string {
 func (m nearMiss) remedy() string {
 	const absent = ", or see whether what makes the pods is scaled to zero"
 	switch {
+	case m.wantKey == appsv1.StatefulSetPodNameLabel:
+		return "see why the StatefulSet has no pod " + m.want
+	case m.wantKey == appsv1.PodIndexLabel:
+		return "see why the StatefulSet has no pod of index " + m.want
 	case m.key == "":
 		return fmt.Sprintf("remove %s from spec.selector or give the pods the label %s=%s", m.wantKey, m.wantKey, m.want) + absent
 	case m.key != m.wantKey:
-		return fmt.Sprintf("change %s=%s of spec.selector to %s=%s, or give the pods the label %s=%s", m.wantKey, m.want, m.key, m.value, m.wantKey, m.want)
+		return fmt.Sprintf("change %s=%s of spec.selector to %s=%s, or give the pods the label %s=%s, if these are meant", m.wantKey, m.want, m.key, m.value, m.wantKey, m.want) + absent
 	case m.rank != mistypedValue:
 		return fmt.Sprintf("change spec.selector.%s to %s if these are meant", m.wantKey, m.value) + absent
 	}

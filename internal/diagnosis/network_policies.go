@@ -39,6 +39,14 @@ func (e *examination) networkPolicies() Step {
 		return Step{}
 	}
 	found := e.tryPolicies()
+	switch why, unseen := e.unseen(NetworkPolicies); {
+	case unseen && found.denied == 0:
+		return unknown(NetworkPolicies, why)
+	case found.tries == 0 && e.podsUnseen():
+		return Step{State: Unknown, Reason: NotSeen, Message: "which pods NetworkPolicies select could not be seen, as Pods could not be read"}
+	case found.tries == 0:
+		return Step{}
+	}
 	step := found.step(e)
 	step.Details = append(step.Details, found.selecting()...)
 	return step

@@ -112,6 +112,10 @@ func (e *examination) namedPort(i int, port *corev1.ServicePort, pods []*corev1.
 	guess, because := nearestPort(declared, port, len(e.Service.Spec.Ports) == 1)
 	field := fmt.Sprintf("spec.ports[%d].targetPort", i)
 	switch {
+	case len(outcome.missing) < outcome.all:
+		// The others have it: what the Service asks for is right for these.
+		outcome.step.Message += "; they have " + declarationsText(declared)
+		outcome.step.Remedy = fmt.Sprintf("name the container port %s in %s, as the others have it", name, enumerate(podNames(outcome.missing), maxNames))
 	case because != "" && guess.name == name:
 		outcome.step.Message += "; they have " + because
 		outcome.step.Remedy = fmt.Sprintf("change spec.ports[%d].protocol to %s, or the protocol of container port %s to %s", i, guess.protocol, name, protocol)

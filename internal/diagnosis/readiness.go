@@ -47,16 +47,27 @@ func (e *examination) readiness() Step {
 	}
 	slices.SortStableFunc(troubles, func(a, b trouble) int { return cmp.Compare(a.kind, b.kind) })
 	switch {
+	case len(ready) > 0 && !slices.ContainsFunc(ready, saysReady) && !slices.ContainsFunc(troubles, mayRun):
+		return noneReady(troubles) // published, and nothing in them runs
 	case len(ready) > 0 && e.Service.Spec.PublishNotReadyAddresses:
 		return Step{State: OK, Message: fmt.Sprintf("%s published whether ready or not", countedOf(len(ready), len(e.Selected))), Details: lines(troubles)}
 	case len(ready) > 0:
 		return e.someReady(len(ready), len(left), troubles)
+	case len(left) > 0 && e.headless():
+		return Step{State: Problem, Reason: OnlyTerminatingPods, Details: lines(troubles),
+			Message: fmt.Sprintf("its only pods are being deleted, and DNS does not name those (%s)", enumerate(podNames(left), maxNames)) + alsoTroubled(troubles),
+			Remedy:  cmp.Or(firstRemedy(troubles), "see whether other pods are made in their place")}
 	case len(left) > 0:
 		return Step{State: Warning, Reason: OnlyTerminatingPods, Details: lines(troubles),
 			Message: fmt.Sprintf("only pods that are being deleted answer (%s)", enumerate(podNames(left), maxNames)) + alsoTroubled(troubles),
 			Remedy:  cmp.Or(firstRemedy(troubles), "see whether other pods are made in their place")}
 	}
-	return noneReady(troubles)
+	return e.butOthers(noneReady(troubles))
+}
+
+// mayRun tells of a pod that is not ready, and may take connections all the same.
+func mayRun(t trouble) bool {
+	return !slices.Contains([]troubleKind{crashing, imageMissing, notCreated, nodeUnknown}, t.kind)
 }
 
 // someReady is a Service that answers; pods that come and go are no news.

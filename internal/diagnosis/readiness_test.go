@@ -106,8 +106,8 @@ func TestPodsNotReady(t *testing.T) {
 		"they have ended":         problemOf(PodsNotReady, func(pod *corev1.Pod) { pod.Status.Phase, pod.Status.Reason = corev1.PodFailed, "Evicted" }, "ended (Failed: Evicted)"),
 		"they have no address":    problemOf(PodsNotReady, func(pod *corev1.Pod) { pod.Status.PodIP, pod.Status.PodIPs = "", nil }, "no IP address yet"),
 		"they are leaving":        problemOf(PodsNotReady, func(pod *corev1.Pod) { probeFails(pod); pod.DeletionTimestamp = new(ago(0)) }, "being deleted; see whether other pods are made"),
-		"their node is not there": problemOf(NodeUnknown, func(pod *corev1.Pod) { pod.Spec.NodeName = "n9" }, "node n9 does not exist; delete pod web-1, so that another"),
-		"their node has stopped reporting": {state: Problem, check: CheckReadiness, want: NodeUnknown, says: []string{"node n1 has stopped reporting; repair node n1, or delete pod web-1"}, change: func(f *Facts) {
+		"their node is not there": problemOf(NodeUnknown, func(pod *corev1.Pod) { pod.Spec.NodeName = "n9" }, "node n9 does not exist; make pod web-1 anew on a node that exists"),
+		"their node has stopped reporting": {state: Problem, check: CheckReadiness, want: NodeUnknown, says: []string{"node n1 has stopped reporting; repair node n1, or make the pod anew on another"}, change: func(f *Facts) {
 			f.eachPod(func(pod *corev1.Pod) { probeFails(pod); pod.Spec.NodeName = "n1" })
 			f.Nodes[0].Status.Conditions[0].Status = corev1.ConditionUnknown
 		}},

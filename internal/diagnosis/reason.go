@@ -25,6 +25,8 @@ const (
 	// NotFound and Deleting are about the Service itself.
 	NotFound Reason = "NotFound"
 	Deleting Reason = "Deleting"
+	// LeftToOtherProxy is a Service that the nodes' usual agents leave out.
+	LeftToOtherProxy Reason = "LeftToOtherProxy"
 
 	// NoClusterIP and NoNodePort are what the API server should have given.
 	NoClusterIP Reason = "NoClusterIP"

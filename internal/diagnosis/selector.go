@@ -22,6 +22,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 )
 
 // selector is about which pods are meant, or where endpoints come from otherwise.
@@ -40,7 +41,7 @@ func (e *examination) selector() Step {
 		return unknown(Pods, why)
 	}
 	if len(e.Selected) == 0 {
-		return e.noMatchingPods()
+		return e.butOthers(e.noMatchingPods())
 	}
 	return Step{State: OK, Message: fmt.Sprintf("spec.selector %s matches %s", pairs(selector), counted(len(e.Selected), "pod"))}
 }
@@ -86,6 +87,22 @@ func (e *examination) noMatchingPods() Step {
 	step.Remedy = guesses[0].remedy()
 	for _, guess := range guesses[1:] {
 		step.Details = append(step.Details, guess.clause())
+	}
+	return step
+}
+
+// butOthers makes a warning of a problem with the Service's pods where somebody
+// else than their controller has made endpoints, with which nodes are programmed.
+func (e *examination) butOthers(step Step) Step {
+	var names []string
+	for _, p := range e.readyEndpoints() {
+		if by := p.slice.Labels[discoveryv1.LabelManagedBy]; by != sliceController && p.ready() && !slices.Contains(names, p.slice.Name) {
+			names = append(names, p.slice.Name)
+		}
+	}
+	if len(names) > 0 {
+		step.State = Warning
+		step.Message += ", and all that answers is what EndpointSlice " + enumerate(names, maxNames) + either(len(names), " names", " name")
 	}
 	return step
 }

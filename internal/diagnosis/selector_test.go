@@ -71,7 +71,7 @@ func TestNoMatchingPods(t *testing.T) {
 			f.noSelectorNorPods()
 			f.Slices = append(f.Slices, slice("web-empty", "", "IPv4", nil))
 		}},
-		"pods that could not be seen": {state: Unknown, check: CheckSelector, want: NotSeen, says: []string{"Pods could not be read: forbidden."}, change: func(f *Facts) {
+		"pods that could not be seen": {state: Problem, check: CheckSlices, want: SlicesMissing, says: []string{"why could not be seen, as Pods could not be read"}, change: func(f *Facts) {
 			f.Selected, f.Unseen = nil, map[Kind]string{Pods: "forbidden"}
 		}},
 		"slices tell enough of pods that could not be seen": {state: OK,

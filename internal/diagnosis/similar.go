@@ -16,7 +16,10 @@ limitations under the License.
 
 package diagnosis
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
 
 // maxCompared is the length from which texts are not compared letter by letter.
 const maxCompared = 64
@@ -31,6 +34,28 @@ func similar(a, b string) bool {
 func mistyped(a, b string) bool {
 	a, b = strings.ToLower(a), strings.ToLower(b)
 	return a == b || distance(a, b) <= tolerated(min(len(a), len(b)))
+}
+
+// ordinals tells whether texts differ in their numbers, or in a last word of one
+// letter: shard-1 and shard-2, web-a and web-b are two things, and no slip.
+func ordinals(a, b string) bool {
+	number := func(r rune) rune {
+		if unicode.IsDigit(r) {
+			return -1
+		}
+		return r
+	}
+	if a != b && strings.ContainsFunc(a+b, unicode.IsDigit) && strings.Map(number, a) == strings.Map(number, b) {
+		return true
+	}
+	const separators = "-._/"
+	last := func(text string) (head string, single bool) {
+		at := strings.LastIndexAny(text, separators)
+		return text[:max(at, 0)], at >= 0 && len(text)-at == 2
+	}
+	headA, singleA := last(a)
+	headB, singleB := last(b)
+	return a != b && singleA && singleB && headA == headB
 }
 
 // tolerated is how many letters may differ: one in short words, two in longer.

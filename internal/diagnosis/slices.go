@@ -79,8 +79,20 @@ func (e *examination) followed() Step {
 
 // unfollowed is all that slices tell without the pods.
 func (e *examination) unfollowed(step Step, ready []endpoint) Step {
-	if len(ready) == 0 && len(e.endpoints) > 0 {
+	switch {
+	case len(ready) > 0:
+		e.portMismatch(&step, ready)
+	case len(e.endpoints) > 0:
 		return e.noneOfSlicesReady()
+	case e.changedJustNow():
+		return Step{State: Unknown, Reason: NotSeen, Message: "it changed just now, and no EndpointSlice names an endpoint yet"}
+	default:
+		reason := EndpointsNotReady
+		if len(e.Slices) == 0 {
+			reason = SlicesMissing
+		}
+		return Step{State: Problem, Reason: reason, Message: "no EndpointSlice names an endpoint of it; why could not be seen, as Pods could not be read",
+			Remedy: "ask with the right to list the pods of its namespace"}
 	}
 	return step
 }

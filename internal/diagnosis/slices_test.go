@@ -77,7 +77,7 @@ func TestSlicesThatFollowPods(t *testing.T) {
 		"they could not be seen": {state: Unknown, check: CheckSlices, want: NotSeen, says: []string{"EndpointSlices could not be read: forbidden."}, after: func(f *Facts) {
 			f.Slices, f.Unseen = nil, map[Kind]string{EndpointSlices: "forbidden"}
 		}},
-		"neither pods nor a ready endpoint are seen": {state: Unknown, check: CheckSelector, want: NotSeen, after: func(f *Facts) {
+		"neither pods nor a ready endpoint are seen": {state: Problem, check: CheckSlices, want: EndpointsNotReady, after: func(f *Facts) {
 			f.Selected, f.Unseen = nil, map[Kind]string{Pods: "forbidden"}
 			f.Slices = []*discoveryv1.EndpointSlice{slice("web-0", sliceController, "IPv4", nil)}
 		}},

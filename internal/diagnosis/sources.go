@@ -31,7 +31,8 @@ const rangesField = "spec.loadBalancerSourceRanges"
 // them: they are for the load balancer's addresses.
 func (e *examination) sources() Step {
 	texts := e.Service.Spec.LoadBalancerSourceRanges
-	if typeOf(e.Service) != corev1.ServiceTypeLoadBalancer || len(texts) == 0 {
+	inside := e.Client != nil && e.Client.Pod != nil
+	if typeOf(e.Service) != corev1.ServiceTypeLoadBalancer || len(texts) == 0 || inside {
 		return Step{}
 	}
 	var ranges []netip.Prefix
@@ -49,6 +50,9 @@ func (e *examination) sources() Step {
 	case len(ranges) == 0:
 		step = Step{State: Problem, Reason: InvalidSourceRanges, Remedy: "write ranges as in 192.0.2.0/24",
 			Message: fmt.Sprintf("%s has no valid range (%s), so the load balancer's addresses are closed to all", rangesField, enumerate(invalid, maxNames))}
+		if !e.clientOutside() || len(e.heldToNoRanges()) > 0 {
+			step.State = Warning
+		}
 	case e.clientOutside():
 		e.clientInRanges(&step, ranges)
 	default:

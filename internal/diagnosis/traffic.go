@@ -39,10 +39,13 @@ func (e *examination) traffic() Step {
 			local[p.node()] = true
 		}
 	}
-	if e.internalLocal() {
+	if e.internalLocal() && !e.clientOutside() {
 		if step := e.internalPolicy(local); step.State != OK || !e.externalLocal() {
 			return step
 		}
+	}
+	if !e.externalLocal() {
+		return Step{}
 	}
 	return e.externalPolicy(local)
 }
@@ -67,7 +70,10 @@ const (
 func (e *examination) internalPolicy(local map[string]bool) Step {
 	if e.Client != nil && e.Client.Pod != nil {
 		node := e.Client.Pod.Spec.NodeName
-		if node == "" || local[node] {
+		if node == "" {
+			return Step{State: Unknown, Reason: NotSeen, Message: fmt.Sprintf("%s has no node yet, and %s is Local", e.who("the client"), internalField)}
+		}
+		if local[node] {
 			return Step{State: OK, Message: "the client's node has an endpoint, as " + internalField + " Local needs"}
 		}
 		return Step{State: Problem, Reason: TrafficPolicyLocalWithoutLocalEndpoints,
@@ -86,6 +92,9 @@ func (e *examination) externalPolicy(local map[string]bool) Step {
 		_, excluded := node.Labels[corev1.LabelNodeExcludeBalancers]
 		return !excluded
 	})
+	if step.State == Problem && !e.clientOutside() {
+		step.State = Warning // clients in the cluster are served
+	}
 	if step.State == Warning && len(loadBalancerAddresses(e.Service)) > 0 && len(e.Service.Spec.ExternalIPs) == 0 {
 		step.Details = append([]string{step.Message + "; the load balancer's health check leaves these out"}, step.Details...)
 		have := counted(len(local), "node") + either(len(local), " has", " have")
@@ -114,7 +123,7 @@ func (e *examination) localNodes(field string, local map[string]bool, asked func
 	var without []string
 	all := 0
 	for _, node := range e.Nodes {
-		if !nodeReady(node) || controlPlaneOnly(node) || !asked(node) {
+		if !local[node.Name] && (!nodeReady(node) || controlPlaneOnly(node) || !asked(node)) {
 			continue
 		}
 		all++

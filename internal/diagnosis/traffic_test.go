@@ -78,7 +78,7 @@ func TestTrafficPolicies(t *testing.T) {
 		"a node without":              {state: Warning, check: CheckTraffic, want: reason, says: []string{"spec.internalTrafficPolicy is Local", "change spec.internalTrafficPolicy to Cluster"}, change: both(localInternal, onN1)},
 		"the node that asks without":  {state: Problem, check: CheckTraffic, want: reason, says: []string{"spec.internalTrafficPolicy is Local, and node n2 has no endpoint; run"}, change: both(localInternal, onN1, func(f *Facts) { f.Client = nodeClient("n2") })},
 		"the client's node without":   {state: Problem, check: CheckTraffic, want: reason, says: []string{"node n2 of pod client has no endpoint"}, change: both(localInternal, onN1, client("n2"))},
-		"all nodes that are asked without": {state: Problem, check: CheckTraffic, want: reason, change: both(localNodePort, onN1, func(f *Facts) {
+		"all other nodes that are asked without": {state: Warning, check: CheckTraffic, want: reason, change: both(localNodePort, onN1, func(f *Facts) {
 			f.Nodes[0].Labels = map[string]string{corev1.LabelNodeExcludeBalancers: ""}
 		})},
 		"endpoints that are on no node": {state: Problem, check: CheckTraffic, want: reason, says: []string{"no endpoint is on a node of the cluster"}, change: both(localInternal, func(f *Facts) {
@@ -123,7 +123,7 @@ func TestSourceRanges(t *testing.T) {
 			from("203.0.113.7", "10.0.0.0/8")(f)
 			f.Service.Status.LoadBalancer.Ingress = nil
 		}},
-		"none is valid":           {state: Problem, check: CheckSources, want: InvalidSourceRanges, says: []string{"no valid range (203.0.113.7)"}, change: ranges("203.0.113.7")},
+		"none is valid":           {state: Warning, check: CheckSources, want: InvalidSourceRanges, says: []string{"no valid range (203.0.113.7)"}, change: ranges("203.0.113.7")},
 		"all of the other family": {state: Warning, check: CheckSources, want: InvalidSourceRanges, says: []string{"no range of IPv4"}, change: ranges("2001:db8::/32")},
 	})
 }

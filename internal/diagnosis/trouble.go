@@ -21,6 +21,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // trouble is why a pod is no endpoint that takes connections.
@@ -85,11 +86,28 @@ func nodeOf(e *examination, pod *corev1.Pod) trouble {
 	if why == "" {
 		return trouble{}
 	}
-	t := trouble{kind: nodeUnknown, what: why, remedy: fmt.Sprintf("delete pod %s, so that another takes its place", pod.Name)}
-	if e.node(pod.Spec.NodeName) != nil {
-		t.remedy = fmt.Sprintf("repair node %s, or %s", pod.Spec.NodeName, t.remedy)
+	return trouble{kind: nodeUnknown, what: why, remedy: e.elsewhere(pod)}
+}
+
+// elsewhere is how a pod gets away from a node that is lost. A bare pod that is
+// deleted is gone for good, and of a StatefulSet two pods must not run at a time:
+// an ordinary delete waits for the node, and a forced one does not ask it.
+func (e *examination) elsewhere(pod *corev1.Pod) string {
+	remedy := fmt.Sprintf("delete pod %s, so that another takes its place", pod.Name)
+	owner := metav1.GetControllerOf(pod)
+	switch node := e.node(pod.Spec.NodeName); {
+	case node == nil && owner == nil:
+		return fmt.Sprintf("make pod %s anew on a node that exists", pod.Name)
+	case node == nil:
+		return remedy
+	case nodeReadiness(node).Status != corev1.ConditionUnknown:
+		return fmt.Sprintf("repair node %s", node.Name)
+	case owner == nil:
+		remedy = "make the pod anew on another"
+	case owner.Kind == "StatefulSet":
+		remedy = "once it is surely off give it the taint " + corev1.TaintNodeOutOfService
 	}
-	return t
+	return fmt.Sprintf("repair node %s, or %s", pod.Spec.NodeName, remedy)
 }
 
 func leavingOf(_ *examination, pod *corev1.Pod) trouble {
