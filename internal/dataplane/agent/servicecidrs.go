@@ -30,6 +30,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"switchyard.dev/switchyard/internal/dataplane/model"
+	"switchyard.dev/switchyard/internal/follow"
 )
 
 // cidrsAgain is how often to look whether an API server that has no
@@ -38,11 +39,11 @@ const cidrsAgain = 10 * time.Minute
 
 // serviceCIDRs follows the ServiceCIDRs (KEP-1880). Where there are none, as in
 // older clusters, unallocated ClusterIPs are not dropped, and that is all.
-func (a *Agent) serviceCIDRs(ctx context.Context) source {
+func (a *Agent) serviceCIDRs(ctx context.Context) follow.Source {
 	ranges := map[string][]netip.Prefix{}
 	publish := func() { a.setServiceCIDRs(ctx, ranges) }
 	client := a.Client.NetworkingV1().ServiceCIDRs()
-	inner := follow(a, "ServiceCIDRs", client, metav1.ListOptions{}, newSink(
+	inner := follow.New(a.Client, "ServiceCIDRs", client, metav1.ListOptions{},
 		func(cidr *networkingv1.ServiceCIDR) {
 			ranges[cidr.Name] = parsePrefixes(cidr.Spec.CIDRs)
 			publish()
@@ -50,13 +51,13 @@ func (a *Agent) serviceCIDRs(ctx context.Context) source {
 		func(_, name string) {
 			delete(ranges, name)
 			publish()
-		}))
+		})
 	var none atomic.Bool
-	return source{name: inner.name, full: func() bool { return none.Load() || inner.full() }, run: func(ctx context.Context) {
+	return follow.Source{Name: inner.Name, Full: func() bool { return none.Load() || inner.Full() }, Run: func(ctx context.Context) {
 		for ctx.Err() == nil {
 			_, err := client.List(ctx, metav1.ListOptions{Limit: 1})
 			if !apierrors.IsNotFound(err) && !apierrors.IsForbidden(err) {
-				inner.run(ctx)
+				inner.Run(ctx)
 				return
 			}
 			if !none.Swap(true) {

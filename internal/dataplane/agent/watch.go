@@ -23,14 +23,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"switchyard.dev/switchyard/internal/dataplane/model"
+	"switchyard.dev/switchyard/internal/follow"
 )
 
 // +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch
@@ -48,31 +45,23 @@ const (
 	notHeadless      = "!" + corev1.IsHeadlessService
 )
 
-// source is one resource that we follow.
-type source struct {
-	name string
-	run  func(ctx context.Context)
-	// full is true when everything of the first list has reached the store.
-	full func() bool
-}
-
 // watch follows the API until ctx ends; it returns true when everything that
 // exists has reached the store, false if ctx ended before.
 func (a *Agent) watch(ctx context.Context) bool {
 	sources := a.sources(ctx)
 	for _, source := range sources {
-		go source.run(ctx)
+		go source.Run(ctx)
 	}
 	log := log.FromContext(ctx)
 	waiting := time.NewTicker(10 * time.Second)
 	defer waiting.Stop()
 	for _, source := range sources {
-		for !source.full() {
+		for !source.Full() {
 			select {
 			case <-ctx.Done():
 				return false
 			case <-waiting.C:
-				log.Info("Waiting for the API server to list everything, nothing is programmed before", "resource", source.name)
+				log.Info("Waiting for the API server to list everything, nothing is programmed before", "resource", source.Name)
 			case <-time.After(5 * time.Millisecond):
 			}
 		}
@@ -80,55 +69,25 @@ func (a *Agent) watch(ctx context.Context) bool {
 	return true
 }
 
-func (a *Agent) sources(ctx context.Context) []source {
+func (a *Agent) sources(ctx context.Context) []follow.Source {
 	core, discovery := a.Client.CoreV1(), a.Client.DiscoveryV1()
 	ours := withoutProxyName
 	if name := a.Store.ProxyName; name != "" {
 		ours = model.LabelServiceProxyName + "=" + name
 	}
-	return []source{
-		follow(a, "Services", core.Services(metav1.NamespaceAll), metav1.ListOptions{FieldSelector: servicesWithVIPs, LabelSelector: ours},
-			newSink(func(svc *corev1.Service) { a.setService(ctx, svc) },
-				func(namespace, name string) { a.deleteService(ctx, namespace, name) })),
-		follow(a, "EndpointSlices", discovery.EndpointSlices(metav1.NamespaceAll), metav1.ListOptions{LabelSelector: notHeadless},
-			newSink(func(eps *discoveryv1.EndpointSlice) { a.setSlice(ctx, eps) },
-				func(namespace, name string) { a.deleteSlice(ctx, namespace, name) })),
-		follow(a, "Node "+a.NodeName, core.Nodes(), metav1.ListOptions{FieldSelector: "metadata.name=" + a.NodeName},
-			newSink(func(node *corev1.Node) { a.setNode(ctx, node) },
-				func(_, _ string) { a.deleteNode() })),
+	return []follow.Source{
+		follow.New(a.Client, "Services", core.Services(metav1.NamespaceAll),
+			metav1.ListOptions{FieldSelector: servicesWithVIPs, LabelSelector: ours},
+			func(svc *corev1.Service) { a.setService(ctx, svc) },
+			func(namespace, name string) { a.deleteService(ctx, namespace, name) }),
+		follow.New(a.Client, "EndpointSlices", discovery.EndpointSlices(metav1.NamespaceAll), metav1.ListOptions{LabelSelector: notHeadless},
+			func(eps *discoveryv1.EndpointSlice) { a.setSlice(ctx, eps) },
+			func(namespace, name string) { a.deleteSlice(ctx, namespace, name) }),
+		follow.New(a.Client, "Node "+a.NodeName, core.Nodes(), metav1.ListOptions{FieldSelector: "metadata.name=" + a.NodeName},
+			func(node *corev1.Node) { a.setNode(ctx, node) },
+			func(_, _ string) { a.deleteNode() }),
 		a.serviceCIDRs(ctx),
 	}
-}
-
-// lister is a client's part for one resource.
-type lister[L runtime.Object] interface {
-	List(ctx context.Context, options metav1.ListOptions) (L, error)
-	Watch(ctx context.Context, options metav1.ListOptions) (watch.Interface, error)
-}
-
-// watchPause is how long the Reflector waits after a watch or list has failed;
-// the jitter keeps the nodes of a cluster from coming back all at once.
-var watchPause = wait.Backoff{Duration: 500 * time.Millisecond, Factor: 2, Jitter: 1, Steps: 5, Cap: 10 * time.Second}
-
-// follow makes a source of the objects that match filter.
-func follow[T any, L runtime.Object](a *Agent, name string, client lister[L], filter metav1.ListOptions, to *sink[T]) source {
-	filtered := func(o metav1.ListOptions) metav1.ListOptions {
-		o.FieldSelector, o.LabelSelector = filter.FieldSelector, filter.LabelSelector
-		return o
-	}
-	listWatch := cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			return client.List(ctx, filtered(o))
-		},
-		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			return client.Watch(ctx, filtered(o))
-		},
-	}, a.Client)
-	return source{name: name, full: to.full.Load, run: func(ctx context.Context) {
-		pause := watchPause
-		options := cache.ReflectorOptions{Name: name, Backoff: &pause}
-		cache.NewReflectorWithOptions(listWatch, new(T), to, options).RunWithContext(ctx)
-	}}
 }
 
 func (a *Agent) setService(ctx context.Context, svc *corev1.Service) {

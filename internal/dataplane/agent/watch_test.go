@@ -19,7 +19,6 @@ package agent
 import (
 	"context"
 	"fmt"
-	"slices"
 	"testing"
 	"testing/synctest"
 
@@ -32,78 +31,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
-	"k8s.io/client-go/tools/cache"
 )
-
-// recorder is a sink that writes down what it passes on.
-func recordingSink() (s *sink[corev1.Service], taken func() []string) {
-	var calls []string
-	s = newSink(func(svc *corev1.Service) { calls = append(calls, "set "+svc.Name) },
-		func(namespace, name string) { calls = append(calls, "remove "+namespace+"/"+name) })
-	return s, func() []string {
-		got := calls
-		calls = nil
-		slices.Sort(got)
-		return got
-	}
-}
-
-func service(name string) *corev1.Service { return makeService(name, "10.96.0.1", 80, tcp) }
-
-func TestWhatAListDoesNotHaveIsGone(t *testing.T) {
-	s, taken := recordingSink()
-	mustDo(t, s.Replace([]any{service("a"), service("b")}, "1"))
-	mustDo(t, s.Add(service("c")))
-	mustDo(t, s.Delete(service("b")))
-	expect(t, "at first", taken(), []string{"remove default/b", "set a", "set b", "set c"})
-	mustDo(t, s.Replace([]any{service("c"), service("d")}, "2"))
-	expect(t, "after the watch was broken", taken(), []string{"remove default/a", "set c", "set d"})
-}
-
-// stream does what a Reflector does while the API server streams what exists.
-func stream(t *testing.T, s *sink[corev1.Service], events func(cache.Store)) {
-	t.Helper()
-	gathered := cache.NewStore(cache.DeletionHandlingMetaNamespaceKeyFunc, cache.WithTransformer(s.Transformer()))
-	events(gathered)
-	mustDo(t, s.Replace(gathered.List(), "1"))
-}
-
-func TestAStreamedObjectIsPassedOnAtOnceAndNotKept(t *testing.T) {
-	s, taken := recordingSink()
-	stream(t, s, func(gathered cache.Store) {
-		mustDo(t, gathered.Add(service("a")))
-		mustDo(t, gathered.Add(service("b")))
-		expect(t, "before the stream has ended", taken(), []string{"set a", "set b"})
-		if s.full.Load() {
-			t.Error("everything was there before the end of the stream")
-		}
-		for _, kept := range gathered.List() {
-			if _, name := kept.(cache.ObjectName); !name {
-				t.Errorf("a %T is kept in memory", kept)
-			}
-		}
-		mustDo(t, gathered.Delete(service("a"))) // gone before the end
-	})
-	expect(t, "at the end of the stream", taken(), []string{"remove default/a"})
-	if !s.full.Load() {
-		t.Error("not everything was there after the end")
-	}
-}
-
-func TestAStreamThatBreaksLeavesNothingBehind(t *testing.T) {
-	s, taken := recordingSink()
-	half := cache.NewStore(cache.DeletionHandlingMetaNamespaceKeyFunc, cache.WithTransformer(s.Transformer()))
-	mustDo(t, half.Add(service("a"))) // and a is deleted while there is no watch
-	stream(t, s, func(gathered cache.Store) { mustDo(t, gathered.Add(service("b"))) })
-	expect(t, "calls", taken(), []string{"remove default/a", "set a", "set b"})
-}
-
-func TestAnythingElseIsAnError(t *testing.T) {
-	s, _ := recordingSink()
-	if err := s.Add(&corev1.Node{}); err == nil {
-		t.Error("a Node was taken for a Service")
-	}
-}
 
 func mustDo(t *testing.T, err error) {
 	t.Helper()
@@ -153,9 +81,9 @@ func TestServiceCIDRsAreFollowed(t *testing.T) {
 		})
 		w.Client = client
 		source := w.serviceCIDRs(ctx)
-		go source.run(ctx)
+		go source.Run(ctx)
 		synctest.Wait()
-		if !source.full() {
+		if !source.Full() {
 			t.Fatal("the first list has not arrived")
 		}
 		w.begin(ctx)
@@ -180,9 +108,9 @@ func TestAnOldAPIServerHasNoServiceCIDRs(t *testing.T) {
 		refuseServiceCIDRs(client, apierrors.NewNotFound(schema.GroupResource{Group: "networking.k8s.io", Resource: "servicecidrs"}, ""))
 		w.Client = client
 		source := w.serviceCIDRs(ctx)
-		go source.run(ctx)
+		go source.Run(ctx)
 		synctest.Wait()
-		if !source.full() {
+		if !source.Full() {
 			t.Error("the start waits for what does not exist")
 		}
 	})
