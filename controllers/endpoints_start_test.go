@@ -148,7 +148,7 @@ func TestStillAtWork(t *testing.T) {
 }
 
 func TestRefusalNamesWriterAndRemedy(t *testing.T) {
-	err := &ForeignWriterError{Mode: EndpointsSelectorless, Object: "EndpointSlice default/db-x", Manager: "kube-controller-manager", Time: noon}
+	err := &ForeignWriterError{Mode: EndpointsSelectorless, Object: "EndpointSlice default/db-x", Manager: "kube-controller-manager", Time: noon, Leads: true}
 	for _, part := range []string{"--endpoints=selectorless", "default/db-x", `"kube-controller-manager"`, "2026-01-01T12:00:00Z",
 		"--controllers=*,-endpointslice-mirroring-controller, or", "--endpoints=off"} {
 		if !strings.Contains(err.Error(), part) {

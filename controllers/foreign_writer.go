@@ -42,13 +42,24 @@ type ForeignWriterError struct {
 	Manager string
 	// Time is when, to the second.
 	Time time.Time
+	// Leads says that Manager renews the lease of kube-controller-manager, and so
+	// that another start of it ends the matter. Of others nothing but the age of
+	// their last write is known.
+	Leads bool
 }
 
 // Error names the writer, the evidence and the remedy.
 func (e *ForeignWriterError) Error() string {
 	return fmt.Sprintf("refusing to start --endpoints=%s: %s is still written by %q (last at %s), and two controllers must not write "+
-		"the same endpoints: start kube-controller-manager with %s, or this manager with --endpoints=off",
-		e.Mode, e.Object, e.Manager, e.Time.UTC().Format(time.RFC3339), e.Mode.remedy())
+		"the same endpoints: %s", e.Mode, e.Object, e.Manager, e.Time.UTC().Format(time.RFC3339), e.remedy())
+}
+
+func (e *ForeignWriterError) remedy() string {
+	if e.Leads {
+		return fmt.Sprintf("start kube-controller-manager with %s, or this manager with --endpoints=off", e.Mode.remedy())
+	}
+	return fmt.Sprintf("stop what writes as %q (kube-controller-manager: start it with %s); this manager starts a minute after the last such write, "+
+		"be it of a controller or of a backup that was restored, or at once with --endpoints=off", e.Manager, e.Mode.remedy())
 }
 
 // foreignWrite is the latest time somebody else wrote an object's endpoints.
@@ -56,6 +67,8 @@ type foreignWrite struct {
 	object  string
 	manager string
 	time    time.Time
+	// leads is ForeignWriterError.Leads.
+	leads bool
 }
 
 // latestForeignWrite reads an object's managed fields. Whoever owns the endpoints
@@ -122,7 +135,7 @@ func later(a, b *foreignWrite) *foreignWrite {
 // So a quiet cluster is told from an abandoned one without waiting, and
 // whoever has just reconfigured kube-controller-manager can start us at once.
 func stillAtWork(write foreignWrite, lease *coordinationv1.Lease, now time.Time) bool {
-	if lease == nil || lease.Spec.AcquireTime == nil || lease.Spec.RenewTime == nil || !renewedBy(lease, write.manager) {
+	if !leads(write.manager, lease) {
 		return now.Sub(write.time) < unleasedWindow
 	}
 	if now.Sub(lease.Spec.RenewTime.Time) > 2*leaseDuration(lease) {
@@ -130,6 +143,11 @@ func stillAtWork(write foreignWrite, lease *coordinationv1.Lease, now time.Time)
 	}
 	// Managed fields know whole seconds only.
 	return !write.time.Before(lease.Spec.AcquireTime.Truncate(time.Second))
+}
+
+// leads tells whether the lease speaks for a writer.
+func leads(manager string, lease *coordinationv1.Lease) bool {
+	return lease != nil && lease.Spec.AcquireTime != nil && lease.Spec.RenewTime != nil && renewedBy(lease, manager)
 }
 
 // renewedBy is true where nobody is known to renew the lease.

@@ -99,7 +99,7 @@ func (g *WriterGuard) check(ctx context.Context) error {
 }
 
 func (g *WriterGuard) refusal(live *foreignWrite) error {
-	return &ForeignWriterError{Mode: g.mode, Object: live.object, Manager: live.manager, Time: live.time}
+	return &ForeignWriterError{Mode: g.mode, Object: live.object, Manager: live.manager, Time: live.time, Leads: live.leads}
 }
 
 // Start looks again from time to time and logs what would keep this manager from
@@ -134,6 +134,9 @@ func (g *WriterGuard) look(ctx context.Context) (*foreignWrite, error) {
 			return nil, err
 		}
 		latest = later(latest, found)
+	}
+	if latest != nil {
+		latest.leads = leads(latest.manager, lease)
 	}
 	return latest, nil
 }

@@ -63,16 +63,21 @@ var _ = Describe("kube-controller-manager's own endpoint controllers", Serial, f
 		check := func() error {
 			return controllers.NewWriterGuard(newManager().GetAPIReader(), controllers.EndpointsAll).Check(ctx)
 		}
-		Expect(check()).To(MatchError(ContainSubstring(`still written by "kube-controller-manager"`)))
+		Expect(check()).To(MatchError(And(ContainSubstring(`still written by "kube-controller-manager"`),
+			ContainSubstring(": start kube-controller-manager with --controllers="))), "it is known by its lease")
 
 		By("asking after a restart of kube-controller-manager without them")
 		kill()
 		lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceSystem, Name: "kube-controller-manager"}}
 		DeferCleanup(func(ctx SpecContext) { Expect(api.Delete(ctx, lease)).To(Succeed()) })
-		update(ctx, lease, func(lease *coordinationv1.Lease) {
+		Eventually(func() error {
+			if err := direct.Get(ctx, client.ObjectKeyFromObject(lease), lease); err != nil {
+				return err
+			}
 			lease.Spec.AcquireTime = &metav1.MicroTime{Time: time.Now().Add(2 * time.Second)}
 			lease.Spec.RenewTime = lease.Spec.AcquireTime
-		})
+			return direct.Update(ctx, lease, client.FieldOwner("kube-controller-manager"))
+		}).Should(Succeed())
 		Expect(check()).To(Succeed())
 
 		By("taking over")
