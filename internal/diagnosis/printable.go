@@ -37,6 +37,9 @@ func Printable(text string) string {
 	}, text), maxText)
 }
 
+// Quote makes one short line of somebody else's words.
+func Quote(text string) string { return Printable(quote(text)) }
+
 // printable is a step of which each text is.
 func (s Step) printable() Step {
 	s.Message, s.Remedy, s.Provided = Printable(s.Message), Printable(s.Remedy), Printable(s.Provided)

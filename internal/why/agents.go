@@ -54,7 +54,7 @@ func (r *reading) agents(ctx context.Context) {
 	if !r.Local {
 		err = r.agentPods(ctx, known, weak)
 	}
-	pods := len(known) > 0
+	pods := len(known) > 0 && err == nil
 	pageErr := r.askNodes(ctx, known, weak)
 	if len(known) == 0 {
 		r.noAgents(err, pageErr)
@@ -67,6 +67,9 @@ func (r *reading) agents(ctx context.Context) {
 		}
 	}
 	r.facts.Agents = known
+	if err != nil {
+		r.gaps.add(gap{"pods of what programs some nodes", explain(err), "whether all nodes know of the Service was not checked"})
+	}
 }
 
 func (r *reading) noAgents(err, pageErr error) {
@@ -90,25 +93,22 @@ func (r *reading) agentPods(ctx context.Context, known map[string]diagnosis.Agen
 	}
 	var failed error
 	for _, p := range r.programs() {
-		err := pages(ctx, r.Reader, &corev1.PodList{}, func(page *corev1.PodList) bool {
-			for i := range page.Items {
-				pod := &page.Items[i]
-				if pod.DeletionTimestamp != nil || pod.Spec.NodeName == "" || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
-					continue
-				}
-				agent := r.agentOf(p.name, pod)
-				if isReady, listed := ready[pod.Spec.NodeName]; listed && !isReady {
-					agent = diagnosis.Agent{Name: p.name, Problem: "its node is not ready"}
-				}
-				if other, seen := known[pod.Spec.NodeName]; !seen || rank(agent) > rank(other) {
-					known[pod.Spec.NodeName] = agent
-					weak[pod.Spec.NodeName] = agent.Asked && agent.Healthy && !probed(pod)
-				}
-			}
-			return true
-		}, client.InNamespace(p.namespace), p.labels)
+		pods, err := collect(ctx, r.Reader, &corev1.PodList{}, podsOf, everything, client.InNamespace(p.namespace), p.labels)
 		if err != nil {
 			failed = err
+		}
+		for _, pod := range pods {
+			if pod.DeletionTimestamp != nil || pod.Spec.NodeName == "" || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+				continue
+			}
+			agent := r.agentOf(p.name, pod)
+			if isReady, listed := ready[pod.Spec.NodeName]; listed && !isReady {
+				agent = diagnosis.Agent{Name: p.name, Problem: "its node is not ready"}
+			}
+			if other, seen := known[pod.Spec.NodeName]; !seen || rank(agent) > rank(other) {
+				known[pod.Spec.NodeName] = agent
+				weak[pod.Spec.NodeName] = agent.Asked && agent.Healthy && !probed(pod)
+			}
 		}
 	}
 	return failed

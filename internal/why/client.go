@@ -23,7 +23,9 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"switchyard.dev/switchyard/internal/diagnosis"
@@ -43,18 +45,21 @@ func (r *reading) clientPod(ctx context.Context) error {
 	case apierrors.IsNotFound(err):
 		return &NoClientError{fmt.Sprintf("there is no pod %s: give POD, NAMESPACE/POD, node/NODE or an IP address to --from", r.Pod)}
 	case err != nil:
-		r.anybody("pod "+r.Pod.String(), err)
+		r.anybody("pod "+r.Pod.String(), "you may not read it", err, diagnosis.ClientName{Pod: &diagnosis.Name{Namespace: r.Pod.Namespace, Name: r.Pod.Name}})
 	default:
 		r.facts.Client = &diagnosis.Client{Pod: pod}
 	}
 	return nil
 }
 
-func (r *reading) anybody(who string, err error) {
+// anybody is who asks where the client that was meant can not be known.
+func (r *reading) anybody(who, without string, err error, asked diagnosis.ClientName) {
 	reason := explain(err)
 	if reason == mayNot {
-		reason = "you may not read it"
+		reason = without
 	}
+	asked.Unseen = reason
+	r.facts.ClientUnseen = &asked
 	r.gaps.add(gap{who, reason, forAnybody})
 }
 
@@ -77,25 +82,52 @@ func (r *reading) clientNode() error {
 }
 
 // clientAt finds whose the address is: a node's, a pod's, or of somebody outside.
-func (r *reading) clientAt(ctx context.Context) {
+// Outside is only who is nobody inside: pods may have addresses that are not
+// private, too.
+func (r *reading) clientAt(ctx context.Context) error {
 	if !r.Address.IsValid() {
-		return
+		return nil
 	}
 	for _, node := range r.facts.Nodes {
 		if slices.ContainsFunc(node.Status.Addresses, func(a corev1.NodeAddress) bool { return same(a.Address, r.Address) }) {
 			r.facts.Client = &diagnosis.Client{Pod: onHost(node)}
-			return
+			return nil
 		}
 	}
-	pod, sure := r.podAt(ctx)
+	if service, is := r.serviceAt(ctx); is {
+		return &NoClientError{fmt.Sprintf("%s is the ClusterIP of Service %s, from which nothing connects: "+
+			"give the address of a pod, a node or somebody outside to --from", r.Address, service)}
+	}
+	pod, err := r.podAt(ctx)
+	asked, who := diagnosis.ClientName{Address: r.Address.String()}, "whose address "+r.Address.String()+" is"
+	why, unseen := r.gaps.unseen[diagnosis.Nodes]
 	switch {
 	case pod != nil:
 		r.facts.Client = &diagnosis.Client{Pod: pod}
-	case sure || !r.Address.IsPrivate():
-		r.facts.Client = &diagnosis.Client{Address: r.Address}
+	case err != nil:
+		r.anybody(who, "you may not list the pods of all namespaces", err, asked)
+	case unseen:
+		r.anybody(who, "", fmt.Errorf("nodes could not be read: %s", why), asked)
 	default:
-		r.gaps.add(gap{"whose address " + r.Address.String() + " is", "you may not list the pods of all namespaces", forAnybody})
+		r.facts.Client = &diagnosis.Client{Address: r.Address}
 	}
+	return nil
+}
+
+// serviceAt is the Service whose ClusterIP the address is: this one, or another
+// that has a record of it.
+func (r *reading) serviceAt(ctx context.Context) (types.NamespacedName, bool) {
+	own := &r.facts.Service.Spec
+	if slices.ContainsFunc(append(slices.Clone(own.ClusterIPs), own.ClusterIP), func(ip string) bool { return same(ip, r.Address) }) {
+		return r.Service, true
+	}
+	record := &networkingv1.IPAddress{}
+	err := r.Reader.Get(ctx, types.NamespacedName{Name: r.Address.String()}, record)
+	parent := record.Spec.ParentRef
+	if err != nil || parent == nil || parent.Resource != "services" {
+		return types.NamespacedName{}, false // who may not read it asks for an address that is nobody's, at worst
+	}
+	return types.NamespacedName{Namespace: parent.Namespace, Name: parent.Name}, true
 }
 
 // onHost stands for what runs on a node's own network.
@@ -116,27 +148,26 @@ func same(text string, addr netip.Addr) bool {
 }
 
 // podAt finds a pod by its first address, which the API server can look for, or
-// by any among those of the node whose range has it. Sure is false if there may
-// be one that could not be seen.
-func (r *reading) podAt(ctx context.Context) (pod *corev1.Pod, sure bool) {
+// by any among those of the node whose range has it. With an error there may be one
+// that could not be seen.
+func (r *reading) podAt(ctx context.Context) (*corev1.Pod, error) {
 	byAddress := client.MatchingFields{"status.podIP": r.Address.String()}
 	pod, err := r.findPod(ctx, byAddress)
 	if apierrors.IsForbidden(err) {
 		pod, _ = r.findPod(ctx, byAddress, client.InNamespace(r.Service.Namespace))
 	}
 	if pod != nil || err != nil {
-		return pod, pod != nil
+		return pod, err
 	}
 	for _, node := range r.facts.Nodes {
 		if slices.ContainsFunc(node.Spec.PodCIDRs, func(text string) bool {
 			prefix, err := netip.ParsePrefix(text)
 			return err == nil && prefix.Contains(r.Address)
 		}) {
-			pod, err = r.findPod(ctx, client.MatchingFields{"spec.nodeName": node.Name})
-			return pod, err == nil
+			return r.findPod(ctx, client.MatchingFields{"spec.nodeName": node.Name})
 		}
 	}
-	return nil, true
+	return nil, nil
 }
 
 // findPod is the one among those listed that has the address now.

@@ -119,6 +119,9 @@ func (r *reading) withoutKinds(index *inventory.Index) {
 	}
 }
 
+// maxGiven is of how many numbers it is said where they come from.
+const maxGiven = 20
+
 // provenance says of each number which range, pool or reservation it is of.
 func (r *reading) provenance(asker who.Asker) []string {
 	answer, err := asker.ServiceNumbers(r.Service)
@@ -127,8 +130,11 @@ func (r *reading) provenance(asker who.Asker) []string {
 	}
 	var lines []string
 	for i := range answer.Numbers {
+		if len(lines) == maxGiven {
+			return append(lines, fmt.Sprintf("and of %d more: see `switchyard who %s`", len(answer.Numbers)-i, r.Service))
+		}
 		if from := r.origin(&answer.Numbers[i]); len(from) > 0 {
-			lines = append(lines, answer.Numbers[i].Number+" is "+strings.Join(from, ", "))
+			lines = append(lines, answer.Numbers[i].Number+" is "+diagnosis.Printable(strings.Join(from, ", ")))
 		}
 	}
 	return lines

@@ -45,13 +45,18 @@ func (r *reading) policies(ctx context.Context) {
 }
 
 func (r *reading) policiesOf(ctx context.Context, namespace string) {
-	err := pages(ctx, r.Reader, &networkingv1.NetworkPolicyList{}, func(page *networkingv1.NetworkPolicyList) bool {
-		for i := range page.Items {
-			r.facts.NetworkPolicies = append(r.facts.NetworkPolicies, &page.Items[i])
-		}
-		return true
-	}, client.InNamespace(namespace))
-	r.missed(diagnosis.NetworkPolicies, err, "whether one of them keeps connections away is not known")
+	items := func(list *networkingv1.NetworkPolicyList) []networkingv1.NetworkPolicy { return list.Items }
+	policies, err := collect(ctx, r.Reader, &networkingv1.NetworkPolicyList{}, items, everything, client.InNamespace(namespace))
+	r.facts.NetworkPolicies = append(r.facts.NetworkPolicies, policies...)
+	if err == nil {
+		return
+	}
+	what, reason := string(diagnosis.NetworkPolicies), explain(err)
+	told := reason
+	if namespace != r.Service.Namespace {
+		what, told = what+" of namespace "+namespace, "those of namespace "+namespace+": "+reason
+	}
+	r.gaps.addKind(diagnosis.NetworkPolicies, gap{what, reason, "whether one of them keeps connections away is not known"}, told)
 }
 
 // selectsNamespaces tells whether labels of namespaces matter.

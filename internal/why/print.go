@@ -96,7 +96,7 @@ func (a *Answer) header() string {
 	default:
 		words = append(words, "from "+a.Client.Address.String())
 	}
-	return strings.Join(words, "  ")
+	return diagnosis.Printable(strings.Join(words, "  "))
 }
 
 func addresses(service *corev1.Service) []string {
@@ -120,10 +120,17 @@ func addresses(service *corev1.Service) []string {
 	return []string{strings.Join(all, ",")}
 }
 
+// maxPorts is how many a line has.
+const maxPorts = 10
+
 // ports are as kubectl writes them, with target ports that differ.
 func ports(all []corev1.ServicePort) string {
-	texts := make([]string, 0, len(all))
-	for _, port := range all {
+	texts := make([]string, 0, min(len(all), maxPorts)+1)
+	for i, port := range all {
+		if i == maxPorts {
+			texts = append(texts, fmt.Sprintf("and %d more", len(all)-i))
+			break
+		}
 		text := fmt.Sprint(port.Port)
 		if port.NodePort != 0 {
 			text = fmt.Sprintf("%d:%d", port.Port, port.NodePort)

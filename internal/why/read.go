@@ -26,6 +26,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -44,6 +45,9 @@ type Asker struct {
 	Page Page
 	// Zone is the domain of the cluster's names, such as cluster.local.
 	Zone string
+	// Now is the API server's time, which other times are compared with; nil for the
+	// clock of this machine.
+	Now func() time.Time
 	// Local tells that agents are no pods, so that only Page knows of them.
 	Local bool
 	// Settle is the time between two looks at numbers that seem wrong.
@@ -80,6 +84,9 @@ func (a Asker) Ask(ctx context.Context, q Question) (*Answer, error) {
 	switch err := a.Reader.Get(ctx, q.Service, service); {
 	case err == nil:
 		r.facts.Service = service
+		if a.Now != nil {
+			r.facts.Now = a.Now()
+		}
 		if err := r.around(ctx); err != nil {
 			return nil, err
 		}
@@ -119,7 +126,9 @@ func (r *reading) around(ctx context.Context) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	r.clientAt(ctx)
+	if err := r.clientAt(ctx); err != nil {
+		return err
+	}
 	if r.Node != "" {
 		if err := r.clientNode(); err != nil {
 			return err
@@ -147,17 +156,11 @@ func (r *reading) pods(ctx context.Context) {
 	}
 	const follows = "how the pods are is not known, and EndpointSlices are taken at their word"
 	within := client.InNamespace(r.Service.Namespace)
-	keep := func(into *[]*corev1.Pod) func(*corev1.PodList) bool {
-		return func(page *corev1.PodList) bool {
-			for i := range page.Items {
-				*into = append(*into, &page.Items[i])
-			}
-			return into != &r.facts.Others || len(*into) < maxOthers
-		}
-	}
-	err := pages(ctx, r.Reader, &corev1.PodList{}, keep(&r.facts.Selected), within, client.MatchingLabels(selector))
+	var err error
+	r.facts.Selected, err = collect(ctx, r.Reader, &corev1.PodList{}, podsOf, everything, within, client.MatchingLabels(selector))
 	if err == nil && len(r.facts.Selected) == 0 {
-		err = pages(ctx, r.Reader, &corev1.PodList{}, keep(&r.facts.Others), within)
+		r.facts.Others, err = collect(ctx, r.Reader, &corev1.PodList{}, podsOf, maxOthers, within)
+		r.namespace(ctx)
 	}
 	r.missed(diagnosis.Pods, err, follows)
 }
@@ -166,12 +169,10 @@ func (r *reading) slices(ctx context.Context) {
 	if r.externalName() {
 		return
 	}
-	err := pages(ctx, r.Reader, &discoveryv1.EndpointSliceList{}, func(page *discoveryv1.EndpointSliceList) bool {
-		for i := range page.Items {
-			r.facts.Slices = append(r.facts.Slices, &page.Items[i])
-		}
-		return true
-	}, client.InNamespace(r.Service.Namespace), client.MatchingLabels{discoveryv1.LabelServiceName: r.Service.Name})
+	items := func(list *discoveryv1.EndpointSliceList) []discoveryv1.EndpointSlice { return list.Items }
+	var err error
+	r.facts.Slices, err = collect(ctx, r.Reader, &discoveryv1.EndpointSliceList{}, items, everything,
+		client.InNamespace(r.Service.Namespace), client.MatchingLabels{discoveryv1.LabelServiceName: r.Service.Name})
 	r.missed(diagnosis.EndpointSlices, err, "which endpoints nodes are told of is not known")
 }
 
@@ -193,13 +194,13 @@ func (r *reading) nodes(ctx context.Context) {
 	if r.externalName() {
 		return
 	}
-	err := pages(ctx, r.Reader, &corev1.NodeList{}, func(page *corev1.NodeList) bool {
-		for i := range page.Items {
-			page.Items[i].Status.Images = nil // the most of a Node, and nothing of it is needed
-			r.facts.Nodes = append(r.facts.Nodes, &page.Items[i])
+	var err error
+	r.facts.Nodes, err = collect(ctx, r.Reader, &corev1.NodeList{}, func(list *corev1.NodeList) []corev1.Node {
+		for i := range list.Items {
+			list.Items[i].Status.Images = nil // the most of a Node, and nothing of it is needed
 		}
-		return true
-	})
+		return list.Items
+	}, everything)
 	r.missed(diagnosis.Nodes, err, "how they are, and whether each is programmed with the Service, was not checked")
 }
 
@@ -230,9 +231,20 @@ func (r *reading) meant(ctx context.Context) {
 		elsewhere, _ = serviceNames(ctx, r.Reader, client.MatchingFields{"metadata.name": r.Service.Name})
 		return nil
 	})
-	_ = group.Wait() // neither returns an error
+	group.Go(func() error { r.namespace(ctx); return nil })
+	_ = group.Wait() // none returns an error
 	r.facts.Services = append(r.facts.Services, elsewhere...)
 	r.gaps = gaps{} // it was looked for and is not there: that is known for sure
+}
+
+// namespace is whether anything can be made in the Service's. Who may not read it
+// has nothing to miss.
+func (r *reading) namespace(ctx context.Context) {
+	object := &metav1.PartialObjectMetadata{}
+	object.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	err := r.Reader.Get(ctx, types.NamespacedName{Name: r.Service.Namespace}, object)
+	r.facts.NoNamespace = apierrors.IsNotFound(err)
+	r.facts.NamespaceDeleting = err == nil && object.DeletionTimestamp != nil
 }
 
 func (r *reading) names(ctx context.Context, follows string, options ...client.ListOption) {

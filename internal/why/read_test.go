@@ -253,8 +253,43 @@ func TestAClientThatCannotBeTold(t *testing.T) {
 			t.Errorf("%s: client %+v, not seen %q", name, answer.Client, answer.Unseen)
 		}
 	}
-	outside := ask(t, a, Question{Service: shopWeb.Service, Address: netip.MustParseAddr("203.0.113.7")})
-	outside.says(t, diagnosis.Problem, diagnosis.NotExposed)
+	// Pods have public addresses in some networks.
+	for _, address := range []string{"203.0.113.7", "100.64.3.4", "2001:db8::5"} {
+		answer := ask(t, a, Question{Service: shopWeb.Service, Address: netip.MustParseAddr(address)})
+		if c := answer.Report.Client; c == nil || c.Address != address || c.Unseen != "you may not list the pods of all namespaces" {
+			t.Errorf("%s: client %+v", address, c)
+		}
+		answer.says(t, diagnosis.Unknown, diagnosis.NotSeen)
+	}
+	pods := &access{list: func(list client.ObjectList, o client.ListOptions) error {
+		if kindOf(list) == "PodList" && o.FieldSelector != nil {
+			return errors.New("it takes too long")
+		}
+		return nil
+	}}
+	late := ask(t, asker(t, pods, append(web(), kubeProxy("n1"), kubeProxy("n2"))...), Question{Service: shopWeb.Service, Address: netip.MustParseAddr("10.1.1.9")})
+	late.says(t, diagnosis.Unknown, diagnosis.NotSeen, "for anybody, but whose address 10.1.1.9 is could not be seen (it takes too long)")
+	nodes := &access{list: func(list client.ObjectList, _ client.ListOptions) error {
+		if kindOf(list) == "NodeList" {
+			return forbidden("nodes")
+		}
+		return nil
+	}}
+	node := ask(t, asker(t, nodes, web()...), Question{Service: shopWeb.Service, Address: netip.MustParseAddr("192.0.2.1")})
+	if node.Client != nil || node.Report.Client == nil {
+		t.Errorf("an address that may be a node's: %+v", node.Client)
+	}
+}
+
+// Nothing connects from a ClusterIP.
+func TestAServiceIsNoClient(t *testing.T) {
+	a := asker(t, &access{}, append(web(), ipAddress("10.0.0.99", "pay", "other"))...)
+	for address, service := range map[string]string{"10.0.0.10": "shop/web", "10.0.0.99": "pay/other"} {
+		_, err := a.Ask(t.Context(), Question{Service: shopWeb.Service, Address: netip.MustParseAddr(address)})
+		if _, is := errors.AsType[*NoClientError](err); !is || !strings.Contains(err.Error(), "the ClusterIP of Service "+service) {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
 }
 
 func TestNumbers(t *testing.T) {

@@ -61,7 +61,9 @@ func (g *gaps) addKind(kind diagnosis.Kind, found gap, reason string) {
 	if g.unseen == nil {
 		g.unseen = map[diagnosis.Kind]string{}
 	}
-	g.unseen[kind] = reason
+	if _, told := g.unseen[kind]; !told {
+		g.unseen[kind] = reason
+	}
 }
 
 // firstToTell are what a Service depends on most; the rest follows by name.
@@ -97,7 +99,7 @@ func (g *gaps) lines() []string {
 				told[other] = true
 			}
 		}
-		lines = append(lines, fmt.Sprintf("%s (%s): %s", strings.Join(names, ", "), first.why, first.follows))
+		lines = append(lines, diagnosis.Printable(fmt.Sprintf("%s (%s): %s", strings.Join(names, ", "), first.why, first.follows)))
 	}
 	return lines
 }
@@ -118,5 +120,5 @@ func explain(err error) string {
 	case meta.IsNoMatchError(err), apierrors.IsNotFound(err):
 		return notServed
 	}
-	return strings.Join(strings.Fields(err.Error()), " ")
+	return diagnosis.Quote(err.Error()) // of a proxy that may be a whole page
 }
