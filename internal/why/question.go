@@ -36,7 +36,7 @@ type Question struct {
 	Address netip.Addr
 }
 
-// Parse reads SERVICE, NAMESPACE/SERVICE, svc/SERVICE or the Service's DNS name,
+// Parse reads SERVICE, NAMESPACE/SERVICE, either after svc/, or the Service's DNS name,
 // and for the client POD, NAMESPACE/POD, an IP address, or nothing. The
 // namespace given is that of the flag, if there was one; own is that of the
 // context. A client without a namespace is looked for where the Service is.
@@ -48,7 +48,7 @@ func Parse(service, from, given, own string) (Question, error) {
 	}
 	if q.Address, err = netip.ParseAddr(from); err == nil {
 		q.Address = q.Address.Unmap().WithZone("")
-		return q, nil
+		return q, checkAddress(q.Address)
 	}
 	if kind, node, found := strings.Cut(from, "/"); found && slices.Contains([]string{"node", "nodes", "no"}, kind) {
 		q.Node, err = node, nil
@@ -61,19 +61,37 @@ func Parse(service, from, given, own string) (Question, error) {
 	return q, err
 }
 
+// checkAddress refuses what nobody is known by beyond a machine or a wire.
+func checkAddress(addr netip.Addr) error {
+	if addr.IsLoopback() || addr.IsUnspecified() || addr.IsMulticast() || addr.IsLinkLocalUnicast() {
+		return fmt.Errorf("--from %s: nobody is known by it in the cluster: give the client's own address", addr)
+	}
+	return nil
+}
+
 func parseService(text, namespace string) (types.NamespacedName, error) {
+	if strings.Contains(text, ":") {
+		return types.NamespacedName{}, fmt.Errorf("%q is no Service: give its name without a scheme and a port", text)
+	}
 	before, after, found := strings.Cut(text, "/")
 	key := types.NamespacedName{Namespace: namespace, Name: text}
 	switch {
 	case found && slices.Contains([]string{"svc", "service", "services"}, before):
-		key.Name = after
+		key = withNamespace(after, namespace)
 	case found:
 		key = types.NamespacedName{Namespace: before, Name: after}
 	case strings.Contains(text, "."):
-		// What a program that could not connect has in its log.
+		// What a program that could not connect has in its log: before the Service's
+		// own name there may be that of a pod or a port.
 		parts := strings.Split(strings.TrimSuffix(text, "."), ".")
-		if len(parts) == 2 || len(parts) > 2 && parts[2] == "svc" {
-			key = types.NamespacedName{Namespace: parts[1], Name: parts[0]}
+		at := len(parts)
+		if at > 2 {
+			for at--; at >= 2 && parts[at] != "svc"; {
+				at--
+			}
+		}
+		if at >= 2 {
+			key = types.NamespacedName{Namespace: parts[at-1], Name: parts[at-2]}
 		}
 	}
 	if len(validation.IsDNS1123Label(key.Name)) > 0 || len(validation.IsDNS1123Label(key.Namespace)) > 0 {
@@ -82,12 +100,20 @@ func parseService(text, namespace string) (types.NamespacedName, error) {
 	return key, nil
 }
 
+// withNamespace is what kubectl's KIND/ is before.
+func withNamespace(text, namespace string) types.NamespacedName {
+	if before, after, found := strings.Cut(text, "/"); found {
+		return types.NamespacedName{Namespace: before, Name: after}
+	}
+	return types.NamespacedName{Namespace: namespace, Name: text}
+}
+
 func parsePod(text, namespace string) (types.NamespacedName, error) {
 	before, after, found := strings.Cut(text, "/")
 	key := types.NamespacedName{Namespace: namespace, Name: text}
 	switch {
 	case found && slices.Contains([]string{"pod", "pods", "po"}, before):
-		key.Name = after
+		key = withNamespace(after, namespace)
 	case found:
 		key = types.NamespacedName{Namespace: before, Name: after}
 	}

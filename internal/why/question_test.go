@@ -49,7 +49,12 @@ func TestParse(t *testing.T) {
 		"node/NAME":                                   {service: "shop/web", from: "node/n-1.example.org", want: Question{Service: key("shop", "web"), Node: "n-1.example.org"}},
 		"an address":                                  {service: "shop/web", from: "203.0.113.7", want: Question{Service: key("shop", "web"), Address: netip.MustParseAddr("203.0.113.7")}},
 		"an address of IPv4 in IPv6":                  {service: "shop/web", from: "::ffff:203.0.113.7", want: Question{Service: key("shop", "web"), Address: netip.MustParseAddr("203.0.113.7")}},
-		"an address with the interface it is seen by": {service: "shop/web", from: "fe80::1%eth0", want: Question{Service: key("shop", "web"), Address: netip.MustParseAddr("fe80::1")}},
+		"an address with the interface it is seen by": {service: "shop/web", from: "fd00::1%eth0", want: Question{Service: key("shop", "web"), Address: netip.MustParseAddr("fd00::1")}},
+		"svc/NAMESPACE/NAME":                          {service: "svc/shop/web", given: "pay", want: Question{Service: key("shop", "web")}},
+		"a namespace named svc":                       {service: "web.svc.svc.cluster.local", want: Question{Service: key("svc", "web")}},
+		"the name of a pod of a Service":              {service: "web-0.web.shop.svc.cluster.local", want: Question{Service: key("shop", "web")}},
+		"the name of a port of a Service":             {service: "_http._tcp.web.shop.svc.cluster.local.", want: Question{Service: key("shop", "web")}},
+		"pod/NAMESPACE/NAME":                          {service: "shop/web", from: "pod/pay/c-1", want: Question{Service: key("shop", "web"), Pod: key("pay", "c-1")}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := Parse(tc.service, tc.from, tc.given, "own")
@@ -66,7 +71,8 @@ func TestParse(t *testing.T) {
 func TestParseErrors(t *testing.T) {
 	for _, words := range [][2]string{
 		{"", ""}, {"Web", ""}, {"shop/", ""}, {"/web", ""}, {"a/b/c", ""}, {"web.shop.example.org", ""}, {"web:80", ""},
-		{"web", "a/b/c"}, {"web", "pay/"}, {"web", "Pod"}, {"web", "10.0.0.0/8"}, {"web", "node/"}, {"web", "node/a/b"},
+		{"web", "a/b/c"}, {"web", "pay/"}, {"web", "Pod"}, {"web", "10.0.0.0/8"}, {"web", "127.0.0.1"}, {"web", "::1"}, {"web", "0.0.0.0"}, {"web", "fe80::1%eth0"}, {"web", "ff02::1"}, {"web", "::ffff:127.0.0.1"},
+		{"http://web.shop/", ""}, {"web.shop:80", ""}, {"10-1-0-1.shop.pod.cluster.local", ""}, {"svc.cluster.local", ""}, {"web", "node/"}, {"web", "node/a/b"},
 	} {
 		if q, err := Parse(words[0], words[1], "", "own"); err == nil {
 			t.Errorf("%q from %q is %+v", words[0], words[1], q)
