@@ -130,16 +130,15 @@ func (o sliceOwner) createdByOthers(slice *discoveryv1.EndpointSlice, foreign fu
 	return foreign != nil && foreign(serviceOfSlice(slice))
 }
 
-// changedByOthers looks at labels and owners itself: they do not raise an
-// object's generation, which is all that the tracker sees. A change of ours to
-// them costs one reconciliation that finds nothing to do.
+// changedByOthers looks at owners itself: the tracker sees no more than
+// generations, which the API server raises for what a slice holds and for its
+// labels alone.
 func (o sliceOwner) changedByOthers(before, after *discoveryv1.EndpointSlice) bool {
 	if !o.owns(before) && !o.owns(after) {
 		return false
 	}
 	return o.owns(before) != o.owns(after) ||
 		o.tracker.ShouldSync(after) && !o.underWay.has(after) ||
-		!apiequality.Semantic.DeepEqual(before.Labels, after.Labels) ||
 		!apiequality.Semantic.DeepEqual(before.OwnerReferences, after.OwnerReferences)
 }
 

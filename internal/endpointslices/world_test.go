@@ -18,9 +18,11 @@ package endpointslices
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -37,7 +39,7 @@ func (w *world) newPod() *corev1.Pod {
 	w.next++
 	pod := &corev1.Pod{}
 	pod.Namespace, pod.Name, pod.UID = "shop", fmt.Sprintf("web-%d", w.next), types.UID(fmt.Sprint("pod-", w.next))
-	pod.Spec.NodeName = w.one("node-0", "node-1", "node-2", "node-3", "node-1", "node-2", "gone")
+	pod.Spec.NodeName = w.one("node-0", "node-1", "node-2", "node-3", "node-1", "node-2", "gone", "")
 	container := func(name string) corev1.Container {
 		c := corev1.Container{Name: name}
 		for range w.IntN(3) {
@@ -76,4 +78,16 @@ func (w *world) changePod(pod *corev1.Pod) {
 	if len(pod.Status.PodIPs) > 0 {
 		pod.Status.PodIP = pod.Status.PodIPs[0].IP
 	}
+}
+
+// touch gives references the versions of pods, as controllers of long ago did.
+func (w *world) touch(existing []*discoveryv1.EndpointSlice) []*discoveryv1.EndpointSlice {
+	touched := slices.Clone(existing)
+	for i, slice := range touched {
+		if len(slice.Endpoints) > 0 && w.IntN(4) == 0 {
+			touched[i] = slice.DeepCopy()
+			touched[i].Endpoints[w.IntN(len(slice.Endpoints))].TargetRef.ResourceVersion = fmt.Sprint(w.IntN(1000))
+		}
+	}
+	return touched
 }
