@@ -47,6 +47,11 @@ func (f *clusterFlags) client() (c client.Client, config *rest.Config, err error
 	if err != nil {
 		return nil, nil, err
 	}
+	return f.clientOf(cluster)
+}
+
+// clientOf is client of a cluster that is known.
+func (f *clusterFlags) clientOf(cluster reach) (c client.Client, config *rest.Config, err error) {
 	scheme, err := inventory.Scheme()
 	if err != nil {
 		return nil, nil, err

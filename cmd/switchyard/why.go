@@ -19,7 +19,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -98,11 +97,11 @@ func (o *whyOptions) run(c *cobra.Command, service string) error {
 		return err
 	}
 	answer, err := asker.Ask(c.Context(), question)
-	if _, absent := errors.AsType[*why.NoClientError](err); absent {
-		return err
+	if _, is := errors.AsType[*why.NoClientError](err); is {
+		return err // the API server is up, and has answered
 	}
 	if err != nil {
-		return fmt.Errorf("reading the cluster: %w%s", err, advice(err, host))
+		return readingError(err, host)
 	}
 	err = writeAs(o.output, c.OutOrStdout(), answer.Report, func(wide bool) error { return answer.Print(c.OutOrStdout(), wide) })
 	if err != nil {
@@ -117,15 +116,20 @@ func whyCode(answer *why.Answer) error {
 	case diagnosis.Problem, diagnosis.Warning:
 		return &exitError{code: exitFound}
 	case diagnosis.Unknown:
-		if !answer.EndpointsKnown() {
+		switch client := answer.Report.Client; {
+		case !answer.EndpointsKnown():
 			return &exitError{code: exitTrouble, err: errors.New("whether it answers can not be said: too little could be read")}
+		case client != nil && client.Unseen != "":
+			return &exitError{code: exitTrouble, err: errors.New("whether it answers that client can not be said")}
 		}
 	}
 	return nil
 }
 
 func (o *whyOptions) asker(cluster reach) (a why.Asker, host string, err error) {
-	reader, config, err := o.client()
+	var clock serverClock
+	cluster.config.Wrap(clock.watch)
+	reader, config, err := o.clientOf(cluster)
 	if err != nil {
 		return a, "", err
 	}
@@ -133,7 +137,7 @@ func (o *whyOptions) asker(cluster reach) (a why.Asker, host string, err error) 
 	if err != nil {
 		return a, "", err
 	}
-	a = why.Asker{Reader: reader, System: o.system, Zone: o.domain, Local: cluster.local != nil, Page: throughAPIServer(clients), Settle: settle}
+	a = why.Asker{Reader: reader, System: o.system, Zone: o.domain, Now: clock.now, Local: cluster.local != nil, Page: throughAPIServer(clients), Settle: settle}
 	if cluster.local != nil {
 		a.Page = func(ctx context.Context, node, path string) (int, error) {
 			ctx, cancel := context.WithTimeout(ctx, pagePatience)

@@ -18,8 +18,12 @@ package main
 
 import (
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"testing"
+	"time"
 
+	"switchyard.dev/switchyard/internal/diagnosis"
 	"switchyard.dev/switchyard/internal/why"
 )
 
@@ -44,5 +48,54 @@ func TestPagesOfAgentsByTheirErrors(t *testing.T) {
 		if code, err := pageCode(errors.New(text)); code != 0 || err == nil || errors.Is(err, why.ErrDown) {
 			t.Errorf("%q: code %d, %v", text, code, err)
 		}
+	}
+}
+
+// A question about a client is not answered by what is said for anybody.
+func TestExitCodesOfWhy(t *testing.T) {
+	unseen := &diagnosis.ClientName{Address: "10.1.1.9", Unseen: "you may not list the pods of all namespaces"}
+	pods := []diagnosis.Step{{Check: diagnosis.CheckSelector, State: diagnosis.Unknown}}
+	for name, tc := range map[string]struct {
+		report diagnosis.Report
+		want   int
+	}{
+		"it answers":                  {diagnosis.Report{Verdict: diagnosis.Verdict{State: diagnosis.OK}}, 0},
+		"something else was not seen": {diagnosis.Report{Verdict: diagnosis.Verdict{State: diagnosis.Unknown}}, 0},
+		"endpoints were not seen":     {diagnosis.Report{Steps: pods, Verdict: diagnosis.Verdict{State: diagnosis.Unknown}}, exitTrouble},
+		"the client was not seen":     {diagnosis.Report{Client: unseen, Verdict: diagnosis.Verdict{State: diagnosis.Unknown}}, exitTrouble},
+		"a client that was seen":      {diagnosis.Report{Client: &diagnosis.ClientName{Node: "n1"}, Verdict: diagnosis.Verdict{State: diagnosis.Unknown}}, 0},
+		"a warning":                   {diagnosis.Report{Verdict: diagnosis.Verdict{State: diagnosis.Warning}}, exitFound},
+		"a problem that anybody has":  {diagnosis.Report{Client: unseen, Verdict: diagnosis.Verdict{State: diagnosis.Problem}}, exitFound},
+	} {
+		code := 0
+		if exit, is := errors.AsType[*exitError](whyCode(&why.Answer{Report: &tc.report})); is {
+			code = exit.code
+		}
+		if code != tc.want {
+			t.Errorf("%s: exit code %d, want %d", name, code, tc.want)
+		}
+	}
+}
+
+func TestTheAPIServersClock(t *testing.T) {
+	for _, ahead := range []time.Duration{-5 * time.Minute, 0, 2 * time.Hour} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Date", time.Now().Add(ahead).UTC().Format(http.TimeFormat))
+		}))
+		var clock serverClock
+		client := http.Client{Transport: clock.watch(http.DefaultTransport)}
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if off := clock.now().Sub(time.Now().Add(ahead)).Abs(); off > time.Minute {
+			t.Errorf("a server that is ahead by %s: %s off", ahead, off)
+		}
+		server.Close()
 	}
 }
