@@ -18,8 +18,6 @@ package controllers
 
 import (
 	"slices"
-	"strings"
-	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,10 +26,6 @@ import (
 	"switchyard.dev/switchyard/internal/audit"
 	"switchyard.dev/switchyard/internal/diagnosis"
 )
-
-// maxEventNote is how many bytes the API server takes as an Event's note, a little
-// less.
-const maxEventNote = 1000
 
 // eventOf is what one transition is to be told as.
 type eventOf struct{ kind, reason, note string }
@@ -76,18 +70,6 @@ func toldByAllocation(condition metav1.Condition) bool {
 		return true
 	}
 	return false
-}
-
-// boundedNote cuts a text between characters.
-func boundedNote(text string) string {
-	if len(text) <= maxEventNote {
-		return text
-	}
-	cut := maxEventNote - len("...")
-	for cut > 0 && !utf8.RuneStart(text[cut]) {
-		cut--
-	}
-	return strings.TrimSpace(text[:cut]) + "..."
 }
 
 func (r *DiagnosisReconciler) tell(key types.NamespacedName, uid types.UID, changed []transition) {

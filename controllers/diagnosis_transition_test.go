@@ -229,7 +229,7 @@ func TestEventsOfTransitions(t *testing.T) {
 func TestNotesOfEventsAreBounded(t *testing.T) {
 	for _, text := range []string{strings.Repeat("x", 5000), strings.Repeat("ü", 900), "short"} {
 		got := boundedNote(text)
-		if len(got) > maxEventNote || !strings.HasPrefix(text, strings.TrimSuffix(got, "...")) || slices.Contains([]rune(got), '\uFFFD') {
+		if len(got) > longestNote || !strings.HasPrefix(text, strings.TrimSuffix(got, "...")) || slices.Contains([]rune(got), '\uFFFD') {
 			t.Errorf("%d bytes of %q become %d: %q", len(text), text[:5], len(got), got[len(got)-5:])
 		}
 	}

@@ -18,6 +18,7 @@ package controllers
 
 import (
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -36,24 +37,24 @@ const syncAction = "Sync"
 
 // Event implements record.EventRecorder.
 func (r legacyRecorder) Event(object runtime.Object, kind, reason, message string) {
-	r.events.Eventf(object, nil, kind, reason, syncAction, "%s", cut(message, longestNote))
+	r.events.Eventf(object, nil, kind, reason, syncAction, "%s", boundedNote(message))
 }
 
-// longestNote is the most that the API server takes of events.k8s.io, in bytes; it
-// refuses what is longer.
+// longestNote is the most that the API server takes of events.k8s.io, in bytes
+// (pkg/apis/core/validation, NoteLengthLimit); it refuses what is longer.
 const longestNote = 1024
 
-// cut shortens text to so many bytes, and does not part a character.
-func cut(text string, most int) string {
+// boundedNote cuts a text between characters.
+func boundedNote(text string) string {
 	const dots = "..."
-	if len(text) <= most {
+	if len(text) <= longestNote {
 		return text
 	}
-	end := most - len(dots)
+	end := longestNote - len(dots)
 	for end > 0 && !utf8.RuneStart(text[end]) {
 		end--
 	}
-	return text[:end] + dots
+	return strings.TrimSpace(text[:end]) + dots
 }
 
 // Eventf implements record.EventRecorder.
