@@ -77,6 +77,10 @@ func (r *EndpointSliceReconciler) removeOurs(ctx context.Context, service *corev
 	return others, nil
 }
 
+// endpointsHandedOverReason is the reason of Events about slices that others have
+// taken the place of.
+const endpointsHandedOverReason = "EndpointsHandedOver"
+
 // handOver removes slices once somebody else describes the endpoints of their
 // family: a mirrored or a hand-made slice. Until then they keep the Service
 // reachable; kept any longer they would send traffic to pods nobody looks after.
@@ -99,7 +103,7 @@ func (r *EndpointSliceReconciler) handOver(ctx context.Context, service *corev1.
 		removed++
 	}
 	if removed > 0 {
-		r.recorder.Eventf(service, corev1.EventTypeNormal, endpointsRemovedReason,
+		r.recorder.Eventf(service, corev1.EventTypeNormal, endpointsHandedOverReason,
 			"Removed %d EndpointSlices of pods that the Service does not select any more: others have taken their place", removed)
 	}
 	if kept > 0 {

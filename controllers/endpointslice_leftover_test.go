@@ -97,9 +97,9 @@ func TestSlicesOfPodsThatAreNotSelectedAnyMore(t *testing.T) {
 	}{
 		"ours":                                  {endpointSliceFieldManager, "", false, nil, endpointsRemovedReason},
 		"ours, kept":                            {endpointSliceFieldManager, "true", false, []string{"web-x"}, endpointsKeptReason},
-		"ours, kept, and there is a mirror":     {endpointSliceFieldManager, "true", true, []string{"web-m"}, endpointsRemovedReason},
+		"ours, kept, and there is a mirror":     {endpointSliceFieldManager, "true", true, []string{"web-m"}, endpointsHandedOverReason},
 		"of the controller before us":           {"kube-controller-manager", "", false, []string{"web-x"}, endpointsKeptReason},
-		"of the controller before us, mirrored": {"kube-controller-manager", "", true, []string{"web-m"}, endpointsRemovedReason},
+		"of the controller before us, mirrored": {"kube-controller-manager", "", true, []string{"web-m"}, endpointsHandedOverReason},
 	} {
 		service := testService(intstr.FromInt32(80), func(s *corev1.Service) {
 			s.UID, s.Spec.Selector, s.Annotations = "1", nil, map[string]string{KeepEndpointsAnnotation: tc.keep}
@@ -153,7 +153,7 @@ func TestOnlyWhatOthersDescribeIsHandedOver(t *testing.T) {
 	if left := sliceNames(t, b.Client); !slices.Equal(left, []string{"web-6", "web-copy", "web-m"}) {
 		t.Errorf("%v are left", left)
 	}
-	for _, want := range []string{endpointsRemovedReason, endpointsKeptReason} {
+	for _, want := range []string{endpointsHandedOverReason, endpointsKeptReason} {
 		if told := lastEvent(b.events); !strings.Contains(told, want) {
 			t.Errorf("told %q, want %s", told, want)
 		}

@@ -69,7 +69,7 @@ var _ = Describe("Another endpoint controller", Serial, func() {
 				RenewTime:            &metav1.MicroTime{Time: renewed},
 			},
 		}
-		Expect(api.Create(ctx, held)).To(Succeed())
+		Expect(api.Create(ctx, held, client.FieldOwner("kube-controller-manager"))).To(Succeed())
 		DeferCleanup(func(ctx SpecContext) { Expect(api.Delete(ctx, held)).To(Succeed()) })
 	}
 
