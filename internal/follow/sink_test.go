@@ -66,6 +66,8 @@ func TestWhatAListDoesNotHaveIsGone(t *testing.T) {
 	expect(t, "at first", taken(), "remove shop/b", "set a", "set b", "set c")
 	must(t, s.Replace([]any{service("c"), service("d")}, "2"))
 	expect(t, "after the watch was broken", taken(), "remove shop/a", "set c", "set d")
+	must(t, s.Replace([]any{service("c"), service("d")}, "3"))
+	expect(t, "after the next time", taken(), "set c", "set d")
 }
 
 // What a Reflector does while the API server streams what exists.
@@ -89,6 +91,18 @@ func TestAStreamedObjectIsPassedOnAtOnceAndNotKept(t *testing.T) {
 	if !s.full.Load() {
 		t.Error("not everything was there after the end")
 	}
+}
+
+func TestAStreamThatBreaksLeavesNothingBehind(t *testing.T) {
+	s, taken := recorder()
+	stream := func() cache.Store {
+		return cache.NewStore(cache.DeletionHandlingMetaNamespaceKeyFunc, cache.WithTransformer(s.Transformer()))
+	}
+	must(t, stream().Add(service("a"))) // and a is deleted while there is no watch
+	whole := stream()
+	must(t, whole.Add(service("b")))
+	must(t, s.Replace(whole.List(), "1"))
+	expect(t, "calls", taken(), "remove shop/a", "set a", "set b")
 }
 
 func TestAnythingElseIsAnError(t *testing.T) {

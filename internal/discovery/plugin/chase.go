@@ -35,10 +35,10 @@ func (q *query) alias(asked, target string, before []*dns.CNAME) {
 		q.records = append(q.records, cname)
 		return
 	}
-	if dns.IsSubDomain(strings.ToLower(asked), strings.ToLower(target)) || len(before) >= maxAliases {
-		return // to itself, or in a circle
+	if len(before) >= maxAliases {
+		return
 	}
-	for _, b := range before {
+	for _, b := range before { // in a circle
 		if strings.EqualFold(b.Hdr.Name, asked) && strings.EqualFold(b.Target, target) {
 			return
 		}
