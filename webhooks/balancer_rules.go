@@ -24,16 +24,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-)
 
-// How Services ask to share the address of a load balancer.
-const (
-	// SharingKeyAnnotation is the same on Services that share an address, each
-	// with ports of its own. The key of another namespace is another key.
-	SharingKeyAnnotation = "switchyard.dev/sharing-key"
-	// SharingNamespacesAnnotation lists, with commas, the other namespaces whose
-	// Services with this key may share the address. Those must name this one, too.
-	SharingNamespacesAnnotation = "switchyard.dev/sharing-namespaces"
+	"switchyard.dev/switchyard/api/v1alpha1"
 )
 
 // checkLoadBalancerClass is X17: a class that no controller serves waits for ever.
@@ -63,7 +55,7 @@ func sharingKey(svc *corev1.Service) string {
 	if svc == nil || svc.Spec.Type != corev1.ServiceTypeLoadBalancer {
 		return ""
 	}
-	return svc.Annotations[SharingKeyAnnotation]
+	return svc.Annotations[v1alpha1.SharingKeyAnnotation]
 }
 
 // sharesWith tells whether a Service names a namespace, or is of it.
@@ -71,7 +63,7 @@ func sharesWith(svc *corev1.Service, namespace string) bool {
 	if svc.Namespace == namespace {
 		return true
 	}
-	for name := range strings.SplitSeq(svc.Annotations[SharingNamespacesAnnotation], ",") {
+	for name := range strings.SplitSeq(svc.Annotations[v1alpha1.SharingNamespacesAnnotation], ",") {
 		if strings.TrimSpace(name) == namespace {
 			return true
 		}
@@ -106,13 +98,13 @@ func checkSharing(ctx context.Context, world World, change ServiceChange) ([]Fin
 func sharingChanged(change ServiceChange) bool {
 	before, after := change.Old, change.New
 	return sharingKey(before) != sharingKey(after) ||
-		before.Annotations[SharingNamespacesAnnotation] != after.Annotations[SharingNamespacesAnnotation] ||
+		before.Annotations[v1alpha1.SharingNamespacesAnnotation] != after.Annotations[v1alpha1.SharingNamespacesAnnotation] ||
 		before.Spec.ExternalTrafficPolicy != after.Spec.ExternalTrafficPolicy ||
 		!maps.Equal(before.Spec.Selector, after.Spec.Selector)
 }
 
 func judgeSharing(ctx context.Context, world World, svc, other *corev1.Service) (Finding, bool) {
-	consent := field.NewPath("metadata", "annotations").Key(SharingNamespacesAnnotation)
+	consent := field.NewPath("metadata", "annotations").Key(v1alpha1.SharingNamespacesAnnotation)
 	asks, answers := sharesWith(svc, other.Namespace), sharesWith(other, svc.Namespace)
 	switch {
 	case !asks && !answers:
@@ -122,7 +114,7 @@ func judgeSharing(ctx context.Context, world World, svc, other *corev1.Service) 
 			"%s has this key and does not name this namespace in the annotation, so the address is not shared; ask its owners to",
 			world.NameOf(ctx, other))}, true
 	case !asks:
-		return Finding{Path: consent, Value: svc.Annotations[SharingNamespacesAnnotation], Detail: fmt.Sprintf(
+		return Finding{Path: consent, Value: svc.Annotations[v1alpha1.SharingNamespacesAnnotation], Detail: fmt.Sprintf(
 			"%s has this key and names this namespace, but is not named in return, so the address is not shared; name its namespace",
 			world.NameOf(ctx, other))}, true
 	case keepsLocal(svc) && keepsLocal(other) && !maps.Equal(svc.Spec.Selector, other.Spec.Selector):

@@ -20,6 +20,8 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"switchyard.dev/switchyard/api/v1alpha1"
 )
 
 func ofClass(class string) func(*corev1.Service) {
@@ -32,7 +34,7 @@ func ofClass(class string) func(*corev1.Service) {
 func sharing(namespace, key, with string) func(*corev1.Service) {
 	return func(svc *corev1.Service) {
 		svc.Namespace, svc.Spec.Type = namespace, corev1.ServiceTypeLoadBalancer
-		svc.Annotations = map[string]string{SharingKeyAnnotation: key, SharingNamespacesAnnotation: with}
+		svc.Annotations = map[string]string{v1alpha1.SharingKeyAnnotation: key, v1alpha1.SharingNamespacesAnnotation: with}
 	}
 }
 

@@ -247,7 +247,7 @@ func TestNodesAndPodsAreFoundByWhatIsTheirs(t *testing.T) {
 func TestServicesAreFoundByNameKeyAndClass(t *testing.T) {
 	served := service("served", ingress("198.51.100.1"), func(svc *corev1.Service) {
 		svc.Spec.LoadBalancerClass = new("example.com/lb")
-		svc.Annotations = map[string]string{SharingKeyAnnotation: "k"}
+		svc.Annotations = map[string]string{v1alpha1.SharingKeyAnnotation: "k"}
 	})
 	waiting := service("waiting", ingress(), func(svc *corev1.Service) { svc.Spec.LoadBalancerClass = new("example.com/none") })
 	c := cluster(t, []client.Object{served, waiting}, []client.Object{served})

@@ -25,6 +25,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	netutils "k8s.io/utils/net"
+
+	"switchyard.dev/switchyard/api/v1alpha1"
 )
 
 // PortKey is a port with its protocol.
@@ -128,6 +130,7 @@ func ingressVIPs(svc *corev1.Service) []vip {
 // wishAnnotations are where load-balancer controllers read the addresses that a
 // Service asks for, since spec.loadBalancerIP is deprecated and has one only.
 var wishAnnotations = []string{
+	v1alpha1.LoadBalancerIPsAnnotation,
 	"metallb.io/loadBalancerIPs",
 	"metallb.universe.tf/loadBalancerIPs",
 	"kube-vip.io/loadbalancerIPs",

@@ -38,6 +38,7 @@ func wishing(key, value string) func(*corev1.Service) {
 func TestAddressesAreAskedForInAnnotations(t *testing.T) {
 	const two = "198.51.100.7, 2001:db8::7"
 	for key, value := range map[string]string{
+		"switchyard.dev/load-balancer-ips":                    two,
 		"metallb.io/loadBalancerIPs":                          two,
 		"metallb.universe.tf/loadBalancerIPs":                 two,
 		"kube-vip.io/loadbalancerIPs":                         two,

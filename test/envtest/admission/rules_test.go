@@ -31,7 +31,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"switchyard.dev/switchyard/webhooks"
+	"switchyard.dev/switchyard/api/v1alpha1"
 )
 
 var _ = Describe("The rules", Ordered, func() {
@@ -337,17 +337,17 @@ var _ = Describe("The rules", Ordered, func() {
 		By("X18: a key that only one side shares")
 		theirs := newNamespace(nil)
 		shared := makeService(theirs, "shared").balanced().Service
-		shared.Annotations = map[string]string{webhooks.SharingKeyAnnotation: namespace}
+		shared.Annotations = map[string]string{v1alpha1.SharingKeyAnnotation: namespace}
 		Expect(create(shared)).To(Succeed())
 		mine := makeService(namespace, "mine").balanced().Service
-		mine.Annotations = map[string]string{webhooks.SharingKeyAnnotation: namespace, webhooks.SharingNamespacesAnnotation: theirs}
+		mine.Annotations = map[string]string{v1alpha1.SharingKeyAnnotation: namespace, v1alpha1.SharingNamespacesAnnotation: theirs}
 		said(mine, "Service "+theirs+"/shared has this key and does not name this namespace", "rule X18")
 	})
 
 	It("warn of one address for Services that keep to their nodes and have other endpoints (X18)", func() {
 		local := func(name string) *corev1.Service {
 			svc := makeService(namespace, name).balanced().selects(name).Service
-			svc.Annotations = map[string]string{webhooks.SharingKeyAnnotation: namespace}
+			svc.Annotations = map[string]string{v1alpha1.SharingKeyAnnotation: namespace}
 			svc.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
 			return svc
 		}
