@@ -26,14 +26,14 @@ import (
 // dns is about the Service's name: what is answered for it, and whether the
 // client may ask.
 func (e *examination) dns() Step {
+	if slices.ContainsFunc(endpointChecks, e.failed) {
+		return e.name() // that nobody answers to it follows
+	}
 	if step := e.dnsDenied(); step.State != "" {
 		return step
 	}
-	switch {
-	case e.DNS == nil && e.Zone == "":
-		return Step{}
-	case e.DNS == nil:
-		return Step{State: OK, Message: fmt.Sprintf("its name is %s%s; no DNS server was asked for it", e.nameInZone(), e.servicesZone())}
+	if e.DNS == nil {
+		return e.name()
 	}
 	name := strings.TrimSuffix(e.DNS.Name, ".")
 	if e.DNS.Problem != "" || len(e.DNS.Addresses) == 0 && e.DNS.CNAME == "" {
@@ -44,9 +44,6 @@ func (e *examination) dns() Step {
 	}
 	return e.rightAddresses(name)
 }
-
-// nameInZone is the Service's before the zone of Services.
-func (e *examination) nameInZone() string { return e.Name.Name + "." + e.Name.Namespace }
 
 func (e *examination) noAnswer(name string) Step {
 	step := Step{State: Problem, Reason: DNSNoAnswer, Message: fmt.Sprintf("its name %s has no address", name),

@@ -58,7 +58,7 @@ var checks = []struct {
 	{name: CheckSources, check: (*examination).sources},
 	{name: CheckAgents, check: (*examination).agents},
 	{name: CheckNetworkPolicies, check: (*examination).networkPolicies, after: []Check{CheckSelector}},
-	{name: CheckDNS, check: (*examination).dns, after: endpointChecks},
+	{name: CheckDNS, check: (*examination).dns},
 }
 
 // endpointChecks are those that tell whether there are endpoints.
