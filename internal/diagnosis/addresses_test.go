@@ -60,7 +60,7 @@ func TestAddresses(t *testing.T) {
 		"a headless one with a port that nothing translates": {state: OK, check: CheckAddresses, details: []string{"clients have to use 8080"}, change: func(f *Facts) {
 			f.Service.Spec.ClusterIP, f.Service.Spec.ClusterIPs = "None", nil
 		}},
-		"another proxy": {state: OK, check: CheckService, details: []string{`leaves it to "mesh"`}, change: func(f *Facts) {
+		"another proxy": {state: Warning, check: CheckService, want: LeftToOtherProxy, says: []string{`leaves it to "mesh"`, "remove the label"}, change: func(f *Facts) {
 			f.Service.Labels = map[string]string{proxyLabel: "mesh"}
 		}},
 		"no ClusterIP": {state: Problem, check: CheckAddresses, want: NoClusterIP, change: func(f *Facts) { f.Service.Spec.ClusterIP, f.Service.Spec.ClusterIPs = "", nil }},

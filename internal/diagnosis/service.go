@@ -35,11 +35,12 @@ func (e *examination) service() Step {
 	case e.Service.DeletionTimestamp != nil:
 		return e.deleting()
 	}
-	step := Step{State: OK, Message: fmt.Sprintf("Service %s exists, of type %s", e.Name, typeOf(e.Service))}
-	if proxy, other := e.Service.Labels[proxyLabel]; other {
-		step.Details = []string{fmt.Sprintf("its label %s leaves it to %q: what programs the other Services does nothing for it", proxyLabel, proxy)}
+	if proxy, other := e.leftToOther(); other {
+		return Step{State: Warning, Reason: LeftToOtherProxy,
+			Message: fmt.Sprintf("its label %s leaves it to %q, so what programs the other Services does nothing for it", proxyLabel, proxy),
+			Remedy:  fmt.Sprintf("remove the label, or see whether %q runs", proxy)}
 	}
-	return step
+	return Step{State: OK, Message: fmt.Sprintf("Service %s exists, of type %s", e.Name, typeOf(e.Service))}
 }
 
 // proxyLabel names a proxy that a Service is left to; every other one ignores it.
