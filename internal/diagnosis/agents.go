@@ -50,17 +50,13 @@ func (e *examination) agents() Step {
 	}
 	missing := e.nodesWithoutAgent()
 	switch client := e.clientNode(); {
+	case slices.Contains(well, client):
+		// The client's node is where its connections are translated.
+		return Step{State: OK, Message: fmt.Sprintf("the agent of node %s, on which the client is, is healthy and synced", client), Details: e.agentLines(bad)}
 	case slices.Contains(bad, client):
-		return Step{State: Problem, Reason: agentReason(e.Agents[client]), Message: e.agentLine(client), Details: e.agentLines(bad),
-			Remedy: fmt.Sprintf("see the log of %s on node %s", agentName(e.Agents[client]), client)}
+		return e.mayBeBehind([]string{client}, agentReason(e.Agents[client]))
 	case len(bad) > 0:
-		step := Step{State: Warning, Reason: reason, Details: e.agentLines(bad),
-			Remedy:  fmt.Sprintf("see the log of %s on node %s", agentName(e.Agents[bad[0]]), bad[0]),
-			Message: fmt.Sprintf("%s not programmed as %s should be: %s", onNodes(bad), either(len(bad), "it", "they"), e.agentLine(bad[0]))}
-		if len(well)+len(unasked)+len(missing) == 0 {
-			step.State = Problem
-		}
-		return step
+		return e.mayBeBehind(bad, reason)
 	case slices.Contains(missing, client) && len(well) > 0:
 		return Step{State: Problem, Reason: AgentMissing, Remedy: "see why its pod does not run there",
 			Message: fmt.Sprintf("node %s, on which the client is, is without what programs Services, which other nodes have", client)}
@@ -78,6 +74,15 @@ func (e *examination) agents() Step {
 			Message: fmt.Sprintf("the agents of nodes could not be asked (%s): %s", enumerate(unasked, maxNames), quote(why))}
 	}
 	return Step{State: OK, Message: fmt.Sprintf("the agents of %s are healthy and synced", counted(len(well), "node"))}
+}
+
+// mayBeBehind is about nodes that have the rules of before, if they had some: what
+// is programmed stays while its agent is down.
+func (e *examination) mayBeBehind(nodes []string, reason Reason) Step {
+	first := e.Agents[nodes[0]]
+	return Step{State: Warning, Reason: reason, Details: e.agentLines(nodes),
+		Message: fmt.Sprintf("%s may know an older state of it, or nothing: %s", either(len(nodes), "node ", "nodes ")+enumerate(nodes, maxNames), e.agentLine(nodes[0])),
+		Remedy:  fmt.Sprintf("see the log of %s on node %s", agentName(first), nodes[0])}
 }
 
 // onNodes is "node n1 is", "nodes n1 and n2 are".
@@ -126,8 +131,8 @@ func (e *examination) agentLine(node string) string {
 		what = "has not programmed all yet"
 	}
 	line := fmt.Sprintf("%s on node %s %s", agentName(agent), node, what)
-	if agent.Problem != "" {
-		line += " (" + quote(agent.Problem) + ")"
+	if problem := quote(agent.Problem); problem != "" {
+		line += " (" + problem + ")"
 	}
 	return line
 }

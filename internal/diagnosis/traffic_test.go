@@ -138,15 +138,20 @@ func TestAgents(t *testing.T) {
 	behind.Synced = false
 	examined(t, map[string]outcome{
 		"all well":     {state: OK, change: with(well, well)},
-		"one not well": {state: Warning, check: CheckAgents, want: AgentUnhealthy, says: []string{"node n2 is not programmed as it should be: switchyard-node on node n2 is not healthy (nft: no such file)"}, change: with(well, sick)},
+		"one not well": {state: Warning, check: CheckAgents, want: AgentUnhealthy, says: []string{"node n2 may know an older state of it, or nothing: switchyard-node on node n2 is not healthy (nft: no such file)"}, change: with(well, sick)},
 		"one behind":   {state: Warning, check: CheckAgents, want: AgentNotSynced, says: []string{"has not programmed all yet"}, change: with(behind, well)},
-		"none well":    {state: Problem, check: CheckAgents, want: AgentUnhealthy, says: []string{"nodes n1 and n2 are not programmed"}, change: with(sick, behind)},
-		"the client's": {state: Problem, check: CheckAgents, want: AgentNotSynced, says: []string{"switchyard-node on node n1 has not programmed all"}, change: func(f *Facts) {
+		"none well":    {state: Warning, check: CheckAgents, want: AgentUnhealthy, says: []string{"nodes n1 and n2 may know an older state"}, change: with(sick, behind)},
+		"the client's": {state: Warning, check: CheckAgents, want: AgentNotSynced, says: []string{"switchyard-node on node n1 has not programmed all"}, change: func(f *Facts) {
 			with(behind, well)(f)
 			f.Client = &Client{Pod: clientPod("shop")}
 			f.Client.Pod.Spec.NodeName = "n1"
 		}},
-		"another than the client's, and a headless Service needs none": {state: OK, change: func(f *Facts) {
+		"another than the client's": {state: OK, check: CheckAgents, details: []string{"switchyard-node on node n2 is not healthy"}, change: func(f *Facts) {
+			with(well, sick)(f)
+			f.Client = &Client{Pod: clientPod("shop")}
+			f.Client.Pod.Spec.NodeName = "n1"
+		}},
+		"none, and a headless Service needs none": {state: OK, change: func(f *Facts) {
 			with(sick, sick)(f)
 			f.Service.Spec.ClusterIP, f.Service.Spec.ClusterIPs = "None", []string{"None"}
 		}},
