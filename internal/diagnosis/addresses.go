@@ -89,6 +89,10 @@ func noNodePort(e *examination, step *Step) bool {
 	if len(without) == 0 {
 		return false
 	}
+	if e.Client != nil && e.Client.Pod != nil {
+		step.Details = append(step.Details, "there is no NodePort for "+enumerate(without, maxNames)+", which pods and nodes do not need")
+		return false
+	}
 	*step = Step{State: Warning, Reason: NoNodePort, Message: "there is no NodePort for " + enumerate(without, maxNames),
 		Remedy: "update the Service without a nodePort for it, so that the API server gives one"}
 	return true
@@ -207,14 +211,19 @@ func loadBalancerAddresses(service *corev1.Service) []string {
 
 // portName is how a port of the Service is spoken of: "port 80" or "port http (80)".
 func portName(port *corev1.ServicePort) string {
-	text := fmt.Sprintf("port %d", port.Port)
-	if port.Name != "" {
-		text = fmt.Sprintf("port %s (%d)", port.Name, port.Port)
-	}
+	text := portNumber(port)
 	if protocol := protocolOf(port.Protocol); protocol != corev1.ProtocolTCP {
 		text += " " + string(protocol)
 	}
 	return text
+}
+
+// portNumber is portName where its protocol is spoken of by itself.
+func portNumber(port *corev1.ServicePort) string {
+	if port.Name != "" {
+		return fmt.Sprintf("port %s (%d)", port.Name, port.Port)
+	}
+	return fmt.Sprintf("port %d", port.Port)
 }
 
 func protocolOf(protocol corev1.Protocol) corev1.Protocol {

@@ -67,6 +67,10 @@ func TestAddresses(t *testing.T) {
 		"no NodePort": {state: Warning, check: CheckAddresses, want: NoNodePort, says: []string{"no NodePort for port http (80)"}, change: func(f *Facts) {
 			f.Service.Spec.Type = corev1.ServiceTypeNodePort
 		}},
+		"no NodePort, and a pod asks": {state: OK, check: CheckAddresses, details: []string{"no NodePort for port http (80), which pods and nodes do not need"}, change: func(f *Facts) {
+			f.Client = &Client{Pod: clientPod("shop")}
+			f.Service.Spec.Type = corev1.ServiceTypeNodePort
+		}},
 		"nobody gives an address": {state: Warning, check: CheckAddresses, want: LoadBalancerPending, says: []string{"no load balancer has given it an address"}, change: func(f *Facts) { loadBalancer(f) }},
 		"pods need no load balancer": {state: OK, check: CheckAddresses, details: []string{"no load balancer has given it an address, which pods and nodes do not need"}, change: func(f *Facts) {
 			loadBalancer(f)

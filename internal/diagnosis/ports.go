@@ -67,8 +67,8 @@ func (e *examination) ports() Step {
 	switch {
 	case step.State == OK:
 		step.Message = fmt.Sprintf("%s found in the pods", countedOfPorts(len(e.Service.Spec.Ports)))
-	case without == len(e.Service.Spec.Ports):
-		step.State = Problem
+	case without == len(e.Service.Spec.Ports) && e.proxied():
+		step.State = Problem // DNS names endpoints without ports, too
 	}
 	return step
 }
@@ -154,10 +154,12 @@ func (e *examination) numberedPort(i int, port *corev1.ServicePort, pods []*core
 		}
 	}
 	switch {
+	case other != "" && !e.asksFor(number, other) && e.headless():
+		outcome.hint = fmt.Sprintf("%s of the Service is for %s, and the pods declare %d as %s", portNumber(port), protocol, number, other)
 	case other != "" && !e.asksFor(number, other):
 		outcome.step = Step{State: Warning, Reason: ProtocolMismatch,
 			Provided: fmt.Sprintf("something listens on %s port %d of the pods all the same", protocol, number),
-			Message:  fmt.Sprintf("%s of the Service is %s, and the pods declare %d as %s", portName(port), protocol, number, other),
+			Message:  fmt.Sprintf("%s of the Service is for %s, and the pods declare %d as %s", portNumber(port), protocol, number, other),
 			Remedy:   fmt.Sprintf("change spec.ports[%d].protocol to %s, or the protocol of container port %d to %s", i, other, number, protocol)}
 	case undeclared > 0 && !e.headless():
 		undeclared := fmt.Sprintf("which no container declares: they declare %s", declarationsText(declared))

@@ -95,7 +95,17 @@ func TestPorts(t *testing.T) {
 		}},
 		"one of two ports": {state: Warning, check: CheckPorts, want: NamedPortNotFound, says: []string{"port metrics (9090)", "change spec.ports[1].targetPort to the number of a port"},
 			change: more(corev1.ServicePort{Name: "metrics", Port: 9090, TargetPort: intstr.FromString("metrics")})},
-		"a number declared for UDP": {state: Warning, check: CheckPorts, want: ProtocolMismatch, says: []string{"answers only if something listens on TCP port 8080 of the pods all the same: port http (80) of the Service is TCP, and the pods declare 8080 as UDP", "spec.ports[0].protocol"}, change: func(f *Facts) {
+		"a number declared for UDP": {state: Warning, check: CheckPorts, want: ProtocolMismatch, says: []string{"answers only if something listens on TCP port 8080 of the pods all the same: port http (80) of the Service is for TCP, and the pods declare 8080 as UDP", "spec.ports[0].protocol"}, change: func(f *Facts) {
+			f.eachPod(func(pod *corev1.Pod) {
+				pod.Spec.Containers[0].Ports[0].Protocol, pod.Spec.Containers[0].ReadinessProbe = corev1.ProtocolUDP, nil
+			})
+		}},
+		"a name that DNS does without": {state: Warning, check: CheckPorts, want: NamedPortNotFound, change: func(f *Facts) {
+			headlessService(f)
+			named("web", "metrics", 9090, "")(f)
+		}},
+		"a number declared for UDP, and DNS names no ports": {state: OK, check: CheckPorts, details: []string{"port http (80) of the Service is for TCP, and the pods declare 8080 as UDP"}, change: func(f *Facts) {
+			headlessService(f)
 			f.eachPod(func(pod *corev1.Pod) {
 				pod.Spec.Containers[0].Ports[0].Protocol, pod.Spec.Containers[0].ReadinessProbe = corev1.ProtocolUDP, nil
 			})

@@ -194,7 +194,7 @@ func stalePorts(e *examination, step *Step, ready []endpoint) bool {
 	}
 	*step = Step{State: Warning, Reason: SlicesStale, Remedy: slicesRemedy,
 		Message: fmt.Sprintf("its EndpointSlices do not lead to the target port of %s", enumerate(stale, maxNames))}
-	if len(stale) == len(e.Service.Spec.Ports) {
+	if len(stale) == len(e.Service.Spec.Ports) && e.proxied() {
 		step.State = Problem
 	}
 	return true

@@ -43,14 +43,15 @@ func TestSlicesThatFollowPods(t *testing.T) {
 				f.Slices[0].Endpoints[i].Conditions.Ready, f.Slices[0].Endpoints[i].Conditions.Serving = new(false), new(false)
 			}
 		}},
-		"they lack a pod":               {state: Warning, check: CheckSlices, want: SlicesStale, says: []string{"do not name 1 of 3 ready pods (web-1)"}, after: func(f *Facts) { f.Slices[0].Endpoints = f.Slices[0].Endpoints[1:] }},
-		"they name a pod that is gone":  {state: Warning, check: CheckSlices, want: SlicesStale, says: []string{"1 endpoint that is none of its pods (web-3)"}, after: func(f *Facts) { f.Selected = f.Selected[:2] }},
-		"they lead to another port":     {state: Problem, check: CheckSlices, want: SlicesStale, says: []string{"target port of port http (80)"}, after: func(f *Facts) { f.Service.Spec.Ports[0].TargetPort = intstr.FromInt32(9090) }},
-		"they are being deleted":        {state: Problem, check: CheckSlices, want: SlicesStale, after: func(f *Facts) { f.Slices[0].DeletionTimestamp = new(ago(0)) }},
-		"they lack one of two families": {state: Warning, check: CheckSlices, want: SlicesStale, change: func(f *Facts) { f.dualStack() }, after: func(f *Facts) { f.Slices = f.Slices[:1] }},
-		"one is nobody's":               {state: Warning, check: CheckSlices, want: ForeignSlices, says: []string{"EndpointSlice web-by-hand adds endpoints"}, after: foreign("")},
-		"one was mirrored before":       {state: Warning, check: CheckSlices, want: LeftoverSlices, says: []string{"web-by-hand is left", "delete it"}, after: foreign(mirrorController)},
-		"one is another controller's":   {state: OK, check: CheckSlices, details: []string{"managed by mesh.example.org"}, after: foreign("mesh.example.org")},
+		"they lack a pod":                                   {state: Warning, check: CheckSlices, want: SlicesStale, says: []string{"do not name 1 of 3 ready pods (web-1)"}, after: func(f *Facts) { f.Slices[0].Endpoints = f.Slices[0].Endpoints[1:] }},
+		"they name a pod that is gone":                      {state: Warning, check: CheckSlices, want: SlicesStale, says: []string{"1 endpoint that is none of its pods (web-3)"}, after: func(f *Facts) { f.Selected = f.Selected[:2] }},
+		"they lead to another port":                         {state: Problem, check: CheckSlices, want: SlicesStale, says: []string{"target port of port http (80)"}, after: func(f *Facts) { f.Service.Spec.Ports[0].TargetPort = intstr.FromInt32(9090) }},
+		"they lead to another port, and DNS names no ports": {state: Warning, check: CheckSlices, want: SlicesStale, change: headlessService, after: func(f *Facts) { f.Service.Spec.Ports[0].TargetPort = intstr.FromInt32(9090) }},
+		"they are being deleted":                            {state: Problem, check: CheckSlices, want: SlicesStale, after: func(f *Facts) { f.Slices[0].DeletionTimestamp = new(ago(0)) }},
+		"they lack one of two families":                     {state: Warning, check: CheckSlices, want: SlicesStale, change: func(f *Facts) { f.dualStack() }, after: func(f *Facts) { f.Slices = f.Slices[:1] }},
+		"one is nobody's":                                   {state: Warning, check: CheckSlices, want: ForeignSlices, says: []string{"EndpointSlice web-by-hand adds endpoints"}, after: foreign("")},
+		"one was mirrored before":                           {state: Warning, check: CheckSlices, want: LeftoverSlices, says: []string{"web-by-hand is left", "delete it"}, after: foreign(mirrorController)},
+		"one is another controller's":                       {state: OK, check: CheckSlices, details: []string{"managed by mesh.example.org"}, after: foreign("mesh.example.org")},
 		"the Endpoints object is cut": {state: Warning, check: CheckSlices, want: Truncated, says: []string{"names only 1 of its endpoints"}, after: func(f *Facts) {
 			f.Endpoints = endpointsObject("10.1.0.1")
 			f.Endpoints.Annotations = map[string]string{corev1.EndpointsOverCapacity: "truncated"}
