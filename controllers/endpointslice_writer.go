@@ -54,6 +54,7 @@ type sliceWriter struct {
 func (w *sliceWriter) write(ctx context.Context, service *corev1.Service, plans []endpointslices.Plan, trigger time.Time) error {
 	defer w.underWay.write(types.NamespacedName{Namespace: service.Namespace, Name: service.Name})()
 	var errs []error
+	var unknown []string
 	groups := map[string]endpointslices.Group{}
 	for i := range plans {
 		plan := &plans[i]
@@ -65,9 +66,10 @@ func (w *sliceWriter) write(ctx context.Context, service *corev1.Service, plans 
 		for _, event := range events {
 			w.recorder.Event(service, event.EventType, event.Reason, event.Message)
 		}
-		for _, pod := range plan.NodeUnknown {
-			errs = append(errs, fmt.Errorf("leaving out pod %s: its node is not known", pod))
-		}
+		unknown = append(unknown, plan.NodeUnknown...)
+	}
+	if err := nodesUnknown(unknown); err != nil {
+		errs = append(errs, err)
 	}
 	w.count(service, groups)
 	return errors.Join(errs...)

@@ -17,6 +17,7 @@ limitations under the License.
 package endpoints
 
 import (
+	"fmt"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -45,6 +46,16 @@ var _ = Describe("What goes wrong", func() {
 			return notes
 		}
 	}
+
+	It("is told with the names of a few pods, however many there are", func(ctx SpecContext) {
+		s := newScene(ctx)
+		for i := range 30 {
+			s.pod(fmt.Sprintf("web-%02d-%s", i, strings.Repeat("x", 40)), "web", fmt.Sprint(i+1), onNode("node-unknown"))
+		}
+		s.service("web", dualStack)
+		Eventually(told(s, "web", "FailedToUpdateEndpointSlices")).Should(ContainElement(
+			MatchRegexp("leaving out pods web-00-x+, web-01-x+, web-02-x+ and 27 more: their nodes are not known$")))
+	})
 
 	It("is told in part where it takes too many words", func(ctx SpecContext) {
 		s := newScene(ctx)
