@@ -116,9 +116,30 @@ func TestNamesThatCouldNotAllBeListed(t *testing.T) {
 			list.Items = []metav1.PartialObjectMetadata{{ObjectMeta: objectMeta("data", "other")}}
 		}
 	})
-	answer := ask(t, asker(t, rules, objects...), shopWeb)
-	if answer.Verdict.Reason == diagnosis.ExternalNameNotFound {
+	a := asker(t, rules, objects...)
+	if answer := ask(t, a, shopWeb); answer.Verdict.Reason == diagnosis.ExternalNameNotFound {
 		answer.says(t, diagnosis.OK, "")
+	}
+	if names, err := serviceNames(t.Context(), a.Reader); err == nil || len(names) > 0 {
+		t.Errorf("%v, %v", names, err)
+	}
+}
+
+// Policies of the client's namespace are others than the Service's.
+func TestPoliciesThatCouldNotBeReadAreToldByNamespace(t *testing.T) {
+	for namespace, want := range map[string]string{"shop": "NetworkPolicies (you may", "pay": "NetworkPolicies of namespace pay (you may"} {
+		rules := &access{list: func(list client.ObjectList, o client.ListOptions) error {
+			if kindOf(list) == "NetworkPolicyList" && o.Namespace == namespace {
+				return forbidden("networkpolicies")
+			}
+			return nil
+		}}
+		a := asker(t, rules, append(web(), pod("pay", "client", "n2", "10.1.1.9"), kubeProxy("n1"), kubeProxy("n2"))...)
+		answer := ask(t, a, Question{Service: shopWeb.Service, Pod: key("pay", "client")})
+		if len(answer.Unseen) != 1 || !strings.HasPrefix(answer.Unseen[0], want) {
+			t.Errorf("%s: not seen: %q, want %s", namespace, answer.Unseen, want)
+		}
+		answer.says(t, diagnosis.Unknown, diagnosis.NotSeen)
 	}
 }
 
