@@ -32,10 +32,36 @@ func (e *examination) families() Step {
 	case e.externalName() || len(wanted) == 0:
 		return Step{}
 	case e.clientLacks(wanted):
-		return Step{State: Problem, Reason: FamilyMismatch,
-			Message: fmt.Sprintf("the Service is %s, and %s has no such address", enumerate(wanted, maxNames), e.who("the client")),
-			Remedy:  "set spec.ipFamilyPolicy to PreferDualStack, if the cluster has both families"}
-	case !e.selects() || e.podsUnseen():
+		return Step{State: Problem, Reason: FamilyMismatch, Remedy: familyRemedy,
+			Message: fmt.Sprintf("the Service is %s, and %s has no such address", enumerate(wanted, maxNames), e.who("the client"))}
+	}
+	step := e.endpointFamilies(wanted)
+	if other := e.otherFamilyOutside(wanted); gravity(other.State) > gravity(step.State) {
+		return other
+	}
+	return step
+}
+
+const familyRemedy = "set spec.ipFamilyPolicy to PreferDualStack, if the cluster has both families"
+
+// otherFamilyOutside is a client outside of a family that the Service has not. A
+// load balancer may stand between the two.
+func (e *examination) otherFamilyOutside(wanted []corev1.IPFamily) Step {
+	if !e.clientOutside() || slices.Contains(wanted, familyOf(e.Client.Address)) || e.failed(CheckAddresses) {
+		return Step{}
+	}
+	step := Step{State: Problem, Reason: FamilyMismatch, Remedy: familyRemedy,
+		Message: fmt.Sprintf("the Service is %s, and %s is no such address", enumerate(wanted, maxNames), e.Client.Address)}
+	if len(loadBalancerAddresses(e.Service)) > 0 {
+		step.State = Warning
+		step.Message += ", unless the load balancer translates"
+	}
+	return step
+}
+
+// endpointFamilies asks the pods, or the slices.
+func (e *examination) endpointFamilies(wanted []corev1.IPFamily) Step {
+	if !e.selects() || e.podsUnseen() {
 		return e.sliceFamilies(wanted)
 	}
 	var pods []*corev1.Pod
@@ -97,21 +123,25 @@ func familyOf(addr netip.Addr) corev1.IPFamily {
 // familyStep counts, for each family, who is without it.
 func (e *examination) familyStep(wanted []corev1.IPFamily, count func(corev1.IPFamily) ([]string, int)) Step {
 	step := Step{State: OK, Message: "its endpoints have addresses of " + enumerate(wanted, maxNames)}
-	empty := 0
-	for _, family := range wanted {
+	empty, of, such := 0, enumerate(wanted, maxNames), "such"
+	for i, family := range wanted {
 		without, all := count(family)
 		if len(without) == 0 {
 			continue
 		}
-		message := fmt.Sprintf("the Service is %s, and %d of %s %s no such address (%s)", family, len(without), counted(all, "endpoint"),
-			either(len(without), "has", "have"), enumerate(without, maxNames))
+		an := "such an"
+		if len(wanted) > 1 {
+			such, an = string(family), "an "+string(family)
+		}
+		message := fmt.Sprintf("the Service is %s, and %d of %s %s no %s address (%s)", of, len(without), counted(all, "endpoint"),
+			either(len(without), "has", "have"), such, enumerate(without, maxNames))
 		if len(without) == all {
 			empty++
-			message = fmt.Sprintf("the Service is %s, and none of its endpoints has such an address (%s)", family, enumerate(without, maxNames))
+			message = fmt.Sprintf("the Service is %s, and none of its endpoints has %s address (%s)", of, an, enumerate(without, maxNames))
 		}
 		if step.State == OK {
 			step = Step{State: Warning, Reason: FamilyMismatch, Message: message, Details: step.Details,
-				Remedy: fmt.Sprintf("give the endpoints %s addresses, or leave %s out of spec.ipFamilies", family, family)}
+				Remedy: fmt.Sprintf("give the endpoints %s addresses", family) + withoutFamily(i, len(wanted))}
 		} else {
 			step.Details = append(step.Details, message)
 		}
@@ -125,6 +155,18 @@ func (e *examination) familyStep(wanted []corev1.IPFamily, count func(corev1.IPF
 		step = Step{State: OK, Message: "its endpoints have addresses of one of its families", Details: []string{step.Message}}
 	}
 	return step
+}
+
+// withoutFamily is what is left to do about a family of the Service: the first one
+// is for good.
+func withoutFamily(i, all int) string {
+	switch {
+	case all == 1:
+		return ""
+	case i == 0:
+		return ", or create the Service anew with the spec.ipFamilies of its endpoints"
+	}
+	return ", or set spec.ipFamilyPolicy to SingleStack"
 }
 
 // sliceFamilies asks the slices, where nobody else knows.

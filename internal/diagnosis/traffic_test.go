@@ -110,7 +110,10 @@ func TestSourceRanges(t *testing.T) {
 		"the client is in":             {state: OK, change: from("203.0.113.7", "10.0.0.0/8", "203.0.113.0/24")},
 		"they are of no load balancer": {state: OK, change: func(f *Facts) { f.Service.Spec.LoadBalancerSourceRanges = []string{"nonsense"} }},
 		"one of two is not valid":      {state: OK, check: CheckSources, details: []string{"without effect: nonsense"}, change: ranges("203.0.113.0/24", "nonsense")},
-		"the client's family is open":  {state: OK, change: from("2001:db8::1", "203.0.113.0/24")},
+		"the client's family is open": {state: OK, check: CheckSources, message: "203.0.113.0/24", change: func(f *Facts) {
+			from("2001:db8::1", "203.0.113.0/24")(f)
+			f.dualStack()
+		}},
 		"the client is out of all": {state: Problem, check: CheckSources, want: SourceNotAllowed, says: []string{"load balancer 192.0.2.1 is closed to 203.0.113.7: spec.loadBalancerSourceRanges has 10.0.0.0/8; add"}, change: func(f *Facts) {
 			from("203.0.113.7", "10.0.0.0/8")(f)
 			f.Service.Spec.Ports[0].NodePort, f.Service.Spec.AllocateLoadBalancerNodePorts = 0, new(false)
