@@ -22,6 +22,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
@@ -66,6 +67,8 @@ func (e *examination) mayBeForDNS(r rule) bool {
 		switch {
 		case p.block != nil:
 			return true
+		case speaksOfDNS(p.namespaces) || speaksOfDNS(p.pods):
+			return true
 		case p.namespaces == nil && e.Client.Pod.Namespace == dnsNamespace:
 			return true
 		case p.namespaces != nil && e.matchesNamespace(p.namespaces, dnsNamespace) != denied:
@@ -79,5 +82,16 @@ func forDNS(p networkingv1.NetworkPolicyPort) bool {
 	if p.Port != nil && p.Port.Type == intstr.String {
 		return strings.Contains(p.Port.StrVal, "dns") || p.Port.StrVal == "domain"
 	}
-	return target{number: 53, protocol: corev1.ProtocolUDP}.within(p) || target{number: 53, protocol: corev1.ProtocolTCP}.within(p)
+	return slices.ContainsFunc(dnsPorts, func(number int32) bool {
+		return target{number: number, protocol: corev1.ProtocolUDP}.within(p) || target{number: number, protocol: corev1.ProtocolTCP}.within(p)
+	})
+}
+
+// dnsPorts are what the pods of DNS servers listen on, to which policies hold
+// whoever asks the Service's port 53.
+var dnsPorts = []int32{53, 5353, 1053, 8053}
+
+// speaksOfDNS tells of labels like k8s-app=kube-dns or a namespace openshift-dns.
+func speaksOfDNS(selector labels.Selector) bool {
+	return selector != nil && strings.Contains(selector.String(), "dns")
 }

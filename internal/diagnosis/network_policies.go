@@ -123,13 +123,12 @@ func (a *attempts) try(result answer, port target) {
 		if port.number != 0 {
 			text = declaration{number: port.number, protocol: port.protocol}.String()
 		}
-		if !slices.Contains(a.deniedPorts, text) && len(a.deniedPorts) <= maxNames {
+		if len(a.deniedPorts) < maxDeclarations && !slices.Contains(a.deniedPorts, text) {
 			a.deniedPorts = append(a.deniedPorts, text)
 		}
 	}
 }
 
-// samePod is a client that is an endpoint itself. Nothing keeps a pod from itself.
 // noteOpen notes what those rules are for that mean both sides, and another port.
 func (a *attempts) noteOpen(all []isolation, means func(policy string, n int, r rule) bool) {
 	for _, i := range all {
@@ -165,6 +164,7 @@ func policyPort(p networkingv1.NetworkPolicyPort) string {
 	return d.String()
 }
 
+// samePod is a client that is an endpoint itself. Nothing keeps a pod from itself.
 func samePod(a, b *corev1.Pod) bool {
 	return a != nil && b != nil && a.Namespace == b.Namespace && a.Name == b.Name
 }

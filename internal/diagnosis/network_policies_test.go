@@ -17,6 +17,7 @@ limitations under the License.
 package diagnosis
 
 import (
+	"fmt"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -98,6 +99,12 @@ func TestNetworkPoliciesForAnybody(t *testing.T) {
 		"another name":           anybody(Problem, NetworkPolicyDenies, "port 8080", into(ingress{Ports: numbers{tcp(intstr.FromString("admin"))}})),
 		"another protocol":       anybody(Problem, NetworkPolicyDenies, "port 8080", into(ingress{Ports: numbers{{Protocol: new(corev1.ProtocolUDP)}}})),
 		"two that let nobody in": anybody(Problem, NetworkPolicyDenies, "NetworkPolicies policy-a and policy-b do not let anybody in to port 8080", into(), into()),
+		"let nobody in to many ports": {state: Problem, check: CheckNetworkPolicies, want: NetworkPolicyDenies, says: []string{"in to ports 8080, 1000, 1001 and 7 more of web-1"}, change: func(f *Facts) {
+			for i := range int32(9) {
+				more(corev1.ServicePort{Name: fmt.Sprint("p", i), Port: 1000 + i})(f)
+			}
+			held(f, into())
+		}},
 		"let nobody in to one pod": {state: Warning, check: CheckNetworkPolicies, want: NetworkPolicyDenies, says: []string{"port 8080 of web-2"}, change: func(f *Facts) {
 			f.Selected[1].Labels["canary"] = "yes"
 			held(f, policies{PodSelector: *labelled("canary", "yes")})
@@ -170,6 +177,23 @@ func TestNetworkPoliciesForAPod(t *testing.T) {
 			outOf(egress{To: fromPods("app", "web")})),
 		"it may ask names of kube-system":       client("shop", yes, outOf(egress{To: fromPods("app", "web")}, egress{To: fromNamespaces(corev1.LabelMetadataName, "kube-system")})),
 		"it may ask names of wherever they are": client("shop", yes, outOf(egress{To: fromPods("app", "web")}, egress{To: peers{{IPBlock: &networkingv1.IPBlock{CIDR: "10.9.0.0/16"}}}})),
+		"it may ask names of pods called so":    client("shop", yes, outOf(egress{To: fromPods("app", "web")}, egress{To: peers{{NamespaceSelector: labelled("team", "infra"), PodSelector: labelled("app", "node-local-dns")}}})),
+		"it may ask names of a namespace":       client("shop", yes, outOf(egress{To: fromPods("app", "web")}, egress{To: fromNamespaces(corev1.LabelMetadataName, "openshift-dns")})),
+		"it may ask names of another port":      client("shop", yes, outOf(egress{To: fromPods("app", "web")}, egress{To: fromNamespaces("team", "infra"), Ports: numbers{{Protocol: new(corev1.ProtocolUDP), Port: new(intstr.FromInt32(5353))}}})),
+		"its address of the other family": client("shop", outcome{state: Problem, want: NetworkPolicyDenies, change: func(f *Facts) {
+			f.Client.Pod.Status.PodIPs = append(f.Client.Pod.Status.PodIPs, corev1.PodIP{IP: "fd01::9"})
+		}}, let(peers{{IPBlock: &networkingv1.IPBlock{CIDR: "fd01::/64"}}})),
+		"labels that it was given": client("shop", outcome{state: Problem, want: NetworkPolicyDenies, says: []string{"port 8080 from the client's labels app=client to policy-a"}, change: func(f *Facts) {
+			for _, key := range []string{"pod-template-hash", "controller-revision-hash", "statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index", "batch.kubernetes.io/job-name"} {
+				f.Client.Pod.Labels[key] = "x"
+			}
+		}}, into()),
+		"no label of its own": client("shop", outcome{state: Problem, want: NetworkPolicyDenies, says: []string{"port 8080 from the pods of its namespace to policy-a"}, change: func(f *Facts) {
+			f.Client.Pod.Labels = map[string]string{"pod-template-hash": "x"}
+		}}, into()),
+		"no label elsewhere": client("front", outcome{state: Problem, want: NetworkPolicyDenies, says: []string{"port 8080 from namespace front to policy-a"}, change: func(f *Facts) {
+			f.Client.Pod.Labels = nil
+		}}, into()),
 		"it may go to other namespaces": client("shop", outcome{state: Warning, check: CheckDNS, want: DNSDenied},
 			outOf(egress{To: fromPods("app", "web")}, egress{To: fromNamespaces(corev1.LabelMetadataName, "data")})),
 		"it is the pod itself": {state: OK, change: func(f *Facts) {

@@ -52,9 +52,20 @@ type party struct {
 
 func (e *examination) partyOf(pod *corev1.Pod) party {
 	if pod.Spec.HostNetwork {
-		return party{addrs: e.addrs(pod)}
+		return party{addrs: e.connecting(pod)}
 	}
-	return party{pod, e.addrs(pod)}
+	return party{pod, e.connecting(pod)}
+}
+
+// connecting are the pod's addresses of the families that the Service has: no
+// others take part in a connection.
+func (e *examination) connecting(pod *corev1.Pod) []netip.Addr {
+	families := e.wantedFamilies()
+	of := slices.DeleteFunc(slices.Clone(e.addrs(pod)), func(a netip.Addr) bool { return !slices.Contains(families, familyOf(a)) })
+	if len(of) == 0 {
+		return e.addrs(pod) // which the check of families tells
+	}
+	return of
 }
 
 // rule is an ingress or egress rule of a policy.

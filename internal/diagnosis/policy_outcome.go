@@ -21,7 +21,9 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -45,7 +47,7 @@ func (a *attempts) step(e *examination) Step {
 
 func (a *attempts) deniedStep(e *examination) Step {
 	step := Step{State: Warning, Reason: NetworkPolicyDenies}
-	ports := "port " + enumerate(a.deniedPorts, maxNames)
+	ports := either(len(a.deniedPorts), "port ", "ports ") + enumerate(a.deniedPorts, maxNames)
 	if a.deniedPorts[0] == "all ports" {
 		ports = "all ports"
 	}
@@ -108,10 +110,28 @@ func (e *examination) fromClause() string {
 		return ""
 	case e.Client.Pod == nil || e.Client.Pod.Spec.HostNetwork:
 		return " from " + e.who("")
-	case e.Client.Pod.Namespace != e.Name.Namespace:
-		return fmt.Sprintf(" from namespace %s and the client's labels %s", e.Client.Pod.Namespace, pairs(e.Client.Pod.Labels))
 	}
-	return fmt.Sprintf(" from the client's labels %s", pairs(e.Client.Pod.Labels))
+	lasting := maps.Clone(e.Client.Pod.Labels)
+	maps.DeleteFunc(lasting, func(key, _ string) bool { return generated(key) })
+	switch elsewhere := e.Client.Pod.Namespace != e.Name.Namespace; {
+	case elsewhere && len(lasting) == 0:
+		return " from namespace " + e.Client.Pod.Namespace
+	case elsewhere:
+		return fmt.Sprintf(" from namespace %s and the client's labels %s", e.Client.Pod.Namespace, pairs(lasting))
+	case len(lasting) == 0:
+		return " from the pods of its namespace"
+	}
+	return " from the client's labels " + pairs(lasting)
+}
+
+// generated labels are another pod's after the next rollout.
+func generated(key string) bool {
+	switch key {
+	case appsv1.DefaultDeploymentUniqueLabelKey, appsv1.ControllerRevisionHashLabelKey, appsv1.DeprecatedTemplateGeneration,
+		appsv1.StatefulSetPodNameLabel, appsv1.PodIndexLabel, "controller-uid", "job-name":
+		return true
+	}
+	return strings.HasPrefix(key, "batch.kubernetes.io/")
 }
 
 // selecting are lines about the policies.
