@@ -54,6 +54,15 @@ func (e *examination) slices() Step {
 	return step
 }
 
+// countedReady is "3 ready endpoints": one of two families is in two slices.
+func countedReady(ready []endpoint) string {
+	names := make(map[string]bool, len(ready))
+	for _, p := range ready {
+		names[p.name()] = true
+	}
+	return counted(len(names), "ready endpoint")
+}
+
 func countAddresses(endpoints *corev1.Endpoints) int {
 	n := 0
 	for i := range endpoints.Subsets {
@@ -65,8 +74,8 @@ func countAddresses(endpoints *corev1.Endpoints) int {
 // followed compares slices with the pods that they have to follow.
 func (e *examination) followed() Step {
 	ready := e.readyEndpoints()
-	step := Step{State: OK, Message: fmt.Sprintf("%s in %s", counted(len(ready), "ready endpoint"), counted(len(e.Slices), "EndpointSlice"))}
-	if _, unseen := e.unseen(Pods); unseen && len(e.Selected) == 0 {
+	step := Step{State: OK, Message: fmt.Sprintf("%s in %s", countedReady(ready), counted(len(e.Slices), "EndpointSlice"))}
+	if e.podsUnseen() {
 		return e.unfollowed(step, ready)
 	}
 	for _, find := range []func(*examination, *Step, []endpoint) bool{missingEndpoints, stalePorts, staleEndpoints, foreignSlices} {
@@ -85,7 +94,7 @@ func (e *examination) unfollowed(step Step, ready []endpoint) Step {
 	case len(e.endpoints) > 0:
 		return e.noneOfSlicesReady()
 	case e.changedJustNow():
-		return Step{State: Unknown, Reason: NotSeen, Message: "it changed just now, and no EndpointSlice names an endpoint yet"}
+		return Step{State: Unknown, Reason: NotSeen, Message: "it changed just now, and no EndpointSlice names an endpoint yet: ask again in a minute"}
 	default:
 		reason := EndpointsNotReady
 		if len(e.Slices) == 0 {
@@ -103,8 +112,9 @@ func (e *examination) noneOfSlicesReady() Step {
 		names = append(names, p.name())
 	}
 	return Step{State: Problem, Reason: EndpointsNotReady,
-		Message: fmt.Sprintf("its EndpointSlices have %s, none of them ready (%s)", counted(len(e.endpoints), "endpoint"), enumerateOf(names, len(e.endpoints))),
-		Remedy:  "see why, where these come from"}
+		Message: fmt.Sprintf("its EndpointSlices have %s, %s ready (%s)", counted(len(e.endpoints), "endpoint"),
+			either(len(e.endpoints), "which is not", "none of them"), enumerateOf(names, len(e.endpoints))),
+		Remedy: "see why, where these come from"}
 }
 
 // missingEndpoints are ready pods that slices do not name as such.
@@ -142,7 +152,7 @@ func missingEndpoints(e *examination, step *Step, ready []endpoint) bool {
 		step.Details = append(step.Details, fmt.Sprintf("%s changed just now and %s yet to be named", counted(recent, "pod"), either(recent, "has", "have")))
 		return false
 	case len(missing) == 0:
-		*step = Step{State: Unknown, Reason: NotSeen, Message: "it or its pods changed just now, and no EndpointSlice names them yet"}
+		*step = Step{State: Unknown, Reason: NotSeen, Message: "it or its pods changed just now, and no EndpointSlice names them yet: ask again in a minute"}
 	default:
 		*step = e.notFollowing(missing, len(pods), found > 0)
 	}
@@ -275,11 +285,11 @@ func foreignSlices(e *examination, step *Step, ready []endpoint) bool {
 	switch {
 	case len(mirrored) > 0:
 		*step = Step{State: Warning, Reason: LeftoverSlices, Details: step.Details, Remedy: "delete " + either(len(mirrored), "it", "them"),
-			Message: fmt.Sprintf("EndpointSlice %s %s left from when it had no selector, and %s still used", enumerate(mirrored, maxNames),
+			Message: fmt.Sprintf("%s %s left from when it had no selector, and %s still used", slicesNamed(mirrored),
 				either(len(mirrored), "is", "are"), either(len(mirrored), "is", "are"))}
 	case len(nobodys) > 0:
 		*step = Step{State: Warning, Reason: ForeignSlices, Details: step.Details,
-			Message: fmt.Sprintf("EndpointSlice %s %s endpoints that the selector did not choose, and no controller is named for %s", enumerate(nobodys, maxNames),
+			Message: fmt.Sprintf("%s %s endpoints that the selector did not choose, and no controller is named for %s", slicesNamed(nobodys),
 				either(len(nobodys), "adds", "add"), either(len(nobodys), "it", "them")),
 			Remedy: "delete " + either(len(nobodys), "it", "them") + ", or name what manages it in the label " + discoveryv1.LabelManagedBy}
 	}

@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 )
 
@@ -36,12 +37,12 @@ func (e *examination) handMade() Step {
 		return e.noneOfSlicesReady()
 	}
 	step := Step{State: OK,
-		Message: fmt.Sprintf("%s in %s, made by somebody else", counted(len(ready), "ready endpoint"), counted(len(e.Slices), "EndpointSlice"))}
+		Message: fmt.Sprintf("%s in %s, made by somebody else", countedReady(ready), counted(len(e.Slices), "EndpointSlice"))}
 	if e.onlyNames(ready) {
 		return Step{State: Problem, Reason: FamilyMismatch, Message: "its EndpointSlices hold names (addressType FQDN), which no node can be programmed with",
 			Remedy: "give addresses, or use a Service of type ExternalName"}
 	}
-	if !e.portMismatch(&step, ready) {
+	if !e.portMismatch(&step, ready) && !e.unusedSlices(&step, ready) {
 		e.leftover(&step)
 	}
 	return step
@@ -92,6 +93,37 @@ func (e *examination) portMismatch(step *Step, ready []endpoint) bool {
 	return true
 }
 
+// unusedSlices are those without any port of the Service beside others that have.
+func (e *examination) unusedSlices(step *Step, ready []endpoint) bool {
+	if len(e.Service.Spec.Ports) == 0 || !e.proxied() {
+		return false
+	}
+	var names []string
+	var unused []endpoint
+	for _, p := range ready {
+		if slices.ContainsFunc(e.Service.Spec.Ports, func(port corev1.ServicePort) bool { return len(portsOf([]endpoint{p}, &port)) > 0 }) {
+			continue
+		}
+		unused = append(unused, p)
+		if !slices.Contains(names, p.slice.Name) {
+			names = append(names, p.slice.Name)
+		}
+	}
+	if len(names) == 0 {
+		return false
+	}
+	*step = Step{State: Warning, Reason: SlicePortMismatch,
+		Message: fmt.Sprintf("%s %s no port of the name and protocol of the Service's, and what %s is not used: %s", slicesNamed(names),
+			either(len(names), "has", "have"), either(len(names), "it names", "they name"), either(len(names), "it has ", "they have ")+slicePorts(unused)),
+		Remedy: "give the ports of the EndpointSlices the names that they have in the Service"}
+	return true
+}
+
+// slicesNamed is "EndpointSlice a", "EndpointSlices a and b".
+func slicesNamed(names []string) string {
+	return either(len(names), "EndpointSlice ", "EndpointSlices ") + enumerate(names, maxNames)
+}
+
 func slicePorts(ready []endpoint) string {
 	var texts []string
 	for _, p := range ready {
@@ -130,7 +162,7 @@ func (e *examination) leftover(step *Step) {
 	}
 	if len(left) > 0 {
 		*step = Step{State: Warning, Reason: LeftoverSlices,
-			Message: fmt.Sprintf("EndpointSlice %s %s left from when the Service had a selector, and nobody updates %s", enumerate(left, maxNames),
+			Message: fmt.Sprintf("%s %s left from when the Service had a selector, and nobody updates %s", slicesNamed(left),
 				either(len(left), "is", "are"), either(len(left), "it", "them")),
 			Remedy: "set spec.selector again, or delete " + either(len(left), "it", "them")}
 	}

@@ -48,6 +48,7 @@ func TestSlicesThatFollowPods(t *testing.T) {
 		"they lead to another port":                         {state: Problem, check: CheckSlices, want: SlicesStale, says: []string{"target port of port http (80)"}, after: func(f *Facts) { f.Service.Spec.Ports[0].TargetPort = intstr.FromInt32(9090) }},
 		"they lead to another port, and DNS names no ports": {state: Warning, check: CheckSlices, want: SlicesStale, change: headlessService, after: func(f *Facts) { f.Service.Spec.Ports[0].TargetPort = intstr.FromInt32(9090) }},
 		"they are being deleted":                            {state: Problem, check: CheckSlices, want: SlicesStale, after: func(f *Facts) { f.Slices[0].DeletionTimestamp = new(ago(0)) }},
+		"a pod of two families is one endpoint":             {state: OK, check: CheckSlices, message: "3 ready endpoints in 2 EndpointSlices", change: func(f *Facts) { f.dualStack() }},
 		"they lack one of two families":                     {state: Warning, check: CheckSlices, want: SlicesStale, change: func(f *Facts) { f.dualStack() }, after: func(f *Facts) { f.Slices = f.Slices[:1] }},
 		"one is nobody's":                                   {state: Warning, check: CheckSlices, want: ForeignSlices, says: []string{"EndpointSlice web-by-hand adds endpoints"}, after: foreign("")},
 		"one was mirrored before":                           {state: Warning, check: CheckSlices, want: LeftoverSlices, says: []string{"web-by-hand is left", "delete it"}, after: foreign(mirrorController)},
@@ -60,7 +61,7 @@ func TestSlicesThatFollowPods(t *testing.T) {
 			podCondition(f.Selected[0], corev1.PodReady).LastTransitionTime = ago(2 * time.Second)
 			f.Slices[0].Endpoints = f.Slices[0].Endpoints[1:]
 		}},
-		"all pods became ready just now": {state: Unknown, check: CheckSlices, want: NotSeen, says: []string{"no EndpointSlice names them yet"}, after: func(f *Facts) {
+		"all pods became ready just now": {state: Unknown, check: CheckSlices, want: NotSeen, says: []string{"no EndpointSlice names them yet: ask again in a minute"}, after: func(f *Facts) {
 			f.eachPod(func(pod *corev1.Pod) { podCondition(pod, corev1.PodReady).LastTransitionTime = ago(2 * time.Second) })
 			f.Slices = nil
 		}},
@@ -114,8 +115,30 @@ func TestSlicesByHand(t *testing.T) {
 			hand("", "http")(f)
 			more(corev1.ServicePort{Name: "admin", Port: 81})(f)
 		}},
+		"one of two, not used": {state: Warning, check: CheckSlices, want: SlicePortMismatch, says: []string{"EndpointSlice web-other has no port of the name and protocol of the Service's, and what it names is not used: it has web (8080); give"}, change: func(f *Facts) {
+			hand("", "http")(f)
+			f.Slices = append(f.Slices, byHand("", "192.0.2.6", "web", 8080))
+			f.Slices[1].Name = "web-other"
+		}},
+		"a port in each of two": {state: OK, change: func(f *Facts) {
+			hand("", "http")(f)
+			more(corev1.ServicePort{Name: "admin", Port: 81})(f)
+			f.Slices = append(f.Slices, byHand("", "192.0.2.6", "admin", 8081))
+		}},
+		"two left from a selector": {state: Warning, check: CheckSlices, want: LeftoverSlices, says: []string{"EndpointSlices web-by-hand and web-other are left from"}, change: func(f *Facts) {
+			hand(sliceController, "http")(f)
+			f.Slices = append(f.Slices, byHand(sliceController, "192.0.2.6", "http", 8080))
+			f.Slices[1].Name = "web-other"
+		}},
+		"none of two is ready": {state: Problem, check: CheckSlices, want: EndpointsNotReady, says: []string{"2 endpoints, none of them ready (192.0.2.5 and 192.0.2.6)"}, change: func(f *Facts) {
+			hand("", "http")(f)
+			f.Slices[0].Endpoints = append(f.Slices[0].Endpoints, discoveryv1.Endpoint{Addresses: []string{"192.0.2.6"}})
+			for i := range f.Slices[0].Endpoints {
+				f.Slices[0].Endpoints[i].Conditions = discoveryv1.EndpointConditions{Ready: new(false), Serving: new(false)}
+			}
+		}},
 		"left from a selector": {state: Warning, check: CheckSlices, want: LeftoverSlices, says: []string{"web-by-hand is left from when the Service had a selector"}, change: hand(sliceController, "http")},
-		"none is ready": {state: Problem, check: CheckSlices, want: EndpointsNotReady, says: []string{"1 endpoint, none of them ready (192.0.2.5)"}, change: func(f *Facts) {
+		"none is ready": {state: Problem, check: CheckSlices, want: EndpointsNotReady, says: []string{"1 endpoint, which is not ready (192.0.2.5)"}, change: func(f *Facts) {
 			hand("", "http")(f)
 			f.Slices[0].Endpoints[0].Conditions = discoveryv1.EndpointConditions{Ready: new(false), Serving: new(false)}
 		}},
