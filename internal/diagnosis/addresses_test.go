@@ -104,6 +104,9 @@ func TestAddresses(t *testing.T) {
 		"conflicts that could not be seen": {state: Unknown, check: CheckConflicts, want: NotSeen, says: []string{"forbidden"}, change: func(f *Facts) {
 			f.Unseen = map[Kind]string{Numbers: "listing Services of all namespaces is forbidden."}
 		}},
+		"it waits for two": {state: Warning, check: CheckService, want: Deleting, says: []string{"see whether what removes these finalizers runs"}, change: func(f *Facts) {
+			f.Service.DeletionTimestamp, f.Service.Finalizers = new(ago(0)), []string{"example.org/a", "example.org/b"}
+		}},
 		"it is being deleted": {state: Warning, check: CheckService, want: Deleting, says: []string{"waits for example.org/cleanup"}, change: func(f *Facts) {
 			f.Service.DeletionTimestamp, f.Service.Finalizers = new(ago(0)), []string{"example.org/cleanup"}
 		}},

@@ -71,7 +71,7 @@ func (e *examination) deleting() Step {
 	step := Step{State: Warning, Reason: Deleting, Message: "it is being deleted"}
 	if finalizers := e.Service.Finalizers; len(finalizers) > 0 {
 		step.Message += " and waits for " + enumerate(finalizers, maxNames)
-		step.Remedy = "see whether what removes this finalizer runs"
+		step.Remedy = "see whether what removes " + either(len(finalizers), "this finalizer", "these finalizers") + " runs"
 	}
 	return step
 }

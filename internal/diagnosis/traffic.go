@@ -141,7 +141,10 @@ func (e *examination) localNodes(field string, local map[string]bool, asked func
 	if len(without) == all {
 		step.State = Problem
 	}
-	for _, name := range without {
+	if all == 1 {
+		step.Message = fmt.Sprintf("%s is Local, and the only node has no endpoint (%s)", field, without[0])
+	}
+	for _, name := range without[min(len(without), maxNames):] {
 		step.Details = append(step.Details, fmt.Sprintf("node %s has no endpoint of the Service", name))
 	}
 	return step

@@ -64,7 +64,7 @@ func TestTrafficPolicies(t *testing.T) {
 			f.Nodes = append(f.Nodes, node("n3"))
 			f.Nodes[2].Labels = map[string]string{corev1.LabelNodeExcludeBalancers: ""}
 		})},
-		"a load balancer knows by its health check": {state: OK, check: CheckTraffic, message: "1 node has endpoints, as spec.externalTrafficPolicy Local needs", details: []string{"health check leaves these out", "node n2 has no endpoint"}, change: both(onN1, func(f *Facts) {
+		"a load balancer knows by its health check": {state: OK, check: CheckTraffic, message: "1 node has endpoints, as spec.externalTrafficPolicy Local needs", details: []string{"has no endpoint (n2); the load balancer's health check leaves these out"}, change: both(onN1, func(f *Facts) {
 			loadBalancer(f, "192.0.2.1")
 			f.Service.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
 		})},
@@ -74,10 +74,18 @@ func TestTrafficPolicies(t *testing.T) {
 			f.eachPod(func(pod *corev1.Pod) { pod.Spec.NodeName = "n1" })
 			f.Selected[0].Spec.NodeName, f.Selected[0].DeletionTimestamp = "n2", new(ago(0))
 		})},
-		"a node without, for outside": {state: Warning, check: CheckTraffic, want: reason, says: []string{"spec.externalTrafficPolicy is Local, and 1 of 2 nodes has no endpoint (n2)"}, details: []string{"node n2"}, change: both(localNodePort, onN1)},
-		"a node without":              {state: Warning, check: CheckTraffic, want: reason, says: []string{"spec.internalTrafficPolicy is Local", "change spec.internalTrafficPolicy to Cluster"}, change: both(localInternal, onN1)},
-		"the node that asks without":  {state: Problem, check: CheckTraffic, want: reason, says: []string{"spec.internalTrafficPolicy is Local, and node n2 has no endpoint; run"}, change: both(localInternal, onN1, func(f *Facts) { f.Client = nodeClient("n2") })},
-		"the client's node without":   {state: Problem, check: CheckTraffic, want: reason, says: []string{"node n2 of pod client has no endpoint"}, change: both(localInternal, onN1, client("n2"))},
+		"a node without, for outside": {state: Warning, check: CheckTraffic, want: reason, says: []string{"spec.externalTrafficPolicy is Local, and 1 of 2 nodes has no endpoint (n2)"}, change: both(localNodePort, onN1)},
+		"many nodes without": {state: Warning, check: CheckTraffic, want: reason, says: []string{"4 of 5 nodes have no endpoint (n2, n3, n4 and 1 more)"}, details: []string{"node n5 has no endpoint"}, change: both(localInternal, onN1, func(f *Facts) {
+			f.Nodes = append(f.Nodes, node("n3"), node("n4"), node("n5"))
+		})},
+		"the only node without": {state: Problem, check: CheckTraffic, want: reason, says: []string{"and the only node has no endpoint (n1)"}, change: both(localInternal, func(f *Facts) {
+			f.noSelectorNorPods()
+			f.Slices = append(f.Slices, byHand("", "192.0.2.5", "http", 8080))
+			f.Slices[0].Endpoints[0].NodeName, f.Nodes = new("away"), f.Nodes[:1]
+		})},
+		"a node without":             {state: Warning, check: CheckTraffic, want: reason, says: []string{"spec.internalTrafficPolicy is Local", "change spec.internalTrafficPolicy to Cluster"}, change: both(localInternal, onN1)},
+		"the node that asks without": {state: Problem, check: CheckTraffic, want: reason, says: []string{"spec.internalTrafficPolicy is Local, and node n2 has no endpoint; run"}, change: both(localInternal, onN1, func(f *Facts) { f.Client = nodeClient("n2") })},
+		"the client's node without":  {state: Problem, check: CheckTraffic, want: reason, says: []string{"node n2 of pod client has no endpoint"}, change: both(localInternal, onN1, client("n2"))},
 		"all other nodes that are asked without": {state: Warning, check: CheckTraffic, want: reason, change: both(localNodePort, onN1, func(f *Facts) {
 			f.Nodes[0].Labels = map[string]string{corev1.LabelNodeExcludeBalancers: ""}
 		})},
