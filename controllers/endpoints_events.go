@@ -38,14 +38,18 @@ func requestFor(service types.NamespacedName) reconcile.Request {
 }
 
 // serviceEvents keeps the selector index in step with the Services and queues
-// each of them. The index is written before the request is queued: a pod that
+// each of them. One that stands for a name has a selector at most by mistake. The index is written before the request is queued: a pod that
 // comes too early for the index is then found by the reconciler, which lists
 // pods after both.
 func serviceEvents(index *selectorIndex) handler.EventHandler {
 	changed := func(object client.Object, queue requestQueue) {
 		service := object.(*corev1.Service)
 		key := client.ObjectKeyFromObject(service)
-		index.Set(key, service.Spec.Selector)
+		if selectsPods(service) {
+			index.Set(key, service.Spec.Selector)
+		} else {
+			index.Delete(key)
+		}
 		queue.Add(requestFor(key))
 	}
 	return handler.Funcs{
