@@ -111,10 +111,13 @@ func (r *EndpointsReconciler) letGo(ctx context.Context, service *corev1.Service
 	}
 	err = r.Client.Delete(ctx, current, unchanged(ours))
 	switch {
-	case apierrors.IsConflict(err):
-		return lagRetry, nil
 	case apierrors.IsNotFound(err):
 		return 0, nil
+	case apierrors.IsConflict(err):
+		if wait := r.conflicts.wait(key); wait > 0 {
+			return wait, nil
+		}
+		fallthrough
 	case err != nil:
 		return 0, fmt.Errorf("deleting Endpoints %s, whose Service selects no pods any more: %w", key, err)
 	}

@@ -67,6 +67,8 @@ type EndpointsReconciler struct {
 	ledgers  *endpointsLedgers
 	writes   *writeTracker
 	recorder legacyRecorder
+	// conflicts are those of writes, and of deletions.
+	conflicts conflicts
 }
 
 // Reconcile brings the Endpoints of one Service in line with its pods.
@@ -74,6 +76,9 @@ func (r *EndpointsReconciler) Reconcile(ctx context.Context, request ctrl.Reques
 	wait, err := r.dirty.work(request.NamespacedName, func(taken errand) (time.Duration, error) {
 		return r.work(ctx, request.NamespacedName, taken)
 	})
+	if wait == 0 && err == nil {
+		r.conflicts.settled(request.NamespacedName)
+	}
 	return ctrl.Result{RequeueAfter: wait}, err
 }
 
@@ -189,9 +194,11 @@ func (r *EndpointsReconciler) write(ctx context.Context, service *corev1.Service
 		return 0, nil
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return 0, nil
-	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err), current != nil && apierrors.IsNotFound(err):
+	case isConflict(err):
 		// The cache is behind; what it is about to show has to be read first.
-		return lagRetry, nil
+		if wait := r.conflicts.wait(key); wait > 0 {
+			return wait, nil
+		}
 	}
 	r.recorder.Eventf(service, corev1.EventTypeWarning, reason, "Failed to %s endpoint %s: %v", verb, key, err)
 	return 0, fmt.Errorf("writing Endpoints %s: %w", key, err)

@@ -18,6 +18,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -75,6 +76,8 @@ type EndpointSliceReconciler struct {
 	writer   *sliceWriter
 	recorder legacyRecorder
 	lag      *cacheLag
+	// conflicts are those of writes, and of deletions.
+	conflicts conflicts
 }
 
 // Reconcile brings the slices of one Service in line with its pods. The empty
@@ -95,6 +98,9 @@ func (r *EndpointSliceReconciler) Reconcile(ctx context.Context, request ctrl.Re
 		}
 		return r.sync(ctx, request.NamespacedName, taken)
 	})
+	if wait == 0 && err == nil {
+		r.conflicts.settled(request.NamespacedName)
+	}
 	endpointslicemetrics.EndpointSliceSyncs.WithLabelValues(syncResult(wait, err)).Inc()
 	return ctrl.Result{RequeueAfter: wait}, err
 }
@@ -132,7 +138,14 @@ func (r *EndpointSliceReconciler) syncService(ctx context.Context, service *core
 	r.lag.caughtUp(key)
 	plans, trigger, err := r.plan(service, existing, taken)
 	if err == nil {
-		err = r.writer.write(ctx, service, plans, trigger)
+		errs := r.writer.write(ctx, service, existing, plans, trigger)
+		if onlyConflicts(errs) {
+			if wait := r.conflicts.wait(key); wait > 0 {
+				r.dirty.whole(key)
+				return wait, nil
+			}
+		}
+		err = errors.Join(errs...)
 	}
 	if err != nil {
 		r.recorder.Eventf(service, corev1.EventTypeWarning, "FailedToUpdateEndpointSlices",

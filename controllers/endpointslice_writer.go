@@ -18,7 +18,6 @@ package controllers
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -49,20 +48,18 @@ type sliceWriter struct {
 	recorder legacyRecorder
 }
 
-// write carries out the plans of one Service. The families do not stop each
-// other.
-func (w *sliceWriter) write(ctx context.Context, service *corev1.Service, plans []endpointslices.Plan, trigger time.Time) error {
+// write carries out the plans of one Service, whose slices are existing. The
+// families do not stop each other.
+func (w *sliceWriter) write(ctx context.Context, service *corev1.Service, existing []*discoveryv1.EndpointSlice,
+	plans []endpointslices.Plan, trigger time.Time) (errs []error) {
 	defer w.underWay.write(types.NamespacedName{Namespace: service.Namespace, Name: service.Name})()
-	var errs []error
 	var unknown []string
 	groups := map[string]endpointslices.Group{}
 	for i := range plans {
 		plan := &plans[i]
 		plan.Count(groups)
 		events := w.hint(ctx, service, plan)
-		if err := w.carryOut(ctx, service, plan, trigger); err != nil {
-			errs = append(errs, err)
-		}
+		errs = append(errs, w.carryOut(ctx, service, existing, plan, trigger)...)
 		for _, event := range events {
 			w.recorder.Event(service, event.EventType, event.Reason, event.Message)
 		}
@@ -72,7 +69,7 @@ func (w *sliceWriter) write(ctx context.Context, service *corev1.Service, plans 
 		errs = append(errs, err)
 	}
 	w.count(service, groups)
-	return errors.Join(errs...)
+	return errs
 }
 
 // count keeps the metrics of how many endpoints and slices there are.
@@ -143,10 +140,12 @@ func (w *sliceWriter) hint(ctx context.Context, service *corev1.Service, plan *e
 }
 
 // carryOut creates before it updates and deletes last, so that no endpoint is
-// missing in between. It stops at the first error, after which all is planned
-// anew.
-func (w *sliceWriter) carryOut(ctx context.Context, service *corev1.Service, plan *endpointslices.Plan, trigger time.Time) error {
-	client := w.client.EndpointSlices(service.Namespace)
+// missing in between. A write that fails stops those that take out what it was to
+// bring in, and no other: a Service that may have no more slices still loses its
+// dead endpoints. Afterwards all is planned anew.
+func (w *sliceWriter) carryOut(ctx context.Context, service *corev1.Service, existing []*discoveryv1.EndpointSlice,
+	plan *endpointslices.Plan, trigger time.Time) (errs []error) {
+	client, failed := w.client.EndpointSlices(service.Namespace), homeless{}
 	// The garbage collector deletes while we would create.
 	if service.DeletionTimestamp == nil {
 		for _, slice := range plan.Create {
@@ -157,26 +156,47 @@ func (w *sliceWriter) carryOut(ctx context.Context, service *corev1.Service, pla
 				// It would fail for as long as there is the namespace. What is to be
 				// taken out of the slices there are is still taken out.
 			case err != nil:
-				return fmt.Errorf("creating an EndpointSlice: %w", err)
+				errs = append(errs, fmt.Errorf("creating an EndpointSlice: %w", err))
+				failed.add(slice)
 			default:
 				w.wrote(created, "create")
 			}
 		}
 	}
 	for _, slice := range plan.Update {
+		if failed.leave(named(existing, slice.Name), slice) {
+			failed.add(slice)
+			continue
+		}
 		setSliceTrigger(slice, trigger)
 		if err := w.update(ctx, client, slice); err != nil {
-			return err
+			errs = append(errs, err)
+			failed.add(slice)
 		}
 	}
 	for _, slice := range plan.Delete {
+		if failed.leave(slice, nil) {
+			continue
+		}
 		if err := client.Delete(ctx, slice.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
-			return fmt.Errorf("deleting EndpointSlice %s: %w", slice.Name, err)
+			errs = append(errs, fmt.Errorf("deleting EndpointSlice %s: %w", slice.Name, err))
+			continue
 		}
 		w.tracker.ExpectDeletion(slice)
 		endpointslicemetrics.EndpointSliceChanges.WithLabelValues("delete").Inc()
 	}
-	observe(service, plan)
+	if len(errs) == 0 {
+		observe(service, plan)
+	}
+	return errs
+}
+
+func named(existing []*discoveryv1.EndpointSlice, name string) *discoveryv1.EndpointSlice {
+	for _, slice := range existing {
+		if slice.Name == name {
+			return slice
+		}
+	}
 	return nil
 }
 
