@@ -37,7 +37,7 @@ func initOf(_ *examination, pod *corev1.Pod) trouble {
 			return t
 		}
 		if status.State.Running != nil {
-			return trouble{kind: initializing, what: fmt.Sprintf("waiting for its init container %s", status.Name), remedy: logs(pod, status.Name, false)}
+			return trouble{kind: initializing, what: fmt.Sprintf("waiting for init container %s", status.Name), remedy: logs(pod, status.Name, false)}
 		}
 	}
 	return trouble{}

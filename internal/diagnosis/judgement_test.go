@@ -151,7 +151,7 @@ func TestAdviceThatDoesNoHarm(t *testing.T) {
 			labelsOf(map[string]string{"app": "shard-1"}, map[string]string{"app": "shard-2"})),
 		"one letter at the end is another": problem(CheckSelector, NoMatchingPods, "change spec.selector.app to web-b if these are meant, or see whether",
 			labelsOf(map[string]string{"app": "web-a"}, map[string]string{"app": "web-b"})),
-		"what is part of it is not meant": problem(CheckSelector, NoMatchingPods, "change spec.selector or the labels of the pods, or see whether what makes the pods is scaled to zero.",
+		"what is part of it is not meant": problem(CheckSelector, NoMatchingPods, "see whether what makes the pods is scaled to zero, or change spec.selector or the labels of the pods.",
 			labelsOf(map[string]string{"app": "web"}, map[string]string{"app.kubernetes.io/part-of": "web"})),
 		"another key is a guess": problem(CheckSelector, NoMatchingPods, "to run=web, or give the pods the label app=web, if these are meant, or see whether",
 			labelsOf(map[string]string{"app": "web"}, map[string]string{"run": "web"})),

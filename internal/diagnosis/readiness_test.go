@@ -28,6 +28,14 @@ func problemOf(want Reason, change func(*corev1.Pod), says ...string) outcome {
 	return outcome{state: Problem, check: CheckReadiness, want: want, says: says, change: func(f *Facts) { f.eachPod(change) }}
 }
 
+// unfit is a pod of which the scheduler says that.
+func unfit(why string) func(*corev1.Pod) {
+	return func(pod *corev1.Pod) {
+		unscheduled(pod)
+		pod.Status.Conditions[0].Message = why
+	}
+}
+
 func TestPodsNotReady(t *testing.T) {
 	crash := func(pod *corev1.Pod) {
 		notReadyNow(pod, waiting("CrashLoopBackOff", "back-off 5m0s"))
@@ -74,7 +82,7 @@ func TestPodsNotReady(t *testing.T) {
 			pod.Spec.InitContainers = []corev1.Container{{Name: "migrate"}}
 			pod.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "migrate", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
 			notReadyNow(pod, waiting("PodInitializing", ""))
-		}, "waiting for its init container migrate", "logs web-1 -c migrate"),
+		}, "waiting for init container migrate", "logs web-1 -c migrate"),
 		"an init container crashes": problemOf(PodsNotReady, func(pod *corev1.Pod) {
 			pod.Spec.InitContainers = []corev1.Container{{Name: "migrate"}}
 			pod.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "migrate", State: waiting("CrashLoopBackOff", "")}}
@@ -86,11 +94,15 @@ func TestPodsNotReady(t *testing.T) {
 				ReadinessProbe: &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"ready"}}}}}}
 			pod.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "mesh", Started: new(true), State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
 		}, "readiness probe exec ready of container mesh fails"),
-		"they fit no node": problemOf(PodsNotReady, unscheduled, "fits no node: 0/2 nodes are available: 2 Insufficient cpu; make room"),
+		"their volumes are not bound": problemOf(PodsNotReady, unfit("0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims. preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling."),
+			"has unbound immediate PersistentVolumeClaims; see why its PersistentVolumeClaims are not bound."),
+		"they tolerate no node":            problemOf(PodsNotReady, unfit("0/2 nodes are available: 2 node(s) had untolerated taint {dedicated: db}."), "taint {dedicated: db}; change the pod's tolerations, affinity"),
+		"they tolerate the full node only": problemOf(PodsNotReady, unfit("0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint {dedicated: db}."), "make room, or change"),
+		"they fit no node":                 problemOf(PodsNotReady, unscheduled, "fits no node: 0/2 nodes are available: 2 Insufficient cpu; make room"),
 		"they wait for gates of scheduling": problemOf(PodsNotReady, func(pod *corev1.Pod) {
 			unscheduled(pod)
 			pod.Status.Conditions[0].Reason = corev1.PodReasonSchedulingGated
-		}, "waiting for its scheduling gates"),
+		}, "waiting for scheduling gates"),
 		"nobody schedules": problemOf(PodsNotReady, func(pod *corev1.Pod) {
 			unscheduled(pod)
 			pod.Status.Conditions = nil
@@ -101,7 +113,7 @@ func TestPodsNotReady(t *testing.T) {
 		"a readiness gate is closed": problemOf(PodsNotReady, func(pod *corev1.Pod) {
 			podCondition(pod, corev1.PodReady).Status = corev1.ConditionFalse
 			pod.Spec.ReadinessGates = []corev1.PodReadinessGate{{ConditionType: "example.org/lb"}}
-		}, "waiting for its readiness gate example.org/lb"),
+		}, "waiting for readiness gate example.org/lb"),
 		"they do not say why":     problemOf(PodsNotReady, func(pod *corev1.Pod) { podCondition(pod, corev1.PodReady).Status = corev1.ConditionFalse }, "not ready, without saying why"),
 		"they have ended":         problemOf(PodsNotReady, func(pod *corev1.Pod) { pod.Status.Phase, pod.Status.Reason = corev1.PodFailed, "Evicted" }, "ended (Failed: Evicted)"),
 		"they have no address":    problemOf(PodsNotReady, func(pod *corev1.Pod) { pod.Status.PodIP, pod.Status.PodIPs = "", nil }, "no IP address yet"),

@@ -72,6 +72,11 @@ func (e *examination) noMatchingPods() Step {
 	step := Step{State: Problem, Reason: NoMatchingPods,
 		Message: fmt.Sprintf("no pod of namespace %s has %s", e.Name.Namespace, labelsWord(selector)),
 		Remedy:  "change spec.selector or the labels of the pods"}
+	if e.NamespaceDeleting {
+		step.Message += ", and the namespace is being deleted, so that no pod can be made in it"
+		step.Remedy = "make the Service and its pods in another namespace"
+		return step
+	}
 	pods := slices.DeleteFunc(slices.Clone(e.Others), ended)
 	if len(pods) == 0 {
 		step.Message += ", nor are there others"
@@ -80,7 +85,7 @@ func (e *examination) noMatchingPods() Step {
 	}
 	guesses := nearMisses(selector, pods)
 	if len(guesses) == 0 {
-		step.Remedy += ", or see whether what makes the pods is scaled to zero"
+		step.Remedy = "see whether what makes the pods is scaled to zero, or change spec.selector or the labels of the pods"
 		return step
 	}
 	step.Message += ", but " + guesses[0].clause()
@@ -102,7 +107,7 @@ func (e *examination) butOthers(step Step) Step {
 	}
 	if len(names) > 0 {
 		step.State = Warning
-		step.Message += ", and all that answers is what EndpointSlice " + enumerate(names, maxNames) + either(len(names), " names", " name")
+		step.Message += ", and all that answers is what " + slicesNamed(names) + either(len(names), " names", " name")
 	}
 	return step
 }

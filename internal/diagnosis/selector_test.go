@@ -59,8 +59,12 @@ func TestNoMatchingPods(t *testing.T) {
 				f.noPods(relabel("app", "api", "env", "prod"))
 				relabel("app", "wbe", "env", "prod")(f.Others[2])
 			}},
-		"nothing like it": {state: Problem, check: CheckSelector, want: NoMatchingPods, says: []string{"change spec.selector or the labels of the pods, or see whether what makes the pods is scaled to zero."},
+		"nothing like it": {state: Problem, check: CheckSelector, want: NoMatchingPods, says: []string{"see whether what makes the pods is scaled to zero, or change spec.selector or the labels of the pods."},
 			change: func(f *Facts) { f.noPods(relabel("app", "database")) }},
+		"a namespace that goes": {state: Problem, check: CheckSelector, want: NoMatchingPods, says: []string{"the namespace is being deleted, so that no pod can be made in it; make"}, change: func(f *Facts) {
+			f.noPods(relabel("app", "webb"))
+			f.NamespaceDeleting = true
+		}},
 		"no pods at all": {state: Problem, check: CheckSelector, want: NoMatchingPods, says: []string{"nor are there others", "scaled to zero"}, change: func(f *Facts) { f.Selected = nil }},
 		"pods alike that have ended are no help": {state: Problem, check: CheckSelector, want: NoMatchingPods, says: []string{"nor are there others"}, change: func(f *Facts) {
 			f.noPods(func(pod *corev1.Pod) { relabel("app", "webb")(pod); pod.Status.Phase = corev1.PodSucceeded })

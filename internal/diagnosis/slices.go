@@ -48,7 +48,7 @@ func (e *examination) slices() Step {
 	}
 	if step.State == OK && e.Endpoints != nil && e.Endpoints.Annotations[corev1.EndpointsOverCapacity] == "truncated" {
 		step = Step{State: Warning, Reason: Truncated, Details: step.Details,
-			Message: fmt.Sprintf("its Endpoints object names only %d of its endpoints", countAddresses(e.Endpoints)),
+			Message: fmt.Sprintf("its Endpoints object is cut, and names %s", counted(countAddresses(e.Endpoints), "endpoint")),
 			Remedy:  "have whoever reads Endpoints read EndpointSlices, which name all"}
 	}
 	return step
@@ -203,7 +203,7 @@ func stalePorts(e *examination, step *Step, ready []endpoint) bool {
 		return false
 	}
 	*step = Step{State: Warning, Reason: SlicesStale, Remedy: slicesRemedy,
-		Message: fmt.Sprintf("its EndpointSlices do not lead to the target port of %s", enumerate(stale, maxNames))}
+		Message: fmt.Sprintf("its EndpointSlices lead to another target port than %s has", enumerate(stale, maxNames))}
 	if len(stale) == len(e.Service.Spec.Ports) && e.proxied() {
 		step.State = Problem
 	}

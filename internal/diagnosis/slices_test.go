@@ -45,7 +45,7 @@ func TestSlicesThatFollowPods(t *testing.T) {
 		}},
 		"they lack a pod":                                   {state: Warning, check: CheckSlices, want: SlicesStale, says: []string{"do not name 1 of 3 ready pods (web-1)"}, after: func(f *Facts) { f.Slices[0].Endpoints = f.Slices[0].Endpoints[1:] }},
 		"they name a pod that is gone":                      {state: Warning, check: CheckSlices, want: SlicesStale, says: []string{"1 endpoint that is none of its pods (web-3)"}, after: func(f *Facts) { f.Selected = f.Selected[:2] }},
-		"they lead to another port":                         {state: Problem, check: CheckSlices, want: SlicesStale, says: []string{"target port of port http (80)"}, after: func(f *Facts) { f.Service.Spec.Ports[0].TargetPort = intstr.FromInt32(9090) }},
+		"they lead to another port":                         {state: Problem, check: CheckSlices, want: SlicesStale, says: []string{"lead to another target port than port http (80) has"}, after: func(f *Facts) { f.Service.Spec.Ports[0].TargetPort = intstr.FromInt32(9090) }},
 		"they lead to another port, and DNS names no ports": {state: Warning, check: CheckSlices, want: SlicesStale, change: headlessService, after: func(f *Facts) { f.Service.Spec.Ports[0].TargetPort = intstr.FromInt32(9090) }},
 		"they are being deleted":                            {state: Problem, check: CheckSlices, want: SlicesStale, after: func(f *Facts) { f.Slices[0].DeletionTimestamp = new(ago(0)) }},
 		"a pod of two families is one endpoint":             {state: OK, check: CheckSlices, message: "3 ready endpoints in 2 EndpointSlices", change: func(f *Facts) { f.dualStack() }},
@@ -53,7 +53,7 @@ func TestSlicesThatFollowPods(t *testing.T) {
 		"one is nobody's":                                   {state: Warning, check: CheckSlices, want: ForeignSlices, says: []string{"EndpointSlice web-by-hand adds endpoints"}, after: foreign("")},
 		"one was mirrored before":                           {state: Warning, check: CheckSlices, want: LeftoverSlices, says: []string{"web-by-hand is left", "delete it"}, after: foreign(mirrorController)},
 		"one is another controller's":                       {state: OK, check: CheckSlices, details: []string{"managed by mesh.example.org"}, after: foreign("mesh.example.org")},
-		"the Endpoints object is cut": {state: Warning, check: CheckSlices, want: Truncated, says: []string{"names only 1 of its endpoints"}, after: func(f *Facts) {
+		"the Endpoints object is cut": {state: Warning, check: CheckSlices, want: Truncated, says: []string{"is cut, and names 1 endpoint"}, after: func(f *Facts) {
 			f.Endpoints = endpointsObject("10.1.0.1")
 			f.Endpoints.Annotations = map[string]string{corev1.EndpointsOverCapacity: "truncated"}
 		}},

@@ -18,6 +18,7 @@ package diagnosis
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -130,16 +131,30 @@ func schedulingOf(_ *examination, pod *corev1.Pod) trouble {
 		}
 		return trouble{kind: unschedulable, what: "no node yet", remedy: "see whether the scheduler runs"}
 	case scheduled.Reason == corev1.PodReasonSchedulingGated:
-		return trouble{kind: unschedulable, what: "waiting for its scheduling gates", remedy: "see what removes spec.schedulingGates"}
+		return trouble{kind: unschedulable, what: "waiting for scheduling gates", remedy: "see what removes spec.schedulingGates"}
 	}
-	return trouble{kind: unschedulable, what: "fits no node: " + quote(scheduled.Message), remedy: "make room, or change what the pod asks for"}
+	why, _, _ := strings.Cut(scheduled.Message, " preemption: ") // the pods that may not be taken away for it
+	return trouble{kind: unschedulable, what: "fits no node: " + quote(why), remedy: roomFor(why)}
+}
+
+// roomFor is what helps against what the scheduler says.
+func roomFor(why string) string {
+	lower := strings.ToLower(why)
+	says := func(word string) bool { return strings.Contains(lower, word) }
+	switch insufficient, kept := says("insufficient"), says("taint") || says("affinity") || says("selector"); {
+	case says("persistentvolumeclaim"):
+		return "see why its PersistentVolumeClaims are not bound"
+	case kept && !insufficient:
+		return "change the pod's tolerations, affinity or nodeSelector, or the nodes"
+	}
+	return "make room, or change what the pod asks for"
 }
 
 // gatesOf are conditions that others have to set (KEP-580).
 func gatesOf(_ *examination, pod *corev1.Pod) trouble {
 	for _, gate := range pod.Spec.ReadinessGates {
 		if condition := podCondition(pod, gate.ConditionType); condition == nil || condition.Status != corev1.ConditionTrue {
-			return trouble{kind: gateClosed, what: fmt.Sprintf("waiting for its readiness gate %s", gate.ConditionType),
+			return trouble{kind: gateClosed, what: fmt.Sprintf("waiting for readiness gate %s", gate.ConditionType),
 				remedy: fmt.Sprintf("see whether what sets condition %s runs", gate.ConditionType)}
 		}
 	}
