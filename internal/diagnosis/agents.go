@@ -33,8 +33,39 @@ func (e *examination) agents() Step {
 	if _, other := e.leftToOther(); e.Agents == nil || !e.proxied() || other {
 		return Step{}
 	}
-	var bad, unasked, well []string
-	reason := AgentNotSynced
+	bad, unasked, well, reason := e.agentsByHealth()
+	missing := e.nodesWithoutAgent()
+	switch client := e.clientNode(); {
+	case slices.Contains(well, client):
+		// The client's node is where its connections are translated.
+		return Step{State: OK, Message: fmt.Sprintf("the agent of node %s, on which the client is, is healthy and synced", client), Details: e.agentLines(bad)}
+	case slices.Contains(bad, client):
+		return e.mayBeBehind([]string{client}, agentReason(e.Agents[client]))
+	case slices.Contains(missing, client) && len(well) > 0:
+		return Step{State: Problem, Reason: AgentMissing, Remedy: "see why its pod does not run there",
+			Message: fmt.Sprintf("node %s, on which the client is, is without what programs Services, which other nodes have", client)}
+	case len(bad) > 0 && !slices.Contains(unasked, client):
+		return e.mayBeBehind(bad, reason)
+	case len(missing) > 0 && len(well) > 0:
+		return Step{State: Warning, Reason: AgentMissing, Message: onNodes(missing) + " without what programs Services, which other nodes have",
+			Remedy: "see why its pod does not run there"}
+	case len(e.Agents) == 0:
+		return Step{State: Unknown, Reason: NotSeen, Message: "what programs the nodes was not found"}
+	case len(well) == 0 || slices.Contains(unasked, client):
+		why := e.Agents[unasked[0]].Problem
+		if why == "" {
+			why = "it was not asked"
+		}
+		return Step{State: Unknown, Reason: NotSeen,
+			Message: fmt.Sprintf("the agents of nodes could not be asked (%s): %s", enumerate(unasked, maxNames), quote(why))}
+	}
+	return Step{State: OK, Message: fmt.Sprintf("the agents of %s are healthy and synced", counted(len(well), "node"))}
+}
+
+// agentsByHealth are the nodes whose agents are not well, could not be asked, and are
+// well; reason is that of the first.
+func (e *examination) agentsByHealth() (bad, unasked, well []string, reason Reason) {
+	reason = AgentNotSynced
 	for _, node := range slices.Sorted(maps.Keys(e.Agents)) {
 		switch agent := e.Agents[node]; {
 		case !agent.Asked:
@@ -48,32 +79,7 @@ func (e *examination) agents() Step {
 			}
 		}
 	}
-	missing := e.nodesWithoutAgent()
-	switch client := e.clientNode(); {
-	case slices.Contains(well, client):
-		// The client's node is where its connections are translated.
-		return Step{State: OK, Message: fmt.Sprintf("the agent of node %s, on which the client is, is healthy and synced", client), Details: e.agentLines(bad)}
-	case slices.Contains(bad, client):
-		return e.mayBeBehind([]string{client}, agentReason(e.Agents[client]))
-	case len(bad) > 0:
-		return e.mayBeBehind(bad, reason)
-	case slices.Contains(missing, client) && len(well) > 0:
-		return Step{State: Problem, Reason: AgentMissing, Remedy: "see why its pod does not run there",
-			Message: fmt.Sprintf("node %s, on which the client is, is without what programs Services, which other nodes have", client)}
-	case len(missing) > 0 && len(well) > 0:
-		return Step{State: Warning, Reason: AgentMissing, Message: onNodes(missing) + " without what programs Services, which other nodes have",
-			Remedy: "see why its pod does not run there"}
-	case len(well) == 0 && len(unasked) == 0:
-		return Step{State: Unknown, Reason: NotSeen, Message: "what programs the nodes was not found"}
-	case len(well) == 0 || slices.Contains(unasked, client):
-		why := e.Agents[unasked[0]].Problem
-		if why == "" {
-			why = "it was not asked"
-		}
-		return Step{State: Unknown, Reason: NotSeen,
-			Message: fmt.Sprintf("the agents of nodes could not be asked (%s): %s", enumerate(unasked, maxNames), quote(why))}
-	}
-	return Step{State: OK, Message: fmt.Sprintf("the agents of %s are healthy and synced", counted(len(well), "node"))}
+	return bad, unasked, well, reason
 }
 
 // mayBeBehind is about nodes that have the rules of before, if they had some: what
@@ -81,8 +87,9 @@ func (e *examination) agents() Step {
 func (e *examination) mayBeBehind(nodes []string, reason Reason) Step {
 	first := e.Agents[nodes[0]]
 	return Step{State: Warning, Reason: reason, Details: e.agentLines(nodes),
-		Message: fmt.Sprintf("%s may know an older state of it, or nothing: %s", either(len(nodes), "node ", "nodes ")+enumerate(nodes, maxNames), e.agentLine(nodes[0])),
-		Remedy:  fmt.Sprintf("see the log of %s on node %s", agentName(first), nodes[0])}
+		Message: fmt.Sprintf("%s%s may know an older state of it, or nothing: %s",
+			either(len(nodes), "node ", "nodes "), enumerate(nodes, maxNames), e.agentLine(nodes[0])),
+		Remedy: fmt.Sprintf("see the log of %s on node %s", agentName(first), nodes[0])}
 }
 
 // onNodes is "node n1 is", "nodes n1 and n2 are".

@@ -194,7 +194,8 @@ func (m nearMiss) remedy() string {
 	case m.key == "":
 		return fmt.Sprintf("remove %s from spec.selector or give the pods the label %s=%s", m.wantKey, m.wantKey, m.want) + absent
 	case m.key != m.wantKey:
-		return fmt.Sprintf("change %s=%s of spec.selector to %s=%s, or give the pods the label %s=%s, if these are meant", m.wantKey, m.want, m.key, m.value, m.wantKey, m.want) + absent
+		return fmt.Sprintf("change %s=%s of spec.selector to %s=%s, or give the pods the label %s=%s, if these are meant",
+			m.wantKey, m.want, m.key, m.value, m.wantKey, m.want) + absent
 	case m.rank != mistypedValue:
 		return fmt.Sprintf("change spec.selector.%s to %s if these are meant", m.wantKey, m.value) + absent
 	}

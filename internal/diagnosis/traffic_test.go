@@ -162,6 +162,15 @@ func TestAgents(t *testing.T) {
 			f.Client = &Client{Pod: clientPod("shop")}
 			f.Client.Pod.Spec.NodeName = "n1"
 		}},
+		"the client's is missing, and another not well": {state: Problem, check: CheckAgents, want: AgentMissing, change: func(f *Facts) {
+			f.Nodes = append(f.Nodes, node("n3"))
+			with(well, sick)(f)
+			f.Client = nodeClient("n3")
+		}},
+		"the client's was not asked, and another is not well": {state: Unknown, check: CheckAgents, want: NotSeen, change: func(f *Facts) {
+			with(Agent{}, sick)(f)
+			f.Client = nodeClient("n1")
+		}},
 		"none, and a headless Service needs none": {state: OK, change: func(f *Facts) {
 			with(sick, sick)(f)
 			f.Service.Spec.ClusterIP, f.Service.Spec.ClusterIPs = "None", []string{"None"}
