@@ -205,11 +205,16 @@ func newPools(ports []PortPool, addrs []AddrPool) pools {
 		addrs: map[v1alpha1.AddressUse]poolSet[AddrPool, netip.Addr]{},
 	}
 	for use, pools := range byUse {
-		resolved.addrs[use] = resolvePools(pools, func(p AddrPool) poolShape[netip.Addr] {
-			return poolShape[netip.Addr]{p.Name, p.Priority, p.Created, p.AutoAssign, addrSpans(p.Ranges), addrSpans(p.Reserved)}
-		})
+		resolved.addrs[use] = resolveAddrPools(pools)
 	}
 	return resolved
+}
+
+// resolveAddrPools takes pools of one use.
+func resolveAddrPools(pools []AddrPool) poolSet[AddrPool, netip.Addr] {
+	return resolvePools(pools, func(p AddrPool) poolShape[netip.Addr] {
+		return poolShape[netip.Addr]{p.Name, p.Priority, p.Created, p.AutoAssign, addrSpans(p.Ranges), addrSpans(p.Reserved)}
+	})
 }
 
 // SetPools replaces all pools.

@@ -107,6 +107,5 @@ func (a addrRange) whole() span[netip.Addr] {
 
 // isBuggy tells addresses that end in .0 or .255.
 func (a addrRange) isBuggy(offset uint64) bool {
-	last := a.space.number(offset).As4()[3]
-	return last == 0 || last == 255
+	return IsBuggy(a.space.number(offset))
 }
