@@ -1,0 +1,108 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package balancer
+
+import (
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"switchyard.dev/switchyard/allocator"
+)
+
+// maxShared is how many addresses of a sharing key are looked at, so that many
+// Services with one key and the same port cost no more than others.
+const maxShared = 64
+
+// choose is what a Service gets that asks for no address.
+func (b *Book) choose(e *entry, family corev1.IPFamily) (netip.Addr, *refusal) {
+	pools, why := b.poolsFor(e, family)
+	if why != nil {
+		return netip.Addr{}, why
+	}
+	for _, addr := range b.kept.mine[e.Key] {
+		if familyOf(addr) == family && b.refuseWish(e, addr) == nil {
+			return addr, nil
+		}
+	}
+	if addr, ok := b.shared(e, family, pools); ok {
+		return addr, nil
+	}
+	automatic := false
+	for _, pool := range pools {
+		r := &b.rooms[pool][roomOf(family)]
+		if addr, ok := r.lowest(b.isFree); ok {
+			return addr, nil
+		}
+		automatic = automatic || b.pools.Pool(pool).AutoAssign
+	}
+	if !automatic {
+		return netip.Addr{}, refuse(ReasonNotAutomatic, "the AddressPools for this Service give no address of %s by themselves: ask for one by value", family)
+	}
+	return netip.Addr{}, refuse(ReasonExhausted, "no address of %s is free in the AddressPools for this Service", family)
+}
+
+// shared is the lowest address of others that the Service may have with them.
+func (b *Book) shared(e *entry, family corev1.IPFamily, pools []int) (netip.Addr, bool) {
+	k := b.byKey[e.SharingKey]
+	if k == nil {
+		return netip.Addr{}, false
+	}
+	tried := 0
+	for _, addr := range k.addrs {
+		owner, owned := b.pools.OwnerOf(addr)
+		if familyOf(addr) != family || !owned || !slices.Contains(pools, owner) || !b.pools.IsAutomatic(addr) {
+			continue
+		}
+		if tried++; tried > maxShared {
+			break
+		}
+		if b.refuseWish(e, addr) == nil {
+			return addr, true
+		}
+	}
+	return netip.Addr{}, false
+}
+
+func (b *Book) isFree(addr netip.Addr) bool {
+	_, reserved := b.kept.of[addr]
+	return len(b.holders[addr]) == 0 && !reserved && len(b.used.by[addr]) == 0
+}
+
+// poolsFor are the pools that may give a Service an address of a family, in order.
+func (b *Book) poolsFor(e *entry, family corev1.IPFamily) ([]int, *refusal) {
+	var pools []int
+	for _, pool := range b.pools.For(e.NamespaceLabels, e.Labels) {
+		named := e.Wish.Pool == "" || e.Wish.Pool == b.pools.Pool(pool).Name
+		ofFamily := slices.ContainsFunc(b.pools.Effective(pool), spanOfFamily(family))
+		if named && ofFamily {
+			pools = append(pools, pool)
+		}
+	}
+	switch {
+	case len(pools) > 0:
+		return pools, nil
+	case e.Wish.Pool != "":
+		return nil, refuse(ReasonNoPool, "AddressPool %.253q has no addresses of %s for this Service", e.Wish.Pool, family)
+	}
+	return nil, refuse(ReasonNoPool, "no AddressPool has addresses of %s for this Service: ask an administrator for one", family)
+}
+
+func spanOfFamily(family corev1.IPFamily) func(allocator.AddrSpan) bool {
+	return func(s allocator.AddrSpan) bool { return familyOf(s.First) == family }
+}
