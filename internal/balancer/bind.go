@@ -61,7 +61,7 @@ func (b *Book) bindAll(claims []Claim, adopt bool) {
 		b.dirty[e] = true
 	}
 	b.measure()
-	b.freed = true
+	b.freed = gains{all: true, pools: map[int]bool{}}
 	byAddr := map[netip.Addr][]tenure{}
 	for e, had := range b.tenures(claims) {
 		for _, t := range b.oneOfEach(e, had) {

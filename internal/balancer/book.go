@@ -43,7 +43,7 @@ type Book struct {
 	dirty    map[*entry]bool // changed since the last Settle
 	touched  map[netip.Addr]bool
 	recorded map[netip.Addr][]Holder // as the claims are known to be
-	freed    bool                    // something changed that those who wait may gain from
+	freed    gains                   // what those who wait may gain from
 }
 
 // entry is a Service and what it has.
@@ -68,6 +68,7 @@ func NewBook() *Book {
 		dirty:    map[*entry]bool{},
 		touched:  map[netip.Addr]bool{},
 		recorded: map[netip.Addr][]Holder{},
+		freed:    gains{pools: map[int]bool{}},
 	}
 }
 
@@ -91,11 +92,13 @@ func (b *Book) Observe(service Service) {
 	e.Service = service
 	b.index(e)
 	b.dirty[e] = true
-	b.freed = b.freed || e.SharingKey != ""
 	for _, family := range families {
 		addr, ok := e.addrs[family]
 		if !ok {
 			continue
+		}
+		if e.SharingKey != "" {
+			b.gain(addr) // others may share it
 		}
 		why := b.mustLeave(e, addr)
 		if why == nil {
@@ -146,7 +149,7 @@ func (b *Book) SetPools(pools []allocator.AddrPool) {
 func (b *Book) SetNever(spans []allocator.AddrSpan) {
 	b.never = spans
 	b.measure()
-	b.freed = true
+	b.freed.all = true
 }
 
 // Reserve keeps an address for a Service, or from everybody, in place of what was

@@ -29,7 +29,7 @@ func (b *Book) bind(e *entry, addr netip.Addr) {
 	b.dirty[e] = true
 	if e.SharingKey != "" {
 		b.keyed(e.SharingKey).add(addr)
-		b.freed = true // others may share it
+		b.gain(addr) // others may share it
 	}
 }
 
@@ -56,10 +56,35 @@ func (b *Book) lose(e *entry, addr netip.Addr, why *refusal) {
 
 // unmark says that an address may be free now.
 func (b *Book) unmark(addr netip.Addr) {
-	b.freed = true
+	b.gain(addr)
 	if i, ok := b.pools.OwnerOf(addr); ok {
 		b.rooms[i][roomOf(familyOf(addr))].lower(addr)
 	}
+}
+
+// gains say which pools may have something now for those who wait.
+type gains struct {
+	all   bool
+	pools map[int]bool
+}
+
+func (b *Book) gain(addr netip.Addr) {
+	if i, ok := b.pools.OwnerOf(addr); ok {
+		b.freed.pools[i] = true
+	}
+}
+
+// mayGain reports whether one of those pools is for the Service.
+func (b *Book) mayGain(e *entry) bool {
+	if b.freed.all {
+		return true
+	}
+	for pool := range b.freed.pools {
+		if b.selects(pool, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // index and unindex note the sharing key of a Service with its addresses.

@@ -26,7 +26,7 @@ import (
 func (b *Book) Settle() Outcome {
 	round := b.whoWaits(b.dirty)
 	for ; len(round) > 0; round = b.whoWaits(nil) {
-		b.freed = false
+		b.freed = gains{pools: map[int]bool{}}
 		for _, e := range slices.SortedFunc(maps.Keys(round), byAge) {
 			b.serve(e)
 		}
@@ -34,13 +34,15 @@ func (b *Book) Settle() Outcome {
 	return Outcome{Decisions: b.decisions(), Claims: b.changedClaims()}
 }
 
-// whoWaits are those of these Services that are ours to serve, and all who wait
-// if something is free that was not.
+// whoWaits are those of these Services that are ours to serve, and who waits and
+// may gain from what is free and was not.
 func (b *Book) whoWaits(these map[*entry]bool) map[*entry]bool {
 	all := map[*entry]bool{}
 	maps.Copy(all, these)
-	if b.freed {
-		maps.Copy(all, b.waiting)
+	for e := range b.waiting {
+		if !all[e] && b.mayGain(e) {
+			all[e] = true
+		}
 	}
 	maps.DeleteFunc(all, func(e *entry, _ bool) bool { return !e.Served })
 	return all
