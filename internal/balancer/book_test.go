@@ -228,3 +228,21 @@ func TestManyServicesOfOneKeyAndPort(t *testing.T) {
 		t.Errorf("%d claims, the first %+v", len(claims), claims[0])
 	}
 }
+
+func TestAsManyAsCanShare(t *testing.T) {
+	world := World{Pools: []allocator.AddrPool{pool("p", "10.0.0.1-10.0.0.9")}}
+	for i := range maxHolders + 1 {
+		world.Services = append(world.Services, svc(fmt.Sprint("s", i), sharing("k", int32(i+1))))
+	}
+	world.Services = append(world.Services, svc("asks", sharing("k", 1000), wish("10.0.0.1")))
+	book := Open(world)
+	book.Settle()
+	claims := book.Claims()
+	if len(claims) != 2 || len(claims[0].Holders) != maxHolders || len(claims[1].Holders) != 1 {
+		t.Errorf("%d claims, the first of %d Services", len(claims), len(claims[0].Holders))
+	}
+	if d, _ := book.Decision(types.NamespacedName{Namespace: "default", Name: "asks"}); d.Reason != ReasonSharing {
+		t.Errorf("who asks for it: %+v", d)
+	}
+	again(t, world, book)
+}

@@ -40,9 +40,15 @@ func (b *Book) selects(pool int, e *entry) bool {
 	return b.pools.Pool(pool).Selects(e.NamespaceLabels, e.Labels)
 }
 
+// maxHolders is how many Services one address can have, as its claim names each.
+const maxHolders = 100
+
 // refuseHolders says why a Service can not have the address of those who have it.
 func (b *Book) refuseHolders(e *entry, addr netip.Addr) *refusal {
 	owner, owned := b.pools.OwnerOf(addr)
+	if holders := b.holders[addr]; len(holders) >= maxHolders && !slices.Contains(holders, e) {
+		return refuse(ReasonSharing, "%s is not to be had: %d Services share it, which is as many as can", addr, maxHolders)
+	}
 	for _, other := range b.holders[addr] {
 		if other == e || !owned {
 			continue

@@ -203,6 +203,10 @@ func TestPlan(t *testing.T) {
 		"shared: two keys that are the same by chance are no sharing": {
 			world: World{Pools: []allocator.AddrPool{pool("p", v4, letting(v1alpha1.SharingCluster))}, Services: []Service{svc("s", sharing("k", 80)), svc("red/s", sharing("k", 81))}},
 			want:  "red/s=192.0.2.2 s=192.0.2.1"},
+		"shared: what a draining pool has given is shared with nobody new": {
+			world: World{Pools: []allocator.AddrPool{pool("p", v4, byValue)}, Services: []Service{shared, with(b, sharing("k", 81)), svc("c", sharing("k", 82), wish("192.0.2.3"))},
+				Claims: []Claim{claim("192.0.2.3", shared)}},
+			want: "a=192.0.2.3 b=PoolsNotAutomatic c=192.0.2.3"},
 		"shared: the claim goes on": {
 			world: World{Pools: []allocator.AddrPool{pool("p", v4)}, Services: []Service{shared, with(b, sharing("k", 81))},
 				Claims: []Claim{claim("192.0.2.3", shared, with(b, sharing("k", 81)))}},

@@ -1,0 +1,92 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package balancer
+
+import (
+	"fmt"
+	"strings"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"switchyard.dev/switchyard/allocator"
+)
+
+const (
+	// AddressLabel marks the Leases that are claims of addresses, and names the family.
+	AddressLabel = "switchyard.dev/load-balancer-address"
+	// ServicesAnnotation lists the Services that have the address, with commas, each
+	// as NAMESPACE/NAME UID, and where there are several, the terms of sharing.
+	ServicesAnnotation = "switchyard.dev/load-balancer-services"
+
+	leasePrefix    = "lb-"
+	managedByLabel = "app.kubernetes.io/managed-by"
+	managedBy      = "switchyard-manager"
+)
+
+// LeaseOf is the object that records a claim. Its name is that of the address, so
+// that creating it is the lock between two managers. The spec is left to who
+// announces the address.
+func LeaseOf(namespace string, claim Claim) *coordinationv1.Lease {
+	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{
+		Namespace: namespace,
+		Name:      leasePrefix + allocator.AddrNumber(claim.Addr).ReservationName(),
+		Labels:    map[string]string{AddressLabel: string(familyOf(claim.Addr)), managedByLabel: managedBy},
+	}}
+	lease.Annotations = map[string]string{ServicesAnnotation: textOf(claim.Holders)}
+	return lease
+}
+
+func textOf(holders []Holder) string {
+	var texts []string
+	for _, h := range holders {
+		text := h.Service.String() + " " + string(h.UID)
+		if h.Terms != "" {
+			text += " " + h.Terms
+		}
+		texts = append(texts, text)
+	}
+	return strings.Join(texts, ",")
+}
+
+// ClaimOf is the reverse of LeaseOf. The error is about a Lease that somebody
+// else has written: the address is held, and nobody knows by whom.
+func ClaimOf(lease *coordinationv1.Lease) (Claim, error) {
+	number, err := allocator.ParseReservationName(strings.TrimPrefix(lease.Name, leasePrefix))
+	if err != nil || number.IsPort() || !strings.HasPrefix(lease.Name, leasePrefix) {
+		return Claim{}, fmt.Errorf("reading Lease %s/%s: its name is that of no load balancer's address", lease.Namespace, lease.Name)
+	}
+	claim := Claim{Addr: number.Addr}
+	text := lease.Annotations[ServicesAnnotation]
+	if text == "" {
+		return claim, nil
+	}
+	for one := range strings.SplitSeq(text, ",") {
+		fields := strings.Split(one, " ")
+		namespace, name, both := strings.Cut(fields[0], "/")
+		if !both || namespace == "" || name == "" || len(fields) < 2 || len(fields) > 3 || fields[1] == "" {
+			return Claim{}, fmt.Errorf("reading Lease %s/%s: %.100q in its annotation %s is no Service", lease.Namespace, lease.Name, one, ServicesAnnotation)
+		}
+		holder := Holder{Service: types.NamespacedName{Namespace: namespace, Name: name}, UID: types.UID(fields[1])}
+		if len(fields) == 3 {
+			holder.Terms = fields[2]
+		}
+		claim.Holders = append(claim.Holders, holder)
+	}
+	return claim, nil
+}

@@ -1,0 +1,91 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package balancer
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	coordinationv1 "k8s.io/api/coordination/v1"
+)
+
+func TestClaimsAreLeases(t *testing.T) {
+	a, b := svc("a", sharing("k", 80)), svc("red/b", sharing("k", 81))
+	for name, tc := range map[string]struct {
+		claim            Claim
+		want, family, by string
+	}{
+		"one Service": {claim("192.0.2.1", a), "lb-192.0.2.1", "IPv4", "default/a a"},
+		"two that share": {claim("2001:db8::1", a, b), "lb-2001-0db8-0000-0000-0000-0000-0000-0001", "IPv6",
+			"default/a a " + a.terms() + ",red/b red/b " + b.terms()},
+		"nobody": {claim("192.0.2.1"), "lb-192.0.2.1", "IPv4", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			lease := LeaseOf("system", tc.claim)
+			expect(t, "the Lease", lease.Namespace+" "+lease.Name+" "+lease.Labels[AddressLabel], "system "+tc.want+" "+tc.family)
+			expect(t, "its Services", lease.Annotations[ServicesAnnotation], tc.by)
+			back, err := ClaimOf(lease)
+			if diff := cmp.Diff(tc.claim, back, cmpopts.EquateComparable(netip.Addr{})); err != nil || diff != "" {
+				t.Errorf("%v (-written +read)\n%s", err, diff)
+			}
+		})
+	}
+}
+
+func TestLeasesThatAreNoClaims(t *testing.T) {
+	for name, tc := range map[string]struct{ name, services string }{
+		"of a node":          {"speaker-node-1", ""},
+		"of a port":          {"lb-30080", ""},
+		"without the prefix": {"192.0.2.1", ""},
+		"an IPv6 address that is not written out": {"lb-2001-db8--1", ""},
+		"no namespace": {"lb-192.0.2.1", "web 1"},
+		"no UID":       {"lb-192.0.2.1", "shop/web"},
+		"an empty UID": {"lb-192.0.2.1", "shop/web  terms"},
+		"one of two":   {"lb-192.0.2.1", "shop/web 1,"},
+		"too much":     {"lb-192.0.2.1", "shop/web 1 terms more"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			lease := &coordinationv1.Lease{}
+			lease.Name, lease.Annotations = tc.name, map[string]string{ServicesAnnotation: tc.services}
+			if got, err := ClaimOf(lease); err == nil {
+				t.Errorf("read as %+v", got)
+			}
+		})
+	}
+}
+
+// FuzzClaimOf: what is read is written the same way again.
+func FuzzClaimOf(f *testing.F) {
+	f.Add("lb-192.0.2.1", "shop/web 1,shop/api 2 terms")
+	f.Add("lb-2001-0db8-0000-0000-0000-0000-0000-0001", "a/b c")
+	f.Add("lb-", " / ,")
+	f.Fuzz(func(t *testing.T, name, services string) {
+		lease := &coordinationv1.Lease{}
+		lease.Name, lease.Annotations = name, map[string]string{ServicesAnnotation: services}
+		claim, err := ClaimOf(lease)
+		if err != nil {
+			return
+		}
+		again := LeaseOf("", claim)
+		back, err := ClaimOf(again)
+		if diff := cmp.Diff(claim, back, cmpopts.EquateComparable(netip.Addr{})); again.Name != name || err != nil || diff != "" {
+			t.Errorf("%q %q is read as %+v, and written as %q: %v\n%s", name, services, claim, again.Annotations[ServicesAnnotation], err, diff)
+		}
+	})
+}
