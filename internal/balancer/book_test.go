@@ -136,6 +136,11 @@ func TestChanges(t *testing.T) {
 			before: "a=192.0.2.1 b=192.0.2.1 c=192.0.2.1",
 			change: func(book *Book) { book.Observe(with(a, sharing("", 80))) },
 			want:   "a=192.0.2.2 b=192.0.2.1 c=192.0.2.1", lost: "a-192.0.2.1:AddressSharingEnded", claims: "192.0.2.1:b,c 192.0.2.2:a"},
+		"shared: an address that all have left is one of the free ones": {
+			world:  World{Pools: []allocator.AddrPool{pool("p", two)}, Services: []Service{with(a, sharing("k", 80), wish("192.0.2.2"))}},
+			before: "a=192.0.2.2",
+			change: func(book *Book) { book.Forget(a.Key); book.Observe(with(b, shares(81))) },
+			want:   "b=192.0.2.1", claims: "192.0.2.1:b 192.0.2.2:"},
 		"created again: another Service of the name is another Service": {
 			world:  World{Pools: []allocator.AddrPool{pool("p", two)}, Services: []Service{a, b}},
 			before: "a=192.0.2.1 b=192.0.2.2",

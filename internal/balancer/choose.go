@@ -65,8 +65,7 @@ func (b *Book) shared(e *entry, family corev1.IPFamily, pools []int) (netip.Addr
 	}
 	tried := 0
 	for _, addr := range k.addrs {
-		owner, owned := b.pools.OwnerOf(addr)
-		if familyOf(addr) != family || !owned || !slices.Contains(pools, owner) || !b.pools.IsAutomatic(addr) {
+		if familyOf(addr) != family || !b.givesItself(pools, addr) {
 			continue
 		}
 		if tried++; tried > maxShared {
@@ -77,6 +76,13 @@ func (b *Book) shared(e *entry, family corev1.IPFamily, pools []int) (netip.Addr
 		}
 	}
 	return netip.Addr{}, false
+}
+
+// givesItself reports whether one of the pools would give the address to who does
+// not ask for it.
+func (b *Book) givesItself(pools []int, addr netip.Addr) bool {
+	owner, owned := b.pools.OwnerOf(addr)
+	return owned && slices.Contains(pools, owner) && b.pools.IsAutomatic(addr) && !(b.pools.Pool(owner).AvoidBuggyIPs && allocator.IsBuggy(addr))
 }
 
 func (b *Book) isFree(addr netip.Addr) bool {

@@ -29,7 +29,6 @@ func (b *Book) bind(e *entry, addr netip.Addr) {
 	b.dirty[e] = true
 	if e.SharingKey != "" {
 		b.keyed(e.SharingKey).add(addr)
-		b.gain(addr) // others may share it
 	}
 }
 

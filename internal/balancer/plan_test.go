@@ -100,6 +100,11 @@ func TestPlan(t *testing.T) {
 				Claims: []Claim{claim("192.0.2.1", a), claim("192.0.2.2", a), claim("192.0.2.5", b), claim("192.0.2.6", b)}},
 			want: "a=192.0.2.2 b=192.0.2.6", lost: "a-192.0.2.1:AddressMoved b-192.0.2.5:AddressMoved"},
 
+		"of two claims the one that is asked for stays, whoever waits for an address": {
+			world: World{Pools: []allocator.AddrPool{pool("p", "192.0.2.1-192.0.2.2")}, Services: []Service{with(b, wish("192.0.2.2")), a},
+				Claims: []Claim{claim("192.0.2.1", b), claim("192.0.2.2", b)}},
+			want: "a=192.0.2.1 b=192.0.2.2", lost: "b-192.0.2.1:AddressMoved"},
+
 		"L3: what is no longer in a pool for the Service is given up": {
 			world: World{Pools: []allocator.AddrPool{pool("p", v4, forNamespace("red")), pool("q", "198.51.100.1")}, Services: []Service{a}, Claims: []Claim{claim("192.0.2.1", a)}},
 			want:  "a=198.51.100.1", lost: "a-192.0.2.1:AddressNotInPool"},
@@ -189,6 +194,9 @@ func TestPlan(t *testing.T) {
 		"asked for: what it has is kept until it can have the other": {
 			world: World{Pools: []allocator.AddrPool{pool("p", v4)}, Services: []Service{with(a, wish("192.0.2.2")), b}, Claims: []Claim{claim("192.0.2.1", a), claim("192.0.2.2", b)}},
 			want:  "a=192.0.2.1+RequestedAddressInUse b=192.0.2.2"},
+		"asked for: what is refused of one family is no reason to withhold the other": {
+			world: World{Pools: []allocator.AddrPool{pool("p", v4+" "+v6)}, Services: []Service{with(a, require, wish("203.0.113.1"))}, Claims: []Claim{claim("192.0.2.1", a)}},
+			want:  "a=192.0.2.1+2001:db8::1+RequestedAddressNotInPool"},
 		"asked for: a Service moves to the address, and the next gets the one that it had": {
 			world: World{Pools: []allocator.AddrPool{pool("p", "192.0.2.1-192.0.2.2")}, Services: []Service{with(a, wish("192.0.2.2")), b, svc("c")}, Claims: []Claim{claim("192.0.2.1", a)}},
 			want:  "a=192.0.2.2 b=192.0.2.1 c=PoolExhausted", lost: "a-192.0.2.1:AddressMoved"},
@@ -207,6 +215,10 @@ func TestPlan(t *testing.T) {
 			world: World{Pools: []allocator.AddrPool{pool("p", v4, byValue)}, Services: []Service{shared, with(b, sharing("k", 81)), svc("c", sharing("k", 82), wish("192.0.2.3"))},
 				Claims: []Claim{claim("192.0.2.3", shared)}},
 			want: "a=192.0.2.3 b=PoolsNotAutomatic c=192.0.2.3"},
+		"shared: an address that the pool avoids is for who asks": {
+			world: World{Pools: []allocator.AddrPool{pool("p", "192.0.2.0-192.0.2.1", avoiding)}, Services: []Service{shared, with(b, sharing("k", 81))},
+				Claims: []Claim{claim("192.0.2.0", shared)}},
+			want: "a=192.0.2.0 b=192.0.2.1"},
 		"shared: the claim goes on": {
 			world: World{Pools: []allocator.AddrPool{pool("p", v4)}, Services: []Service{shared, with(b, sharing("k", 81))},
 				Claims: []Claim{claim("192.0.2.3", shared, with(b, sharing("k", 81)))}},
