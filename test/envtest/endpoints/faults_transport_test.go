@@ -39,6 +39,8 @@ type faults struct {
 	// many writes there were before.
 	refuse func(writes int) int
 	writes int
+	// namespace is the only one whose writes are refused and counted; "" is all.
+	namespace string
 	// requests counts what is asked for, by verb and resource.
 	requests map[string]int
 	// dead is a process that has lost its leadership: nothing gets through.
@@ -118,7 +120,7 @@ func (f *faults) verdict(request *http.Request) (status int, dead bool) {
 			return http.StatusGone, false
 		}
 		return 0, false
-	case !writesEndpoints(request):
+	case !writesEndpoints(request), f.namespace != "" && !strings.Contains(request.URL.Path, "/namespaces/"+f.namespace+"/"):
 		return 0, false
 	}
 	if f.refuse != nil {
