@@ -89,7 +89,7 @@ func (b *Book) Observe(service Service) {
 		return
 	}
 	b.unindex(e)
-	e.Service = service
+	e.Service = service.sorted()
 	b.index(e)
 	b.dirty[e] = true
 	for _, family := range families {
@@ -126,7 +126,7 @@ func (b *Book) Forget(service types.NamespacedName) {
 }
 
 func (b *Book) enter(service Service) *entry {
-	e := &entry{Service: service, addrs: map[corev1.IPFamily]netip.Addr{}}
+	e := &entry{Service: service.sorted(), addrs: map[corev1.IPFamily]netip.Addr{}}
 	b.services[service.Key] = e
 	b.dirty[e] = true
 	return e

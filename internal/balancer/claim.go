@@ -46,15 +46,11 @@ type Holder struct {
 
 // terms is the same for two states of a Service that share alike.
 func (s *Service) terms() string {
-	ports := map[Port]bool{}
-	for _, port := range s.Ports {
-		ports[port] = true
-	}
 	namespaces := slices.Compact(slices.Sorted(slices.Values(s.SharesWith)))
 	selector := []string{}
 	for _, key := range slices.Sorted(maps.Keys(s.Selector)) {
 		selector = append(selector, key, s.Selector[key])
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %t %q %v", s.SharingKey, namespaces, s.Local, selector, ports))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %t %q %v", s.SharingKey, namespaces, s.Local, selector, s.sorted().Ports))
 	return hex.EncodeToString(sum[:8])
 }

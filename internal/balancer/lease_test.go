@@ -18,11 +18,13 @@ package balancer
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
 )
 
 func TestClaimsAreLeases(t *testing.T) {
@@ -88,4 +90,30 @@ func FuzzClaimOf(f *testing.F) {
 			t.Errorf("%q %q is read as %+v, and written as %q: %v\n%s", name, services, claim, again.Annotations[ServicesAnnotation], err, diff)
 		}
 	})
+}
+
+func TestTerms(t *testing.T) {
+	base := svc("a", sharing("k", 80, "red", "blue"), ports(80, 443))
+	for name, tc := range map[string]struct {
+		change edit
+		same   bool
+	}{
+		"the order of things":       {func(s *Service) { ports(443, 80, 80)(s); s.SharesWith = []string{"blue", "red", "red"} }, true},
+		"what sharing does not see": {func(s *Service) { s.Labels, s.Wish.Pool, s.Created = nil, "p", clock }, true},
+		"a port":                    {ports(80, 444), false},
+		"a protocol":                {func(s *Service) { s.Ports[0].Protocol = corev1.ProtocolUDP }, false},
+		"the key":                   {func(s *Service) { s.SharingKey = "l" }, false},
+		"a namespace":               {func(s *Service) { s.SharesWith = []string{"red"} }, false},
+		"the policy":                {local, false},
+		"the selector":              {selecting("b"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			changed := base
+			changed.Ports = slices.Clone(base.Ports)
+			tc.change(&changed)
+			if got := changed.terms() == base.terms(); got != tc.same {
+				t.Errorf("the same: %t, want %t", got, tc.same)
+			}
+		})
+	}
 }

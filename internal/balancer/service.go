@@ -69,6 +69,17 @@ type Wish struct {
 	Invalid string
 }
 
+func (p Port) compare(other Port) int {
+	return cmp.Or(cmp.Compare(p.Protocol, other.Protocol), cmp.Compare(p.Port, other.Port))
+}
+
+// sorted has each port once and in order, so that two Services with thousands of
+// ports are compared in one walk.
+func (s Service) sorted() Service {
+	s.Ports = slices.Compact(slices.SortedFunc(slices.Values(s.Ports), Port.compare))
+	return s
+}
+
 // precedes orders Services by age.
 func (s *Service) precedes(other *Service) int {
 	return cmp.Or(s.Created.Compare(other.Created), cmp.Compare(s.Key.Namespace, other.Key.Namespace), cmp.Compare(s.Key.Name, other.Key.Name))

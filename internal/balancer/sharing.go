@@ -35,13 +35,28 @@ func refuseSharing(a, b *Service, sharing v1alpha1.AddressSharing) string {
 		return "has it, and its pool does not let the two share"
 	case !sameNamespace && !(slices.Contains(a.SharesWith, b.Key.Namespace) && slices.Contains(b.SharesWith, a.Key.Namespace)):
 		return fmt.Sprintf("has it, and not both name the other's namespace in the annotation %s", v1alpha1.SharingNamespacesAnnotation)
-	case slices.ContainsFunc(a.Ports, func(port Port) bool { return slices.Contains(b.Ports, port) }):
+	case commonPort(a.Ports, b.Ports):
 		return "has it, and a port of this Service"
 	case a.Local && b.Local && !sameBackends(a, b):
 		// A node announces the address to both or to none.
 		return "has it, and both keep traffic on the node and have other endpoints"
 	}
 	return ""
+}
+
+// commonPort reports whether two sorted lists have a port in common.
+func commonPort(a, b []Port) bool {
+	for len(a) > 0 && len(b) > 0 {
+		switch order := a[0].compare(b[0]); {
+		case order == 0:
+			return true
+		case order < 0:
+			a = a[1:]
+		default:
+			b = b[1:]
+		}
+	}
+	return false
 }
 
 // sameBackends is true only where that is certain: without a selector, somebody

@@ -39,6 +39,8 @@ func TestSharing(t *testing.T) {
 		"one port, other protocols":             {namespace, svc("a", sharing("k", 80)), svc("b", sharing("k", 80), udp), true},
 		"one port":                              {namespace, svc("a", sharing("k", 80)), svc("b", sharing("k", 80)), false},
 		"one of several ports":                  {namespace, svc("a", sharing("k", 80)), svc("b", sharing("k", 81), func(s *Service) { s.Ports = append(s.Ports, Port{corev1.ProtocolTCP, 80}) }), false},
+		"several ports, one in common":          {namespace, svc("a", sharing("k", 9), ports(80, 7, 443)), svc("b", sharing("k", 9), ports(8, 443, 6)), false},
+		"several ports, none in common":         {namespace, svc("a", sharing("k", 9), ports(80, 7, 443)), svc("b", sharing("k", 9), ports(8, 444, 6)), true},
 		"other keys":                            {namespace, svc("a", sharing("k", 80)), svc("b", sharing("l", 81)), false},
 		"one without a key":                     {namespace, svc("a", sharing("k", 80)), svc("b", sharing("", 81)), false},
 		"both without":                          {namespace, svc("a", sharing("", 80)), svc("b", sharing("", 81)), false},
@@ -67,6 +69,15 @@ func TestSharing(t *testing.T) {
 				again(t, world, book)
 			}
 		})
+	}
+}
+
+func ports(numbers ...int32) edit {
+	return func(s *Service) {
+		s.Ports = nil
+		for _, number := range numbers {
+			s.Ports = append(s.Ports, Port{corev1.ProtocolTCP, number})
+		}
 	}
 }
 
