@@ -26,9 +26,11 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
 )
 
 // side is whose controllers run.
@@ -45,7 +47,7 @@ type bed struct {
 	api       client.Client
 	view      *view
 	histories []*history
-	pokes     int
+	restarts  int
 	// ended is closed when our controllers have ended.
 	ended <-chan struct{}
 }
@@ -117,23 +119,40 @@ func (b *bed) insist(s side) {
 	b.Logf("%s: %d Endpoints had to be put again", s, again.Load())
 }
 
-// poke has every Service synced once more. Of what pods have come to,
-// kube-controller-manager overlooks some, such as a pod that has run to its end
-// and was not ready before.
-func (b *bed) poke(s side) {
+// restart has kube-controller-manager look at everything anew. Of what pods have
+// come to it overlooks some, such as a pod that has run to its end and was not
+// ready before; it waits for good for a slice that was deleted in the moment it
+// wrote it, and does not try again what has failed 15 times.
+func (b *bed) restart(environment *envtest.Environment, stop func()) func() {
 	b.Helper()
-	b.settle(s)
-	b.pokes++
-	text := fmt.Appendf(nil, `{"metadata":{"annotations":{"poked":"%d"}}}`, b.pokes)
-	b.each(func(ctx context.Context, number int, h *history) error {
-		for name := range h.services {
-			service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace(number), Name: name}}
-			if err := b.api.Patch(ctx, service, client.RawPatch(types.MergePatchType, text)); err != nil {
-				return err
-			}
+	b.settle(theirs)
+	stop()
+	stop = startTheirs(b.T, environment)
+	b.restarts++
+	namespace := fmt.Sprintf("restart-%d", b.restarts)
+	ports := []corev1.ServicePort{{Port: 80}}
+	for _, object := range []client.Object{
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}},
+		&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "pods"}, Spec: corev1.ServiceSpec{Ports: ports, Selector: map[string]string{"app": "none"}}},
+		&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "byhand"}, Spec: corev1.ServiceSpec{Ports: ports}},
+		&corev1.Endpoints{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "byhand"},
+			Subsets: []corev1.EndpointSubset{{Addresses: []corev1.EndpointAddress{{IP: "10.8.0.9"}}}}},
+	} {
+		if err := b.api.Create(b.Context(), object); err != nil {
+			b.Fatal(err)
 		}
-		return nil
+	}
+	// Both were queued behind all that there was before.
+	err := wait.PollUntilContextTimeout(b.Context(), 100*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
+		var made discoveryv1.EndpointSliceList
+		err := b.api.List(ctx, &made, client.InNamespace(namespace))
+		return len(made.Items) == 2, err
 	})
+	if err != nil {
+		b.Fatalf("kube-controller-manager, started again: %v", err)
+	}
+	b.settle(theirs)
+	return stop
 }
 
 // await gives ours the time that they need to come to the same end: what is

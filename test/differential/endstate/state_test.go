@@ -18,6 +18,7 @@ package endstate
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -51,6 +52,10 @@ type state struct {
 	slices, endpoints, mirrors, objects int
 	// versions are those of slices and Endpoints, by kind and name.
 	versions map[string]string
+	// filled are the groups and families of slices that have an endpoint, empty the
+	// families of the groups of empty ones.
+	filled map[string]bool
+	empty  map[string]string
 	// rewritten are the slices and Endpoints that may be written at a start: those in
 	// topology mode, as the library has it, and those that are mended.
 	rewritten map[string]bool
@@ -70,6 +75,7 @@ func (v *view) state(t *testing.T, namespace string) state {
 	r := reader{
 		state: state{
 			lines: map[string]bool{}, documented: map[string]int{}, earlier: map[string]bool{}, versions: map[string]string{}, rewritten: map[string]bool{},
+			filled: map[string]bool{}, empty: map[string]string{},
 		},
 		services: map[string]*corev1.Service{}, endpoints: map[string]*corev1.Endpoints{}, live: map[types.UID]bool{"0": true},
 	}
@@ -96,7 +102,19 @@ func (v *view) state(t *testing.T, namespace string) state {
 		r.versions["slice "+slice.Name] = slice.ResourceVersion
 		r.addSlice(&slice)
 	}
+	r.leaveOutSpare()
 	return r.state
+}
+
+// leaveOutSpare leaves out empty slices beside others of their family. They are
+// kept, and not made, for pods that have no address of the family: whether there
+// is one says when the pods were first seen together.
+func (r *reader) leaveOutSpare() {
+	for group, family := range r.empty {
+		if r.filled[family] && !r.filled[group] {
+			maps.DeleteFunc(r.lines, func(line string, _ bool) bool { return strings.HasPrefix(line, group+": ") })
+		}
+	}
 }
 
 func (r *reader) add(format string, arguments ...any) {
@@ -195,8 +213,12 @@ func (r *reader) addSlice(slice *discoveryv1.EndpointSlice) {
 	if !strings.HasPrefix(slice.Name, service+"-") && managedBy != "me.example.com" {
 		r.add("%s: the name of %s", group, slice.Name)
 	}
+	family := fmt.Sprintf("%s by %s: %s", service, managedBy, slice.AddressType)
 	if len(slice.Endpoints) == 0 {
 		r.add("%s: an empty one", group)
+		r.empty[group] = family
+	} else {
+		r.filled[group], r.filled[family] = true, true
 	}
 	if len(slice.Endpoints) > maxPerSlice {
 		r.add("%s: one of %d", group, len(slice.Endpoints))
