@@ -195,7 +195,7 @@ var _ = Describe("Endpoints", func() {
 		one := s.slice("more", "web", addresses[1000])
 		s.service("web", noSelector)
 		Eventually(s.is("web", diagnosis.EndpointsAvailable)).Should(Equal("True Truncated"))
-		Expect(s.says("web", diagnosis.EndpointsAvailable)).To(ContainSubstring("names only 1 of its endpoints"))
+		Expect(s.says("web", diagnosis.EndpointsAvailable)).To(ContainSubstring("is cut, and names 1 endpoint;"))
 		Expect(api.Delete(s, one)).To(Succeed())
 		s.answers("web")
 	})
