@@ -20,7 +20,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -166,35 +165,30 @@ func (r *EndpointSliceMirroringReconciler) apply(ctx context.Context, endpoints 
 	return fmt.Errorf("mirroring Endpoints %s: %w", client.ObjectKeyFromObject(endpoints), err)
 }
 
-// carryOut tries every write but those that take an address out of a slice which
+// carryOut tries every write but those that take an endpoint out of a slice which
 // another was to have, whose own write has failed.
 func (r *EndpointSliceMirroringReconciler) carryOut(ctx context.Context, endpoints *corev1.Endpoints, plan mirrorPlan) (errs []error) {
-	homeless := map[string]bool{}
-	hold := func(slice *discoveryv1.EndpointSlice) {
-		for i := range slice.Endpoints {
-			homeless[slice.Endpoints[i].Addresses[0]] = true
-		}
-	}
+	unwritten := homeless{}
 	if endpoints.DeletionTimestamp == nil {
 		for _, slice := range plan.create {
 			if err := r.written("create", slice, r.Client.Create(ctx, slice)); err != nil {
 				errs = append(errs, err)
-				hold(slice)
+				unwritten.add(slice)
 			}
 		}
 	}
 	for _, slice := range plan.update {
-		if losesAny(plan.before[slice.Name], slice, homeless) {
-			hold(slice)
+		if unwritten.leave(plan.before[slice.Name], slice) {
+			unwritten.add(slice)
 			continue
 		}
 		if err := r.written("update", slice, r.Client.Update(ctx, slice)); err != nil {
 			errs = append(errs, err)
-			hold(slice)
+			unwritten.add(slice)
 		}
 	}
 	for _, slice := range plan.remove {
-		if losesAny(slice, nil, homeless) {
+		if unwritten.leave(slice, nil) {
 			continue
 		}
 		if err := client.IgnoreNotFound(r.Client.Delete(ctx, slice)); err != nil {
@@ -205,23 +199,6 @@ func (r *EndpointSliceMirroringReconciler) carryOut(ctx context.Context, endpoin
 		mirroredChanges.WithLabelValues("delete").Inc()
 	}
 	return errs
-}
-
-// losesAny says that one of these addresses is in the slice before and not after,
-// which is nil for none.
-func losesAny(before, after *discoveryv1.EndpointSlice, addresses map[string]bool) bool {
-	if before == nil || len(addresses) == 0 {
-		return false
-	}
-	kept := map[string]bool{}
-	if after != nil {
-		for i := range after.Endpoints {
-			kept[after.Endpoints[i].Addresses[0]] = true
-		}
-	}
-	return slices.ContainsFunc(before.Endpoints, func(e discoveryv1.Endpoint) bool {
-		return addresses[e.Addresses[0]] && !kept[e.Addresses[0]]
-	})
 }
 
 // written tracks a successful write. A namespace on its way out takes no new
