@@ -79,30 +79,28 @@ func (s Scope) Read(ctx context.Context, reader client.Reader, system string, no
 	inv := &Inventory{NodePorts: nodePorts, System: system, Namespaces: map[string]labels.Set{}}
 	r := reading{reader: reader, inventory: inv, namespace: s.Namespace}
 	r.group, r.ctx = errgroup.WithContext(ctx)
-	start(&r, Services, &corev1.ServiceList{}, func(l *corev1.ServiceList) { inv.Services = append(inv.Services, l.Items...) })
-	start(&r, IPAddresses, &networkingv1.IPAddressList{}, func(l *networkingv1.IPAddressList) { inv.IPAddresses = append(inv.IPAddresses, l.Items...) })
-	start(&r, ServiceCIDRs, &networkingv1.ServiceCIDRList{}, func(l *networkingv1.ServiceCIDRList) { inv.ServiceCIDRs = append(inv.ServiceCIDRs, l.Items...) })
-	start(&r, PortPools, &v1alpha1.PortPoolList{}, func(l *v1alpha1.PortPoolList) { inv.PortPools = append(inv.PortPools, l.Items...) })
-	start(&r, AddressPools, &v1alpha1.AddressPoolList{}, func(l *v1alpha1.AddressPoolList) { inv.AddressPools = append(inv.AddressPools, l.Items...) })
-	start(&r, PortReservations, &v1alpha1.PortReservationList{}, func(l *v1alpha1.PortReservationList) {
-		inv.PortReservations = append(inv.PortReservations, l.Items...)
-	})
-	start(&r, AddressReservations, &v1alpha1.AddressReservationList{}, func(l *v1alpha1.AddressReservationList) {
-		inv.AddressReservations = append(inv.AddressReservations, l.Items...)
-	})
-	start(&r, Claims, &coordinationv1.LeaseList{}, func(l *coordinationv1.LeaseList) { inv.Claims = append(inv.Claims, l.Items...) },
+	startItems(&r, Services, &corev1.ServiceList{}, &inv.Services, func(l *corev1.ServiceList) []corev1.Service { return l.Items })
+	startItems(&r, IPAddresses, &networkingv1.IPAddressList{}, &inv.IPAddresses, func(l *networkingv1.IPAddressList) []networkingv1.IPAddress { return l.Items })
+	startItems(&r, ServiceCIDRs, &networkingv1.ServiceCIDRList{}, &inv.ServiceCIDRs,
+		func(l *networkingv1.ServiceCIDRList) []networkingv1.ServiceCIDR { return l.Items })
+	startItems(&r, PortPools, &v1alpha1.PortPoolList{}, &inv.PortPools, func(l *v1alpha1.PortPoolList) []v1alpha1.PortPool { return l.Items })
+	startItems(&r, AddressPools, &v1alpha1.AddressPoolList{}, &inv.AddressPools, func(l *v1alpha1.AddressPoolList) []v1alpha1.AddressPool { return l.Items })
+	startItems(&r, PortReservations, &v1alpha1.PortReservationList{}, &inv.PortReservations,
+		func(l *v1alpha1.PortReservationList) []v1alpha1.PortReservation { return l.Items })
+	startItems(&r, AddressReservations, &v1alpha1.AddressReservationList{}, &inv.AddressReservations,
+		func(l *v1alpha1.AddressReservationList) []v1alpha1.AddressReservation { return l.Items })
+	startItems(&r, Claims, &coordinationv1.LeaseList{}, &inv.Claims, func(l *coordinationv1.LeaseList) []coordinationv1.Lease { return l.Items },
 		client.InNamespace(system), client.HasLabels{allocator.ClaimLabel})
 	start(&r, Namespaces, namespaceList(), func(l *metav1.PartialObjectMetadataList) {
 		for i := range l.Items {
 			inv.Namespaces[l.Items[i].Name] = l.Items[i].Labels
 		}
-	})
+	}, func() { clear(inv.Namespaces) })
 	if s.Endpoints {
 		inv.Endpoints.Pods = map[netip.Addr][]types.NamespacedName{}
-		start(&r, Pods, &corev1.PodList{}, inv.Endpoints.keepPods)
-		start(&r, EndpointSlices, &discoveryv1.EndpointSliceList{}, func(l *discoveryv1.EndpointSliceList) {
-			inv.Endpoints.Slices = append(inv.Endpoints.Slices, l.Items...)
-		})
+		start(&r, Pods, &corev1.PodList{}, inv.Endpoints.keepPods, func() { clear(inv.Endpoints.Pods) })
+		startItems(&r, EndpointSlices, &discoveryv1.EndpointSliceList{}, &inv.Endpoints.Slices,
+			func(l *discoveryv1.EndpointSliceList) []discoveryv1.EndpointSlice { return l.Items })
 	}
 	if err := r.group.Wait(); err != nil {
 		return nil, err
@@ -129,13 +127,28 @@ type reading struct {
 	unread    sync.Mutex
 }
 
-// start lists one kind beside the others; keep takes each page.
-func start[L client.ObjectList](r *reading, kind Kind, list L, keep func(L), options ...client.ListOption) {
-	r.group.Go(func() error {
+// startItems lists one kind whose objects are kept as they are.
+func startItems[L client.ObjectList, T any](r *reading, kind Kind, list L, into *[]T, items func(L) []T, options ...client.ListOption) {
+	start(r, kind, list, func(page L) { *into = append(*into, items(page)...) }, func() { *into = nil }, options...)
+}
+
+// start lists one kind beside the others; keep takes each page, and forget drops
+// them: of a list that fails in the middle, as when the right to read it is
+// withdrawn, there is nothing. Its first pages would count as all that there is, or
+// beside those of another list.
+func start[L client.ObjectList](r *reading, kind Kind, list L, keep func(L), forget func(), options ...client.ListOption) {
+	read := func(options ...client.ListOption) error {
 		err := pages(r.ctx, r.reader, list, keep, options...)
+		if err != nil {
+			forget()
+		}
+		return err
+	}
+	r.group.Go(func() error {
+		err := read(options...)
 		unread, expected := explain(kind, err)
 		if kind == Services && r.namespace != "" && unread.Reason == Forbidden {
-			if pages(r.ctx, r.reader, list, keep, client.InNamespace(r.namespace)) == nil {
+			if read(client.InNamespace(r.namespace)) == nil {
 				unread.Message = fmt.Sprintf("you may not list %s of all namespaces, so only those of %s count", kind, r.namespace)
 				r.leaveOut(unread)
 				return nil

@@ -23,6 +23,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -201,6 +202,44 @@ func TestServicesOfANamespaceAreEnoughForOne(t *testing.T) {
 		if _, err := (Scope{Namespace: namespace}).Read(t.Context(), tenant, system, NodePorts{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("namespace %q: error %v", namespace, err)
 		}
+	}
+}
+
+// A right that is withdrawn between two pages leaves nothing of the first: a Service
+// would be there twice, and share its numbers with itself.
+func TestListsThatFailInTheMiddleAreNotKept(t *testing.T) {
+	scheme, err := Scheme()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var listed atomic.Int32 // objects of first pages
+	reader := fake.NewClientBuilder().WithScheme(scheme).WithObjects(
+		&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "web"}},
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "a"}},
+		&networkingv1.IPAddress{ObjectMeta: metav1.ObjectMeta{Name: "10.96.0.10"}},
+		&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "web"}, Status: corev1.PodStatus{PodIPs: []corev1.PodIP{{IP: "10.1.0.1"}}}},
+	).WithInterceptorFuncs(interceptor.Funcs{
+		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+			o := client.ListOptions{}
+			switch o.ApplyOptions(options); {
+			case o.Namespace != "":
+				return c.List(ctx, list, options...)
+			case o.Continue != "":
+				return forbidden("things")
+			}
+			err := c.List(ctx, list, options...)
+			list.SetContinue("more")
+			listed.Add(int32(meta.LenList(list)))
+			return err
+		},
+	}).Build()
+	inv, err := Scope{Namespace: "a", Endpoints: true}.Read(t.Context(), reader, system, NodePorts{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := []int{int(listed.Load()), len(inv.Services), len(inv.IPAddresses), len(inv.Namespaces), len(inv.Endpoints.Pods)}
+	if diff := cmp.Diff([]int{4, 1, 0, 0, 0}, got); diff != "" {
+		t.Errorf("objects of first pages, and kept ones of each kind (-want +got):\n%s", diff)
 	}
 }
 
