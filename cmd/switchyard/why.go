@@ -117,6 +117,8 @@ func whyCode(answer *why.Answer) error {
 		return &exitError{code: exitFound}
 	case diagnosis.Unknown:
 		switch client := answer.Report.Client; {
+		case !answer.EndpointsKnown() && answer.Verdict.Reason == diagnosis.ChangedJustNow:
+			return &exitError{code: exitTrouble, err: errors.New("whether it answers can not be said yet: ask again in a minute")}
 		case !answer.EndpointsKnown():
 			return &exitError{code: exitTrouble, err: errors.New("whether it answers can not be said: too little could be read")}
 		case client != nil && client.Unseen != "":

@@ -62,6 +62,7 @@ func TestExitCodesOfWhy(t *testing.T) {
 		"it answers":                  {diagnosis.Report{Verdict: diagnosis.Verdict{State: diagnosis.OK}}, 0},
 		"something else was not seen": {diagnosis.Report{Verdict: diagnosis.Verdict{State: diagnosis.Unknown}}, 0},
 		"endpoints were not seen":     {diagnosis.Report{Steps: pods, Verdict: diagnosis.Verdict{State: diagnosis.Unknown}}, exitTrouble},
+		"it changed just now":         {diagnosis.Report{Steps: pods, Verdict: diagnosis.Verdict{State: diagnosis.Unknown, Reason: diagnosis.ChangedJustNow}}, exitTrouble},
 		"the client was not seen":     {diagnosis.Report{Client: unseen, Verdict: diagnosis.Verdict{State: diagnosis.Unknown}}, exitTrouble},
 		"a client that was seen":      {diagnosis.Report{Client: &diagnosis.ClientName{Node: "n1"}, Verdict: diagnosis.Verdict{State: diagnosis.Unknown}}, 0},
 		"a warning":                   {diagnosis.Report{Verdict: diagnosis.Verdict{State: diagnosis.Warning}}, exitFound},

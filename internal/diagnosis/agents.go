@@ -135,7 +135,7 @@ func (e *examination) agentLine(node string) string {
 	agent := e.Agents[node]
 	what := "is not healthy"
 	if agent.Healthy {
-		what = "has not programmed all yet"
+		what = "is not ready, and may not have programmed all"
 	}
 	line := fmt.Sprintf("%s on node %s %s", agentName(agent), node, what)
 	if problem := quote(agent.Problem); problem != "" {

@@ -16,7 +16,20 @@ limitations under the License.
 
 package diagnosis
 
-import corev1 "k8s.io/api/core/v1"
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// client is about who asks, where there is something to be said.
+func (e *examination) client() Step {
+	if e.Client == nil || e.Client.Pod == nil || !ended(e.Client.Pod) {
+		return Step{}
+	}
+	return Step{State: Warning, Reason: ClientEnded, Remedy: "give one that runs to --from",
+		Message: fmt.Sprintf("%s has ended (%s) and connects to nothing", e.who("the client"), e.Client.Pod.Status.Phase)}
+}
 
 // clientIsNode tells of a node, which stands for what runs on it in its own
 // network: kubelets and their probes, and others that are no pods.

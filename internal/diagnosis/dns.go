@@ -18,13 +18,13 @@ package diagnosis
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
-	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
-// dns is about the Service's name: what is answered for it, and whether the
-// client may ask.
+// dns is about the Service's name: what has to be answered for it, whether the
+// client may ask, and whether there is anybody to ask.
 func (e *examination) dns() Step {
 	if slices.ContainsFunc(endpointChecks, e.failed) {
 		return e.name() // that nobody answers to it follows
@@ -32,84 +32,36 @@ func (e *examination) dns() Step {
 	if step := e.dnsDenied(); step.State != "" {
 		return step
 	}
-	if e.DNS == nil {
-		return e.name()
+	if e.DNSServer != nil && e.DNSServer.Ready == 0 && e.asksCluster() {
+		return e.nobodyToAsk()
 	}
-	name := strings.TrimSuffix(e.DNS.Name, ".")
-	if e.DNS.Problem != "" || len(e.DNS.Addresses) == 0 && e.DNS.CNAME == "" {
-		return e.noAnswer(name)
-	}
-	if e.externalName() {
-		return e.answersWithTarget(name)
-	}
-	return e.rightAddresses(name)
+	return e.name()
 }
 
-func (e *examination) noAnswer(name string) Step {
-	step := Step{State: Problem, Reason: DNSNoAnswer, Message: fmt.Sprintf("its name %s has no address", name),
-		Remedy: "see whether the cluster's DNS runs and may read Services and EndpointSlices"}
-	if e.DNS.Problem != "" {
-		step.Message = fmt.Sprintf("its name %s is not answered: %s", name, quote(e.DNS.Problem))
-	}
-	if e.DNS.Server != "" {
-		step.Message += " (asked " + e.DNS.Server + ")"
-	}
-	if e.externalName() {
-		step.Remedy = fmt.Sprintf("see whether %s exists, or change spec.externalName", e.Service.Spec.ExternalName)
-	}
-	return step
+// nobodyToAsk is a cluster whose DNS server is down.
+func (e *examination) nobodyToAsk() Step {
+	server := e.DNSServer.Service.String()
+	step := e.name()
+	return Step{State: Warning, Reason: DNSNotReady, Details: step.Details,
+		Message: fmt.Sprintf("no endpoint of %s, the cluster's DNS server, is ready to say what its name is", server),
+		Remedy:  "see `switchyard why " + server + "`"}
 }
 
-func (e *examination) answersWithTarget(name string) Step {
-	same := func(text string) string { return strings.ToLower(strings.TrimSuffix(text, ".")) }
-	if e.DNS.CNAME == "" || same(e.DNS.CNAME) == same(e.Service.Spec.ExternalName) {
-		return Step{State: OK, Message: fmt.Sprintf("its name %s leads to %s", name, e.Service.Spec.ExternalName)}
+// asksCluster tells of a client that asks the cluster's DNS server, as pods do that
+// are not told otherwise. The server itself needs no name.
+func (e *examination) asksCluster() bool {
+	switch {
+	case e.Name == e.DNSServer.Service, e.clientOutside(), e.clientIsNode():
+		return false
+	case e.Client == nil:
+		return true
 	}
-	return Step{State: Warning, Reason: DNSWrongAnswer,
-		Message: fmt.Sprintf("its name %s leads to %s instead of %s", name, e.DNS.CNAME, e.Service.Spec.ExternalName),
-		Remedy:  "wait until the answer is no longer kept, or see what else answers for the name"}
-}
-
-// rightAddresses compares the answer with the ClusterIPs, or with the endpoints of
-// a headless Service. Addresses may be left out: one family was asked for, or an
-// answer has no room for more.
-func (e *examination) rightAddresses(name string) Step {
-	want := map[netip.Addr]bool{}
-	if e.headless() {
-		for _, p := range e.readyEndpoints() {
-			for _, text := range p.Addresses {
-				if addr, err := netip.ParseAddr(text); err == nil {
-					want[addr.Unmap()] = true
-				}
-			}
-		}
-		if _, unseen := e.unseen(EndpointSlices); unseen {
-			return Step{State: OK, Message: fmt.Sprintf("its name %s has %s", name, addressesWord(e.DNS.Addresses))}
-		}
-	} else {
-		for _, text := range clusterIPs(&e.Service.Spec) {
-			if addr, err := netip.ParseAddr(text); err == nil {
-				want[addr.Unmap()] = true
-			}
-		}
+	switch spec := &e.Client.Pod.Spec; spec.DNSPolicy {
+	case corev1.DNSDefault, corev1.DNSNone:
+		return false
+	case corev1.DNSClusterFirstWithHostNet:
+		return true
+	default:
+		return !spec.HostNetwork
 	}
-	wrong := slices.DeleteFunc(slices.Clone(e.DNS.Addresses), func(addr netip.Addr) bool { return want[addr.Unmap()] })
-	if len(wrong) == 0 || len(want) == 0 {
-		return Step{State: OK, Message: fmt.Sprintf("its name %s has %s", name, addressesWord(e.DNS.Addresses))}
-	}
-	step := Step{State: Warning, Reason: DNSWrongAnswer,
-		Message: fmt.Sprintf("its name %s has %s, which %s not the Service's", name, addressesWord(wrong), either(len(wrong), "is", "are")),
-		Remedy:  "wait until the answer is no longer kept, or see what else answers for the name"}
-	if len(wrong) == len(e.DNS.Addresses) {
-		step.State = Problem
-	}
-	return step
-}
-
-func addressesWord(addrs []netip.Addr) string {
-	texts := make([]string, 0, len(addrs))
-	for _, addr := range addrs {
-		texts = append(texts, addr.String())
-	}
-	return either(len(texts), "address ", "addresses ") + enumerate(texts, maxNames)
 }

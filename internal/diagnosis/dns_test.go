@@ -17,49 +17,50 @@ limitations under the License.
 package diagnosis
 
 import (
-	"net/netip"
 	"slices"
 	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 func TestDNS(t *testing.T) {
-	answers := func(texts ...string) *DNS {
-		d := &DNS{Name: "web.shop.svc.cluster.local.", Server: "10.0.0.2"}
-		for _, text := range texts {
-			d.Addresses = append(d.Addresses, netip.MustParseAddr(text))
-		}
-		return d
-	}
-	headless := func(f *Facts) { f.Service.Spec.ClusterIP, f.Service.Spec.ClusterIPs = "None", []string{"None"} }
-	cname := func(target string) func(*Facts) {
+	server := func(ready int) func(*Facts) {
 		return func(f *Facts) {
-			externalName(f, "db.example.org")
-			f.DNS = answers()
-			f.DNS.CNAME = target
+			f.Zone, f.DNSServer = DefaultZone, &DNSServer{Service: types.NamespacedName{Namespace: "kube-system", Name: "kube-dns"}, Ready: ready}
 		}
+	}
+	from := func(client *Client) func(*Facts) {
+		return func(f *Facts) { server(0)(f); f.Client = client }
+	}
+	podOf := func(policy corev1.DNSPolicy, host bool) *Client {
+		pod := clientPod("shop")
+		pod.Spec.DNSPolicy, pod.Spec.HostNetwork = policy, host
+		return &Client{Pod: pod}
+	}
+	nobody := func(change func(*Facts)) outcome {
+		return outcome{state: Warning, check: CheckDNS, want: DNSNotReady, change: change,
+			says: []string{"answers, but no endpoint of kube-system/kube-dns, the cluster's DNS server, is ready to say what its name is; see `switchyard why kube-system/kube-dns`."}}
+	}
+	asksNobody := func(change func(*Facts)) outcome {
+		return outcome{state: OK, check: CheckDNS, message: "its name web.shop.svc.cluster.local is 10.0.0.10", change: change}
 	}
 	examined(t, map[string]outcome{
-		"nobody asked":          {state: OK, check: CheckDNS, message: "its name web.shop.svc.corp.example is 10.0.0.10; no DNS server was asked for it", change: func(f *Facts) { f.Zone = "corp.example" }},
-		"the ClusterIP":         {state: OK, change: func(f *Facts) { f.DNS = answers("10.0.0.10") }},
-		"one of two families":   {state: OK, change: func(f *Facts) { f.dualStack(); f.DNS = answers("fd00::10") }},
-		"endpoints":             {state: OK, change: func(f *Facts) { headless(f); f.DNS = answers("10.1.0.1", "10.1.0.3") }},
-		"the name":              {state: OK, change: cname("DB.example.org.")},
-		"no answer":             {state: Problem, check: CheckDNS, want: DNSNoAnswer, says: []string{"web.shop.svc.cluster.local is not answered: NXDOMAIN (asked 10.0.0.2)"}, change: func(f *Facts) { f.DNS = answers(); f.DNS.Problem = "NXDOMAIN" }},
-		"an empty answer":       {state: Problem, check: CheckDNS, want: DNSNoAnswer, says: []string{"has no address"}, change: func(f *Facts) { f.DNS = answers() }},
-		"another address":       {state: Problem, check: CheckDNS, want: DNSWrongAnswer, says: []string{"address 10.0.0.99, which is not the Service's"}, change: func(f *Facts) { f.DNS = answers("10.0.0.99") }},
-		"another address, too":  {state: Warning, check: CheckDNS, want: DNSWrongAnswer, change: func(f *Facts) { f.DNS = answers("10.0.0.99", "10.0.0.10") }},
-		"an endpoint of before": {state: Warning, check: CheckDNS, want: DNSWrongAnswer, change: func(f *Facts) { headless(f); f.DNS = answers("10.1.0.1", "10.1.0.7") }},
-		"another name":          {state: Warning, check: CheckDNS, want: DNSWrongAnswer, says: []string{"leads to old.example.org instead of db.example.org"}, change: cname("old.example.org")},
-		"a target that is not there": {state: Problem, check: CheckDNS, want: DNSNoAnswer, says: []string{"see whether db.example.org exists"}, change: func(f *Facts) {
-			cname("")(f)
-			f.DNS.Problem = "NXDOMAIN"
-		}},
-		"no endpoint is why there is no answer": {state: Problem, check: CheckReadiness, want: PodsNotReady, change: func(f *Facts) {
-			headless(f)
-			f.eachPod(probeFails)
-			f.DNS = answers()
-			f.DNS.Problem = "NXDOMAIN"
-		}},
+		"nobody asked": {state: OK, check: CheckDNS, message: "its name web.shop.svc.corp.example is 10.0.0.10; no DNS server was asked for it", change: func(f *Facts) { f.Zone = "corp.example" }},
+		"a server":     asksNobody(server(1)),
+		"no server":    nobody(server(0)),
+		"no server, and without a zone": nobody(func(f *Facts) {
+			server(0)(f)
+			f.Zone = ""
+		}),
+		"no server for a pod":                 nobody(from(podOf(corev1.DNSClusterFirst, false))),
+		"no server for a pod on the host":     nobody(from(podOf(corev1.DNSClusterFirstWithHostNet, true))),
+		"a pod on the host asks the node's":   asksNobody(from(podOf(corev1.DNSClusterFirst, true))),
+		"a pod asks the node's":               asksNobody(from(podOf(corev1.DNSDefault, false))),
+		"a pod has a server of its own":       asksNobody(from(podOf(corev1.DNSNone, false))),
+		"a node asks its own":                 asksNobody(from(nodeClient("n1"))),
+		"the server is what was asked about":  {state: OK, change: func(f *Facts) { server(0)(f); f.DNSServer.Service = f.Name }},
+		"no endpoints matter more than names": {state: Problem, check: CheckReadiness, want: PodsNotReady, change: func(f *Facts) { server(0)(f); f.eachPod(probeFails) }},
 	})
 }
 

@@ -47,6 +47,7 @@ var checks = []struct {
 	after []Check
 }{
 	{name: CheckService, check: (*examination).service},
+	{name: CheckClient, check: (*examination).client},
 	{name: CheckAddresses, check: (*examination).addresses},
 	{name: CheckConflicts, check: (*examination).conflicts},
 	{name: CheckSelector, check: (*examination).selector},

@@ -69,10 +69,10 @@ func TestCausesAreReportedOnce(t *testing.T) {
 		"no family": func(f *Facts) {
 			f.Service.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv6Protocol}
 		},
-		"no endpoint, so the name is not answered": func(f *Facts) {
+		"no endpoint, so the name has no address": func(f *Facts) {
 			f.Service.Spec.ClusterIP, f.Service.Spec.ClusterIPs = "None", []string{"None"}
 			f.eachPod(probeFails)
-			f.DNS = &DNS{Name: "web.shop.svc.cluster.local", Problem: "NXDOMAIN"}
+			f.DNSServer = &DNSServer{}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -212,7 +212,7 @@ var oddities = []func(*Facts){
 	func(f *Facts) { f.Nodes = nil },
 	func(f *Facts) { f.Numbers = []NumberFinding{{}, {Unallocated: true, Error: true}} },
 	func(f *Facts) { f.Agents = map[string]Agent{"": {}, "n1": {Asked: true}} },
-	func(f *Facts) { f.DNS = &DNS{} },
+	func(f *Facts) { f.DNSServer = &DNSServer{} },
 	func(f *Facts) { f.Client = &Client{} },
 	func(f *Facts) { f.Client = &Client{Pod: &corev1.Pod{}} },
 	func(f *Facts) { f.Client = outside("::ffff:192.0.2.1") },

@@ -67,8 +67,9 @@ type Facts struct {
 	// Agents are what programs the nodes, by node; nil if nobody looked, empty if
 	// there are none to be seen.
 	Agents map[string]Agent
-	// DNS is what the cluster's DNS answers for the Service's name, nil if nobody asked.
-	DNS *DNS
+	// DNSServer is the Service of the cluster's DNS; nil if there is none of the usual
+	// label, or nobody looked.
+	DNSServer *DNSServer
 
 	// Zone is the domain of the cluster's names in small letters, without a dot at its
 	// end. If it is empty, nothing is said of the Service's name, and DefaultZone holds.
@@ -122,15 +123,11 @@ type Agent struct {
 	Asked bool
 }
 
-// DNS is what was answered for the Service's name.
-type DNS struct {
-	Name      string
-	Server    string
-	Addresses []netip.Addr
-	// CNAME is set for ExternalName.
-	CNAME string
-	// Problem is why there is no answer.
-	Problem string
+// DNSServer is whom pods ask for names.
+type DNSServer struct {
+	Service types.NamespacedName
+	// Ready counts endpoints that take questions.
+	Ready int
 }
 
 // Kind is a kind of object that facts are from, in the plural.

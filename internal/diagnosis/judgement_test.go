@@ -89,6 +89,14 @@ func TestWhatLooksWell(t *testing.T) {
 			f.Client = &Client{Pod: clientPod("shop")}
 			f.Client.Pod.Spec.NodeName = ""
 		}},
+		"the client has ended": {state: Warning, check: CheckClient, want: ClientEnded, says: []string{"answers, but pod shop/client has ended (Succeeded) and connects to nothing; give one that runs to --from."}, change: func(f *Facts) {
+			f.Client = &Client{Pod: clientPod("shop")}
+			f.Client.Pod.Status.Phase = corev1.PodSucceeded
+		}},
+		"more than one thing": {state: Problem, check: CheckReadiness, want: PodsNotReady, says: []string{" (and 1 other problem)."}, change: func(f *Facts) {
+			f.eachPod(probeFails)
+			held(f, into())
+		}},
 		"a name that nobody resolved": {state: OK, says: []string{"answers, provided that db.example.org resolves, which nobody was asked."}, change: func(f *Facts) { externalName(f, "db.example.org") }},
 	})
 }

@@ -36,7 +36,8 @@ func probeOf(pod *corev1.Pod, container *corev1.Container, status *corev1.Contai
 		probe, kind = container.StartupProbe, "startup"
 	}
 	if probe == nil {
-		return trouble{}
+		return trouble{kind: starting, what: fmt.Sprintf("container %s runs, and has no probe, but is not ready yet", container.Name),
+			remedy: fmt.Sprintf("see whether the kubelet of node %s works", pod.Spec.NodeName)}
 	}
 	t := trouble{kind: probeFailing, what: fmt.Sprintf("%s probe %s of container %s fails", kind, probePhrase(probe), container.Name),
 		remedy: fmt.Sprintf("see kubectl -n %s describe pod %s for what it answers, or correct the %sProbe", pod.Namespace, pod.Name, kind)}

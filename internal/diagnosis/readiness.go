@@ -48,11 +48,11 @@ func (e *examination) readiness() Step {
 	slices.SortStableFunc(troubles, func(a, b trouble) int { return cmp.Compare(a.kind, b.kind) })
 	switch {
 	case len(ready) > 0 && !slices.ContainsFunc(ready, saysReady) && !slices.ContainsFunc(troubles, mayRun):
-		return noneReady(troubles) // published, and nothing in them runs
+		return e.noneReady(troubles) // published, and nothing in them runs
 	case len(ready) > 0 && e.Service.Spec.PublishNotReadyAddresses:
 		return Step{State: OK, Message: fmt.Sprintf("%s published whether ready or not", countedOf(len(ready), len(e.Selected))), Details: lines(troubles)}
 	case len(ready) > 0:
-		return e.someReady(len(ready), len(left), troubles)
+		return e.someReady(ready, len(left), troubles)
 	case len(left) > 0 && e.headless():
 		return Step{State: Problem, Reason: OnlyTerminatingPods, Details: lines(troubles),
 			Message: fmt.Sprintf("its only pods are being deleted, and DNS does not name those (%s)", enumerate(podNames(left), maxNames)) + alsoTroubled(troubles),
@@ -62,7 +62,7 @@ func (e *examination) readiness() Step {
 			Message: fmt.Sprintf("only pods that are being deleted answer (%s)", enumerate(podNames(left), maxNames)) + alsoTroubled(troubles),
 			Remedy:  cmp.Or(firstRemedy(troubles), "see whether other pods are made in their place")}
 	}
-	return e.butOthers(noneReady(troubles))
+	return e.butOthers(e.noneReady(troubles))
 }
 
 // mayRun tells of a pod that is not ready, and may take connections all the same.
@@ -71,24 +71,50 @@ func mayRun(t trouble) bool {
 }
 
 // someReady is a Service that answers; pods that come and go are no news.
-func (e *examination) someReady(ready, left int, troubles []trouble) Step {
+func (e *examination) someReady(ready []*corev1.Pod, left int, troubles []trouble) Step {
 	lasting := slices.DeleteFunc(slices.Clone(troubles), e.passing)
-	step := Step{State: OK, Message: fmt.Sprintf("%s ready", countedOf(ready, ready+left+len(lasting))), Details: lines(troubles)}
-	if len(lasting) > 0 {
+	all := len(ready) + left + len(lasting)
+	step := Step{State: OK, Message: fmt.Sprintf("%s ready", countedOf(len(ready), all)), Details: append(lines(troubles), restarts(ready)...)}
+	if n := len(lasting); n > 0 {
 		step.State, step.Reason, step.Remedy = Warning, reasonOf(lasting), lasting[0].remedy
-		n := len(lasting)
-		step.Message = fmt.Sprintf("%d of %s %s not ready: %s", n, counted(ready+left+n, "pod"), either(n, "is", "are"), grouped(lasting))
+		step.Message = fmt.Sprintf("%d of %s %s not ready: %s", n, counted(all, "pod"), either(n, "is", "are"), grouped(lasting))
 	}
 	return step
 }
 
-func noneReady(troubles []trouble) Step {
+// manyRestarts are more than a pod has by chance.
+const manyRestarts = 10
+
+// restarts tells of pods that are ready, and have not been time and again.
+func restarts(ready []*corev1.Pod) []string {
+	var list []string
+	for _, pod := range ready {
+		for i := range pod.Status.ContainerStatuses {
+			if status := &pod.Status.ContainerStatuses[i]; status.RestartCount >= manyRestarts {
+				list = append(list, fmt.Sprintf("%s is ready, and its container %s has been restarted %d times", pod.Name, status.Name, status.RestartCount))
+			}
+		}
+	}
+	return boundedList(list, maxDetails)
+}
+
+func (e *examination) noneReady(troubles []trouble) Step {
 	step := Step{State: Problem, Reason: reasonOf(troubles), Details: lines(troubles), Remedy: firstRemedy(troubles)}
 	step.Message = fmt.Sprintf("none of the %d pods is ready: %s", len(troubles), grouped(troubles))
 	if len(troubles) == 1 {
 		step.Message = "its only pod is not ready: " + grouped(troubles)
 	}
+	if !slices.ContainsFunc(troubles, func(t trouble) bool { return !e.mayStillStart(t) }) {
+		who, were := either(len(troubles), "it", "them"), either(len(troubles), "it was", "they were")
+		step.Remedy = fmt.Sprintf("give %s a minute, made just now as %s; then %s", who, were, step.Remedy)
+	}
 	return step
+}
+
+// mayStillStart tells of a new pod of which nothing worse is known than that it is
+// on its way.
+func (e *examination) mayStillStart(t trouble) bool {
+	return slices.Contains([]troubleKind{probeFailing, initializing, notReady, starting}, t.kind) && e.recent(t.pod.CreationTimestamp.Time)
 }
 
 // reasonOf is NodeUnknown if the nodes are to blame for all.

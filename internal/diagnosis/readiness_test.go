@@ -17,6 +17,7 @@ limitations under the License.
 package diagnosis
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -114,6 +115,10 @@ func TestPodsNotReady(t *testing.T) {
 			podCondition(pod, corev1.PodReady).Status = corev1.ConditionFalse
 			pod.Spec.ReadinessGates = []corev1.PodReadinessGate{{ConditionType: "example.org/lb"}}
 		}, "waiting for readiness gate example.org/lb"),
+		"they run, and have no probe": problemOf(PodsNotReady, func(pod *corev1.Pod) {
+			probeFails(pod)
+			pod.Spec.Containers[0].ReadinessProbe = nil
+		}, "container web runs, and has no probe, but is not ready yet; see whether the kubelet of node n1"),
 		"they do not say why":     problemOf(PodsNotReady, func(pod *corev1.Pod) { podCondition(pod, corev1.PodReady).Status = corev1.ConditionFalse }, "not ready, without saying why"),
 		"they have ended":         problemOf(PodsNotReady, func(pod *corev1.Pod) { pod.Status.Phase, pod.Status.Reason = corev1.PodFailed, "Evicted" }, "ended (Failed: Evicted)"),
 		"they have no address":    problemOf(PodsNotReady, func(pod *corev1.Pod) { pod.Status.PodIP, pod.Status.PodIPs = "", nil }, "no IP address yet"),
@@ -141,6 +146,35 @@ func TestPodsNotReady(t *testing.T) {
 	})
 }
 
+// What was made just now is given time in words, whatever the verdict.
+func TestPodsThatMayStillStart(t *testing.T) {
+	made := func(d time.Duration, change func(*corev1.Pod)) func(*Facts) {
+		return func(f *Facts) {
+			f.eachPod(func(pod *corev1.Pod) { pod.CreationTimestamp = ago(d); change(pod) })
+		}
+	}
+	const wait = "give them a minute, made just now as they were; then see kubectl -n shop describe pod web-1"
+	for name, tc := range map[string]struct {
+		change func(*Facts)
+		waits  bool
+	}{
+		"made just now":              {made(5*time.Second, probeFails), true},
+		"made a while ago":           {made(5*time.Minute, probeFails), false},
+		"made just now, and failing": {made(5*time.Second, func(pod *corev1.Pod) { notReadyNow(pod, waiting("ImagePullBackOff", "")) }), false},
+		"one of them made a while ago": {func(f *Facts) {
+			made(5*time.Second, probeFails)(f)
+			f.Selected[2].CreationTimestamp = ago(time.Hour)
+		}, false},
+	} {
+		f := webFacts()
+		tc.change(f)
+		f.follow()
+		if v := Examine(f).Verdict; v.State != Problem || strings.Contains(v.Sentence, wait) != tc.waits {
+			t.Errorf("%s: %s %s", name, v.State, v.Sentence)
+		}
+	}
+}
+
 // What comes and goes beside ready pods is no news.
 func TestReadyEnough(t *testing.T) {
 	examined(t, map[string]outcome{
@@ -165,6 +199,9 @@ func TestReadyEnough(t *testing.T) {
 				pod.Spec.InitContainers = []corev1.Container{{Name: "migrate"}}
 				pod.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "migrate", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}}}
 			})
+		}},
+		"pods that end time and again": {state: OK, check: CheckReadiness, details: []string{"web-2 is ready, and its container web has been restarted 700 times"}, change: func(f *Facts) {
+			f.Selected[1].Status.ContainerStatuses[0].RestartCount = 700
 		}},
 		"nodes that could not be seen": {state: OK, change: func(f *Facts) { f.Nodes, f.Unseen = nil, map[Kind]string{Nodes: "forbidden"} }},
 	})

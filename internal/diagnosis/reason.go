@@ -71,6 +71,8 @@ const (
 	EndpointsNotReady Reason = "EndpointsNotReady"
 	// SlicePortMismatch are slices without a port of the Service's.
 	SlicePortMismatch Reason = "SlicePortMismatch"
+	// SlicesLeftOut are slices with a label by which nodes leave them out.
+	SlicesLeftOut Reason = "SlicesLeftOut"
 	// Truncated is an Endpoints object that does not hold all.
 	Truncated Reason = "Truncated"
 
@@ -91,12 +93,16 @@ const (
 	NetworkPolicyDenies Reason = "NetworkPolicyDenies"
 	DNSDenied           Reason = "DNSDenied"
 
-	// DNSNoAnswer and DNSWrongAnswer are about the Service's name.
-	DNSNoAnswer    Reason = "DNSNoAnswer"
-	DNSWrongAnswer Reason = "DNSWrongAnswer"
+	// DNSNotReady is a cluster whose DNS server has no ready endpoint.
+	DNSNotReady Reason = "DNSNotReady"
 
-	// NotSeen is what could not be read.
-	NotSeen Reason = "NotSeen"
+	// ClientEnded is a pod that connects to nothing any more.
+	ClientEnded Reason = "ClientEnded"
+
+	// NotSeen is what could not be read, and ChangedJustNow what is not yet to be
+	// seen by what follows it.
+	NotSeen        Reason = "NotSeen"
+	ChangedJustNow Reason = "ChangedJustNow"
 )
 
 // The reasons of conditions that are as they should be.

@@ -91,6 +91,7 @@ type Check string
 // The checks, in order.
 const (
 	CheckService         Check = "service"
+	CheckClient          Check = "client"
 	CheckAddresses       Check = "addresses"
 	CheckConflicts       Check = "conflicts"
 	CheckSelector        Check = "selector"

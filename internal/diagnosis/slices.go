@@ -40,10 +40,12 @@ func (e *examination) slices() Step {
 	if why, unseen := e.unseen(EndpointSlices); unseen && len(e.Slices) == 0 {
 		return unknown(EndpointSlices, why)
 	}
-	var step Step
-	if e.selects() {
+	step := e.leftOut()
+	switch {
+	case step.State != "":
+	case e.selects():
 		step = e.followed()
-	} else {
+	default:
 		step = e.handMade()
 	}
 	if step.State == OK && e.Endpoints != nil && e.Endpoints.Annotations[corev1.EndpointsOverCapacity] == "truncated" {
@@ -94,7 +96,7 @@ func (e *examination) unfollowed(step Step, ready []endpoint) Step {
 	case len(e.endpoints) > 0:
 		return e.noneOfSlicesReady()
 	case e.changedJustNow():
-		return Step{State: Unknown, Reason: NotSeen, Message: "it changed just now, and no EndpointSlice names an endpoint yet: ask again in a minute"}
+		return Step{State: Unknown, Reason: ChangedJustNow, Message: "it changed just now, and no EndpointSlice names an endpoint yet: ask again in a minute"}
 	default:
 		reason := EndpointsNotReady
 		if len(e.Slices) == 0 {
@@ -152,7 +154,7 @@ func missingEndpoints(e *examination, step *Step, ready []endpoint) bool {
 		step.Details = append(step.Details, fmt.Sprintf("%s changed just now and %s yet to be named", counted(recent, "pod"), either(recent, "has", "have")))
 		return false
 	case len(missing) == 0:
-		*step = Step{State: Unknown, Reason: NotSeen, Message: "it or its pods changed just now, and no EndpointSlice names them yet: ask again in a minute"}
+		*step = Step{State: Unknown, Reason: ChangedJustNow, Message: "it or its pods changed just now, and no EndpointSlice names them yet: ask again in a minute"}
 	default:
 		*step = e.notFollowing(missing, len(pods), found > 0)
 	}

@@ -17,6 +17,7 @@ limitations under the License.
 package diagnosis
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -67,6 +68,47 @@ func (e *examination) notMirrored() Step {
 		step.Remedy = "make an EndpointSlice"
 	}
 	return step
+}
+
+// leftOut are slices with a label by which kube-proxy and switchyard-node leave out
+// what is not theirs. Controllers give it to those of headless Services and of
+// Services that are left to another proxy; here somebody has.
+func (e *examination) leftOut() Step {
+	ready := e.readyEndpoints()
+	if _, other := e.leftToOther(); other || !e.proxied() || len(ready) == 0 {
+		return Step{}
+	}
+	var names []string
+	label, used := "", false
+	for _, p := range ready {
+		switch found := leavesOut(p.slice.Labels); {
+		case found == "":
+			used = true
+		case !slices.Contains(names, p.slice.Name):
+			names, label = append(names, p.slice.Name), cmp.Or(label, found)
+		}
+	}
+	if len(names) == 0 {
+		return Step{}
+	}
+	step := Step{State: Problem, Reason: SlicesLeftOut,
+		Message: fmt.Sprintf("%s %s the label %s, by which nodes leave %s out", slicesNamed(names),
+			either(len(names), "has", "have"), label, either(len(names), "it", "them")),
+		Remedy: "remove the label from " + either(len(names), "it", "them")}
+	if used {
+		step.State = Warning
+	}
+	return step
+}
+
+// leavesOut is the label that does, empty if there is none.
+func leavesOut(labels map[string]string) string {
+	for _, label := range []string{corev1.IsHeadlessService, proxyLabel} {
+		if _, has := labels[label]; has {
+			return label
+		}
+	}
+	return ""
 }
 
 // portMismatch is a slice whose ports are not called like the Service's: names

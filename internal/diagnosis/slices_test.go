@@ -61,11 +61,11 @@ func TestSlicesThatFollowPods(t *testing.T) {
 			podCondition(f.Selected[0], corev1.PodReady).LastTransitionTime = ago(2 * time.Second)
 			f.Slices[0].Endpoints = f.Slices[0].Endpoints[1:]
 		}},
-		"all pods became ready just now": {state: Unknown, check: CheckSlices, want: NotSeen, says: []string{"no EndpointSlice names them yet: ask again in a minute"}, after: func(f *Facts) {
+		"all pods became ready just now": {state: Unknown, check: CheckSlices, want: ChangedJustNow, says: []string{"no EndpointSlice names them yet: ask again in a minute"}, after: func(f *Facts) {
 			f.eachPod(func(pod *corev1.Pod) { podCondition(pod, corev1.PodReady).LastTransitionTime = ago(2 * time.Second) })
 			f.Slices = nil
 		}},
-		"the Service is new": {state: Unknown, check: CheckSlices, want: NotSeen, after: func(f *Facts) {
+		"the Service is new": {state: Unknown, check: CheckSlices, want: ChangedJustNow, after: func(f *Facts) {
 			f.Service.CreationTimestamp, f.Slices = ago(time.Second), nil
 		}},
 		"the Service has another target port just now": {state: OK, after: func(f *Facts) {
@@ -119,6 +119,20 @@ func TestSlicesByHand(t *testing.T) {
 			hand("", "http")(f)
 			f.Slices = append(f.Slices, byHand("", "192.0.2.6", "web", 8080))
 			f.Slices[1].Name = "web-other"
+		}},
+		"one that nodes leave out": {state: Problem, check: CheckSlices, want: SlicesLeftOut, says: []string{"EndpointSlice web-by-hand has the label service.kubernetes.io/headless, by which nodes leave it out; remove the label from it."}, change: func(f *Facts) {
+			hand("", "http")(f)
+			f.Slices[0].Labels[corev1.IsHeadlessService] = ""
+		}},
+		"one of two that nodes leave out": {state: Warning, check: CheckSlices, want: SlicesLeftOut, says: []string{"EndpointSlice web-other has the label service.kubernetes.io/service-proxy-name"}, change: func(f *Facts) {
+			hand("", "http")(f)
+			f.Slices = append(f.Slices, byHand("", "192.0.2.6", "http", 8080))
+			f.Slices[1].Name, f.Slices[1].Labels[proxyLabel] = "web-other", "mesh"
+		}},
+		"one of a headless Service": {state: OK, change: func(f *Facts) {
+			hand("", "http")(f)
+			f.Slices[0].Labels[corev1.IsHeadlessService] = ""
+			f.Service.Spec.ClusterIP, f.Service.Spec.ClusterIPs = corev1.ClusterIPNone, []string{corev1.ClusterIPNone}
 		}},
 		"a port in each of two": {state: OK, change: func(f *Facts) {
 			hand("", "http")(f)

@@ -150,9 +150,9 @@ func TestAgents(t *testing.T) {
 	examined(t, map[string]outcome{
 		"all well":     {state: OK, change: with(well, well)},
 		"one not well": {state: Warning, check: CheckAgents, want: AgentUnhealthy, says: []string{"node n2 may know an older state of it, or nothing: switchyard-node on node n2 is not healthy (nft: no such file)"}, change: with(well, sick)},
-		"one behind":   {state: Warning, check: CheckAgents, want: AgentNotSynced, says: []string{"has not programmed all yet"}, change: with(behind, well)},
+		"one behind":   {state: Warning, check: CheckAgents, want: AgentNotSynced, says: []string{"switchyard-node on node n1 is not ready, and may not have programmed all"}, change: with(behind, well)},
 		"none well":    {state: Warning, check: CheckAgents, want: AgentUnhealthy, says: []string{"nodes n1 and n2 may know an older state"}, change: with(sick, behind)},
-		"the client's": {state: Warning, check: CheckAgents, want: AgentNotSynced, says: []string{"switchyard-node on node n1 has not programmed all"}, change: func(f *Facts) {
+		"the client's": {state: Warning, check: CheckAgents, want: AgentNotSynced, says: []string{"switchyard-node on node n1 is not ready, and may not"}, change: func(f *Facts) {
 			with(behind, well)(f)
 			f.Client = &Client{Pod: clientPod("shop")}
 			f.Client.Pod.Spec.NodeName = "n1"

@@ -43,7 +43,7 @@ func verdict(f *Facts, steps []Step) Verdict {
 	case v.State == Warning:
 		v.Sentence = fmt.Sprintf("Service %s answers, but %s%s.", name, worst.Message, andThen(worst.Remedy))
 	default:
-		v.Sentence = fmt.Sprintf("Service %s does not answer: %s%s.", name, worst.Message, andThen(worst.Remedy))
+		v.Sentence = fmt.Sprintf("Service %s does not answer: %s%s%s.", name, worst.Message, andThen(worst.Remedy), andMore(steps))
 	}
 	return v
 }
@@ -67,6 +67,20 @@ func worstOf(steps []Step) Step {
 		}
 	}
 	return worst
+}
+
+// andMore counts the problems that the sentence has no room for.
+func andMore(steps []Step) string {
+	n := -1 // the one that it is about
+	for _, step := range steps {
+		if step.State == Problem {
+			n++
+		}
+	}
+	if n < 1 {
+		return ""
+	}
+	return fmt.Sprintf(" (and %s)", counted(n, "other problem"))
 }
 
 func andThen(remedy string) string {

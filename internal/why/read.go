@@ -117,7 +117,7 @@ func (r *reading) answer() *Answer {
 // matter have to be known first.
 func (r *reading) around(ctx context.Context) error {
 	group, reading := errgroup.WithContext(ctx)
-	for _, read := range []func(context.Context){r.pods, r.slices, r.endpoints, r.nodes, r.numbers, r.targets} {
+	for _, read := range []func(context.Context){r.pods, r.slices, r.endpoints, r.nodes, r.numbers, r.targets, r.dnsServer} {
 		group.Go(func() error { read(reading); return nil })
 	}
 	if r.Pod.Name != "" {

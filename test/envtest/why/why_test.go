@@ -102,7 +102,8 @@ func unseenByAReader(t *testing.T, a why.Asker) {
 	lines := strings.Join(answer.Unseen, "\n")
 	for _, what := range []string{"Endpoints (you may not read them)", "NetworkPolicies (you may not read them)", "Nodes (you may not read them)",
 		"Services of all namespaces (you may not read them)", "IPAddresses, ServiceCIDRs (you may not read them)",
-		"(the API server does not serve them): no pools or reservations, as Switchyard is not installed here", "what programs the nodes (you may not list pods of"} {
+		"(the API server does not serve them): no pools or reservations, as Switchyard is not installed here", "what programs the nodes (you may not list pods of",
+		"the cluster's DNS server (you may not look at namespace kube-system)"} {
 		if strings.Count(lines, what) != 1 {
 			t.Errorf("%q is not said once to be unseen:\n%s", what, lines)
 		}
