@@ -2,6 +2,7 @@
 # Generates from the markers in the code, deterministically and offline:
 #   config/rbac/role.yaml        what the manager may do
 #   config/rbac/node_role.yaml   what the node agent may do
+#   config/dns/role.yaml         what the DNS server may do
 #   config/webhook/manifests.yaml
 #   config/crd/bases/            the schemas of our own objects
 #   api/*/zz_generated.deepcopy.go
@@ -13,6 +14,7 @@ join() { local IFS=';'; echo "$*"; }
 
 manager=(./allocator/... ./cmd/manager/... ./controllers/... ./webhooks/...)
 node=(./cmd/node/... ./internal/dataplane/...)
+dns=(./cmd/dns/... ./internal/discovery/...)
 
 go tool controller-gen \
 	rbac:roleName=manager-role,fileName=role.yaml \
@@ -25,6 +27,11 @@ go tool controller-gen \
 	rbac:roleName=node-role,fileName=node_role.yaml \
 	paths="$(join "${node[@]}")" \
 	output:rbac:artifacts:config=config/rbac
+
+go tool controller-gen \
+	rbac:roleName=switchyard-dns,fileName=role.yaml \
+	paths="$(join "${dns[@]}")" \
+	output:rbac:artifacts:config=config/dns
 
 go tool controller-gen object:headerFile=hack/boilerplate.go.txt paths=./api/...
 go tool controller-gen crd paths=./api/... output:crd:artifacts:config=config/crd/bases

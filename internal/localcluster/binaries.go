@@ -58,10 +58,11 @@ func findBinaries(dir, assets string) (supervisor.Binaries, error) {
 		Scheduler:         filepath.Join(assets, "kube-scheduler"),
 		Manager:           filepath.Join(dir, "switchyard-manager"),
 		NodeAgent:         filepath.Join(dir, "switchyard-node"),
+		DNS:               filepath.Join(dir, "switchyard-dns"),
 	}
 	return b, errors.Join(
 		missing(assets, remedy, b.Etcd, b.APIServer, b.ControllerManager, b.Scheduler),
-		missing(dir, "run `make build`", b.Manager, b.NodeAgent),
+		missing(dir, "run `make build`", b.Manager, b.NodeAgent, b.DNS),
 	)
 }
 

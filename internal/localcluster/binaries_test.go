@@ -32,7 +32,7 @@ func TestMissingProgramsAreNamedWithTheRemedy(t *testing.T) {
 	if err == nil {
 		t.Fatal("nothing was missed")
 	}
-	for _, want := range []string{"no kube-controller-manager, kube-scheduler in " + assets, "make controlplane", "no switchyard-manager in " + dir, "make build"} {
+	for _, want := range []string{"no kube-controller-manager, kube-scheduler in " + assets, "make controlplane", "no switchyard-manager, switchyard-dns in " + dir, "make build"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in: %v", want, err)
 		}
@@ -41,7 +41,7 @@ func TestMissingProgramsAreNamedWithTheRemedy(t *testing.T) {
 
 func TestProgramsAreFoundBesideThisOne(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{"switchyard-node", "switchyard-manager", "k8s/etcd", "k8s/kube-apiserver", "k8s/kube-controller-manager", "k8s/kube-scheduler"} {
+	for _, name := range []string{"switchyard-node", "switchyard-manager", "switchyard-dns", "k8s/etcd", "k8s/kube-apiserver", "k8s/kube-controller-manager", "k8s/kube-scheduler"} {
 		program(t, dir, name)
 	}
 	got, err := findBinaries(dir, "")

@@ -103,7 +103,7 @@ func linkControlPlane(dir string) error {
 }
 
 func build(dir string) error {
-	for name, pkg := range map[string]string{"switchyard": "switchyard", "switchyard-manager": "manager", "switchyard-node": "node"} {
+	for name, pkg := range map[string]string{"switchyard": "switchyard", "switchyard-manager": "manager", "switchyard-node": "node", "switchyard-dns": "dns"} {
 		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, name), "./cmd/"+pkg)
 		cmd.Dir = testenv.Root()
 		if out, err := cmd.CombinedOutput(); err != nil {

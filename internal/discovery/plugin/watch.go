@@ -29,9 +29,10 @@ import (
 	"switchyard.dev/switchyard/internal/follow"
 )
 
+// What `pods verified` watches is left to who asks for it (docs/dns.md).
+//
 // +kubebuilder:rbac:groups="",resources=services,verbs=list;watch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=list;watch
-// +kubebuilder:rbac:groups="",resources=pods,verbs=list;watch
 // +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=list;watch
 
 // running are the pods that have addresses of their own or will have.

@@ -43,7 +43,7 @@ type Config struct {
 // Binaries are the paths of the programs that make up a cluster.
 type Binaries struct {
 	Etcd, APIServer, ControllerManager, Scheduler string
-	Manager, NodeAgent                            string
+	Manager, NodeAgent, DNS                       string
 }
 
 // Encode is the form that Decode reads.

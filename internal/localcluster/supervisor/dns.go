@@ -19,63 +19,124 @@ package supervisor
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
+	"strings"
+	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
+	"github.com/miekg/dns"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"switchyard.dev/switchyard/internal/localcluster/layout"
-	"switchyard.dev/switchyard/internal/localcluster/refusedns"
 )
 
-// The DNS Service has the name that programs and people look for, whatever
-// serves it.
+// What the install manifests call the cluster's DNS: the Service has the name
+// that programs and people look for.
 const (
 	dnsNamespace = "kube-system"
-	dnsName      = "kube-dns"
-	// dnsPort is where the server listens on the first node: not on 53, which
-	// a pod of the node's network may want.
-	dnsPort = 10053
+	dnsService   = "kube-dns"
+	dnsProgram   = "switchyard-dns" // and its DaemonSet
 )
 
-// installDNS creates the Service that resolv.conf files name, and leads it to
-// the first node.
-func (s *Supervisor) installDNS(ctx context.Context) error {
-	if err := s.client.Create(ctx, dnsService()); err != nil && !apierrors.IsAlreadyExists(err) {
-		return fmt.Errorf("creating Service %s/%s: %w", dnsNamespace, dnsName, err)
+// queryTimeout bounds one query. The first may be sent before the node leads it
+// anywhere.
+const queryTimeout = 500 * time.Millisecond
+
+// runProgram makes the DaemonSet of that name run the program at path, which
+// an image would hold elsewhere.
+func runProgram(objects []*unstructured.Unstructured, daemonSet, path string) error {
+	for _, object := range objects {
+		if object.GetKind() != "DaemonSet" || object.GetName() != daemonSet {
+			continue
+		}
+		fields := []string{"spec", "template", "spec", "containers"}
+		containers, _, err := unstructured.NestedSlice(object.Object, fields...)
+		if err != nil {
+			return err
+		}
+		for _, container := range containers {
+			if container, ok := container.(map[string]any); ok {
+				container["command"] = []any{path}
+			}
+		}
+		return unstructured.SetNestedSlice(object.Object, containers, fields...)
 	}
-	return s.pointAtFirstNode(ctx, dnsNamespace, dnsName)
+	return fmt.Errorf("the install manifests have no DaemonSet %s", daemonSet)
 }
 
-func dnsService() *corev1.Service {
-	service := &corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: dnsNamespace, Name: dnsName,
-			Labels: map[string]string{"k8s-app": dnsName},
-		},
-		Spec: corev1.ServiceSpec{
-			IPFamilyPolicy: new(corev1.IPFamilyPolicyPreferDualStack),
-			Ports: []corev1.ServicePort{
-				{Name: "dns", Protocol: corev1.ProtocolUDP, Port: 53, TargetPort: intstr.FromInt32(dnsPort)},
-				{Name: "dns-tcp", Protocol: corev1.ProtocolTCP, Port: 53, TargetPort: intstr.FromInt32(dnsPort)},
-			},
-		},
+// namesResolved is the condition that each node has a DNS server of its own,
+// and that both addresses of its Service answer there.
+func (s *Supervisor) namesResolved(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	missing, err := s.nodesWithoutDNS(ctx)
+	if err != nil {
+		return err.Error()
 	}
-	for _, addr := range layout.DNSAddrs() {
-		service.Spec.ClusterIPs = append(service.Spec.ClusterIPs, addr.String())
+	if len(missing) > 0 {
+		return "pods of DaemonSet " + dnsProgram + " on " + strings.Join(missing, ", ")
 	}
-	service.Spec.ClusterIP = service.Spec.ClusterIPs[0]
-	return service
+	for _, node := range s.cluster.Nodes {
+		for _, server := range layout.DNSAddrs() {
+			if err := s.resolve(ctx, node, server); err != nil {
+				return fmt.Sprintf("DNS server %s, asked from %s: %v", server, node.Name, err)
+			}
+		}
+	}
+	return ""
 }
 
-// serveDNS refuses every question, so that names fail at once.
-func (s *Supervisor) serveDNS(ctx context.Context) error {
-	node := s.cluster.ControlPlane()
-	var addrs []netip.AddrPort
-	for _, addr := range node.IPs() {
-		addrs = append(addrs, netip.AddrPortFrom(addr, dnsPort))
+// nodesWithoutDNS are the nodes that have no endpoint of the DNS Service, of
+// which there is one in each family.
+func (s *Supervisor) nodesWithoutDNS(ctx context.Context) ([]string, error) {
+	var list discoveryv1.EndpointSliceList
+	err := s.client.List(ctx, &list, client.InNamespace(dnsNamespace), client.MatchingLabels{discoveryv1.LabelServiceName: dnsService})
+	if err != nil {
+		return nil, err
 	}
-	return refusedns.Serve(ctx, s.network.nodes[node.Name], addrs, nil)
+	families := map[string]map[discoveryv1.AddressType]bool{}
+	for _, slice := range list.Items {
+		for _, endpoint := range slice.Endpoints {
+			if endpoint.NodeName == nil || endpoint.Conditions.Ready == nil || !*endpoint.Conditions.Ready {
+				continue
+			}
+			if families[*endpoint.NodeName] == nil {
+				families[*endpoint.NodeName] = map[discoveryv1.AddressType]bool{}
+			}
+			families[*endpoint.NodeName][slice.AddressType] = true
+		}
+	}
+	var missing []string
+	for _, node := range s.cluster.Nodes {
+		if len(families[node.Name]) < len(layout.DNSAddrs()) {
+			missing = append(missing, node.Name)
+		}
+	}
+	return missing, nil
+}
+
+// resolve asks a server for the API server's name, from the node.
+func (s *Supervisor) resolve(ctx context.Context, node layout.Node, server netip.Addr) error {
+	var conn net.Conn
+	err := s.network.nodes[node.Name].Do(func() (err error) {
+		var dialer net.Dialer
+		conn, err = dialer.DialContext(ctx, "udp", netip.AddrPortFrom(server, 53).String())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	const name = "kubernetes.default.svc." + layout.ClusterDomain + "."
+	c := dns.Client{Timeout: queryTimeout}
+	answer, _, err := c.ExchangeWithConnContext(ctx, new(dns.Msg).SetQuestion(name, dns.TypeA), &dns.Conn{Conn: conn})
+	if err != nil {
+		return err
+	}
+	if answer.Rcode != dns.RcodeSuccess || len(answer.Answer) == 0 {
+		return fmt.Errorf("%s has no address: %s", name, dns.RcodeToString[answer.Rcode])
+	}
+	return nil
 }

@@ -22,13 +22,17 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"switchyard.dev/switchyard/internal/localcluster/layout"
 	"switchyard.dev/switchyard/internal/localcluster/manifests"
+	"switchyard.dev/switchyard/internal/localcluster/runner"
 )
 
 func TestWebhooksAreKeptApartAndTheRestInOrder(t *testing.T) {
@@ -76,6 +80,8 @@ func TestTheInstallManifestsHoldWhatIsStarted(t *testing.T) {
 		"ServiceAccount/" + suiteNamespace + "/" + managerName,
 		"ServiceAccount/" + suiteNamespace + "/" + agentName,
 		"Service/" + suiteNamespace + "/" + webhookService,
+		"Service/" + dnsNamespace + "/" + dnsService,
+		"DaemonSet/" + dnsNamespace + "/" + dnsProgram,
 	} {
 		if !has[want] {
 			t.Errorf("%s is missing", want)
@@ -86,19 +92,69 @@ func TestTheInstallManifestsHoldWhatIsStarted(t *testing.T) {
 	}
 }
 
+// The Service's addresses are those that every pod's resolv.conf names.
+func TestTheInstallManifestsHaveTheAddressesOfResolvConf(t *testing.T) {
+	parsed, err := parseManifests(manifests.Install)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, object := range parsed.objects {
+		if object.GetKind() == "Service" && object.GetName() == dnsService {
+			got, _, _ = unstructured.NestedStringSlice(object.Object, "spec", "clusterIPs")
+		}
+	}
+	var want []string
+	for _, addr := range layout.DNSAddrs() {
+		want = append(want, addr.String())
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("clusterIPs of %s (-want +got):\n%s", dnsService, diff)
+	}
+}
+
+func TestADaemonSetRunsTheProgramOfThisMachine(t *testing.T) {
+	parsed, err := parseManifests(manifests.Install)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := runProgram(parsed.objects, dnsProgram, "/there/switchyard-dns"); err != nil {
+		t.Fatal(err)
+	}
+	for _, object := range parsed.objects {
+		if object.GetKind() != "DaemonSet" {
+			continue
+		}
+		var set appsv1.DaemonSet
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &set); err != nil {
+			t.Fatal(err)
+		}
+		pod := set.Spec.Template
+		if diff := cmp.Diff([]string{"/there/switchyard-dns"}, pod.Spec.Containers[0].Command); diff != "" {
+			t.Errorf("command (-want +got):\n%s", diff)
+		}
+		if pod.Annotations[runner.RunLocal] != "true" {
+			t.Errorf("annotations %v: its command would be an echo server", pod.Annotations)
+		}
+	}
+	if err := runProgram(parsed.objects, "another", "/there/another"); err == nil {
+		t.Error("a DaemonSet that is not there was changed")
+	}
+}
+
 func TestASliceLeadsEveryPortOfAServiceToItsTarget(t *testing.T) {
 	service := &corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: "kube-dns"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"},
 		Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{
-			{Name: "dns", Protocol: corev1.ProtocolUDP, Port: 53, TargetPort: intstr.FromInt32(10053)},
-			{Name: "dns-tcp", Protocol: corev1.ProtocolTCP, Port: 53, TargetPort: intstr.FromInt32(10053)},
+			{Name: "voice", Protocol: corev1.ProtocolUDP, Port: 80, TargetPort: intstr.FromInt32(9080)},
+			{Name: "http", Protocol: corev1.ProtocolTCP, Port: 80, TargetPort: intstr.FromInt32(9080)},
 		}},
 	}
 	got := sliceFor(service, "node-1", netip.MustParseAddr("fd00:172:30::11"))
 	want := &discoveryv1.EndpointSlice{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: "kube-system", Name: "kube-dns-ipv6",
-			Labels: map[string]string{discoveryv1.LabelServiceName: "kube-dns", discoveryv1.LabelManagedBy: sliceManager},
+			Namespace: "shop", Name: "web-ipv6",
+			Labels: map[string]string{discoveryv1.LabelServiceName: "web", discoveryv1.LabelManagedBy: sliceManager},
 		},
 		AddressType: discoveryv1.AddressTypeIPv6,
 		Endpoints: []discoveryv1.Endpoint{{
@@ -106,8 +162,8 @@ func TestASliceLeadsEveryPortOfAServiceToItsTarget(t *testing.T) {
 			Conditions: discoveryv1.EndpointConditions{Ready: new(true)},
 		}},
 		Ports: []discoveryv1.EndpointPort{
-			{Name: new("dns"), Protocol: new(corev1.ProtocolUDP), Port: new(int32(10053))},
-			{Name: new("dns-tcp"), Protocol: new(corev1.ProtocolTCP), Port: new(int32(10053))},
+			{Name: new("voice"), Protocol: new(corev1.ProtocolUDP), Port: new(int32(9080))},
+			{Name: new("http"), Protocol: new(corev1.ProtocolTCP), Port: new(int32(9080))},
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -39,7 +39,6 @@ func (s *Supervisor) startNodes(ctx, starting context.Context) error {
 			}
 			go s.keepRunning(ctx, "runner@"+node.Name, runner.New(config).Run)
 		}
-		go s.keepRunning(ctx, "dns", s.serveDNS)
 		return st.until(starting, s.nodesReady)
 	})
 }

@@ -49,12 +49,15 @@ const (
 	agentHealthPort    = 10256
 )
 
-// startSuite installs and starts what this project is: the manager, and an
-// agent per node, as an operator would, with the accounts and roles of the
-// install manifests.
+// startSuite installs and starts what this project is, as an operator would,
+// with the accounts and roles of the install manifests: the manager and an
+// agent per node as processes, because pods need them, and DNS as pods.
 func (s *Supervisor) startSuite(ctx, starting context.Context) error {
 	parsed, err := parseManifests(manifests.Install)
 	if err != nil {
+		return err
+	}
+	if err := runProgram(parsed.objects, dnsProgram, s.config.Binaries.DNS); err != nil {
 		return err
 	}
 	if err := s.step(starting, "install manifests", func(starting context.Context, _ *step) error {
@@ -69,14 +72,19 @@ func (s *Supervisor) startSuite(ctx, starting context.Context) error {
 		})
 	})
 	parts.Go(func() error {
-		return s.step(partsStarting, s.agentStepName(), func(starting context.Context, st *step) error {
+		return s.step(partsStarting, agentName+s.onNodes(), func(starting context.Context, st *step) error {
 			return s.startAgents(ctx, starting, st)
 		})
 	})
 	if err := parts.Wait(); err != nil {
 		return err
 	}
-	return s.step(starting, "admission webhooks", s.admissionReady)
+	if err := s.step(starting, "admission webhooks", s.admissionReady); err != nil {
+		return err
+	}
+	return s.step(starting, dnsProgram+s.onNodes(), func(starting context.Context, st *step) error {
+		return st.until(starting, s.namesResolved)
+	})
 }
 
 // install applies the manifests, and the endpoints of the Services that no
@@ -89,9 +97,6 @@ func (s *Supervisor) install(ctx context.Context, parsed installation) error {
 		return err
 	}
 	if err := s.pointAtFirstNode(ctx, suiteNamespace, webhookService); err != nil {
-		return err
-	}
-	if err := s.installDNS(ctx); err != nil {
 		return err
 	}
 	return apply(ctx, s.client, parsed.webhooks...)
@@ -116,11 +121,12 @@ func (s *Supervisor) startManager(ctx, starting context.Context, st *step) error
 	return st.until(starting, healthy(http.DefaultClient, fmt.Sprintf("http://%s:%d/readyz", node.IPs()[0], managerHealthPort)))
 }
 
-func (s *Supervisor) agentStepName() string {
+// onNodes ends the name of a step of something that each node has.
+func (s *Supervisor) onNodes() string {
 	if n := len(s.cluster.Nodes); n > 1 {
-		return fmt.Sprintf("%s on %d nodes", agentName, n)
+		return fmt.Sprintf(" on %d nodes", n)
 	}
-	return agentName
+	return ""
 }
 
 // agentOn is the name of the agent's process and log on that node.
