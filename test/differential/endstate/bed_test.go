@@ -26,9 +26,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 )
@@ -77,14 +75,16 @@ func (b *bed) play(s side) {
 		}
 		for i := range h.steps {
 			if err := h.steps[i].play(ctx, b.api, namespace); err != nil {
-				return fmt.Errorf("cluster %d, step %d: %s: %w", number, i, h.steps[i], err)
+				return fmt.Errorf("%s, step %d: %s: %w", h.name, i, h.steps[i], err)
 			}
 		}
 		return nil
 	})
 	b.Logf("%s: played in %s", s, time.Since(began).Round(time.Second))
 	b.settle(s)
-	b.insist(s)
+	if b.insist(s) {
+		b.settle(s)
+	}
 }
 
 func (b *bed) settle(s side) {
@@ -99,7 +99,7 @@ func (b *bed) settle(s side) {
 // insist has people put their Endpoints again if they are not as they were made.
 // A controller whose cache of Services is behind may write over them on either
 // side, which is not what is compared.
-func (b *bed) insist(s side) {
+func (b *bed) insist(s side) bool {
 	b.Helper()
 	var again atomic.Int32
 	b.each(func(ctx context.Context, number int, h *history) error {
@@ -117,6 +117,7 @@ func (b *bed) insist(s side) {
 		return nil
 	})
 	b.Logf("%s: %d Endpoints had to be put again", s, again.Load())
+	return again.Load() > 0
 }
 
 // restart has kube-controller-manager look at everything anew. Of what pods have
@@ -125,11 +126,10 @@ func (b *bed) insist(s side) {
 // wrote it, and does not try again what has failed 15 times.
 func (b *bed) restart(environment *envtest.Environment, stop func()) func() {
 	b.Helper()
-	b.settle(theirs)
 	stop()
 	stop = startTheirs(b.T, environment)
 	b.restarts++
-	namespace := fmt.Sprintf("restart-%d", b.restarts)
+	namespace := fmt.Sprintf("%s-restart-%d", theirs, b.restarts) // the last in order
 	ports := []corev1.ServicePort{{Port: 80}}
 	for _, object := range []client.Object{
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}},
@@ -143,12 +143,7 @@ func (b *bed) restart(environment *envtest.Environment, stop func()) func() {
 		}
 	}
 	// Both were queued behind all that there was before.
-	err := wait.PollUntilContextTimeout(b.Context(), 100*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
-		var made discoveryv1.EndpointSliceList
-		err := b.api.List(ctx, &made, client.InNamespace(namespace))
-		return len(made.Items) == 2, err
-	})
-	if err != nil {
+	if err := awaitSlices(b.Context(), b.api, namespace, nil, 2); err != nil {
 		b.Fatalf("kube-controller-manager, started again: %v", err)
 	}
 	b.settle(theirs)
@@ -178,7 +173,11 @@ func (b *bed) await(want []state) {
 			return len(got.documented) == 0 && differences(want[number], got) == ""
 		})
 	}
-	b.Logf("%s: %d clusters differ after %s: %v", ours, len(differ), time.Since(began).Round(time.Second), differ)
+	var names []string
+	for _, number := range differ {
+		names = append(names, b.histories[number].name)
+	}
+	b.Logf("%s: %d clusters differ after %s: %v", ours, len(differ), time.Since(began).Round(time.Second), names)
 }
 
 func (b *bed) states(s side) []state {

@@ -36,17 +36,20 @@ func (b *bed) compare(want, got []state) {
 		for reason, n := range got[number].documented {
 			ourMet[reason] += n
 			if reason != lockStays {
-				b.Errorf("cluster %d: of ours there are %d: %s", number, n, reason)
+				b.Errorf("%s: of ours there are %d: %s", b.histories[number].name, n, reason)
 			}
 		}
 		if difference := differences(want[number], got[number]); difference != "" {
-			b.Errorf("cluster %d differs:\n%safter\n%s", number, difference, b.histories[number])
+			b.Errorf("%s differs:\n%safter\n%s", b.histories[number].name, difference, b.histories[number])
 		}
 	}
 	for _, reason := range common {
 		if met[reason] == 0 && len(want) >= many {
 			b.Errorf("of theirs there are none: %s", reason)
 		}
+	}
+	if met[certain] == 0 {
+		b.Errorf("of theirs there are none: %s", certain)
 	}
 	// Which changes are seen together decides how endpoints are packed, by chance.
 	if ourSlices > theirSlices+theirSlices/20 {
@@ -80,7 +83,7 @@ func (b *bed) takenOver(before, after []state) {
 		was.lines = maps.Clone(was.lines)
 		maps.DeleteFunc(was.lines, func(line string, _ bool) bool { return strings.HasPrefix(line, forNobody) })
 		if difference := differences(was, after[number]); difference != "" {
-			b.Errorf("cluster %d is not taken over as it was:\n%safter\n%s", number, difference, b.histories[number])
+			b.Errorf("%s is not taken over as it was:\n%safter\n%s", b.histories[number].name, difference, b.histories[number])
 		}
 		for name, version := range after[number].versions {
 			switch was := before[number].versions[name]; {
@@ -89,7 +92,7 @@ func (b *bed) takenOver(before, after []state) {
 			case was == "": // in place of one of an earlier Service
 			case before[number].rewritten[name]:
 			default:
-				b.Errorf("cluster %d: %s was written again when it was taken over", number, name)
+				b.Errorf("%s: %s was written again when it was taken over", b.histories[number].name, name)
 			}
 		}
 	}
@@ -98,7 +101,7 @@ func (b *bed) takenOver(before, after []state) {
 
 func differences(want, got state) string {
 	var text strings.Builder
-	left, right := want.comparable(want.earlier), got.comparable(want.earlier)
+	left, right := want.comparable(want), got.comparable(want)
 	for _, line := range slices.Sorted(maps.Keys(left)) {
 		if !right[line] {
 			fmt.Fprintf(&text, "  only theirs: %s\n", line)

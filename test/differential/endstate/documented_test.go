@@ -30,6 +30,7 @@ const (
 	selectorWent     = "endpoints of pods whose Service selects none any more (row E4)"
 	serviceWent      = "slices of a Service that is gone (row E19)"
 	emptyOfAnEarlier = "an empty slice of an earlier Service of the same name (row E22)"
+	mirrorSticks     = "a mirror of both families whose ports have changed (row E36)"
 	headlessStays    = "the label of a headless Service on endpoints of one that has got a ClusterIP (rows E16, E18)"
 	// lockStays is what we leave behind.
 	lockStays = "a leader's lock in Endpoints whose Service is gone (row E32)"
@@ -37,6 +38,9 @@ const (
 
 // common are those of theirs that a few clusters are enough to meet.
 var common = []string{selectorWent, serviceWent}
+
+// certain is met in a history that is not generated.
+const certain = mirrorSticks
 
 func selectsPods(service *corev1.Service) bool {
 	return service.Spec.Type != corev1.ServiceTypeExternalName && len(service.Spec.Selector) > 0
@@ -75,11 +79,16 @@ func (r *reader) ofAnEarlierService(slice *discoveryv1.EndpointSlice) bool {
 		len(slice.OwnerReferences) == 1 && !r.live[slice.OwnerReferences[0].UID]
 }
 
-// comparable are the lines of a state but for the labels and owners of those groups.
-func (s state) comparable(without map[string]bool) map[string]bool {
+// comparable are the lines of a state but for what theirs are not compared in: the
+// labels and owners of groups with a slice of an earlier Service, and mirrors that
+// stick.
+func (s state) comparable(theirs state) map[string]bool {
 	lines := maps.Clone(s.lines)
-	for group := range without {
+	for group := range theirs.earlier {
 		maps.DeleteFunc(lines, func(line string, _ bool) bool { return strings.HasPrefix(line, group+": labels ") })
+	}
+	for name := range theirs.stuck {
+		maps.DeleteFunc(lines, func(line string, _ bool) bool { return strings.HasPrefix(line, mirrorsOf(name)) })
 	}
 	return lines
 }

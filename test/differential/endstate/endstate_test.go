@@ -24,9 +24,11 @@ import (
 )
 
 const (
-	// seedVariable and clustersVariable vary what is generated, and how many.
+	// seedVariable and clustersVariable vary what is generated, and how many;
+	// firstVariable leaves out those before it, for one of a large run alone.
 	seedVariable     = "SWITCHYARD_DIFFERENTIAL_SEED"
 	clustersVariable = "SWITCHYARD_DIFFERENTIAL_CLUSTERS"
+	firstVariable    = "SWITCHYARD_DIFFERENTIAL_FIRST"
 	defaultSeed      = 1
 	defaultClusters  = 150
 	// many clusters meet what is common.
@@ -42,13 +44,14 @@ const (
 )
 
 func TestEndStateIsUpstreams(t *testing.T) {
-	seed, clusters := setting(t, seedVariable, defaultSeed), setting(t, clustersVariable, defaultClusters)
+	seed, clusters, first := setting(t, seedVariable, defaultSeed), setting(t, clustersVariable, defaultClusters), setting(t, firstVariable, 0)
 	var histories []*history
 	steps := 0
 	for i := range clusters {
-		histories = append(histories, newHistory(seed, i))
+		histories = append(histories, newHistory(seed, first+i))
 		steps += len(histories[i].steps)
 	}
+	histories = append(histories, otherPorts())
 	t.Logf("%s=%d: %d clusters, %d steps", seedVariable, seed, clusters, steps)
 
 	environment, config := startServer(t)
@@ -59,7 +62,6 @@ func TestEndStateIsUpstreams(t *testing.T) {
 
 	stop := startTheirs(t, environment)
 	b.play(theirs)
-	b.settle(theirs)
 	before := b.states(theirs)
 	stop = b.restart(environment, stop)
 	want := withForNobody(b.states(theirs), before)

@@ -34,6 +34,8 @@ const (
 // history is the life of one cluster, which is the same in every namespace.
 type history struct {
 	*rand.Rand
+	// name tells it from others.
+	name  string
 	steps []step
 	// services, pods and endpoints are what there is after the steps; endpoints are
 	// those made by hand.
@@ -49,11 +51,7 @@ var serviceNames = []string{"web", "api", "db"}
 
 // newHistory begins with a few objects and goes on with changes of all kinds.
 func newHistory(seed, number uint64) *history {
-	h := &history{
-		Rand:     rand.New(rand.NewPCG(seed, number)),
-		locked:   map[string]bool{},
-		services: map[string]*corev1.Service{}, pods: map[string]*corev1.Pod{}, endpoints: map[string]*corev1.Endpoints{},
-	}
+	h := emptyHistory(seed, number)
 	for range 3 + h.IntN(6) {
 		h.newPod()
 	}
@@ -71,6 +69,15 @@ func newHistory(seed, number uint64) *history {
 		h.change()
 	}
 	return h
+}
+
+func emptyHistory(seed, number uint64) *history {
+	return &history{
+		Rand:     rand.New(rand.NewPCG(seed, number)),
+		name:     fmt.Sprint("cluster ", number),
+		locked:   map[string]bool{},
+		services: map[string]*corev1.Service{}, pods: map[string]*corev1.Pod{}, endpoints: map[string]*corev1.Endpoints{},
+	}
 }
 
 func (h *history) change() {

@@ -48,6 +48,8 @@ type state struct {
 	documented map[string]int
 	// earlier are groups of slices that have an empty one of an earlier Service.
 	earlier map[string]bool
+	// stuck are the names of Endpoints whose mirror may never be written.
+	stuck map[string]bool
 	// slices, endpoints, mirrors and objects count what the lines are of.
 	slices, endpoints, mirrors, objects int
 	// versions are those of slices and Endpoints, by kind and name.
@@ -75,7 +77,7 @@ func (v *view) state(t *testing.T, namespace string) state {
 	r := reader{
 		state: state{
 			lines: map[string]bool{}, documented: map[string]int{}, earlier: map[string]bool{}, versions: map[string]string{}, rewritten: map[string]bool{},
-			filled: map[string]bool{}, empty: map[string]string{},
+			filled: map[string]bool{}, empty: map[string]string{}, stuck: map[string]bool{},
 		},
 		services: map[string]*corev1.Service{}, endpoints: map[string]*corev1.Endpoints{}, live: map[types.UID]bool{"0": true},
 	}
@@ -103,6 +105,7 @@ func (v *view) state(t *testing.T, namespace string) state {
 		r.addSlice(&slice)
 	}
 	r.leaveOutSpare()
+	r.leaveOutStuck(all.Items)
 	return r.state
 }
 
@@ -198,12 +201,7 @@ func (r *reader) addSlice(slice *discoveryv1.EndpointSlice) {
 	if managedBy == mirroringController {
 		r.mirrors++
 	}
-	var ports []string
-	for _, port := range slice.Ports {
-		ports = append(ports, fmt.Sprintf("%s:%s/%s %s", value(port.Name), value(port.Port), value(port.Protocol), value(port.AppProtocol)))
-	}
-	slices.Sort(ports)
-	group := fmt.Sprintf("slices of %s by %s: %s %v", service, managedBy, slice.AddressType, ports)
+	group := fmt.Sprintf("slices of %s by %s: %s [%s]", service, managedBy, slice.AddressType, portsOfSlice(slice))
 	labels := r.withoutStaleHeadless(service, "slice "+slice.Name, slice.Labels)
 	if earlier {
 		r.documented[emptyOfAnEarlier]++
@@ -226,6 +224,15 @@ func (r *reader) addSlice(slice *discoveryv1.EndpointSlice) {
 	for i := range slice.Endpoints {
 		r.endpoint(group, slice, &slice.Endpoints[i])
 	}
+}
+
+func portsOfSlice(slice *discoveryv1.EndpointSlice) string {
+	var texts []string
+	for _, port := range slice.Ports {
+		texts = append(texts, fmt.Sprintf("%s:%s/%s %s", value(port.Name), value(port.Port), value(port.Protocol), value(port.AppProtocol)))
+	}
+	slices.Sort(texts)
+	return strings.Join(texts, " ")
 }
 
 func (r *reader) endpoint(group string, slice *discoveryv1.EndpointSlice, e *discoveryv1.Endpoint) {

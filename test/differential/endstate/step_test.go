@@ -20,11 +20,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -37,6 +39,7 @@ const (
 	change    verb = "patch"
 	remove    verb = "delete"
 	removeAll verb = "delete all"
+	await     verb = "await" // slices
 )
 
 // step is one request of a user, a kubelet or a scheduler.
@@ -50,6 +53,8 @@ type step struct {
 	grace int64
 	// lenient steps may find nothing.
 	lenient bool
+	// count is how many with the labels are awaited.
+	count int
 }
 
 // operation of a JSON patch.
@@ -102,6 +107,8 @@ func (s step) request(ctx context.Context, api client.Client, object client.Obje
 		return err
 	case remove:
 		return api.Delete(ctx, object, client.GracePeriodSeconds(s.grace))
+	case await:
+		return awaitSlices(ctx, api, object.GetNamespace(), s.labels, s.count)
 	case removeAll:
 		return api.DeleteAllOf(ctx, object, client.InNamespace(object.GetNamespace()), client.MatchingLabels(s.labels))
 	}
@@ -113,6 +120,14 @@ func (s step) request(ctx context.Context, api client.Client, object client.Obje
 		return api.SubResource(s.subresource).Patch(ctx, object, client.RawPatch(types.JSONPatchType, text))
 	}
 	return api.Patch(ctx, object, client.RawPatch(types.JSONPatchType, text))
+}
+
+func awaitSlices(ctx context.Context, api client.Client, namespace string, labels client.MatchingLabels, count int) error {
+	return wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
+		var made discoveryv1.EndpointSliceList
+		err := api.List(ctx, &made, client.InNamespace(namespace), labels)
+		return len(made.Items) == count, err
+	})
 }
 
 // putObject is what `kubectl replace --force=false` or `create` does, and tells
