@@ -18,7 +18,9 @@ package discovery
 
 import (
 	"context"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -31,13 +33,20 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Services is how many Services each cluster has.
-const serviceCount = 240
+const (
+	// seedVariable and servicesVariable vary the Services, and how many there are.
+	seedVariable     = "SWITCHYARD_DIFFERENTIAL_SEED"
+	servicesVariable = "SWITCHYARD_DIFFERENTIAL_SERVICES"
+	defaultSeed      = 1
+	defaultServices  = 32
+)
 
 func TestAnswersAreThoseOfTheKubernetesPlugin(t *testing.T) {
 	c := startCluster(t)
-	g := newGenerator(1)
-	populate(t, c, g)
+	seed, count := setting(t, seedVariable, defaultSeed), setting(t, servicesVariable, defaultServices)
+	t.Logf("%s=%d, %d Services", seedVariable, seed, count)
+	g := newGenerator(seed)
+	populate(t, c, g, count)
 	for name, options := range map[string]string{
 		"by default":                          "",
 		"pods insecure, pod names":            "pods insecure\n endpoint_pod_names\n ttl 30",
@@ -49,7 +58,7 @@ func TestAnswersAreThoseOfTheKubernetesPlugin(t *testing.T) {
 			for round := range 2 {
 				awaitSentinel(t, c, peer, ours, round)
 				compareAll(t, services(t, c), peer, ours, seen)
-				change(t, c, g)
+				change(t, c, g, count)
 			}
 			for _, d := range differences {
 				if seen[d.name] == 0 && !strings.Contains(d.rare, name) {
@@ -61,18 +70,28 @@ func TestAnswersAreThoseOfTheKubernetesPlugin(t *testing.T) {
 	}
 }
 
+func setting(t *testing.T, variable string, value uint64) uint64 {
+	t.Helper()
+	if text := os.Getenv(variable); text != "" {
+		var err error
+		if value, err = strconv.ParseUint(text, 10, 32); err != nil {
+			t.Fatalf("%s: %v", variable, err)
+		}
+	}
+	return value
+}
+
 func compareAll(t *testing.T, services []*corev1.Service, peer, ours *server, seen map[string]int) {
 	t.Helper()
 	bad := 0
 	for _, name := range names(services) {
-		a := peer.ask(t, name, dns.TypeA)
 		for _, kind := range types {
 			theirs, mine := peer.ask(t, name, kind), ours.ask(t, name, kind)
 			if cmp.Equal(theirs, mine) {
 				seen["same"]++
 				continue
 			}
-			q := question{name, kind, a, theirs, mine, func(name string, kind uint16) reply { return peer.ask(t, name, kind) }}
+			q := question{name, kind, peer.ask(t, name, dns.TypeA), theirs, mine, func(name string, kind uint16) reply { return peer.ask(t, name, kind) }}
 			if at := slices.IndexFunc(differences, func(d difference) bool { return d.is(q) }); at >= 0 {
 				seen[differences[at].name]++
 				continue
@@ -99,14 +118,14 @@ func services(t *testing.T, c cluster) []*corev1.Service {
 }
 
 // populate fills the cluster.
-func populate(t *testing.T, c cluster, g generator) {
+func populate(t *testing.T, c cluster, g generator, count uint64) {
 	t.Helper()
 	for _, name := range append(namespaces, "empty") {
 		_, err := c.client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
 		must(t, err)
 	}
 	var jobs []func(context.Context) error
-	for i := range serviceCount {
+	for i := range int(count) {
 		if i%20 != 7 { // some slices have no Service
 			svc := g.service(i)
 			jobs = append(jobs, func(ctx context.Context) error {
@@ -125,21 +144,21 @@ func populate(t *testing.T, c cluster, g generator) {
 	do(t, jobs)
 }
 
-// change deletes some objects and replaces others.
-func change(t *testing.T, c cluster, g generator) {
+// change replaces half of the objects, so that each round asks for other ones.
+func change(t *testing.T, c cluster, g generator, count uint64) {
 	t.Helper()
 	var jobs []func(context.Context) error
-	for i := range serviceCount {
+	for i := range int(count) {
 		namespace := namespaces[i%len(namespaces)]
-		switch g.IntN(6) {
-		case 0:
+		if g.chance(50) {
 			svc := g.service(i)
 			jobs = append(jobs, func(ctx context.Context) error {
 				_ = c.client.CoreV1().Services(namespace).Delete(ctx, svc.Name, metav1.DeleteOptions{})
 				_, err := c.client.CoreV1().Services(namespace).Create(ctx, svc, metav1.CreateOptions{})
 				return err
 			})
-		case 1, 2:
+		}
+		if g.chance(50) {
 			eps := g.slice(i, 0)
 			jobs = append(jobs, func(ctx context.Context) error {
 				_ = c.client.DiscoveryV1().EndpointSlices(namespace).Delete(ctx, eps.Name, metav1.DeleteOptions{})
