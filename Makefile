@@ -51,6 +51,10 @@ controlplane: ## Build the control plane (etcd, kube-apiserver, ...) unless it i
 $(BIN)/k8s/kube-proxy: | controlplane
 	test/controlplane/build.sh
 
+# The benchmark's, with CoreDNS's own plugin in the place of ours.
+$(BIN)/coredns: test/discovery/go.mod test/discovery/coredns/main.go
+	cd test/discovery && go build -ldflags "-s -w" -o $@ ./coredns
+
 .PHONY: setup-envtest
 setup-envtest: controlplane ## Provide etcd and kube-apiserver for envtest.
 
@@ -112,7 +116,7 @@ deps: ## Install (as root) or name what the tests need from the distribution.
 	@hack/deps.sh
 
 .PHONY: test
-test: deps build controlplane $(BIN)/k8s/kube-proxy ## Run every test: unit, envtest, packets in namespaces, end to end.
+test: deps build controlplane $(BIN)/k8s/kube-proxy $(BIN)/coredns ## Run every test: unit, envtest, packets in namespaces, end to end.
 	go test -count=1 -timeout 20m ./...
 	$(MAKE) --no-print-directory test-differential
 	$(MAKE) --no-print-directory test-discovery
@@ -154,10 +158,10 @@ test-long: test ## Run the tests in their long forms: fuzzing and the race detec
 	hack/fuzz.sh $(FUZZTIME)
 
 # For example BENCHFLAGS=-quick, which takes six minutes in place of twenty and
-# leaves the page as it is. With -only=webhooks or -only=endpoints and -markdown it keeps the rest.
+# leaves the page as it is. With -only=webhooks, endpoints or dns and -markdown it keeps the rest.
 BENCHFLAGS ?= -markdown docs/benchmarks.md
 .PHONY: bench
-bench: deps build controlplane $(BIN)/k8s/kube-proxy ## Measure switchyard-node beside kube-proxy, and the webhooks, and write docs/benchmarks.md (BENCHFLAGS=-quick).
+bench: deps build controlplane $(BIN)/k8s/kube-proxy $(BIN)/coredns ## Measure each program beside its peer, and write docs/benchmarks.md (BENCHFLAGS=-quick).
 	go test -run '^$$' -bench . -benchmem -benchtime 0.3s ./allocator/... ./controllers/... ./webhooks/... ./internal/dataplane/... | tee $(BIN)/go-bench.txt
 	go build -o $(BIN)/bench ./test/bench
 	$(BIN)/bench -go-bench $(BIN)/go-bench.txt $(BENCHFLAGS)

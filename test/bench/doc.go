@@ -31,10 +31,11 @@ limitations under the License.
 //
 // Before that it measures the admission webhooks of switchyard-manager, with an
 // API server of their own, which is asked the same without them (admission.go),
-// and its endpoint controllers beside kube-controller-manager's (endpoints.go).
+// its endpoint controllers beside kube-controller-manager's (endpoints.go), and
+// switchyard-dns beside CoreDNS (dns.go).
 //
 // What each figure means is said in the type it is kept in (results.go,
-// admission_results.go, endpoints_results.go), and how it is taken on the page
-// that is written (page.md.tmpl, admission.md.tmpl, endpoints.md.tmpl). Nothing here fails because a figure is bad:
-// a target that was missed is reported as missed.
+// admission_results.go, endpoints_results.go, dns_results.go), and how it is taken on
+// the page that is written (page.md.tmpl and those of its sections). Nothing here
+// fails because a figure is bad: a target that was missed is reported as missed.
 package main

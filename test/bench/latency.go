@@ -42,7 +42,7 @@ type switched struct {
 
 // switchLatency switches the Service to another endpoint again and again.
 func (b *bench) switchLatency(ctx context.Context) error {
-	arrivals, err := b.watchSwitching(ctx)
+	arrivals, err := b.inventory.watchSwitching(ctx)
 	if err != nil {
 		return err
 	}
@@ -133,8 +133,8 @@ type arrivals struct {
 	at   map[netip.Addr]time.Time
 }
 
-func (b *bench) watchSwitching(ctx context.Context) (*arrivals, error) {
-	events, err := b.inventory.client.DiscoveryV1().EndpointSlices(namespace).Watch(ctx, metav1.ListOptions{
+func (v *inventory) watchSwitching(ctx context.Context) (*arrivals, error) {
+	events, err := v.client.DiscoveryV1().EndpointSlices(namespace).Watch(ctx, metav1.ListOptions{
 		FieldSelector: "metadata.name=" + slice(switching.name, nil).Name, ResourceVersion: "0",
 	})
 	if err != nil {

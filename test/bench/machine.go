@@ -40,6 +40,8 @@ type machine struct {
 	Switchyard string    `json:"switchyard"`
 	Manager    string    `json:"manager"`
 	KubeProxy  string    `json:"kubeProxy"`
+	DNS        string    `json:"dns"`
+	CoreDNS    string    `json:"coreDNS"`
 	Nft        string    `json:"nft"`
 	Command    string    `json:"command"`
 }
@@ -49,6 +51,7 @@ func thisMachine(ours, theirs subject, o options) machine {
 		Date: time.Now().UTC().Truncate(time.Second), Cores: runtime.NumCPU(), CPU: cpuModel(), Go: runtime.Version(),
 		APIServer: versionOf(filepath.Join(filepath.Dir(theirs.program), "kube-apiserver")),
 		Manager:   versionOf(o.manager), Switchyard: ours.version(), KubeProxy: theirs.version(),
+		DNS: versionOf(o.dnsServer), CoreDNS: firstWordOf(o.coreDNS, "-version"),
 		Command: "bench" + o.given,
 	}
 	var name unix.Utsname

@@ -25,6 +25,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -76,8 +77,8 @@ func inside(ctx context.Context, o options, dir string) error {
 	return errors.Join(measureAll(ctx, o, r, dir, ours, theirs), r.write(o))
 }
 
-// measureAll takes the webhooks and the endpoints first, whose API servers are gone
-// when the proxies' begins.
+// measureAll takes the parts first, whose API servers are gone when the proxies'
+// begins.
 func measureAll(ctx context.Context, o options, r *report, dir string, ours, theirs subject) (err error) {
 	if o.admission > 0 && (o.only == "" || o.only == webhooksName) {
 		if r.Admission, err = measureAdmission(ctx, o, dir); err != nil {
@@ -89,7 +90,12 @@ func measureAll(ctx context.Context, o options, r *report, dir string, ours, the
 			return err
 		}
 	}
-	if o.only == webhooksName || o.only == endpointsName {
+	if o.dns > 0 && (o.only == "" || o.only == dnsName) {
+		if r.DNS, err = measureDNS(ctx, o, dir); err != nil {
+			return err
+		}
+	}
+	if slices.Contains(parts, o.only) {
 		return nil
 	}
 	progress("starting etcd and kube-apiserver")

@@ -92,13 +92,13 @@ func (v *inventory) grow(ctx context.Context, size size) error {
 	if err := v.store.write(ctx, puts); err != nil {
 		return err
 	}
-	return v.awaitAll(ctx, size)
+	return v.awaitAll(ctx, size.Services+len(specials), size.Endpoints)
 }
 
 // awaitAll waits until the API server has seen what was written behind its
 // back. It answers a list of resource version 0 from its cache, as it does for
 // the proxies.
-func (v *inventory) awaitAll(ctx context.Context, size size) error {
+func (v *inventory) awaitAll(ctx context.Context, count, endpoints int) error {
 	for patience := time.Now().Add(time.Minute); ; {
 		services, err := v.client.CoreV1().Services(namespace).List(ctx, metav1.ListOptions{ResourceVersion: "0"})
 		if err != nil {
@@ -109,7 +109,7 @@ func (v *inventory) awaitAll(ctx context.Context, size size) error {
 			return err
 		}
 		last := slices.Items[len(slices.Items)-1]
-		if len(services.Items) == size.Services+len(specials) && len(slices.Items) == len(services.Items) && len(last.Endpoints) == size.Endpoints {
+		if len(services.Items) == count && len(slices.Items) == count && len(last.Endpoints) == endpoints {
 			return nil
 		}
 		if time.Now().After(patience) {

@@ -92,6 +92,12 @@ type options struct {
 	// how long pods change at each rate.
 	endpoints, large int
 	changes          time.Duration
+	// dns is how many Services there are while DNS servers are measured, 0 to leave
+	// that out, dnsTurns how often each is started in each way, and queries how long it
+	// is asked then.
+	dns, dnsTurns      int
+	queries            time.Duration
+	dnsServer, coreDNS string
 	// given are the flags that were, but for paths, which say nothing elsewhere.
 	given string
 }
@@ -103,14 +109,17 @@ func parse(args []string) (options, error) {
 	flags.BoolVar(&o.quick, "quick", false, "1000x10 only and everything shorter: six minutes")
 	flags.Var(&o.sizes, "sizes", "`SERVICESxENDPOINTS,...` to measure both proxies with, in growing order")
 	flags.Var(&o.alone, "alone", "`SERVICESxENDPOINTS,...` to measure Switchyard alone with, after the others")
-	flags.StringVar(&o.only, "only", "", "measure this only: switchyard, kube-proxy, webhooks or endpoints")
+	flags.StringVar(&o.only, "only", "", "measure this only: switchyard, kube-proxy, webhooks, endpoints or dns")
 	flags.IntVar(&o.admission, "admission", 10_000, "how many Services there are while the webhooks are measured; 0 leaves them out")
 	flags.Var(&o.loads, "loads", "`CLIENTS[@PERSECOND],...` to make them, of so many clients without a pause or so often in a second altogether")
 	flags.IntVar(&o.requests, "requests", 480, "how many requests to make in each way while the webhooks are measured")
 	flags.IntVar(&o.endpoints, "endpoints", endpointsSize, "how many Services there are while endpoint controllers are measured; 0 leaves them out")
 	flags.IntVar(&o.large, "large", endpointsSize, "how many pods one more Service has meanwhile")
 	flags.DurationVar(&o.changes, "changes", 8*time.Second, "how long to change pods at each rate meanwhile")
-	flags.IntVar(&o.switches, "switches", 300, "how often to measure slice write -> new endpoint with Switchyard")
+	flags.IntVar(&o.dns, "dns", dnsSize, "how many Services there are while DNS servers are measured, in tens; 0 leaves them out")
+	flags.IntVar(&o.dnsTurns, "dns-turns", 3, "how often to start each of them, with and without cache")
+	flags.DurationVar(&o.queries, "queries", 3*time.Second, "how long to ask DNS servers in each way and turn")
+	flags.IntVar(&o.switches, "switches", 300, "how often to measure slice write -> new endpoint with Switchyard, and new answer with DNS servers")
 	flags.IntVar(&o.peerSwitches, "peer-switches", 30, "the same with kube-proxy, at most one a second")
 	flags.DurationVar(&o.churn, "churn", 20*time.Second, "how long to write 50 slices a second")
 	flags.DurationVar(&o.burst, "burst", 12*time.Second, "how long to write 500 slices a second")
@@ -123,6 +132,8 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.logs, "logs", "", "`directory` for the logs of both proxies")
 	flags.StringVar(&o.node, "node", filepath.Join(bin, "switchyard-node"), "switchyard-node to measure")
 	flags.StringVar(&o.manager, "manager", filepath.Join(bin, "switchyard-manager"), "switchyard-manager to measure")
+	flags.StringVar(&o.dnsServer, "dns-server", filepath.Join(bin, "switchyard-dns"), "switchyard-dns to measure")
+	flags.StringVar(&o.coreDNS, "coredns", filepath.Join(bin, "coredns"), "CoreDNS to measure")
 	flags.StringVar(&o.peer, "peer", filepath.Join(bin, "k8s", "kube-proxy"), "kube-proxy to measure")
 	flags.SetOutput(io.Discard)
 	if err := flags.Parse(args); err != nil {
@@ -135,7 +146,7 @@ func parse(args []string) (options, error) {
 	given := map[string]bool{}
 	flags.Visit(func(f *flag.Flag) {
 		given[f.Name] = true
-		if !slices.Contains([]string{"node", "peer", "manager", "go-bench", "markdown", "profile", "logs", "o"}, f.Name) {
+		if !slices.Contains([]string{"node", "peer", "manager", "dns-server", "coredns", "go-bench", "markdown", "profile", "logs", "o"}, f.Name) {
 			o.given += fmt.Sprintf(" -%s=%s", f.Name, f.Value)
 		}
 	})
@@ -163,6 +174,8 @@ func (o *options) shorten(given map[string]bool) {
 		"endpoints":     func() { o.endpoints = 500 },
 		"large":         func() { o.large = 500 },
 		"changes":       func() { o.changes = 5 * time.Second },
+		"dns":           func() { o.dns = 1000 },
+		"queries":       func() { o.queries = time.Second },
 		"switches":      func() { o.switches = 100 },
 		"peer-switches": func() { o.peerSwitches = 10 },
 		"churn":         func() { o.churn = 6 * time.Second },
@@ -181,18 +194,26 @@ func (o *options) validate(rest []string) error {
 		return fmt.Errorf("unexpected argument %q: there are only flags", rest[0])
 	case o.output != "table" && o.output != "json":
 		return fmt.Errorf("-o=%s: give table or json", o.output)
-	case !slices.Contains([]string{"", switchyardName, kubeProxyName, webhooksName, endpointsName}, o.only):
-		return fmt.Errorf("-only=%s: give %s, %s, %s or %s", o.only, switchyardName, kubeProxyName, webhooksName, endpointsName)
-	case o.admission < 0 || o.admission > maxServices || o.requests < 1:
-		return fmt.Errorf("-admission and -requests: give 0 to %d Services and at least 1 request", maxServices)
-	case o.endpoints < 0 || o.endpoints > maxServices || o.large < 1 || o.changes < time.Second:
-		return fmt.Errorf("-endpoints, -large and -changes: give 0 to %d Services, at least 1 pod and 1s", maxServices)
+	case !slices.Contains(append([]string{"", switchyardName, kubeProxyName}, parts...), o.only):
+		return fmt.Errorf("-only=%s: give %s, %s or %s", o.only, switchyardName, kubeProxyName, strings.Join(parts, ", "))
 	case o.switches < 1 || o.peerSwitches < 1:
 		return fmt.Errorf("-switches and -peer-switches: give at least 1")
 	case o.tracked < 0:
 		return fmt.Errorf("-tracked=%d: give 0 or more", o.tracked)
 	case o.churn < time.Second || o.burst < 3*time.Second || o.traffic < time.Second:
 		return fmt.Errorf("-churn, -burst, -traffic: give at least 1s, 3s, 1s")
+	}
+	return o.validateParts()
+}
+
+func (o *options) validateParts() error {
+	switch {
+	case o.admission < 0 || o.admission > maxServices || o.requests < 1:
+		return fmt.Errorf("-admission and -requests: give 0 to %d Services and at least 1 request", maxServices)
+	case o.endpoints < 0 || o.endpoints > maxServices || o.large < 1 || o.changes < time.Second:
+		return fmt.Errorf("-endpoints, -large and -changes: give 0 to %d Services, at least 1 pod and 1s", maxServices)
+	case o.dns < 0 || o.dns%headlessEach != 0 || o.dns > maxServices || o.dnsTurns < 1 || o.queries < shortestQueries:
+		return fmt.Errorf("-dns, -dns-turns and -queries: give 0 to %d Services, a multiple of %d, at least 1 turn, %v", maxServices, headlessEach, shortestQueries)
 	}
 	return nil
 }

@@ -147,6 +147,9 @@ func pidOf(name string) (int, error) {
 // peakMemory is the most physical memory the process has had, in bytes.
 func (p *process) peakMemory() (int64, error) { return kilobytes(p.proc("status"), "VmHWM") }
 
+// residentMemory is the physical memory the process has, in bytes.
+func (p *process) residentMemory() (int64, error) { return kilobytes(p.proc("status"), "VmRSS") }
+
 // forgetPeak makes the memory of now the peak.
 func (p *process) forgetPeak() error { return os.WriteFile(p.proc("clear_refs"), []byte("5"), 0) }
 

@@ -52,7 +52,9 @@ type report struct {
 	Admission []admissionResult `json:"admission,omitempty"`
 	// Endpoints is by the program that writes slices.
 	Endpoints []endpointsResult `json:"endpoints,omitempty"`
-	Rows      []row             `json:"rows"`
+	// DNS is by the server, without and with cache.
+	DNS  []dnsResult `json:"dns,omitempty"`
+	Rows []row       `json:"rows"`
 }
 
 func (r *report) find(proxy string, size size) (result, bool) {

@@ -41,7 +41,7 @@ func TestAShortRunTakesEveryFigureOfBothProxies(t *testing.T) {
 	page := filepath.Join(t.TempDir(), "page.md")
 	var code int
 	out := standardOutput(t, func() {
-		code = run([]string{"-admission=0", "-endpoints=0", "-sizes=20x2", "-alone=", "-switches=105", "-peer-switches=2", "-churn=1s", "-burst=3s", "-traffic=1s",
+		code = run([]string{"-admission=0", "-endpoints=0", "-dns=0", "-sizes=20x2", "-alone=", "-switches=105", "-peer-switches=2", "-churn=1s", "-burst=3s", "-traffic=1s",
 			"-tracked=500", "-o=json", "-markdown=" + page, "-logs=" + t.TempDir()})
 	})
 	var got report

@@ -29,6 +29,7 @@ type section struct {
 var sections = []section{
 	sectionOf(webhooksName, (*report).admissionSection),
 	sectionOf(endpointsName, (*report).endpointsSection),
+	sectionOf(dnsName, (*report).dnsSection),
 }
 
 func sectionOf(name string, write func(*report) (string, error)) section {

@@ -24,11 +24,14 @@ import (
 const (
 	switchyardName = "switchyard"
 	kubeProxyName  = "kube-proxy"
-	// webhooksName is what -only calls the manager's part.
+	// webhooksName is the first of the parts.
 	webhooksName = "webhooks"
 	// pprofAddress is where both serve their profiles, in their own namespace.
 	pprofAddress = "127.0.0.1:10249"
 )
+
+// parts are what -only calls the parts of the run that are not about proxies.
+var parts = []string{webhooksName, endpointsName, dnsName}
 
 // subject is a proxy to measure. Both run with their defaults but for what the
 // place needs: its name, its clients, and that it can not set the machine's
@@ -68,4 +71,13 @@ func versionOf(program string) string {
 	}
 	words := strings.Fields(string(out))
 	return words[len(words)-1]
+}
+
+// firstWordOf is what CoreDNS says of itself: its name and version, then more.
+func firstWordOf(program, flag string) string {
+	out, err := exec.Command(program, flag).Output()
+	if err != nil {
+		return "unknown: " + err.Error()
+	}
+	return strings.Fields(string(out))[0]
 }

@@ -40,6 +40,9 @@ func (r *report) printTable(out io.Writer) {
 	if len(r.Endpoints) > 0 {
 		grids = append(grids, r.endpointsGrid())
 	}
+	if len(r.DNS) > 0 {
+		grids = append(grids, r.dnsGrid())
+	}
 	for i, g := range grids {
 		if i > 0 || len(r.Results) > 0 {
 			fmt.Fprintln(out)
