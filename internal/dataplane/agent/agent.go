@@ -37,7 +37,7 @@ import (
 )
 
 // Config is what an Agent works with. All of it is required but for Features,
-// Store and WithoutExternalIPs.
+// Store, WithoutExternalIPs and Changed.
 type Config struct {
 	// NodeName is the name of this node's Node object.
 	NodeName string
@@ -61,6 +61,9 @@ type Config struct {
 	Store model.Options
 	// WithoutExternalIPs leaves spec.externalIPs out (KEP-5707).
 	WithoutExternalIPs bool
+	// Changed, if set, is told which ServicePorts may have changed, all of them once
+	// everything has been read. It does not block and asks nothing of the Agent.
+	Changed func([]model.ServicePortName)
 }
 
 // Agent programs a node.
@@ -129,6 +132,7 @@ func (a *Agent) begin(ctx context.Context) {
 	a.facts.VIPs = a.heldVIPs()
 	a.store.TakeDirty()
 	a.report(ctx, a.store.TakeProblems())
+	a.tell(a.store.Names())
 	if a.facts.Node == nil {
 		a.State.SetEligible(false) // not registered yet
 	}
@@ -159,6 +163,7 @@ func (a *Agent) change(ctx context.Context, fn func(*model.Store), e event) {
 	if len(names) == 0 {
 		return
 	}
+	a.tell(names)
 	for _, lane := range a.lanes {
 		lane.queue.add(names, e)
 	}
