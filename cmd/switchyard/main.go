@@ -116,7 +116,7 @@ whom kubectl asks.`,
 	addGroup(root, "questions", "Questions about a cluster:",
 		whyCommand(), whoCommand(), poolsCommand(), auditCommand(), lintCommand(), envCommand(), recordsCommand(), traceCommand(), topCommand())
 	addGroup(root, "local", "The local cluster:", upCommand(), downCommand(), statusCommand(), kubeconfigCommand(), execCommand(), logsCommand(),
-		probeCommand(), demoCommand())
+		probeCommand(), resolveCommand(), demoCommand())
 	root.AddCommand(versionCommand(), initCommand(), supervisorCommand(), enterCommand(), followCommand(), getCommand())
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w: `%s --help` lists the flags", explainFlag(err), c.CommandPath())

@@ -35,10 +35,11 @@ func probeCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "probe ADDRESS:PORT",
 		Short: "Make connections and say what answered",
-		Long: `Make connections to a literal address, one after the other, and say what
+		Long: `Make connections to an address or a name, one after the other, and say what
 answered each. To do so from a pod, a node or outside of the cluster:
 
-  switchyard exec POD -- switchyard probe 10.96.12.34:80 --count 5`,
+  switchyard exec POD -- switchyard probe 10.96.12.34:80 --count 5
+  switchyard exec POD -- switchyard probe web:80`,
 		Args: exactly("ADDRESS:PORT"),
 		RunE: func(c *cobra.Command, args []string) error {
 			request.Address = args[0]

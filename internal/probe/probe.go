@@ -21,7 +21,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"strings"
 	"syscall"
@@ -32,7 +31,8 @@ import (
 type Request struct {
 	// Protocol is http, tcp, udp or sctp.
 	Protocol string
-	// Address is a literal IP address and port.
+	// Address is an IP address or a name, and a port. A name is looked up anew
+	// for each connection, as /etc/resolv.conf says.
 	Address string
 	// Path is what to GET with Protocol http; empty is "/hostname".
 	Path string
@@ -65,6 +65,8 @@ type Answer struct {
 	Outcome Outcome `json:"outcome"`
 	Text    string  `json:"text,omitempty"`
 	Error   string  `json:"error,omitempty"`
+	// Address is where the connection went; empty if a name has no address.
+	Address string `json:"address,omitempty"`
 	// Port is the port that the client sent from, 0 if that is not known.
 	Port    uint16        `json:"port,omitempty"`
 	Elapsed time.Duration `json:"elapsed"`
@@ -96,8 +98,8 @@ func Run(ctx context.Context, r Request) ([]Answer, error) {
 	if r.Count < 1 || r.Count > 10_000 {
 		return nil, fmt.Errorf("count %d: want 1 to 10000", r.Count)
 	}
-	if _, err := netip.ParseAddrPort(r.Address); err != nil {
-		return nil, fmt.Errorf("address %q: want a literal ADDRESS:PORT, like 10.96.0.1:443 or [fd00:10:96::1]:443", r.Address)
+	if err := checkAddress(r.Address); err != nil {
+		return nil, err
 	}
 	if r.Timeout < 0 {
 		return nil, fmt.Errorf("timeout %v: the time must be positive", r.Timeout)
@@ -119,8 +121,13 @@ func once(ctx context.Context, ask func(context.Context, Request) (reply, error)
 	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
 	start := time.Now()
-	got, err := ask(ctx, r)
-	a := Answer{Outcome: outcome(err), Text: strings.TrimSpace(got.text), Port: got.port, Elapsed: time.Since(start)}
+	var got reply
+	address, err := lookUp(ctx, r.Address)
+	if err == nil {
+		r.Address = address
+		got, err = ask(ctx, r)
+	}
+	a := Answer{Outcome: outcome(err), Text: strings.TrimSpace(got.text), Address: address, Port: got.port, Elapsed: time.Since(start)}
 	if err != nil {
 		a.Error = err.Error()
 	}

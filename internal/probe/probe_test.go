@@ -80,13 +80,13 @@ func TestRun(t *testing.T) {
 
 func TestRunRefusesWhatItCanNotAsk(t *testing.T) {
 	for name, r := range map[string]Request{
-		"an unknown protocol":  {Protocol: "icmp", Address: "127.0.0.1:1", Count: 1},
-		"no attempt":           {Protocol: "tcp", Address: "127.0.0.1:1", Count: 0},
-		"an unbounded request": {Protocol: "tcp", Address: "127.0.0.1:1", Count: 10_001},
-		"a name":               {Protocol: "tcp", Address: "localhost:1", Count: 1},
-		"no port":              {Protocol: "tcp", Address: "127.0.0.1", Count: 1},
-		"a port out of range":  {Protocol: "tcp", Address: "127.0.0.1:99999", Count: 1},
-		"a negative timeout":   {Protocol: "tcp", Address: "127.0.0.1:1", Count: 1, Timeout: -1},
+		"an unknown protocol":   {Protocol: "icmp", Address: "127.0.0.1:1", Count: 1},
+		"no attempt":            {Protocol: "tcp", Address: "127.0.0.1:1", Count: 0},
+		"an unbounded request":  {Protocol: "tcp", Address: "127.0.0.1:1", Count: 10_001},
+		"a port without a host": {Protocol: "tcp", Address: ":1", Count: 1},
+		"no port":               {Protocol: "tcp", Address: "127.0.0.1", Count: 1},
+		"a port out of range":   {Protocol: "tcp", Address: "127.0.0.1:99999", Count: 1},
+		"a negative timeout":    {Protocol: "tcp", Address: "127.0.0.1:1", Count: 1, Timeout: -1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := Run(context.Background(), r); err == nil {
