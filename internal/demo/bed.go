@@ -32,10 +32,12 @@ import (
 	"switchyard.dev/switchyard/internal/probe"
 )
 
-// Place is where in the cluster a program runs: in a pod of the demo's
-// namespace, on a node, or outside.
+// Place is where in the cluster a program runs: in a pod, on a node, or
+// outside.
 type Place struct {
 	Pod, Node string
+	// Namespace is the pod's; the demo's if it is empty.
+	Namespace string
 }
 
 // Outside is the network that the nodes are in, none of them itself.

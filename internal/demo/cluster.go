@@ -17,6 +17,7 @@ limitations under the License.
 package demo
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -83,7 +84,7 @@ func (c *Cluster) Command(ctx context.Context, place Place, argv ...string) (*ex
 	args := []string{"exec"}
 	switch {
 	case place.Pod != "":
-		args = append(args, "-n", namespace, place.Pod)
+		args = append(args, "-n", cmp.Or(place.Namespace, namespace), place.Pod)
 	case place.Node != "":
 		args = append(args, "--node", place.Node)
 	default:
