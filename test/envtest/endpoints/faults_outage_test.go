@@ -33,8 +33,9 @@ import (
 )
 
 var _ = Describe("An API server", Serial, func() {
-	// outage is long enough for watches, and what is tried again, to have grown slow.
-	const outage = 20 * time.Second
+	// outage is long enough for watches, and what is tried again, to have failed a few
+	// times. They come back as much later as it lasts, up to half a minute.
+	const outage = 5 * time.Second
 
 	It("that is away in the middle of an update and comes back finds everything as it should be", func(ctx SpecContext) {
 		bad := startBehindFaults()

@@ -78,7 +78,7 @@ var _ = Describe("What was made of pods", func() {
 		})
 		Eventually(func() int { return len(s.slices("web", sliceController)) }).Should(BeZero(), "handed over to the mirror")
 		Expect(s.endpoints("web")()).To(HaveLen(2))
-		Eventually(s.events("web")).ShouldNot(ContainElement("EndpointsRemoved"))
+		Consistently(s.events("web")).ShouldNot(ContainElement("EndpointsRemoved"))
 		s.updateService("web", func(service *corev1.Service) { service.Annotations = nil })
 		Eventually(s.hasNoEndpointsObject("web")).Should(BeTrue())
 		Eventually(func() int { return len(s.slices("web")) }).Should(BeZero())

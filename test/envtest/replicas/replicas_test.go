@@ -57,7 +57,7 @@ const (
 )
 
 // steps is how much each client does.
-var steps = flag.Int("steps", 30, "requests of each client")
+var steps = flag.Int("steps", 15, "requests of each client")
 
 var scheme = runtime.NewScheme()
 
