@@ -117,20 +117,27 @@ deps: ## Install (as root) or name what the tests need from the distribution.
 
 .PHONY: test
 test: deps build controlplane $(BIN)/k8s/kube-proxy $(BIN)/coredns ## Run every test: unit, envtest, packets in namespaces, end to end.
-	go test -count=1 -timeout 20m ./...
-	$(MAKE) --no-print-directory test-differential
-	$(MAKE) --no-print-directory test-discovery
+	$(MAKE) --no-print-directory -j3 test-module test-differential test-discovery
+
+# Most suites wait, for an API server, a lease or the kernel, more than they
+# compute; those that take long begin.
+TESTP ?= $(shell echo $$((2 * $$(nproc))))
+.PHONY: test-module
+test-module:
+	go test -p $(TESTP) -count=1 -timeout 20m ./test/... ./...
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need nothing but Go.
 	go test ./allocator/... ./webhooks/... ./controllers/... ./internal/dataplane/model/... ./internal/dataplane/policy/... ./internal/dataplane/ruleset/... ./internal/dataplane/explain/... ./internal/lookup/... ./internal/validation/... ./internal/inventory/... ./internal/audit/... ./internal/subsets/... ./internal/discovery
 
 # SWITCHYARD_DIFFERENTIAL_CLUSTERS=3000 lets endpoint controllers live through more
-# histories, SWITCHYARD_DIFFERENTIAL_SEED=2 through others.
+# histories, SWITCHYARD_DIFFERENTIAL_SEED=2 through others; ..._FIRST=290 and
+# ..._CLUSTERS=1 through one of them alone.
 .PHONY: test-differential
 test-differential: controlplane ## Compare validation, environments and endpoints with Kubernetes' own, over generated objects.
 	cd test/differential && go test -count=1 -timeout 60m ./...
 
+# SWITCHYARD_DIFFERENTIAL_SERVICES=240 asks for the names of more Services.
 .PHONY: test-discovery
 test-discovery: controlplane ## Compare DNS answers with those of CoreDNS's own plugin, over generated Services.
 	cd test/discovery && go test -count=1 -timeout 15m ./...
@@ -154,6 +161,8 @@ test-fuzz: ## Fuzz each fuzz target for FUZZTIME.
 
 .PHONY: test-long
 test-long: test ## Run the tests in their long forms: fuzzing and the race detector on top.
+	go test -count=1 -timeout 40m ./test/envtest/replicas -args -steps=60
+	SWITCHYARD_DIFFERENTIAL_CLUSTERS=500 SWITCHYARD_DIFFERENTIAL_SERVICES=240 $(MAKE) --no-print-directory test-differential test-discovery
 	CGO_ENABLED=1 go test -race -timeout 40m ./allocator/... ./controllers/... ./webhooks/... ./internal/dataplane/... ./test/chaos
 	hack/fuzz.sh $(FUZZTIME)
 
