@@ -80,6 +80,13 @@ func (a *Agent) setServiceCIDRs(ctx context.Context, ranges map[string][]netip.P
 	a.changeFacts(ctx, func(facts *Facts) { facts.ServiceCIDRs = all })
 }
 
+// ServiceCIDRs are the cluster's ranges of ClusterIPs, as far as they are known.
+func (a *Agent) ServiceCIDRs() []netip.Prefix {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.facts.ServiceCIDRs)
+}
+
 func comparePrefixes(a, b netip.Prefix) int {
 	return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
 }

@@ -198,6 +198,7 @@ func TestThePageListsEveryMetric(t *testing.T) {
 	metrics.ServeTraffic(readerFunc(func() ([]ServiceTraffic, error) {
 		return []ServiceTraffic{{Service: web, Family: model.IPv4, Counted: true}}, nil
 	}), 1)
+	metrics.ServeRoutes()
 	metrics.CountRequests()
 	askAPIServer(t)
 
