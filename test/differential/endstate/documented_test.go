@@ -22,6 +22,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // What kube-controller-manager leaves behind and we do not: docs/endpoints.md,
@@ -39,8 +40,19 @@ const (
 // common are those of theirs that a few clusters are enough to meet.
 var common = []string{selectorWent, serviceWent}
 
-// certain is met in a history that is not generated.
+// certain is met in a history that is not generated, as is lockStays.
 const certain = mirrorSticks
+
+// lostLock is the history of a leader's lock beside a Service that goes.
+func lostLock() *history {
+	h := emptyHistory(0, 0)
+	h.name = "the lock whose Service goes"
+	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "web"}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}}}
+	h.do(step{verb: create, object: service})
+	h.do(step{verb: put, object: &corev1.Endpoints{ObjectMeta: metav1.ObjectMeta{Name: "web", Annotations: map[string]string{leader: "{}"}}}})
+	h.do(step{verb: remove, object: named(&corev1.Service{}, "web")})
+	return h
+}
 
 func selectsPods(service *corev1.Service) bool {
 	return service.Spec.Type != corev1.ServiceTypeExternalName && len(service.Spec.Selector) > 0

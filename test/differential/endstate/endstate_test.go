@@ -30,7 +30,7 @@ const (
 	clustersVariable = "SWITCHYARD_DIFFERENTIAL_CLUSTERS"
 	firstVariable    = "SWITCHYARD_DIFFERENTIAL_FIRST"
 	defaultSeed      = 1
-	defaultClusters  = 150
+	defaultClusters  = 100
 	// many clusters meet what is common.
 	many = 100
 
@@ -51,7 +51,7 @@ func TestEndStateIsUpstreams(t *testing.T) {
 		histories = append(histories, newHistory(seed, first+i))
 		steps += len(histories[i].steps)
 	}
-	histories = append(histories, otherPorts())
+	histories = append(histories, otherPorts(), lostLock())
 	t.Logf("%s=%d: %d clusters, %d steps", seedVariable, seed, clusters, steps)
 
 	environment, config := startServer(t)
