@@ -8,10 +8,21 @@ need nft nftables       # lists and reloads the ruleset in round-trip tests
 need ip iproute2        # shows the machine's links and routes for comparison
 need nsenter util-linux # runs programs inside a pod's or node's namespaces
 need sysctl procps      # shows the machine's sysctls for comparison
+need bird bird2         # announces routes in tests of it
+need vtysh frr          # the same
 
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 	echo "Installing ${missing[*]} with apt-get"
+	# The tests run their own routing daemons; the machine's routes are not theirs.
+	for daemon in bird2:bird frr:frr; do
+		unit=/etc/systemd/system/${daemon#*:}.service
+		if [[ " ${missing[*]} " == *" ${daemon%:*} "* && ! -e $unit && ! -L $unit ]]; then
+			mkdir -p "${unit%/*}"
+			ln -s /dev/null "$unit"
+			echo "Masked ${unit##*/}: systemctl unmask it if this machine is to route"
+		fi
+	done
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 else
