@@ -144,7 +144,7 @@ test-discovery: controlplane ## Compare DNS answers with those of CoreDNS's own 
 
 .PHONY: test-netns
 test-netns: deps ## Run the packet tests in network namespaces.
-	go test -count=1 -timeout 10m ./internal/dataplane/nft/... ./internal/dataplane/conntrack/... ./test/packet/...
+	go test -count=1 -timeout 10m ./internal/dataplane/nft/... ./internal/dataplane/conntrack/... ./test/packet/... ./test/routes/...
 
 .PHONY: test-e2e
 test-e2e: deps build controlplane ## Run the end-to-end tests on a local cluster of their own.
