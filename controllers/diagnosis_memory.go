@@ -36,6 +36,10 @@ type diagnosisMemory struct {
 	wrote string
 	// theirs are conditions of our names that somebody else has written.
 	theirs []string
+	// flaps are how often it has been well again of late.
+	flaps flaps
+	// turn is when it may be written for the first time.
+	turn time.Time
 	// endpoints are a large Endpoints object and when it was read.
 	endpoints     *corev1.Endpoints
 	endpointsRead time.Time
@@ -73,14 +77,14 @@ func (m *diagnosisMemories) of(key types.NamespacedName, uid types.UID) *diagnos
 	if known := m.services[key]; known != nil && known.uid == uid {
 		return known
 	}
-	return &diagnosisMemory{uid: uid}
+	return &diagnosisMemory{uid: uid, flaps: flaps{}}
 }
 
 // keep holds on to what is worth it.
 func (m *diagnosisMemories) keep(key types.NamespacedName, memory *diagnosisMemory) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(memory.since)+len(memory.theirs) == 0 && memory.wrote == "" && memory.endpointsRead.IsZero() {
+	if len(memory.since)+len(memory.theirs)+len(memory.flaps) == 0 && memory.wrote == "" && memory.endpointsRead.IsZero() && memory.turn.IsZero() {
 		delete(m.services, key)
 		return
 	}

@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -50,8 +51,9 @@ const (
 	diagnosisPace = time.Second
 	// diagnosisWorkers is how many Services are looked at at a time.
 	diagnosisWorkers = 2
-	// diagnosisWriteRate bounds the writes of a second, all Services together. Each
-	// goes to every watcher of Services, which all nodes are.
+	// diagnosisWriteRate bounds the writes of a second, all Services together, and
+	// those in their turn by themselves. Each goes to every watcher of Services, which
+	// all nodes are.
 	diagnosisWriteRate = 20
 )
 
@@ -87,7 +89,11 @@ type DiagnosisReconciler struct {
 	caches   diagnosisCaches
 	numbers  *numberAudit
 	memories diagnosisMemories
-	writes   *rate.Limiter
+	// firsts is for those that have a turn, writes for all others.
+	writes, firsts *rate.Limiter
+	// began is when the first Service was looked at.
+	began time.Time
+	begin sync.Once
 }
 
 // SetupWithManager registers the watches, those of numbers among them.
@@ -109,6 +115,7 @@ func (r *DiagnosisReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	}
 	r.services = newSelectorIndex()
 	r.writes = rate.NewLimiter(diagnosisWriteRate, diagnosisWriteRate)
+	r.firsts = rate.NewLimiter(diagnosisWriteRate, diagnosisWriteRate)
 	var err error
 	if r.caches, err = newDiagnosisCaches(context.Background(), mgr); err != nil {
 		return fmt.Errorf("setting up diagnosis: %w", err)
@@ -141,6 +148,7 @@ func (r *DiagnosisReconciler) Reconcile(ctx context.Context, request ctrl.Reques
 	case <-ctx.Done():
 		return ctrl.Result{}, nil
 	}
+	r.begin.Do(func() { r.began = r.Now() })
 	object, found, err := r.caches.services.GetByKey(request.String())
 	if err != nil {
 		return ctrl.Result{}, fmt.Errorf("reading the cache: %w", err)
@@ -176,8 +184,13 @@ func (r *DiagnosisReconciler) look(ctx context.Context, service *corev1.Service,
 	}
 	report := diagnosis.Examine(facts)
 	there := service.Status.Conditions
-	result := findTransitions(there, memory.ours(there, diagnosis.Conditions(report)), memory.since, facts.Now, r.Options.Grace)
+	memory.flaps.forget(there, facts.Now, r.Options.Grace)
+	result := findTransitions(there, memory.ours(there, diagnosis.Conditions(report)), memory.since, memory.flaps, facts.Now, r.Options.Grace)
 	if len(result.changed) > 0 {
+		if wait := r.turn(service, result.changed, memory, facts.Now); wait > 0 {
+			memory.since = result.since
+			return wait, nil
+		}
 		switch err := r.write(ctx, service, facts, result, memory); {
 		case errors.Is(err, errLookAgain):
 			return diagnosisPace, nil
@@ -185,7 +198,8 @@ func (r *DiagnosisReconciler) look(ctx context.Context, service *corev1.Service,
 			return 0, err
 		}
 	}
-	memory.since = result.since
+	memory.since, memory.turn = result.since, time.Time{}
+	memory.flaps.note(result.changed, facts.Now, r.Options.Grace)
 	return sooner(result.wait, nextLook(facts, report)), nil
 }
 

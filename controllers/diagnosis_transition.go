@@ -37,11 +37,9 @@ const (
 	unknownPatience      = 3
 )
 
-// graceOf is how long this condition has to be found.
+// graceOf is how long this condition has to be found that is not well.
 func graceOf(found metav1.Condition, grace time.Duration) time.Duration {
 	switch {
-	case wellFound(found):
-		return 0
 	case found.Reason == string(diagnosis.LoadBalancerPending):
 		return loadBalancerPatience * grace
 	case found.Status == metav1.ConditionUnknown:
@@ -89,11 +87,11 @@ type transition struct {
 //
 //	found                      there was          then
 //	the same                   the same           nothing
-//	well                       anything           written at once
+//	well                       anything           written at once, unless it flaps
 //	anything else              something else     written once it has lasted for its grace
 //	of a new Service: all four are written together, so that nothing is written of it
 //	while it starts, unless something is bad for longer than its grace
-func findTransitions(there, found []metav1.Condition, since map[string]time.Time, now time.Time, grace time.Duration) transitions {
+func findTransitions(there, found []metav1.Condition, since map[string]time.Time, flapped flaps, now time.Time, grace time.Duration) transitions {
 	result := transitions{since: map[string]time.Time{}}
 	known, urgent := false, false
 	var all []metav1.Condition
@@ -108,7 +106,11 @@ func findTransitions(there, found []metav1.Condition, since map[string]time.Time
 		if !waits {
 			began = now
 		}
-		if left := began.Add(graceOf(f, grace)).Sub(now); left > 0 {
+		patience := graceOf(f, grace)
+		if wellFound(f) {
+			patience = flapped.patience(before, grace)
+		}
+		if left := began.Add(patience).Sub(now); left > 0 {
 			result.since[f.Type] = began
 			if result.wait == 0 || left < result.wait {
 				result.wait = left

@@ -126,7 +126,7 @@ func TestTransitions(t *testing.T) {
 			for kind, ago := range tc.since {
 				since[kind] = judgedAt.Add(-ago)
 			}
-			got := findTransitions(tc.there, tc.found, since, judgedAt, grace)
+			got := findTransitions(tc.there, tc.found, since, nil, judgedAt, grace)
 			var written []string
 			for _, c := range got.changed {
 				written = append(written, c.after.Type)
@@ -150,7 +150,7 @@ func TestWhatFlapsIsNotWritten(t *testing.T) {
 		if i%10 < 9 {
 			found = bad
 		}
-		got := findTransitions(there, found, since, judgedAt.Add(time.Duration(i)*time.Second), 10*time.Second)
+		got := findTransitions(there, found, since, nil, judgedAt.Add(time.Duration(i)*time.Second), 10*time.Second)
 		if since = got.since; got.write != nil {
 			t.Fatalf("written after %d s", i)
 		}
@@ -162,7 +162,7 @@ func TestWhatFlapsIsNotWritten(t *testing.T) {
 func TestTheGraceIsThatOfTheCondition(t *testing.T) {
 	since := map[string]time.Time{}
 	for i, reason := range []string{"NoMatchingPods", "PodsNotReady", "NoMatchingPods", "SlicesMissing"} {
-		got := findTransitions(allWell(), foundAs("False "+reason, "False "+reason, hasAddress, noConflict), since,
+		got := findTransitions(allWell(), foundAs("False "+reason, "False "+reason, hasAddress, noConflict), since, nil,
 			judgedAt.Add(time.Duration(i)*10*time.Second), 30*time.Second)
 		since = got.since
 		if last := i == 3; last != (got.write != nil) {
@@ -177,7 +177,7 @@ func TestTimesOfTransitions(t *testing.T) {
 	there := foundAs("False NoMatchingPods", "False NoMatchingPods", hasAddress, noConflict)
 	there[2].Message = "as it was"
 	long := map[string]time.Time{diagnosis.EndpointsAvailable: judgedAt.Add(-time.Hour)}
-	got := findTransitions(there, foundAs("False PodsNotReady", reaches, hasAddress, noConflict), long, judgedAt, time.Minute)
+	got := findTransitions(there, foundAs("False PodsNotReady", reaches, hasAddress, noConflict), long, nil, judgedAt, time.Minute)
 	times := map[string]bool{}
 	for _, c := range got.write {
 		times[c.Type] = c.LastTransitionTime.Time.Equal(judgedAt)
@@ -214,7 +214,7 @@ func TestEventsOfTransitions(t *testing.T) {
 		"a number held twice, which allocation tells": {allWell(), foundAs(endpointsReady, reaches, hasAddress, "True NumberHeldTwice"), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			result := findTransitions(tc.there, tc.found, nil, judgedAt, 0)
+			result := findTransitions(tc.there, tc.found, nil, nil, judgedAt, 0)
 			var got []string
 			for _, e := range eventsOf(result.changed) {
 				got = append(got, e.kind+" "+e.reason)
