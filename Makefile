@@ -120,11 +120,11 @@ test: deps build controlplane $(BIN)/k8s/kube-proxy $(BIN)/coredns ## Run every 
 	$(MAKE) --no-print-directory -j3 test-module test-differential test-discovery
 
 # Most suites wait, for an API server, a lease or the kernel, more than they
-# compute; those that take long begin.
+# compute. Those that wait most begin, beside the other modules, which compute.
 TESTP ?= $(shell echo $$((2 * $$(nproc))))
 .PHONY: test-module
 test-module:
-	go test -p $(TESTP) -count=1 -timeout 20m ./test/... ./...
+	go test -p $(TESTP) -count=1 -timeout 20m ./test/envtest/... ./test/... ./...
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need nothing but Go.
