@@ -71,6 +71,13 @@ type OwnOptions struct {
 	// service.kubernetes.io/service-proxy-name of the Services to proxy; empty
 	// for those without the label.
 	ServiceProxyName string `json:"serviceProxyName"`
+	// Announce are the ways to announce load-balancer addresses: l2, routes.
+	Announce []string `json:"announce,omitempty"`
+	// AnnounceInterfaces are those to answer on at layer 2; none for those that have
+	// the node's addresses.
+	AnnounceInterfaces []string `json:"announceInterfaces,omitempty"`
+	// AnnounceNamespace is the manager's, where the Leases are.
+	AnnounceNamespace string `json:"announceNamespace,omitempty"`
 }
 
 // The values of --protect-table.
@@ -118,6 +125,7 @@ func (o *OwnOptions) addFlags(fs *pflag.FlagSet) {
 		"ask the API server to compress what it sends: less traffic, more work for both")
 	fs.StringVar(&o.ServiceProxyName, "service-proxy-name", o.ServiceProxyName,
 		"proxy the Services whose label service.kubernetes.io/service-proxy-name has this value, in place of those without the label")
+	o.addAnnounceFlags(fs)
 }
 
 // resolved is a command line together with the file that it names.

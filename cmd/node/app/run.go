@@ -27,6 +27,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
+	"switchyard.dev/switchyard/internal/announce/claims"
 	"switchyard.dev/switchyard/internal/dataplane/agent"
 	"switchyard.dev/switchyard/internal/dataplane/conntrack"
 	"switchyard.dev/switchyard/internal/dataplane/health"
@@ -75,11 +76,23 @@ func run(ctx context.Context, args []string, r resolved) error {
 	announcer := agent.NewOnceForAll(client, component)
 	checks := health.NewServiceChecks(state)
 	defer checks.Close()
+	announced := &books{}
 	programmer := agent.New(agent.Config{
 		NodeName: nodeName, Client: client, Recorder: recorder, Announcer: announcer,
 		Tables: kernel.tables, Sweepers: kernel.sweepers, Watcher: kernel.watcher, Checks: checks,
 		Node: nodeOptions, Features: o.features(), Store: o.store(), WithoutExternalIPs: o.withoutExternalIPs(), State: state, Metrics: metrics,
+		Changed: announced.changed,
 	})
+	background := append(kernel.background, announcer.Run, func(ctx context.Context) { settle(ctx, state) })
+	if o.Own.announces(announceL2) {
+		book := claims.New(client, o.Own.announceNamespace(), programmer)
+		*announced = append(*announced, book)
+		speak, err := speakL2(o, nodeName, book, state, metrics, recorder)
+		if err != nil {
+			return err
+		}
+		background = append(background, speak)
+	}
 	if o.Own.CountConnections {
 		metrics.ServeTraffic(agent.Traffic{Agent: programmer, Counters: kernel.counters, Tracked: conntrack.Traffic}, mostCounted)
 	}
@@ -101,8 +114,8 @@ func run(ctx context.Context, args []string, r resolved) error {
 		}}
 		group.Go(func() error { return reload.run(ctx) })
 	}
-	for _, background := range append(kernel.background, announcer.Run, func(ctx context.Context) { settle(ctx, state) }) {
-		group.Go(func() error { background(ctx); return nil })
+	for _, run := range background {
+		group.Go(func() error { run(ctx); return nil })
 	}
 	group.Go(func() error { return programmer.Run(ctx) })
 	err = group.Wait()

@@ -100,8 +100,9 @@ func New(node string) *Elector {
 
 // SetStanding is this node's judgement of itself.
 func (e *Elector) SetStanding(s announce.Standing) {
-	e.standing = s
-	e.neededAt = time.Time{}
+	if s != e.standing {
+		e.standing, e.neededAt = s, time.Time{}
+	}
 }
 
 // SetPlace says where an address can be reached.

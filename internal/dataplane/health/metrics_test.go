@@ -199,6 +199,7 @@ func TestThePageListsEveryMetric(t *testing.T) {
 		return []ServiceTraffic{{Service: web, Family: model.IPv4, Counted: true}}, nil
 	}), 1)
 	metrics.ServeRoutes()
+	metrics.ServeAnnouncements()
 	metrics.CountRequests()
 	askAPIServer(t)
 

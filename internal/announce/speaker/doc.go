@@ -1,0 +1,23 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+// Package speaker runs the election of package election on a node, with the
+// cluster's Leases and the answers of package l2.
+//
+//	speaker.go  one loop that owns the state: news in, writes and answers out
+//	leases.go   records and claims <-> Leases
+//	node.go     the addresses of the own Node, which are on the interfaces to answer on
+package speaker
