@@ -38,10 +38,17 @@ func (e *examination) dns() Step {
 	return e.name()
 }
 
-// nobodyToAsk is a cluster whose DNS server is down.
+// nobodyToAsk is a cluster whose DNS server is down. Without any endpoint it may be
+// another that pods ask: clusters whose nodes answer themselves keep the Service.
 func (e *examination) nobodyToAsk() Step {
 	server := e.DNSServer.Service.String()
 	step := e.name()
+	if e.DNSServer.Endpoints == 0 {
+		if step.State != "" {
+			step.Details = append(step.Details, fmt.Sprintf("Service %s has no endpoints: names are answered if something else does", server))
+		}
+		return step
+	}
 	return Step{State: Warning, Reason: DNSNotReady, Details: step.Details,
 		Message: fmt.Sprintf("no endpoint of %s, the cluster's DNS server, is ready to say what its name is", server),
 		Remedy:  "see `switchyard why " + server + "`"}

@@ -27,7 +27,7 @@ import (
 func TestDNS(t *testing.T) {
 	server := func(ready int) func(*Facts) {
 		return func(f *Facts) {
-			f.Zone, f.DNSServer = DefaultZone, &DNSServer{Service: types.NamespacedName{Namespace: "kube-system", Name: "kube-dns"}, Ready: ready}
+			f.Zone, f.DNSServer = DefaultZone, &DNSServer{Service: types.NamespacedName{Namespace: "kube-system", Name: "kube-dns"}, Endpoints: 2, Ready: ready}
 		}
 	}
 	from := func(client *Client) func(*Facts) {
@@ -53,6 +53,8 @@ func TestDNS(t *testing.T) {
 			server(0)(f)
 			f.Zone = ""
 		}),
+		"no endpoints, as where nodes answer themselves": {state: OK, check: CheckDNS, details: []string{"Service kube-system/kube-dns has no endpoints: names are answered if something else does"},
+			change: func(f *Facts) { server(0)(f); f.DNSServer.Endpoints = 0 }},
 		"no server for a pod":                 nobody(from(podOf(corev1.DNSClusterFirst, false))),
 		"no server for a pod on the host":     nobody(from(podOf(corev1.DNSClusterFirstWithHostNet, true))),
 		"a pod on the host asks the node's":   asksNobody(from(podOf(corev1.DNSClusterFirst, true))),

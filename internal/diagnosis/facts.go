@@ -126,8 +126,8 @@ type Agent struct {
 // DNSServer is whom pods ask for names.
 type DNSServer struct {
 	Service types.NamespacedName
-	// Ready counts endpoints that take questions.
-	Ready int
+	// Endpoints are all that it has, Ready those that take questions.
+	Endpoints, Ready int
 }
 
 // Kind is a kind of object that facts are from, in the plural.

@@ -57,6 +57,7 @@ func (r *reading) dnsServer(ctx context.Context) {
 			return
 		}
 		for _, slice := range slices {
+			server.Endpoints += len(slice.Endpoints)
 			server.Ready += answering(slice)
 		}
 	}

@@ -47,7 +47,8 @@ func TestTheClustersDNSServer(t *testing.T) {
 		"it answers":               {dnsService("kube-dns", yes), ""},
 		"its last endpoint leaves": {dnsService("kube-dns", leaving), ""},
 		"it is down":               {dnsService("kube-dns", no), "kube-system/kube-dns"},
-		"it has no endpoints":      {dnsService("coredns", no)[:1], "kube-system/coredns"},
+		"it has another name":      {dnsService("coredns", no), "kube-system/coredns"},
+		"it has no endpoints":      {dnsService("kube-dns", no)[:1], ""},
 		"one of two answers":       {append(dnsService("kube-dns", no), dnsService("dns-upstream", yes)...), ""},
 		"none of two answers":      {append(dnsService("kube-dns", no), dnsService("dns-upstream", no)...), "kube-system/kube-dns"},
 	} {
