@@ -55,7 +55,8 @@ func TestAForeignFileIsNeitherReadNorReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	link, empty := filepath.Join(directory, "link.conf"), filepath.Join(directory, "empty.conf")
-	if err := errors.Join(os.Symlink(theirs, link), os.WriteFile(empty, nil, 0o600)); err != nil {
+	ours := filepath.Join(directory, "ours.conf")
+	if err := errors.Join(file(ours).write(birdSnippet(nil)), os.Symlink(ours, link), os.WriteFile(empty, nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	for name, path := range map[string]string{"another's text": theirs, "a link": link, "a directory": directory, "an empty file": empty} {

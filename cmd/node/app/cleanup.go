@@ -25,13 +25,20 @@ import (
 
 	"switchyard.dev/switchyard/internal/dataplane/model"
 	"switchyard.dev/switchyard/internal/dataplane/nft"
+	"switchyard.dev/switchyard/internal/routes"
 )
 
-// cleanup removes our tables from the kernel; that they are not there is
+// cleanup has the routing daemon announce nothing of ours any more, if there is
+// one, and removes our tables from the kernel; that they are not there is
 // success. It does not ask whether IPv6 is on: it may have been when the table
 // was made.
-func cleanup(ctx context.Context) error {
+func (o *Options) cleanup(ctx context.Context) error {
 	var errs []error
+	if o.Own.announces(announceRoutes) {
+		if err := routes.Withdraw(ctx, o.Own.Routes.daemon()); err != nil {
+			errs = append(errs, fmt.Errorf("--cleanup: %w", err))
+		}
+	}
 	for _, family := range []model.Family{model.IPv4, model.IPv6} {
 		err := nft.Cleanup(ctx, []model.Family{family})
 		if err != nil && !errors.Is(err, unix.EAFNOSUPPORT) { // a kernel without that family

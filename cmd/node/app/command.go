@@ -103,7 +103,7 @@ func execute(ctx context.Context, args []string, stdout io.Writer) error {
 	case o.WriteConfigTo != "":
 		return o.writeConfig()
 	case o.Cleanup:
-		return cleanup(ctx)
+		return o.cleanup(ctx)
 	case o.InitOnly:
 		return initOnly(ctx, r)
 	}

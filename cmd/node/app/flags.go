@@ -31,7 +31,7 @@ func (o *Options) addProxyFlags(fs *pflag.FlagSet) {
 	p := &o.Proxy
 	fs.StringVar(&o.Config, "config", o.Config, "file with a KubeProxyConfiguration; flags win over it")
 	fs.StringVar(&o.WriteConfigTo, "write-config-to", o.WriteConfigTo, "write the KubeProxyConfiguration in effect to this file and exit")
-	fs.BoolVar(&o.Cleanup, "cleanup", o.Cleanup, "remove all rules that this program ever made and exit")
+	fs.BoolVar(&o.Cleanup, "cleanup", o.Cleanup, "remove all rules that this program ever made, with --announce=routes the routes as well, and exit")
 	fs.BoolVar(&o.InitOnly, "init-only", o.InitOnly,
 		"do what needs more privileges than NET_ADMIN (kernel settings) and exit; the next run does without them")
 

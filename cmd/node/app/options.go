@@ -78,6 +78,8 @@ type OwnOptions struct {
 	AnnounceInterfaces []string `json:"announceInterfaces,omitempty"`
 	// AnnounceNamespace is the manager's, where the Leases are.
 	AnnounceNamespace string `json:"announceNamespace,omitempty"`
+	// Routes is how addresses are announced by routes.
+	Routes RoutesOptions `json:"routes,omitzero"`
 }
 
 // The values of --protect-table.
@@ -126,6 +128,7 @@ func (o *OwnOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.ServiceProxyName, "service-proxy-name", o.ServiceProxyName,
 		"proxy the Services whose label service.kubernetes.io/service-proxy-name has this value, in place of those without the label")
 	o.addAnnounceFlags(fs)
+	o.Routes.addFlags(fs)
 }
 
 // resolved is a command line together with the file that it names.

@@ -93,6 +93,12 @@ func run(ctx context.Context, args []string, r resolved) error {
 		}
 		background = append(background, speak)
 	}
+	if o.Own.announces(announceRoutes) {
+		book := claims.New(client, o.Own.announceNamespace(), programmer)
+		*announced = append(*announced, book)
+		warnings := nodeWarnings{client, recorder, nodeReference(nodeName)}
+		background = append(background, announceByRoutes(&o.Own, book, programmer, state, metrics, warnings)...)
+	}
 	if o.Own.CountConnections {
 		metrics.ServeTraffic(agent.Traffic{Agent: programmer, Counters: kernel.counters, Tracked: conntrack.Traffic}, mostCounted)
 	}

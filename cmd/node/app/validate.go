@@ -44,6 +44,7 @@ func (o *Options) Validate() error {
 		validateChoice("proxy-mode", string(p.Mode), "iptables", "ipvs", "nftables"),
 		validateChoice("protect-table", o.Own.ProtectTable, protectAuto, protectOn, protectOff),
 		o.Own.validateAnnounce(),
+		o.Own.validateRoutes(),
 		validateRange("oom-score-adj", *p.OOMScoreAdj, -1000, 1000),
 		validateRange("iptables-masquerade-bit", *p.IPTables.MasqueradeBit, 0, 31),
 		validateRange("nftables.masqueradeBit", *p.NFTables.MasqueradeBit, 0, 31),

@@ -119,7 +119,8 @@ func TestWhatIsWantedFollowsAddressesAndNodes(t *testing.T) {
 	book.put(address("192.0.2.1", announce.Service{}))
 	book.put(address("192.0.2.2", at(there)))
 	book.full.Store(true)
-	for asked.Load() < 3 { // Nodes and addresses are known by now
+	// When it asks for the rules, it knows Nodes and addresses.
+	for end := time.Now().Add(time.Minute); asked.Load() < 3 && last.Load() == "nothing said" && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
 	expect("before the rules are written", "nothing said")
@@ -147,6 +148,11 @@ func TestWhatIsWantedFollowsAddressesAndNodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect("deleted", "[]")
+	stop()
+	<-done
+	if len(f.places) != 2 {
+		t.Errorf("places of %d addresses are kept, and there are 2", len(f.places))
+	}
 }
 
 // TestANodeMayWhereItIsACandidate compares with the order that layer 2 uses.
