@@ -60,7 +60,7 @@ type scene struct {
 	*testing.T
 	api        client.Client
 	config     *rest.Config
-	mode       allocator.Mode
+	args       []string // of each manager
 	dir        string
 	kubeconfig string
 	front      *managers.Front
@@ -68,7 +68,25 @@ type scene struct {
 	started    int
 }
 
+// newScene has two managers, whose webhooks the API server asks by one address.
 func newScene(t *testing.T, mode allocator.Mode) *scene {
+	t.Helper()
+	s := newServer(t, "--allocation="+string(mode), "--service-node-port-range="+ports.String())
+	var err error
+	s.front, err = managers.NewFront()
+	s.must(err)
+	t.Cleanup(s.front.Close)
+	first, second := s.start(), s.start()
+	s.front.Add(first)
+	s.front.Add(second)
+	s.must(managers.InstallWebhooks(t.Context(), s.api, s.front.Port()))
+	s.awaitReady(first)
+	s.awaitReady(second)
+	return s
+}
+
+// newServer has none yet.
+func newServer(t *testing.T, args ...string) *scene {
 	t.Helper()
 	environment, err := testenv.New()
 	if err != nil {
@@ -84,27 +102,18 @@ func newScene(t *testing.T, mode allocator.Mode) *scene {
 			t.Error(err)
 		}
 	})
-	s := &scene{T: t, config: rest.CopyConfig(config), mode: mode, dir: t.TempDir()}
+	s := &scene{T: t, config: rest.CopyConfig(config), args: args, dir: t.TempDir()}
 	s.config.QPS, s.config.WarningHandler = -1, rest.NoWarnings{}
 	s.kubeconfig = filepath.Join(s.dir, "kubeconfig")
 	s.api, err = client.New(s.config, client.Options{Scheme: scheme})
 	s.must(err)
 	s.must(managers.Install(t.Context(), s.api))
 	s.must(managers.WriteKubeconfig(t.Context(), s.api, s.config, s.kubeconfig))
-	s.front, err = managers.NewFront()
-	s.must(err)
-	t.Cleanup(s.front.Close)
 	t.Cleanup(func() {
 		for _, m := range s.running {
 			m.Kill()
 		}
 	})
-	first, second := s.start(), s.start()
-	s.front.Add(first)
-	s.front.Add(second)
-	s.must(managers.InstallWebhooks(t.Context(), s.api, s.front.Port()))
-	s.awaitReady(first)
-	s.awaitReady(second)
 	return s
 }
 
@@ -138,7 +147,7 @@ func (s *scene) start() *managers.Manager {
 	s.started++
 	m, err := managers.Start(filepath.Join(testenv.Root(), "bin", "switchyard-manager"), s.kubeconfig,
 		filepath.Join(s.dir, fmt.Sprintf("manager-%d.log", s.started)),
-		"--leader-elect", "--allocation="+string(s.mode), "--service-node-port-range="+ports.String())
+		append([]string{"--leader-elect"}, s.args...)...)
 	s.must(err)
 	s.running = append(s.running, m)
 	return m

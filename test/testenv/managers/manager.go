@@ -139,6 +139,16 @@ func (m *Manager) ready(ctx context.Context) error {
 	return nil
 }
 
+// Running tells whether it has not ended.
+func (m *Manager) Running() bool {
+	select {
+	case <-m.ended:
+		return false
+	default:
+		return true
+	}
+}
+
 // Stop asks it to end, and waits until it has.
 func (m *Manager) Stop() { m.end(syscall.SIGTERM) }
 
