@@ -26,7 +26,6 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes"
 	endpointslicemetrics "k8s.io/endpointslice/metrics"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -108,7 +107,7 @@ func (r *EndpointSliceReconciler) Reconcile(ctx context.Context, request ctrl.Re
 // sync returns how long to wait when the cache has not caught up with our writes.
 func (r *EndpointSliceReconciler) sync(ctx context.Context, key types.NamespacedName, taken errand) (time.Duration, error) {
 	var service corev1.Service
-	err := r.Client.Get(ctx, key, &service)
+	err := r.Client.Get(ctx, key, &service, client.UnsafeDisableDeepCopy)
 	switch {
 	case apierrors.IsNotFound(err):
 		return 0, r.removeOrphans(ctx, key)
@@ -199,7 +198,7 @@ func (r *EndpointSliceReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	ctx := context.Background()
 	r.Options.Default()
 	registerSliceMetrics()
-	clientset, err := kubernetes.NewForConfig(configFor(mgr.GetConfig(), endpointSliceFieldManager))
+	slices, err := sliceClient(configFor(mgr.GetConfig(), endpointSliceFieldManager))
 	if err != nil {
 		return fmt.Errorf("creating the EndpointSlice client: %w", err)
 	}
@@ -222,7 +221,7 @@ func (r *EndpointSliceReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		return err
 	}
 	r.writer = &sliceWriter{
-		client: clientset.DiscoveryV1(), tracker: r.owner.tracker, underWay: r.owner.underWay, topology: r.topology.cache,
+		client: slices, tracker: r.owner.tracker, underWay: r.owner.underWay, topology: r.topology.cache,
 		metrics: endpointslicemetrics.NewCache(r.Options.MaxEndpointsPerSlice), recorder: r.recorder,
 	}
 	if err := r.owner.registerIndex(ctx, mgr.GetFieldIndexer()); err != nil {
