@@ -18,9 +18,11 @@ package controllers
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -54,13 +56,27 @@ func serviceEvents(index *selectorIndex) handler.EventHandler {
 	}
 	return handler.Funcs{
 		CreateFunc: func(_ context.Context, e event.CreateEvent, queue requestQueue) { changed(e.Object, queue) },
-		UpdateFunc: func(_ context.Context, e event.UpdateEvent, queue requestQueue) { changed(e.ObjectNew, queue) },
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, queue requestQueue) {
+			before, after := e.ObjectOld.(*corev1.Service), e.ObjectNew.(*corev1.Service)
+			// A resync repeats what did not change at all, to have it looked at.
+			if before.ResourceVersion == after.ResourceVersion || !sameButStatus(before, after) {
+				changed(after, queue)
+			}
+		},
 		DeleteFunc: func(_ context.Context, e event.DeleteEvent, queue requestQueue) {
 			key := client.ObjectKeyFromObject(e.Object)
 			index.Delete(key)
 			queue.Add(requestFor(key))
 		},
 	}
+}
+
+// sameButStatus leaves out what no endpoint depends on: conditions and addresses
+// of load balancers come and go, and every Service is given some.
+func sameButStatus(a, b *corev1.Service) bool {
+	return a.UID == b.UID && (a.DeletionTimestamp == nil) == (b.DeletionTimestamp == nil) &&
+		maps.Equal(a.Labels, b.Labels) && maps.Equal(a.Annotations, b.Annotations) &&
+		apiequality.Semantic.DeepEqual(&a.Spec, &b.Spec)
 }
 
 // podEvents queues the Services that a pod's arrival, change or departure

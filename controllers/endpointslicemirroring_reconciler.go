@@ -110,15 +110,16 @@ func (r *EndpointSliceMirroringReconciler) shouldMirror(ctx context.Context, end
 	return err == nil && ours == nil, client.IgnoreNotFound(err)
 }
 
-// source reads the Endpoints and the Service of a name; what does not exist is nil.
+// source reads the Endpoints and the Service of a name, which are not to be
+// changed; what does not exist is nil.
 func (r *EndpointSliceMirroringReconciler) source(ctx context.Context, key types.NamespacedName) (*corev1.Endpoints, *corev1.Service, error) {
 	endpoints, service := &corev1.Endpoints{}, &corev1.Service{}
-	if err := r.Client.Get(ctx, key, endpoints); apierrors.IsNotFound(err) {
+	if err := r.Client.Get(ctx, key, endpoints, client.UnsafeDisableDeepCopy); apierrors.IsNotFound(err) {
 		endpoints = nil
 	} else if err != nil {
 		return nil, nil, err
 	}
-	if err := r.Client.Get(ctx, key, service); apierrors.IsNotFound(err) {
+	if err := r.Client.Get(ctx, key, service, client.UnsafeDisableDeepCopy); apierrors.IsNotFound(err) {
 		service = nil
 	} else if err != nil {
 		return nil, nil, err
@@ -233,15 +234,24 @@ func (r *EndpointSliceMirroringReconciler) SetupWithManager(mgr ctrl.Manager) er
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("endpointslice-mirroring").
 		WithOptions(r.Options.controller()).
-		Watches(&corev1.Endpoints{}, mirrorSourceEvents()).
+		Watches(&corev1.Endpoints{}, mirrorSourceEvents(r.madeOfPods)).
 		Watches(&corev1.Service{}, selectorChangeEvents()).
 		Watches(&discoveryv1.EndpointSlice{}, r.owner.events(r.Options.BatchPeriod, nil)).
 		WatchesRawSource(r.Guard.source()).
 		Complete(r)
 }
 
+// madeOfPods says so of Endpoints of a Service with a selector. They are written
+// with every pod that changes and have no mirror: when the Service loses its
+// selector, that is an event of its own.
+func (r *EndpointSliceMirroringReconciler) madeOfPods(ctx context.Context, endpoints client.Object) bool {
+	service := &corev1.Service{}
+	return managedEndpoints(endpoints) &&
+		r.Client.Get(ctx, client.ObjectKeyFromObject(endpoints), service, client.UnsafeDisableDeepCopy) == nil && len(service.Spec.Selector) > 0
+}
+
 // mirrorSourceEvents queues Endpoints that are or were to be mirrored.
-func mirrorSourceEvents() handler.EventHandler {
+func mirrorSourceEvents(madeOfPods func(context.Context, client.Object) bool) handler.EventHandler {
 	add := func(queue requestQueue, objects ...client.Object) {
 		for _, object := range objects {
 			if mayMirror(object) {
@@ -252,7 +262,11 @@ func mirrorSourceEvents() handler.EventHandler {
 	}
 	return handler.Funcs{
 		CreateFunc: func(_ context.Context, e event.CreateEvent, queue requestQueue) { add(queue, e.Object) },
-		UpdateFunc: func(_ context.Context, e event.UpdateEvent, queue requestQueue) { add(queue, e.ObjectNew, e.ObjectOld) },
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, queue requestQueue) {
+			if !managedEndpoints(e.ObjectOld) || !madeOfPods(ctx, e.ObjectNew) {
+				add(queue, e.ObjectNew, e.ObjectOld)
+			}
+		},
 		DeleteFunc: func(_ context.Context, e event.DeleteEvent, queue requestQueue) { add(queue, e.Object) },
 	}
 }
