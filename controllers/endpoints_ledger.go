@@ -18,6 +18,7 @@ package controllers
 
 import (
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -39,14 +40,21 @@ type endpointsLedgers struct {
 // endpointsLedger is what the pods of one version of a Service add to its
 // Endpoints, and what these have.
 type endpointsLedger struct {
-	service string // its resource version
+	service *corev1.Service // which is not to be changed
 	pods    *subsets.Ledger
 	view    *subsets.View
 	// current is the resource version of Endpoints that are known to be as written,
 	// with the subsets of the view.
 	current string
 	written *subsets.View
+	// next is before when they are not written again for the sake of pods.
+	next time.Time
 }
+
+// restPerAddress is how long Endpoints are left alone after a write, for each of their
+// addresses: a thousand are some 150 kB for the API server and for everybody who
+// watches them. Slices, which are small, do not wait.
+const restPerAddress = 500 * time.Microsecond
 
 func newEndpointsLedgers() *endpointsLedgers {
 	return &endpointsLedgers{services: map[types.NamespacedName]*endpointsLedger{}}
@@ -58,7 +66,7 @@ func (l *endpointsLedgers) of(service *corev1.Service) *endpointsLedger {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	known := l.services[types.NamespacedName{Namespace: service.Namespace, Name: service.Name}]
-	if known == nil || known.service != service.ResourceVersion {
+	if known == nil || known.service.ResourceVersion != service.ResourceVersion && !sameButStatus(known.service, service) {
 		return nil
 	}
 	return known
@@ -71,7 +79,7 @@ func (l *endpointsLedgers) begin(service *corev1.Service, pods []*corev1.Pod) *e
 	if len(pods) < manyPods {
 		return nil
 	}
-	next := &endpointsLedger{service: service.ResourceVersion, pods: subsets.NewLedger(service.Namespace)}
+	next := &endpointsLedger{service: service, pods: subsets.NewLedger(service.Namespace)}
 	for _, pod := range pods {
 		if !next.pods.Set(pod.Name, offerOf(service, pod)) {
 			return nil
@@ -108,10 +116,36 @@ func (l *endpointsLedger) apply(service *corev1.Service, changes []endpointslice
 	return true
 }
 
+// knows says that these Endpoints are those written last, of which everything is
+// known but by a look into them.
+func (l *endpointsLedger) knows(current *corev1.Endpoints) bool {
+	return current != nil && current.ResourceVersion != "" && current.ResourceVersion == l.current
+}
+
 // upToDate says that these Endpoints are what they should be, without a look into
 // them.
 func (l *endpointsLedger) upToDate(current *corev1.Endpoints) bool {
-	return current != nil && current.ResourceVersion != "" && current.ResourceVersion == l.current && l.view.Same(l.written)
+	return l.knows(current) && l.view.Same(l.written)
+}
+
+// differs says that they are not, without a look, either. There may be no ledger.
+func (l *endpointsLedger) differs(current *corev1.Endpoints) bool {
+	return l != nil && l.knows(current) && !l.view.Same(l.written)
+}
+
+// pause is how long what pods change is gathered yet. There may be no ledger.
+func (l *endpointsLedger) pause() time.Duration {
+	if l == nil {
+		return 0
+	}
+	return max(0, time.Until(l.next))
+}
+
+// rest begins with a write.
+func (l *endpointsLedger) rest() {
+	if l != nil {
+		l.next = time.Now().Add(time.Duration(l.view.Len()) * restPerAddress)
+	}
 }
 
 // wrote notes that Endpoints of this version are what they should be.

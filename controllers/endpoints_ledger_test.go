@@ -23,16 +23,20 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
+	endpointsliceutil "k8s.io/endpointslice/util"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -118,9 +122,16 @@ func (w *largeWorld) set(n int, pod *corev1.Pod) {
 	w.dirty.add(client.ObjectKeyFromObject(w.service), name)
 }
 
+// reconcile is later than large Endpoints rest.
 func (w *largeWorld) reconcile(t *testing.T) (ctrl.Result, error) {
 	t.Helper()
+	time.Sleep(maxEndpointsAddresses * restPerAddress)
 	return w.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(w.service)})
+}
+
+func inBubble(t *testing.T, title string, do func(t *testing.T)) {
+	t.Helper()
+	t.Run(title, func(t *testing.T) { synctest.Test(t, do) })
 }
 
 func (w *largeWorld) endpoints(t *testing.T) *corev1.Endpoints {
@@ -146,7 +157,7 @@ func (w *largeWorld) want() *corev1.Endpoints {
 // always those that all pods at once give, and are written only if they change.
 func TestEndpointsOfManyPodsAreThoseOfTheWhole(t *testing.T) {
 	for title, pods := range map[string]int{"that are too many": 1150, "that are not": 300} {
-		t.Run(title, func(t *testing.T) {
+		inBubble(t, title, func(t *testing.T) {
 			w := newLargeWorld(t, pods)
 			refused := 0
 			for step := range 150 {
@@ -232,6 +243,10 @@ func (w *largeWorld) meddle(t *testing.T) {
 
 // TestAChangedPodOfManyIsLookedAtAlone, and what does not show is not written.
 func TestAChangedPodOfManyIsLookedAtAlone(t *testing.T) {
+	synctest.Test(t, aChangedPodOfManyIsLookedAtAlone)
+}
+
+func aChangedPodOfManyIsLookedAtAlone(t *testing.T) {
 	w := newLargeWorld(t, 1150)
 	if _, err := w.reconcile(t); err != nil || w.writes != 1 {
 		t.Fatalf("%d writes, %v", w.writes, err)
@@ -280,4 +295,58 @@ func (w *largeWorld) hidden(t *testing.T) *corev1.Pod {
 	}
 	t.Fatal("all pods show")
 	return nil
+}
+
+// TestLargeEndpointsRestAfterAWrite: what pods change meanwhile is one write, and
+// nothing of it is forgotten. A Service that changes does not wait.
+func TestLargeEndpointsRestAfterAWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newLargeWorld(t, 400)
+		key := client.ObjectKeyFromObject(w.service)
+		if _, err := w.reconcile(t); err != nil || w.writes != 1 {
+			t.Fatalf("%d writes, %v", w.writes, err)
+		}
+		began := time.Now()
+		var turned time.Time
+		for i := range 3 {
+			w.set(i, w.turned(i, time.Now().Add(-time.Duration(i)*time.Second)))
+			turned = time.Now().Add(-time.Duration(i) * time.Second)
+			result, err := w.Reconcile(t.Context(), requestFor(key))
+			if left := 400*restPerAddress - time.Since(began); err != nil || result.RequeueAfter != left || w.writes != 1 {
+				t.Errorf("after %v: %d writes, the next after %v, %v; want it after %v", time.Since(began), w.writes, result.RequeueAfter, err, left)
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		time.Sleep(50 * time.Millisecond)
+		if _, err := w.Reconcile(t.Context(), requestFor(key)); err != nil || w.writes != 2 {
+			t.Errorf("%d writes, %v; want a second one for the three pods", w.writes, err)
+		}
+		got := w.endpoints(t)
+		if !apiequality.Semantic.DeepEqual(got.Subsets, w.want().Subsets) {
+			t.Error("the Endpoints are not those of all pods")
+		}
+		if trigger := got.Annotations[corev1.EndpointsLastChangeTriggerTime]; trigger != turned.UTC().Format(time.RFC3339Nano) {
+			t.Errorf("triggered at %s, want %s, when the first pod turned", trigger, turned.UTC())
+		}
+		w.service.Labels = map[string]string{"step": "next"}
+		if err := w.Client.Update(t.Context(), w.service); err != nil {
+			t.Fatal(err)
+		}
+		w.dirty.whole(key)
+		if _, err := w.Reconcile(t.Context(), requestFor(key)); err != nil || w.writes != 3 {
+			t.Errorf("%d writes, %v; want one for the Service at once", w.writes, err)
+		}
+	})
+}
+
+// turned is a pod that became the other of ready and not ready at that time.
+func (w *largeWorld) turned(n int, at time.Time) *corev1.Pod {
+	object, _, _ := w.cache.GetByKey(fmt.Sprintf("%s/pod-10.0.%d.%d", w.service.Namespace, n/250, n%250))
+	pod := object.(*corev1.Pod).DeepCopy()
+	ready := &pod.Status.Conditions[0]
+	ready.LastTransitionTime = metav1.NewTime(at)
+	if ready.Status = corev1.ConditionTrue; endpointsliceutil.IsPodReady(object.(*corev1.Pod)) {
+		ready.Status = corev1.ConditionFalse
+	}
+	return pod
 }

@@ -84,7 +84,7 @@ func (r *EndpointsReconciler) Reconcile(ctx context.Context, request ctrl.Reques
 
 func (r *EndpointsReconciler) work(ctx context.Context, key types.NamespacedName, taken errand) (time.Duration, error) {
 	var service corev1.Service
-	err := r.Client.Get(ctx, key, &service)
+	err := r.Client.Get(ctx, key, &service, client.UnsafeDisableDeepCopy)
 	switch {
 	case apierrors.IsNotFound(err):
 		return 0, r.removeOrphan(ctx, key)
@@ -96,9 +96,13 @@ func (r *EndpointsReconciler) work(ctx context.Context, key types.NamespacedName
 	return r.sync(ctx, &service, taken)
 }
 
-// sync returns how long to wait when the cache has not caught up with our writes.
+// sync returns how long to wait when the cache has not caught up with our writes,
+// or when large Endpoints have just been written and only pods have changed since.
 // Somebody else may have changed the Endpoints even if no pod has.
 func (r *EndpointsReconciler) sync(ctx context.Context, service *corev1.Service, taken errand) (time.Duration, error) {
+	if wait := r.ledgers.of(service).pause(); wait > 0 && !taken.whole {
+		return wait, nil
+	}
 	current, err := r.current(ctx, client.ObjectKeyFromObject(service))
 	if err != nil {
 		return 0, err
@@ -110,12 +114,13 @@ func (r *EndpointsReconciler) sync(ctx context.Context, service *corev1.Service,
 	if err != nil || desired == nil {
 		return 0, err
 	}
-	if current == nil || !endpointsEqual(current, desired) {
+	if current == nil || ledger.differs(current) || !endpointsEqual(current, desired) {
 		setTriggerTime(desired, trigger)
 		var wait time.Duration
 		if wait, err = r.write(ctx, service, current, desired); wait > 0 || err != nil {
 			return wait, err
 		}
+		ledger.rest()
 	}
 	if ledger != nil {
 		ledger.wrote(desired.ResourceVersion)
@@ -214,9 +219,9 @@ func (r *EndpointsReconciler) tellTruncation(service *corev1.Service, before, af
 	}
 }
 
-// removeOrphan deletes Endpoints whose Service is gone. The API server does that
-// too when it deletes a Service, but we may have written after it did. Locks of
-// old leader elections live in Endpoints without a Service.
+// removeOrphan deletes Endpoints whose Service is gone. API servers older than 1.37
+// do that too when they delete a Service, but we may have written after they did.
+// Locks of old leader elections live in Endpoints without a Service.
 func (r *EndpointsReconciler) removeOrphan(ctx context.Context, key types.NamespacedName) error {
 	r.forget(key)
 	orphan, err := r.current(ctx, key)

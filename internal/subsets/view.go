@@ -36,6 +36,14 @@ type subsetView struct {
 	ready, notReady []*entry
 }
 
+// Len is how many addresses there are.
+func (v *View) Len() (n int) {
+	for i := range v.subsets {
+		n += len(v.subsets[i].ready) + len(v.subsets[i].notReady)
+	}
+	return n
+}
+
 // Same says that what both show is equal, of the same ledger at two times.
 func (v *View) Same(other *View) bool {
 	if v == nil || other == nil {
