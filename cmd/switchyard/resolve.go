@@ -78,7 +78,7 @@ func printResolved(out io.Writer, answers []resolve.Answer) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, a := range answers {
 		if !a.Found() {
-			fmt.Fprintf(table, "%s\t\t%s\t\tfrom %s %s\n", a.Name, a.Code, a.Network, a.Server)
+			fmt.Fprintf(table, "%s\t%d\t%s\t\tfrom %s %s\n", a.Name, a.DeniedFor, a.Code, a.Network, a.Server)
 		}
 		for _, r := range a.Records {
 			fmt.Fprintf(table, "%s\t%d\t%s\t%s\tfrom %s %s\n", r.Name, r.TTL, r.Type, r.Data, a.Network, a.Server)

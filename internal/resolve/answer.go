@@ -31,6 +31,8 @@ type Answer struct {
 	Server  string   `json:"server"`
 	Network string   `json:"network"`
 	Records []Record `json:"records,omitempty"`
+	// DeniedFor is how many seconds a cache may keep that there is no record.
+	DeniedFor uint32 `json:"deniedFor,omitempty"`
 }
 
 // Record is a line of a zone file.
@@ -46,6 +48,16 @@ const NoData = "NODATA"
 
 // Found says that there are records.
 func (a Answer) Found() bool { return len(a.Records) > 0 }
+
+// deniedFor is the lesser of the SOA's TTL and minimum (RFC 2308, 3).
+func deniedFor(reply *dns.Msg) uint32 {
+	for _, rr := range reply.Ns {
+		if soa, ok := rr.(*dns.SOA); ok {
+			return min(soa.Minttl, soa.Hdr.Ttl)
+		}
+	}
+	return 0
+}
 
 func record(rr dns.RR) Record {
 	header := rr.Header()

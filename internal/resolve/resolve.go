@@ -96,6 +96,9 @@ func (r Request) exchange(ctx context.Context, server, name string, kind uint16)
 	for _, rr := range reply.Answer {
 		a.Records = append(a.Records, record(rr))
 	}
+	if !a.Found() {
+		a.DeniedFor = deniedFor(reply)
+	}
 	switch {
 	case reply.Rcode != dns.RcodeSuccess && reply.Rcode != dns.RcodeNameError:
 		return a, fmt.Errorf("%w: %s", errRefused, a.Code)

@@ -59,6 +59,7 @@ func zone(w dns.ResponseWriter, query *dns.Msg) {
 	question := query.Question[0]
 	reply := new(dns.Msg).SetReply(query)
 	reply.Rcode = dns.RcodeNameError
+	soa, _ := dns.NewRR("cluster.local. 5 IN SOA ns.dns.cluster.local. hostmaster.cluster.local. 1 7200 1800 86400 4")
 	for key, data := range records {
 		name, kind, _ := strings.Cut(key, " ")
 		if name != question.Name {
@@ -69,6 +70,9 @@ func zone(w dns.ResponseWriter, query *dns.Msg) {
 			rr, _ := dns.NewRR(fmt.Sprintf("%s 5 IN %s %s", name, kind, data))
 			reply.Answer = append(reply.Answer, rr)
 		}
+	}
+	if len(reply.Answer) == 0 {
+		reply.Ns = []dns.RR{soa}
 	}
 	_ = w.WriteMsg(reply)
 }
@@ -112,6 +116,9 @@ func TestNamesAreAskedForAsAPodDoes(t *testing.T) {
 					line += " " + r.Data
 				}
 				got = append(got, line)
+				if !a.Found() && a.DeniedFor != 4 {
+					t.Errorf("%s is denied for %d s, want 4", a.Name, a.DeniedFor)
+				}
 				if want := map[bool]string{true: "tcp", false: "udp"}[tc.request.TCP]; a.Network != want {
 					t.Errorf("asked over %s, want %s", a.Network, want)
 				}
