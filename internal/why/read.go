@@ -106,8 +106,11 @@ func (r *reading) answer() *Answer {
 	report := diagnosis.Examine(r.facts)
 	report.Unseen = r.gaps.lines()
 	for i := range report.Steps {
-		if report.Steps[i].Check == diagnosis.CheckAddresses {
-			report.Steps[i].Details = append(report.Steps[i].Details, r.given...)
+		switch step := &report.Steps[i]; {
+		case step.Check == diagnosis.CheckAddresses:
+			step.Details = append(step.Details, r.given...)
+		case step.Check == diagnosis.CheckDNS && step.State == diagnosis.OK:
+			step.Details = r.records()
 		}
 	}
 	return &Answer{Report: report, Client: r.facts.Client, service: r.facts.Service, given: r.given}
