@@ -25,6 +25,8 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+	watchtools "k8s.io/client-go/tools/watch"
 )
 
 // readiness is what a bare watch of the EndpointSlices says of each pod, beside
@@ -73,7 +75,9 @@ func (h *hamlet) watchReadiness(ctx context.Context) (*readiness, error) {
 	if err != nil {
 		return nil, err
 	}
-	events, err := slices.Watch(ctx, metav1.ListOptions{ResourceVersion: list.ResourceVersion})
+	// The API server ends the watch of a client that it can not send to for a while,
+	// as may happen when thousands of slices are made on two busy cores.
+	events, err := watchtools.NewRetryWatcherWithContext(ctx, list.ResourceVersion, &cache.ListWatch{WatchFuncWithContext: slices.Watch})
 	if err != nil {
 		return nil, err
 	}
