@@ -56,6 +56,7 @@ func AddrPoolOf(object *v1alpha1.AddressPool) (AddrPool, error) {
 		Priority:      object.Spec.Priority,
 		Created:       object.CreationTimestamp.Time,
 		AutoAssign:    object.Spec.AutoAssign == nil || *object.Spec.AutoAssign,
+		Disabled:      object.Spec.Disabled,
 		AvoidBuggyIPs: object.Spec.AvoidBuggyIPs,
 	}
 	read := poolReader{kind: "AddressPool", name: object.Name}
@@ -149,7 +150,7 @@ func parseAddrRange(text string) (AddrSpan, error) {
 		if prefix != prefix.Masked() {
 			return AddrSpan{}, fmt.Errorf("%q has bits after the prefix: write %s", text, prefix.Masked())
 		}
-		return AddrSpan{First: prefix.Addr(), Last: lastAddr(prefix)}, nil
+		return SpanOfPrefix(prefix), nil
 	}
 	first, last, isRange := strings.Cut(text, "-")
 	if !isRange {
@@ -171,6 +172,11 @@ func parseAddr(text string) (netip.Addr, error) {
 		err = fmt.Errorf("%q has a zone or is an IPv4 address in IPv6", text)
 	}
 	return addr, err
+}
+
+// SpanOfPrefix are the addresses of a CIDR, network and broadcast among them.
+func SpanOfPrefix(prefix netip.Prefix) AddrSpan {
+	return AddrSpan{First: prefix.Masked().Addr(), Last: lastAddr(prefix)}
 }
 
 func lastAddr(prefix netip.Prefix) netip.Addr {

@@ -55,6 +55,8 @@ type AddrPool struct {
 	Ranges, Reserved []AddrSpan
 	// AutoAssign is false where all of them are given only by value.
 	AutoAssign bool
+	// Disabled is true where none of them is given to another Service.
+	Disabled bool
 	// AvoidBuggyIPs leaves out IPv4 addresses that end in .0 or .255.
 	AvoidBuggyIPs bool
 	// Sharing is for load balancers.

@@ -58,6 +58,7 @@ const (
 // judged by admission rule X5.
 //
 // +kubebuilder:validation:XValidation:rule="self.use == 'LoadBalancer' || !has(self.sharing)",message="only addresses of load balancers can be shared: leave sharing out"
+// +kubebuilder:validation:XValidation:rule="self.use == 'LoadBalancer' || !has(self.disabled) || !self.disabled",message="only pools of load balancers can be disabled: leave disabled out"
 type AddressPoolSpec struct {
 	// Use is the field of a Service that the addresses are for.
 	//
@@ -109,6 +110,12 @@ type AddressPoolSpec struct {
 	// +kubebuilder:default=true
 	// +optional
 	AutoAssign *bool `json:"autoAssign,omitempty"`
+
+	// Disabled is true for a pool that is being drained: its addresses are given to
+	// no other Service, also not by value. Those that have one keep it.
+	//
+	// +optional
+	Disabled bool `json:"disabled,omitempty"`
 
 	// AvoidBuggyIPs leaves out IPv4 addresses that end in .0 or .255, which some
 	// old equipment takes for network and broadcast addresses.
@@ -178,6 +185,7 @@ type AddressCount struct {
 // +kubebuilder:printcolumn:name="Addresses",type=string,JSONPath=`.spec.addresses`
 // +kubebuilder:printcolumn:name="Priority",type=integer,JSONPath=`.spec.priority`
 // +kubebuilder:printcolumn:name="Auto",type=boolean,JSONPath=`.spec.autoAssign`
+// +kubebuilder:printcolumn:name="Disabled",type=boolean,JSONPath=`.spec.disabled`,priority=1
 // +kubebuilder:printcolumn:name="IPv4 free",type=integer,JSONPath=`.status.ipv4.free`
 // +kubebuilder:printcolumn:name="IPv6 free",type=integer,JSONPath=`.status.ipv6.free`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`

@@ -143,6 +143,7 @@ func forServices(key, value string) func(*v1alpha1.AddressPool) {
 }
 
 func byValue(o *v1alpha1.AddressPool)  { o.Spec.AutoAssign = new(false) }
+func disabled(o *v1alpha1.AddressPool) { o.Spec.Disabled = true }
 func avoiding(o *v1alpha1.AddressPool) { o.Spec.AvoidBuggyIPs = true }
 func letting(sharing v1alpha1.AddressSharing) func(*v1alpha1.AddressPool) {
 	return func(o *v1alpha1.AddressPool) { o.Spec.Sharing = sharing }

@@ -43,15 +43,22 @@ func (b *Book) choose(e *entry, family corev1.IPFamily) (netip.Addr, *refusal) {
 	if addr, ok := b.shared(e, family, pools); ok {
 		return addr, nil
 	}
-	automatic := false
+	automatic, open := false, false
 	for _, pool := range pools {
+		if b.pools.Pool(pool).Disabled {
+			continue
+		}
+		open = true
 		r := &b.rooms[pool][roomOf(family)]
 		if addr, ok := r.lowest(b.isFree); ok {
 			return addr, nil
 		}
 		automatic = automatic || b.pools.Pool(pool).AutoAssign
 	}
-	if !automatic {
+	switch {
+	case !open:
+		return netip.Addr{}, refuse(ReasonDisabled, "the AddressPools for this Service are disabled: they give nothing new")
+	case !automatic:
 		return netip.Addr{}, refuse(ReasonNotAutomatic, "the AddressPools for this Service give no address of %s by themselves: ask for one by value", family)
 	}
 	return netip.Addr{}, refuse(ReasonExhausted, "no address of %s is free in the AddressPools for this Service", family)

@@ -127,6 +127,13 @@ func TestPlan(t *testing.T) {
 		"draining: a pool that gives nothing by itself leaves what is given": {
 			world: World{Pools: []allocator.AddrPool{pool("p", v4, byValue)}, Services: []Service{a, b, svc("c", wish("192.0.2.3"))}, Claims: []Claim{claim("192.0.2.1", a)}},
 			want:  "a=192.0.2.1 b=PoolsNotAutomatic c=192.0.2.3"},
+		"draining: a pool that is disabled leaves what is given, and gives nothing new, also not by value": {
+			world: World{Pools: []allocator.AddrPool{pool("p", v4, disabled)}, Services: []Service{a, b, svc("c", wish("192.0.2.3")), svc("d", from("p")), svc("e")},
+				Reservations: []allocator.Reservation{reserved("192.0.2.2", "default/e")}, Claims: []Claim{claim("192.0.2.1", a)}},
+			want: "a=192.0.2.1 b=PoolDisabled c=PoolDisabled d=PoolDisabled e=PoolDisabled"},
+		"draining: there is another pool": {
+			world: World{Pools: []allocator.AddrPool{pool("p", v4, disabled, priority(9)), pool("q", "198.51.100.1")}, Services: []Service{a, b}, Claims: []Claim{claim("192.0.2.1", a)}},
+			want:  "a=192.0.2.1 b=198.51.100.1"},
 
 		"L7: what is of another class or type loses its address": {
 			world: World{Pools: []allocator.AddrPool{pool("p", "192.0.2.1")}, Services: []Service{with(a, unserved, status("192.0.2.1")), b}, Claims: []Claim{claim("192.0.2.1", a)}},

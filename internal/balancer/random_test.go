@@ -137,7 +137,7 @@ func (h *history) somePools() (pools []allocator.AddrPool) {
 		}
 		p := pool(fmt.Sprint("p", i), first.String()+"-"+last.String()+" "+h.anAddr().String(), priority(int32(h.IntN(2))),
 			letting([]v1alpha1.AddressSharing{v1alpha1.SharingNever, v1alpha1.SharingNamespace, v1alpha1.SharingCluster}[h.IntN(3)]))
-		p.AutoAssign, p.AvoidBuggyIPs = h.IntN(6) > 0, h.IntN(4) == 0
+		p.AutoAssign, p.AvoidBuggyIPs, p.Disabled = h.IntN(6) > 0, h.IntN(4) == 0, h.IntN(8) == 0
 		if h.IntN(3) == 0 {
 			forOne := pool("", "192.0.2.1", forNamespace(namespaces[h.IntN(3)]))
 			p.Namespaces = forOne.Namespaces
@@ -248,6 +248,9 @@ func (h *history) isFree(addr netip.Addr) bool {
 func (h *history) freeFor(service Service, family corev1.IPFamily) (all []netip.Addr) {
 	set := allocator.NewAddrPoolSet(v1alpha1.UseLoadBalancer, h.pools)
 	for _, i := range set.For(service.NamespaceLabels, service.Labels) {
+		if set.Pool(i).Disabled {
+			continue
+		}
 		for _, span := range set.Automatic(i, nil) {
 			for addr := span.First; addr.Compare(span.Last) <= 0; addr = addr.Next() {
 				buggy := set.Pool(i).AvoidBuggyIPs && allocator.IsBuggy(addr)

@@ -30,6 +30,8 @@ const (
 	ReasonNoPool Reason = "NoPool"
 	// ReasonNotAutomatic says that such pools give addresses only by value.
 	ReasonNotAutomatic Reason = "PoolsNotAutomatic"
+	// ReasonDisabled says that such pools give nothing new at all.
+	ReasonDisabled Reason = "PoolDisabled"
 	// ReasonExhausted says that none is free there.
 	ReasonExhausted Reason = "PoolExhausted"
 	// ReasonInvalid says that what it asks for can not be understood.
@@ -45,6 +47,8 @@ const (
 	ReasonSharing Reason = "SharingRefused"
 	// ReasonFamily says that the Service lacks the family.
 	ReasonFamily Reason = "FamilyUnavailable"
+	// ReasonClaiming says that the address is not yet recorded for the Service.
+	ReasonClaiming Reason = "AddressBeingClaimed"
 	// ReasonDeleting says that it is being deleted and gets nothing new.
 	ReasonDeleting Reason = "BeingDeleted"
 )

@@ -110,6 +110,8 @@ func (b *Book) refuseWish(e *entry, addr netip.Addr) *refusal {
 	switch {
 	case !owned || !b.selects(owner, e):
 		return refuse(ReasonNotInPool, "%s is in no AddressPool for this Service", addr)
+	case b.pools.Pool(owner).Disabled:
+		return refuse(ReasonDisabled, "the AddressPool of %s is disabled: it gives nothing new", addr)
 	case e.Wish.Pool != "" && e.Wish.Pool != b.pools.Pool(owner).Name:
 		return refuse(ReasonNotInPool, "%s is not in the pool that the Service asks for", addr)
 	case within(b.never, addr) || within(unusable, addr):
