@@ -32,3 +32,7 @@ const (
 	// Services with this key may share the address. Those must name this one, too.
 	SharingNamespacesAnnotation = "switchyard.dev/sharing-namespaces"
 )
+
+// LoadBalancerAddressAssigned is the type of the condition that says which
+// addresses a Service has from an AddressPool, or why it waits for one.
+const LoadBalancerAddressAssigned = "LoadBalancerAddressAssigned"

@@ -18,6 +18,7 @@ package balancer
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -64,14 +65,23 @@ func textOf(holders []Holder) string {
 	return strings.Join(texts, ",")
 }
 
+// AddrOfLease is the address whose claim has this name.
+func AddrOfLease(name string) (netip.Addr, bool) {
+	number, err := allocator.ParseReservationName(strings.TrimPrefix(name, leasePrefix))
+	if err != nil || number.IsPort() || !strings.HasPrefix(name, leasePrefix) {
+		return netip.Addr{}, false
+	}
+	return number.Addr, true
+}
+
 // ClaimOf is the reverse of LeaseOf. The error is about a Lease that somebody
 // else has written: the address is held, and nobody knows by whom.
 func ClaimOf(lease *coordinationv1.Lease) (Claim, error) {
-	number, err := allocator.ParseReservationName(strings.TrimPrefix(lease.Name, leasePrefix))
-	if err != nil || number.IsPort() || !strings.HasPrefix(lease.Name, leasePrefix) {
+	addr, named := AddrOfLease(lease.Name)
+	if !named {
 		return Claim{}, fmt.Errorf("reading Lease %s/%s: its name is that of no load balancer's address", lease.Namespace, lease.Name)
 	}
-	claim := Claim{Addr: number.Addr}
+	claim := Claim{Addr: addr}
 	text := lease.Annotations[ServicesAnnotation]
 	if text == "" {
 		return claim, nil

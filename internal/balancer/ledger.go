@@ -1,0 +1,194 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package balancer
+
+import (
+	"net/netip"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+)
+
+// Ledger is what is known to be written in the cluster, and says what may be
+// written next so that it becomes what the Book has. It is not safe for concurrent
+// use. Who writes asks for a step, makes it, and reports what came of it; steps of
+// different addresses and Services may be made at the same time.
+//
+// An address is never in the status of two Services that do not share it, also if
+// there are two managers, or one that was away for a while:
+//
+//	who loses it    claim changed -> status changed
+//	who gets it     no status of others has it -> claim changed -> status changed
+//
+// A claim is changed only as it was last read, and a status likewise. An address is
+// added to a status only if its claim was written or read after that version of the
+// Service was: whoever takes the address away changes the claim first and the
+// Service then, so that one of the two is found out.
+type Ledger struct {
+	book    *Book
+	claims  map[netip.Addr]*claimRecord
+	shows   map[types.NamespacedName]*shown
+	showing map[netip.Addr]map[types.NamespacedName]bool
+	freed   map[netip.Addr]bool // which no status has any longer
+	learnt  uint64              // counts what is read and written
+	stale   bool                // somebody else has changed a claim
+}
+
+// Follow replaces the Book that is to be written.
+func (l *Ledger) Follow(book *Book) { l.book = book }
+
+// Sight is what is written in a Service.
+type Sight struct {
+	Key        types.NamespacedName
+	UID        types.UID
+	Version    string
+	Generation int64
+	// Served is true for a Service that is ours.
+	Served, Deleting bool
+	Addrs            []netip.Addr
+	// Condition is ours, nil where there is none. A Service that has it and is not
+	// served has been.
+	Condition *metav1.Condition
+}
+
+// shown is the last sight of a Service.
+type shown struct {
+	Sight
+	seen    uint64
+	doubted []netip.Addr // written perhaps
+	// settled is the step after which the Service was this version: the rest is
+	// written by others, and stays.
+	settled *StatusStep
+}
+
+// NewLedger is one that knows of nothing that is written.
+func NewLedger(book *Book) *Ledger {
+	return &Ledger{
+		book: book, claims: map[netip.Addr]*claimRecord{}, shows: map[types.NamespacedName]*shown{},
+		showing: map[netip.Addr]map[types.NamespacedName]bool{}, freed: map[netip.Addr]bool{},
+	}
+}
+
+// SawService takes in what is read of a Service, unless it is older than what is
+// known, which it reports.
+func (l *Ledger) SawService(sight Sight) (news bool) {
+	old := l.shows[sight.Key]
+	if old != nil && isOlder(sight.Version, old.Version) {
+		return false
+	}
+	if !sight.Served && sight.Condition == nil {
+		l.show(sight.Key, nil)
+		return true
+	}
+	now := &shown{Sight: sight}
+	if old != nil && old.Version == sight.Version {
+		now.seen, now.settled, now.doubted = old.seen, old.settled, old.doubted
+	} else {
+		now.seen = l.tick()
+	}
+	l.show(sight.Key, now)
+	return true
+}
+
+// GoneService takes in that a Service was deleted.
+func (l *Ledger) GoneService(key types.NamespacedName, uid types.UID) {
+	if old := l.shows[key]; old != nil && old.UID == uid {
+		l.show(key, nil)
+	}
+}
+
+// WroteService takes in what came of a step.
+func (l *Ledger) WroteService(step StatusStep, sight Sight) {
+	if old := l.shows[sight.Key]; old != nil && isOlder(sight.Version, old.Version) {
+		return
+	}
+	if !sight.Served && sight.Condition == nil {
+		l.show(sight.Key, nil)
+		return
+	}
+	l.show(sight.Key, &shown{Sight: sight, seen: l.tick(), settled: &step})
+}
+
+// DoubtService says that a step may have been made or not. The next one is to the
+// same version: it is made, or what has come of the first is read.
+func (l *Ledger) DoubtService(step StatusStep) {
+	old := l.shows[step.Key]
+	if old == nil || old.UID != step.UID || old.Version != step.Version {
+		return
+	}
+	doubted := *old
+	doubted.doubted = slices.Concat(old.doubted, step.Addrs)
+	l.show(step.Key, &doubted)
+}
+
+// Freed are the addresses that statuses have had to let go of since the last call.
+func (l *Ledger) Freed() []netip.Addr {
+	var all []netip.Addr
+	for addr := range l.freed {
+		all = append(all, addr)
+	}
+	clear(l.freed)
+	slices.SortFunc(all, netip.Addr.Compare)
+	return all
+}
+
+// show replaces the sight of a Service.
+func (l *Ledger) show(key types.NamespacedName, now *shown) {
+	before := l.shows[key].all()
+	if now == nil {
+		delete(l.shows, key)
+	} else {
+		l.shows[key] = now
+	}
+	after := now.all()
+	for _, addr := range after {
+		if l.showing[addr] == nil {
+			l.showing[addr] = map[types.NamespacedName]bool{}
+		}
+		l.showing[addr][key] = true
+	}
+	for _, addr := range before {
+		if slices.Contains(after, addr) {
+			continue
+		}
+		l.freed[addr] = true
+		if delete(l.showing[addr], key); len(l.showing[addr]) == 0 {
+			delete(l.showing, addr)
+		}
+	}
+}
+
+// all are the addresses that may be in the status.
+func (s *shown) all() []netip.Addr {
+	if s == nil {
+		return nil
+	}
+	return slices.Concat(s.Addrs, s.doubted)
+}
+
+func (l *Ledger) tick() uint64 {
+	l.learnt++
+	return l.learnt
+}
+
+// isOlder compares resource versions. What can not be compared is taken for newer.
+func isOlder(version, than string) bool {
+	order, err := resourceversion.CompareResourceVersion(version, than)
+	return err == nil && order < 0
+}

@@ -1,0 +1,186 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package balancer
+
+import (
+	"net/netip"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// ClaimWrite is what is to be done with the record of a claim.
+type ClaimWrite string
+
+// The ways to write a claim.
+const (
+	ClaimIsRight ClaimWrite = ""
+	ClaimRead    ClaimWrite = "read"
+	ClaimCreate  ClaimWrite = "create"
+	ClaimChange  ClaimWrite = "change"
+	ClaimDelete  ClaimWrite = "delete"
+)
+
+// ClaimStep is what is to be written next of one claim.
+type ClaimStep struct {
+	Claim
+	Write ClaimWrite
+	// Version is that of the record that is changed or deleted, which holds for
+	// no other.
+	Version string
+	// Seen goes with the answer to a read.
+	Seen uint64
+}
+
+// claimRecord is the record of a claim as it was last read or written.
+type claimRecord struct {
+	version   string // empty where there is none
+	holders   []Holder
+	illegible bool
+	doubtful  bool
+	seen      uint64
+	wrote     []Holder // by a step of which nobody knows whether it was made
+}
+
+func (r *claimRecord) has(key types.NamespacedName, uid types.UID) bool {
+	return r != nil && !r.doubtful && !r.illegible && holds(r.holders, key, uid)
+}
+
+func holds(holders []Holder, key types.NamespacedName, uid types.UID) bool {
+	return slices.ContainsFunc(holders, func(h Holder) bool { return h.Service == key && h.UID == uid })
+}
+
+// Record is a claim as it is read.
+type Record struct {
+	// Version is empty where there is no claim.
+	Version string
+	Holders []Holder
+	// Illegible is true if nobody can tell who holds the address.
+	Illegible bool
+}
+
+// NextClaim is what is to be done about an address.
+func (l *Ledger) NextClaim(addr netip.Addr) ClaimStep {
+	record := l.record(addr)
+	step := ClaimStep{Claim: Claim{Addr: addr}, Version: record.version, Seen: record.seen}
+	switch {
+	case l.stale:
+		return step
+	case record.doubtful:
+		step.Write = ClaimRead
+		return step
+	}
+	step.Holders = l.book.holdersOf(addr)
+	if l.blocked(addr, step.Holders) {
+		step.Holders = slices.DeleteFunc(step.Holders, func(h Holder) bool { return !holds(record.holders, h.Service, h.UID) })
+	}
+	exists, wanted := record.version != "", len(step.Holders) > 0
+	switch {
+	case !exists && wanted:
+		step.Write = ClaimCreate
+	case exists && !wanted && !record.illegible:
+		step.Write = ClaimDelete
+	case exists && wanted && (record.illegible || !slices.Equal(record.holders, step.Holders)):
+		step.Write = ClaimChange
+	}
+	return step
+}
+
+// blocked reports whether somebody else has the address in its status.
+func (l *Ledger) blocked(addr netip.Addr, holders []Holder) bool {
+	for key := range l.showing[addr] {
+		if !holds(holders, key, l.shows[key].UID) {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *Ledger) record(addr netip.Addr) *claimRecord {
+	if l.claims[addr] == nil {
+		return &claimRecord{}
+	}
+	return l.claims[addr]
+}
+
+// Holders are those that a claim is known to have.
+func (l *Ledger) Holders(addr netip.Addr) []Holder { return l.record(addr).holders }
+
+// WroteClaim takes in that a step was made.
+func (l *Ledger) WroteClaim(step ClaimStep, version string) {
+	old := l.record(step.Addr)
+	if old.version != "" && version != "" && isOlder(version, old.version) {
+		return
+	}
+	l.claims[step.Addr] = &claimRecord{version: version, holders: step.Holders, seen: l.tick()}
+	if step.Write == ClaimDelete {
+		delete(l.claims, step.Addr)
+	}
+}
+
+// DoubtClaim says that a claim has to be read: a step of it came to nothing or
+// nobody knows to what, or somebody has written it.
+func (l *Ledger) DoubtClaim(addr netip.Addr, wrote []Holder) {
+	doubtful := *l.record(addr)
+	doubtful.doubtful, doubtful.wrote = true, wrote
+	l.claims[addr] = &doubtful
+}
+
+// SawClaim takes in what is read for a step, and reports whether somebody else has
+// changed who holds the address: then nothing is to be written before LoadClaims.
+// It is nothing if the claim has been written since.
+func (l *Ledger) SawClaim(step ClaimStep, read Record) (foreign bool) {
+	old := l.record(step.Addr)
+	if old.seen != step.Seen {
+		return false
+	}
+	known := slices.Equal(read.Holders, old.holders) || len(old.wrote) > 0 && slices.Equal(read.Holders, old.wrote)
+	if read.Version == "" && len(old.wrote) == 0 && old.wrote != nil {
+		known = true // the last step was to delete it
+	}
+	l.claims[step.Addr] = &claimRecord{version: read.Version, holders: read.Holders, illegible: read.Illegible, seen: l.tick()}
+	if read.Version == "" {
+		delete(l.claims, step.Addr)
+	}
+	foreign = !known && !read.Illegible
+	l.stale = l.stale || foreign
+	return foreign
+}
+
+// Noticed takes in that a claim has another version, without its being read for
+// a step. It reports whether it has to be.
+func (l *Ledger) Noticed(addr netip.Addr, now Record) bool {
+	old := l.record(addr)
+	switch {
+	case now.Version == "" && old.version == "", old.version != "" && now.Version == old.version, now.Version != "" && old.version != "" && isOlder(now.Version, old.version):
+		return false
+	case now.Version != "" && !now.Illegible && !old.doubtful && old.version != "" && slices.Equal(now.Holders, old.holders):
+		old.version = now.Version // whoever announces the address writes there as well
+		return false
+	}
+	l.DoubtClaim(addr, old.wrote)
+	return true
+}
+
+// LoadClaims takes in all claims that there are.
+func (l *Ledger) LoadClaims(records map[netip.Addr]Record) {
+	l.stale = false
+	clear(l.claims)
+	for addr, read := range records {
+		l.claims[addr] = &claimRecord{version: read.Version, holders: read.Holders, illegible: read.Illegible, seen: l.tick()}
+	}
+}
