@@ -34,6 +34,7 @@ import (
 	"switchyard.dev/switchyard/allocator"
 	"switchyard.dev/switchyard/api/v1alpha1"
 	"switchyard.dev/switchyard/controllers"
+	"switchyard.dev/switchyard/internal/balancer"
 	"switchyard.dev/switchyard/webhooks"
 )
 
@@ -65,6 +66,9 @@ type Options struct {
 	// switchyard.dev/retain keeps in a namespace that does not say.
 	RetainLimit int
 
+	// LoadBalancers says which Services get addresses of AddressPools.
+	LoadBalancers LoadBalancerOptions
+
 	// Diagnosis says whether Services are told in their status why they do not answer.
 	Diagnosis bool
 	// DiagnosisGrace is how long something has to be wrong before; 0 for the default.
@@ -94,6 +98,18 @@ type AdmissionOptions struct {
 	// RequirePools are the uses of addresses that need a pool.
 	RequirePools []v1alpha1.AddressUse
 }
+
+// LoadBalancerOptions are about Services of type LoadBalancer.
+type LoadBalancerOptions struct {
+	// Enabled is false for --loadbalancers=off: no Service gets an address.
+	Enabled bool
+	// Class says which Services are served.
+	Class balancer.Class
+}
+
+// defaultLoadBalancerClass is the spec.loadBalancerClass of Services that ask for
+// addresses of ours.
+const defaultLoadBalancerClass = "switchyard.dev/loadbalancer"
 
 // MetricsOptions say where metrics are served and how they are protected.
 type MetricsOptions struct {
@@ -155,6 +171,7 @@ func (o *Options) Defaults() {
 	o.Allocation = allocator.Advisory
 	o.NodePorts = allocator.DefaultNodePorts
 	o.RetainLimit = controllers.DefaultRetainLimit
+	o.LoadBalancers = LoadBalancerOptions{Enabled: true, Class: balancer.Class{Name: defaultLoadBalancerClass}}
 	o.Diagnosis = true
 	o.Rules = webhooks.Severities{}
 	o.Admission.ClusterDomain = webhooks.DefaultClusterDomain
@@ -182,6 +199,7 @@ func (o *Options) AddFlags(flags *flag.FlagSet) {
 	o.addWebhookFlags(flags)
 	o.addEndpointsFlags(flags)
 	o.addAllocationFlags(flags)
+	o.addLoadBalancerFlags(flags)
 	flags.Var(onOff{&o.Diagnosis}, "diagnosis", "Keep conditions in the status of Services that say why one does not answer: `on or off`.")
 	flags.Func("rule", "Severity of one admission `rule`, for example X12=off; deny, warn or off. May be given again.", func(text string) error {
 		o.rules = append(o.rules, text)
@@ -230,6 +248,15 @@ func (o *Options) addEndpointsFlags(flags *flag.FlagSet) {
 		"`Time` for which pod changes are gathered into one write.")
 }
 
+func (o *Options) addLoadBalancerFlags(flags *flag.FlagSet) {
+	flags.Var(onOff{&o.LoadBalancers.Enabled}, "loadbalancers",
+		"Give Services of type LoadBalancer addresses of AddressPools for that use: `on or off`.")
+	flags.StringVar(&o.LoadBalancers.Class.Name, "loadbalancer-class", o.LoadBalancers.Class.Name,
+		"spec.loadBalancerClass of the Services that get them; those of other `class`es are left alone.")
+	flags.BoolVar(&o.LoadBalancers.Class.Default, "loadbalancer-default", o.LoadBalancers.Class.Default,
+		"Serve Services without a class as well: no other load balancer in the cluster may.")
+}
+
 func (o *Options) addAllocationFlags(flags *flag.FlagSet) {
 	flags.Var(parsed[allocator.Mode]{&o.Allocation, allocator.ParseMode}, "allocation",
 		"How much of a Service's ClusterIPs and NodePorts is decided here: `advisory, authoritative or off`.")
@@ -274,6 +301,9 @@ func (o *Options) Validate() error {
 	}
 	if problems := validation.IsDNS1123Subdomain(o.Admission.ClusterDomain); len(problems) > 0 {
 		errs = append(errs, fmt.Errorf("--cluster-domain %q is no DNS domain: write it as cluster.local", o.Admission.ClusterDomain))
+	}
+	if problems := validation.IsQualifiedName(o.LoadBalancers.Class.Name); o.LoadBalancers.Enabled && len(problems) > 0 {
+		errs = append(errs, fmt.Errorf("--loadbalancer-class: no Service can have the class %q: write it as example.com/name", o.LoadBalancers.Class.Name))
 	}
 	if o.RetainLimit < 0 {
 		errs = append(errs, fmt.Errorf("--retain-limit %d is no limit: use 0 or more", o.RetainLimit))

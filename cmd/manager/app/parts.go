@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -60,6 +61,11 @@ func setupParts(ctx context.Context, mgr ctrl.Manager, options Options, certs *c
 	if err := controllers.SetupEndpoints(mgr, options.Endpoints, options.EndpointsTuning); err != nil {
 		return nil, err
 	}
+	if options.LoadBalancers.Enabled {
+		if err := loadBalancers(options).SetupWithManager(mgr); err != nil {
+			return nil, err
+		}
+	}
 	if options.Diagnosis {
 		if err := diagnosis(options).SetupWithManager(mgr); err != nil {
 			return nil, err
@@ -91,6 +97,21 @@ func setupParts(ctx context.Context, mgr ctrl.Manager, options Options, certs *c
 		return nil, fmt.Errorf("setting up the webhooks: %w", err)
 	}
 	return parts, nil
+}
+
+func loadBalancers(options Options) *controllers.LoadBalancerReconciler {
+	return &controllers.LoadBalancerReconciler{Options: controllers.LoadBalancerOptions{
+		Namespace: options.Namespace, Class: options.LoadBalancers.Class,
+	}}
+}
+
+// servedClasses are those that rule X17 need not warn of: ours is one.
+func servedClasses(options Options) []string {
+	classes := slices.Clone(options.Admission.LoadBalancerClasses)
+	if options.LoadBalancers.Enabled {
+		classes = append(classes, options.LoadBalancers.Class.Name)
+	}
+	return classes
 }
 
 func diagnosis(options Options) *controllers.DiagnosisReconciler {
@@ -128,7 +149,7 @@ func rules(ctx context.Context, mgr ctrl.Manager, options Options) (webhooks.Val
 		Names:  webhooks.ReaderNames{Reviews: mgr.GetClient()},
 		Domain: options.Admission.ClusterDomain,
 
-		LoadBalancerClasses: options.Admission.LoadBalancerClasses,
+		LoadBalancerClasses: servedClasses(options),
 		RequirePools:        options.Admission.RequirePools,
 		NodePorts:           options.NodePorts,
 	}

@@ -1,0 +1,111 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package controllers
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"switchyard.dev/switchyard/allocator"
+	"switchyard.dev/switchyard/api/v1alpha1"
+)
+
+// defaultPoolGrace is how long a pool has to be gone before its Services lose
+// their addresses: `kubectl replace --force` deletes it and makes it again.
+const defaultPoolGrace = 5 * time.Second
+
+// poolShelf are the address pools as they were last read, by name.
+type poolShelf map[string]*shelvedPool
+
+type shelvedPool struct {
+	pool allocator.AddrPool
+	uid  types.UID
+	// generation is that of the spec.
+	generation int64
+	gone       time.Time // not set while it is there
+}
+
+// poolSeen is a pool that exists. One that can not be read has an error.
+type poolSeen struct {
+	name       string
+	uid        types.UID
+	generation int64
+	pool       allocator.AddrPool
+	err        error
+}
+
+func poolsSeen(objects []v1alpha1.AddressPool) []poolSeen {
+	var seen []poolSeen
+	for i := range objects {
+		pool, err := allocator.AddrPoolOf(&objects[i])
+		if pool.Use == v1alpha1.UseLoadBalancer {
+			seen = append(seen, poolSeen{objects[i].Name, objects[i].UID, objects[i].Generation, pool, err})
+		}
+	}
+	return seen
+}
+
+// observe takes in the pools that there are, and reports whether they are others.
+// Those that can not be read stay as they were, and so do for a while those that
+// have gone; the wait is until the first of them has for long enough.
+func (s poolShelf) observe(seen []poolSeen, now time.Time, grace time.Duration) (changed bool, wait time.Duration, err error) {
+	there := map[string]bool{}
+	for _, pool := range seen {
+		there[pool.name] = true
+		known := s[pool.name]
+		if pool.err != nil {
+			err = errors.Join(err, pool.err)
+			if known != nil {
+				known.gone = time.Time{}
+			}
+			continue
+		}
+		changed = changed || known == nil || known.uid != pool.uid || known.generation != pool.generation
+		s[pool.name] = &shelvedPool{pool: pool.pool, uid: pool.uid, generation: pool.generation}
+	}
+	for name, known := range s {
+		if there[name] {
+			continue
+		}
+		if known.gone.IsZero() {
+			known.gone = now
+		}
+		left := known.gone.Add(grace).Sub(now)
+		switch {
+		case left <= 0:
+			delete(s, name)
+			changed = true
+		case wait == 0 || left < wait:
+			wait = left
+		}
+	}
+	return changed, wait, err
+}
+
+// all are the pools by name.
+func (s poolShelf) all() []allocator.AddrPool {
+	var pools []allocator.AddrPool
+	for _, shelved := range slices.SortedFunc(maps.Values(s), func(a, b *shelvedPool) int { return strings.Compare(a.pool.Name, b.pool.Name) }) {
+		pools = append(pools, shelved.pool)
+	}
+	return pools
+}

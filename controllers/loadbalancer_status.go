@@ -1,0 +1,193 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"switchyard.dev/switchyard/internal/balancer"
+)
+
+// writeStatus makes the status of a Service say which addresses it has.
+func (r *LoadBalancerReconciler) writeStatus(ctx context.Context, key types.NamespacedName) error {
+	r.mu.Lock()
+	step, needed := r.desk.ledger.NextStatus(key)
+	r.mu.Unlock()
+	if !needed {
+		return nil
+	}
+	for _, addr := range step.Unproved {
+		if err := r.proveClaim(ctx, addr); err != nil {
+			return err
+		}
+	}
+	if len(step.Unproved) > 0 {
+		r.queue.Add(balancerRequest{Service: key})
+		return nil
+	}
+	r.mu.Lock()
+	before := r.desk.services[key]
+	r.mu.Unlock()
+	if before == nil || before.UID != step.UID {
+		return nil // it has gone meanwhile
+	}
+	wrote, err := r.makeStatus(ctx, step, before)
+	loadBalancerWrites.WithLabelValues("status", resultOf(err)).Inc()
+	switch resultOf(err) {
+	case "written":
+		r.wroteStatus(step, before, wrote)
+		return nil
+	case "conflict":
+		return r.readService(ctx, key)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.desk.ledger.DoubtService(step)
+	return err
+}
+
+// proveClaim reads a claim that may have been taken away since it was written.
+func (r *LoadBalancerReconciler) proveClaim(ctx context.Context, addr netip.Addr) error {
+	r.mu.Lock()
+	r.desk.ledger.DoubtClaim(addr, nil)
+	step := r.desk.ledger.NextClaim(addr)
+	r.mu.Unlock()
+	return r.readClaim(ctx, step)
+}
+
+// makeStatus makes a step, of the version of the Service for which it was meant.
+func (r *LoadBalancerReconciler) makeStatus(ctx context.Context, step balancer.StatusStep, before *corev1.Service) (*corev1.Service, error) {
+	status := corev1ac.ServiceStatus()
+	if len(step.Addrs) > 0 {
+		lb := corev1ac.LoadBalancerStatus()
+		for _, addr := range step.Addrs {
+			lb.WithIngress(corev1ac.LoadBalancerIngress().WithIP(addr.String()).WithIPMode(corev1.LoadBalancerIPModeVIP))
+		}
+		status.WithLoadBalancer(lb)
+	}
+	if c := step.Condition; c != nil {
+		status.WithConditions(metav1ac.Condition().WithType(c.Type).WithStatus(c.Status).WithReason(c.Reason).WithMessage(c.Message).
+			WithObservedGeneration(c.ObservedGeneration).WithLastTransitionTime(r.since(before, c)))
+	}
+	wanted := corev1ac.Service(step.Key.Name, step.Key.Namespace).WithUID(step.UID).WithResourceVersion(step.Version).WithStatus(status)
+	if err := r.Client.Status().Apply(ctx, wanted, client.FieldOwner(loadBalancerFieldManager), client.ForceOwnership); err != nil {
+		return nil, fmt.Errorf("writing the status of Service %s: %w", step.Key, err)
+	}
+	return withStatus(before, wanted), nil
+}
+
+// since is when the condition came to be what it is.
+func (r *LoadBalancerReconciler) since(before *corev1.Service, now *metav1.Condition) metav1.Time {
+	for i := range before.Status.Conditions {
+		if was := &before.Status.Conditions[i]; was.Type == now.Type && was.Status == now.Status {
+			return was.LastTransitionTime
+		}
+	}
+	return metav1.NewTime(r.Now())
+}
+
+// withStatus is the Service with what the API server has made of a write, which
+// others have their part in.
+func withStatus(before *corev1.Service, wrote *corev1ac.ServiceApplyConfiguration) *corev1.Service {
+	after := before.DeepCopy()
+	after.Status = corev1.ServiceStatus{}
+	if wrote.ResourceVersion != nil {
+		after.ResourceVersion = *wrote.ResourceVersion
+	}
+	if wrote.Status == nil {
+		return after
+	}
+	if lb := wrote.Status.LoadBalancer; lb != nil {
+		for i := range lb.Ingress {
+			ingress := corev1.LoadBalancerIngress{IPMode: lb.Ingress[i].IPMode}
+			if lb.Ingress[i].IP != nil {
+				ingress.IP = *lb.Ingress[i].IP
+			}
+			after.Status.LoadBalancer.Ingress = append(after.Status.LoadBalancer.Ingress, ingress)
+		}
+	}
+	for i := range wrote.Status.Conditions {
+		after.Status.Conditions = append(after.Status.Conditions, conditionFrom(&wrote.Status.Conditions[i]))
+	}
+	return after
+}
+
+func conditionFrom(c *metav1ac.ConditionApplyConfiguration) metav1.Condition {
+	var condition metav1.Condition
+	for _, field := range []struct{ from, to *string }{{c.Type, &condition.Type}, {c.Reason, &condition.Reason}, {c.Message, &condition.Message}} {
+		if field.from != nil {
+			*field.to = *field.from
+		}
+	}
+	if c.Status != nil {
+		condition.Status = *c.Status
+	}
+	if c.ObservedGeneration != nil {
+		condition.ObservedGeneration = *c.ObservedGeneration
+	}
+	if c.LastTransitionTime != nil {
+		condition.LastTransitionTime = *c.LastTransitionTime
+	}
+	return condition
+}
+
+// wroteStatus takes in what was written, and tells the user.
+func (r *LoadBalancerReconciler) wroteStatus(step balancer.StatusStep, before, after *corev1.Service) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	was, is := balancer.SightOf(before, r.Options.Class), balancer.SightOf(after, r.Options.Class)
+	r.desk.ledger.WroteService(step, is)
+	if now := r.desk.services[step.Key]; now != nil && now.UID == after.UID {
+		if r.desk.services[step.Key] = after; !is.Served && is.Condition == nil {
+			delete(r.desk.services, step.Key)
+		}
+	}
+	r.enqueue(r.desk.settle())
+	r.queue.Add(balancerRequest{Service: step.Key})
+	gained := slices.ContainsFunc(is.Addrs, func(addr netip.Addr) bool { return !slices.Contains(was.Addrs, addr) })
+	for _, e := range loadBalancerEvents(was, is, r.desk.told(step.Key, is.Addrs), gained) {
+		r.Recorder.Eventf(serviceRef(step.Key, step.UID), nil, e.kind, e.reason, "AssignAddress", "%s", e.note)
+	}
+}
+
+// readService takes in what the API server has of a Service whose write met a newer
+// version, or none.
+func (r *LoadBalancerReconciler) readService(ctx context.Context, key types.NamespacedName) error {
+	var service corev1.Service
+	err := r.Live.Get(ctx, key, &service)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("reading Service %s: %w", key, err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil {
+		r.enqueue(r.desk.observeService(&service))
+	} else if known := r.desk.services[key]; known != nil {
+		r.enqueue(r.desk.forgetService(known))
+	}
+	return nil
+}
