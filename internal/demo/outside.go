@@ -19,15 +19,11 @@ package demo
 import (
 	"context"
 	"fmt"
-
-	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 var outsideChecks = []Check{
 	{"externalIPs, from outside and from a pod", externalIP},
-	{"LoadBalancer without an address: by NodePort", pendingLoadBalancer},
-	{"LoadBalancer once its status has an ingress IP", readyLoadBalancer},
+	{"LoadBalancer with an address of the pool: from a pod, and by NodePort", loadBalancer},
 }
 
 func externalIP(ctx context.Context, b *Bed) (string, error) {
@@ -56,29 +52,34 @@ func (b *Bed) fromOutsideAndPod(ctx context.Context, ip string) (string, error) 
 	return at(ip, 80), nil
 }
 
-func pendingLoadBalancer(ctx context.Context, b *Bed) (string, error) {
-	s, err := b.service(ctx, "balanced")
+// loadBalancer waits for the address that the manager gives.
+func loadBalancer(ctx context.Context, b *Bed) (string, error) {
+	pods, err := b.readyPods(ctx, "back", 2)
 	if err != nil {
 		return "", err
 	}
-	if n := len(s.Status.LoadBalancer.Ingress); n > 0 {
-		return "", fmt.Errorf("status has %d ingress addresses, and nobody was asked for one", n)
-	}
-	return b.nodePorts(ctx, "balanced", "back", 2)
-}
-
-// readyLoadBalancer does what a cloud's controller would: it writes the
-// address into the Service's status.
-func readyLoadBalancer(ctx context.Context, b *Bed) (string, error) {
-	const ip = "203.0.113.20"
-	s, err := b.service(ctx, "balanced")
+	front, err := b.readyPods(ctx, "front", 1)
 	if err != nil {
 		return "", err
 	}
-	before := s.DeepCopy()
-	s.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: ip}}
-	if err := b.Client.Status().Patch(ctx, s, client.MergeFrom(before)); err != nil {
+	var ip string
+	err = b.eventually(ctx, func() error {
+		s, err := b.service(ctx, "balanced")
+		if err != nil {
+			return err
+		}
+		if len(s.Status.LoadBalancer.Ingress) == 0 {
+			return fmt.Errorf("status has no address: %v", s.Status.Conditions)
+		}
+		ip = s.Status.LoadBalancer.Ingress[0].IP
+		return nil
+	})
+	if err != nil {
 		return "", err
 	}
-	return b.fromOutsideAndPod(ctx, ip)
+	if err := b.answers(ctx, Place{Pod: front[0]}, at(ip, 80), pods); err != nil {
+		return "", err
+	}
+	ports, err := b.nodePorts(ctx, "balanced", "back", 2)
+	return at(ip, 80) + ", " + ports, err
 }

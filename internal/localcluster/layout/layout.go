@@ -41,6 +41,12 @@ func APIServerVIPs() []netip.Addr {
 	return []netip.Addr{netip.MustParseAddr("10.96.0.1"), netip.MustParseAddr("fd00:10:96::1")}
 }
 
+// LoadBalancerRanges are the addresses that Services of type LoadBalancer get, IPv4
+// first. They are on the nodes' network, above the last node that there can be.
+func LoadBalancerRanges() []string {
+	return []string{"172.30.0.200-172.30.0.250", "fd00:172:30::200-fd00:172:30::250"}
+}
+
 // Cluster is the network of a cluster.
 type Cluster struct {
 	// Outside are the addresses of the world outside on the nodes' network,

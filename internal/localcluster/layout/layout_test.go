@@ -18,6 +18,7 @@ package layout
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -86,6 +87,21 @@ func TestTheLargestClusterHasNoNumberTwice(t *testing.T) {
 			if !c.Outside[i].Contains(p.Addr()) {
 				t.Errorf("%s at %v can not reach its gateway %v", n.Name, p, c.Outside[i])
 			}
+		}
+	}
+}
+
+func TestLoadBalancersHaveAddressesOfNobody(t *testing.T) {
+	c, err := New(MaxNodes, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := c.Nodes[MaxNodes-1]
+	for i, text := range LoadBalancerRanges() {
+		first, end, _ := strings.Cut(text, "-")
+		low, high := netip.MustParseAddr(first), netip.MustParseAddr(end)
+		if !c.Outside[i].Contains(low) || !c.Outside[i].Contains(high) || !last.IPs()[i].Less(low) || !low.Less(high) {
+			t.Errorf("%s is not on the network %v behind %v", text, c.Outside[i], last.IPs()[i])
 		}
 	}
 }

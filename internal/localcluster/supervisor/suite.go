@@ -96,6 +96,9 @@ func (s *Supervisor) install(ctx context.Context, parsed installation) error {
 	if err := established(ctx, s.client, parsed.objects); err != nil {
 		return err
 	}
+	if err := s.installPool(ctx); err != nil {
+		return err
+	}
 	if err := s.pointAtFirstNode(ctx, suiteNamespace, webhookService); err != nil {
 		return err
 	}
@@ -112,6 +115,7 @@ func (s *Supervisor) startManager(ctx, starting context.Context, st *step) error
 		"--kubeconfig=" + access,
 		"--allocation=authoritative",
 		"--endpoints=all",
+		"--loadbalancer-default=true", // there is no other
 		"--webhooks=on",
 		fmt.Sprintf("--webhook-port=%d", webhookPort),
 		fmt.Sprintf("--health-probe-bind-address=:%d", managerHealthPort),
@@ -145,6 +149,7 @@ func (s *Supervisor) startAgents(ctx, starting context.Context, st *step) error 
 			// ones, whom traffic policy Local does not bind.
 			"--detect-local-mode=NodeCIDR",
 			"--count-connections", // for `switchyard top`
+			"--announce=l2",       // load balancers' addresses, to who is outside
 		}))
 	}
 	for _, node := range s.cluster.Nodes {
