@@ -22,6 +22,9 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"switchyard.dev/switchyard/api/v1alpha1"
 )
 
 // addresses is about what the Service is reached by, and who has to give it.
@@ -153,10 +156,26 @@ func (e *examination) pending() Step {
 		step.Message = fmt.Sprintf("no load balancer of class %s has given it an address", *class)
 		step.Remedy = fmt.Sprintf("see whether a controller for spec.loadBalancerClass %s runs; the class can only be changed by creating the Service anew", *class)
 	}
+	if why := e.addressRefused(); why != "" {
+		step.Message = "it has no load-balancer address: " + why
+		step.Remedy = "see what the AddressPools with use LoadBalancer have for this namespace (kubectl get addresspools), and what the Service asks for"
+		return step
+	}
 	if asked := e.Service.Spec.LoadBalancerIP; asked != "" {
 		step.Message += ", which was to be " + asked
 	}
 	return step
+}
+
+// addressRefused is why Switchyard itself gives it none, as the condition has it.
+func (e *examination) addressRefused() string {
+	for i := range e.Service.Status.Conditions {
+		c := &e.Service.Status.Conditions[i]
+		if c.Type == v1alpha1.LoadBalancerAddressAssigned && c.Status == metav1.ConditionFalse {
+			return Printable(c.Message)
+		}
+	}
+	return ""
 }
 
 // addressHints are oddities that keep nobody out.

@@ -21,8 +21,11 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"switchyard.dev/switchyard/api/v1alpha1"
 )
 
 func loadBalancer(f *Facts, given ...string) {
@@ -75,6 +78,10 @@ func TestAddresses(t *testing.T) {
 		"pods need no load balancer": {state: OK, check: CheckAddresses, details: []string{"no load balancer has given it an address, which pods and nodes do not need"}, change: func(f *Facts) {
 			loadBalancer(f)
 			f.Client = &Client{Pod: clientPod("shop")}
+		}},
+		"Switchyard says why it gives none": {state: Warning, check: CheckAddresses, want: LoadBalancerPending, says: []string{"no load-balancer address: no address of IPv4 is free", "kubectl get addresspools"}, change: func(f *Facts) {
+			loadBalancer(f)
+			f.Service.Status.Conditions = []metav1.Condition{{Type: v1alpha1.LoadBalancerAddressAssigned, Status: metav1.ConditionFalse, Message: "no address of IPv4 is free"}}
 		}},
 		"nobody serves the class": {state: Warning, check: CheckAddresses, want: LoadBalancerPending, says: []string{"spec.loadBalancerClass example.org/lb"}, change: func(f *Facts) {
 			loadBalancer(f)
