@@ -60,7 +60,17 @@ var (
 	all    = []netip.Prefix{web4, web6, range4, range6}
 )
 
+// newWorld has two nodes, each with a daemon and the product's announcer.
 func newWorld(t *testing.T, daemon string) *world {
+	w := newNetwork(t)
+	w.a, w.b = w.newNode("a", 2, daemon), w.newNode("b", 3, daemon)
+	w.a.begin()
+	w.b.begin()
+	return w
+}
+
+// newNetwork has no nodes yet.
+func newNetwork(t *testing.T) *world {
 	prereq.Root(t)
 	w := &world{T: t, router: prereq.Namespace(t), client: prereq.Namespace(t)}
 	w.ip(w.router, "link add name nodes type bridge", "address add 10.1.0.1/24 dev nodes", "address add fd00:1::1/64 dev nodes nodad", "link set nodes up")
@@ -74,7 +84,6 @@ func newWorld(t *testing.T, daemon string) *world {
 	w.bird = w.start(w.router, "bird", "-f", "-c", w.example("router-bird.conf"), "-s", directory+"/bird.ctl")
 	w.bird.talk = []string{"birdc", "-s", directory + "/bird.ctl"}
 	w.await("the router's BIRD", func() bool { _, err := os.Stat(directory + "/bird.ctl"); return err == nil })
-	w.a, w.b = w.newNode("a", 2, daemon), w.newNode("b", 3, daemon)
 	return w
 }
 
@@ -84,7 +93,7 @@ type node struct {
 	name   string
 	ns     *netns.Namespace
 	daemon daemon
-	// announcer is the product's, until stop is called.
+	// announcer is the product's, from begin until stop is called.
 	announcer *routes.Announcer
 	stop      func()
 	metrics   *metrics
@@ -104,7 +113,6 @@ func (w *world) newNode(name string, host int, kind string) *node {
 	w.answer(n)
 	n.daemon = newDaemon(n, kind)
 	n.daemon.start()
-	n.begin()
 	return n
 }
 
