@@ -143,7 +143,7 @@ test-discovery: controlplane ## Compare DNS answers with those of CoreDNS's own 
 	cd test/discovery && go test -count=1 -timeout 15m ./...
 
 .PHONY: test-netns
-test-netns: deps ## Run the packet tests in network namespaces.
+test-netns: deps controlplane ## Run the packet tests in network namespaces.
 	go test -count=1 -timeout 10m ./internal/dataplane/nft/... ./internal/dataplane/conntrack/... ./test/packet/... ./test/routes/...
 
 .PHONY: test-e2e
