@@ -39,11 +39,9 @@ var nameChecks = []Check{
 
 var visitor = Place{Namespace: "demo-visitor", Pod: "visitor"}
 
-// lookUp waits until a name is answered as it should be, and gives the answer
-// that counts.
-func (b *Bed) lookUp(ctx context.Context, from Place, name, kind string, right func(resolve.Answer) error) (resolve.Answer, error) {
-	var answer resolve.Answer
-	err := b.eventually(ctx, func() error {
+// lookUp waits until a name is answered as it should be.
+func (b *Bed) lookUp(ctx context.Context, from Place, name, kind string, right func(resolve.Answer) error) error {
+	return b.eventually(ctx, func() error {
 		cmd, err := b.Command(ctx, from, b.Switchyard, "resolve", "-o", "json", "--type", kind, name)
 		if err != nil {
 			return err
@@ -56,13 +54,11 @@ func (b *Bed) lookUp(ctx context.Context, from Place, name, kind string, right f
 		if err := json.Unmarshal(out, &answers); err != nil || len(answers) == 0 {
 			return fmt.Errorf("looking up %s from %s: %q, %w", name, from, out, err)
 		}
-		answer = answers[len(answers)-1]
-		if err := right(answer); err != nil {
+		if err := right(answers[len(answers)-1]); err != nil { // those before are of other names
 			return fmt.Errorf("%s %s, asked from %s: %w", kind, name, from, err)
 		}
 		return nil
 	})
-	return answer, err
 }
 
 // data are the sorted values of an answer's records of one type.
@@ -116,7 +112,7 @@ func (b *Bed) reached(ctx context.Context, from Place, name string) (string, err
 		if err != nil {
 			return "", err
 		}
-		if _, err := b.lookUp(ctx, from, name, kind, says(kind, ip)); err != nil {
+		if err := b.lookUp(ctx, from, name, kind, says(kind, ip)); err != nil {
 			return "", err
 		}
 	}
@@ -138,7 +134,7 @@ func podNames(ctx context.Context, b *Bed) (string, error) {
 			if isIPv6(ip.IP) {
 				kind = "AAAA"
 			}
-			if _, err := b.lookUp(ctx, visitor, name+".db."+namespace, kind, says(kind, ip.IP)); err != nil {
+			if err := b.lookUp(ctx, visitor, name+".db."+namespace, kind, says(kind, ip.IP)); err != nil {
 				return "", err
 			}
 		}
@@ -156,7 +152,7 @@ func portName(ctx context.Context, b *Bed) (string, error) {
 		return "", err
 	}
 	var led []string
-	_, err = b.lookUp(ctx, Place{Pod: pods[0]}, "_sql._tcp.db", "SRV", func(a resolve.Answer) error {
+	err = b.lookUp(ctx, Place{Pod: pods[0]}, "_sql._tcp.db", "SRV", func(a resolve.Answer) error {
 		led = nil
 		for _, srv := range data(a, "SRV") {
 			var priority, weight, port int32
@@ -188,7 +184,7 @@ func aliasName(ctx context.Context, b *Bed) (string, error) {
 		return "", err
 	}
 	target := "db." + namespace + ".svc.cluster.local."
-	if _, err := b.lookUp(ctx, visitor, "storage."+namespace, "CNAME", says("CNAME", target)); err != nil {
+	if err := b.lookUp(ctx, visitor, "storage."+namespace, "CNAME", says("CNAME", target)); err != nil {
 		return "", err
 	}
 	// The name stands for what other names stand for, in one answer.
@@ -201,7 +197,7 @@ func aliasName(ctx context.Context, b *Bed) (string, error) {
 			return "", fmt.Errorf("storage was answered by %q, want one of %v", a.Text, pods)
 		}
 	}
-	_, err = b.lookUp(ctx, visitor, "elsewhere."+namespace, "CNAME", says("CNAME", "example.com."))
+	err = b.lookUp(ctx, visitor, "elsewhere."+namespace, "CNAME", says("CNAME", "example.com."))
 	return "storage is " + target + ", elsewhere is example.com.", err
 }
 
@@ -212,7 +208,7 @@ func reverseName(ctx context.Context, b *Bed) (string, error) {
 	}
 	name := "back." + namespace + ".svc.cluster.local."
 	for _, ip := range s.Spec.ClusterIPs {
-		if _, err := b.lookUp(ctx, visitor, ip, "PTR", says("PTR", name)); err != nil {
+		if err := b.lookUp(ctx, visitor, ip, "PTR", says("PTR", name)); err != nil {
 			return "", err
 		}
 	}
@@ -229,9 +225,9 @@ func missingName(ctx context.Context, b *Bed) (string, error) {
 			return nil
 		}
 	}
-	if _, err := b.lookUp(ctx, visitor, "no-such-name."+namespace+".svc.cluster.local.", "A", is("NXDOMAIN")); err != nil {
+	if err := b.lookUp(ctx, visitor, "no-such-name."+namespace+".svc.cluster.local.", "A", is("NXDOMAIN")); err != nil {
 		return "", err
 	}
-	_, err := b.lookUp(ctx, visitor, "front."+namespace+".svc.cluster.local.", "AAAA", is(resolve.NoData))
+	err := b.lookUp(ctx, visitor, "front."+namespace+".svc.cluster.local.", "AAAA", is(resolve.NoData))
 	return "NXDOMAIN; and NODATA for IPv6 of front, which has IPv4 only", err
 }
