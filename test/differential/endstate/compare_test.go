@@ -89,6 +89,7 @@ func (b *bed) takenOver(before, after []state) {
 			switch was := before[number].versions[name]; {
 			case was == version:
 				kept++
+			case len(b.histories[number].behind) > 0:
 			case was == "": // in place of one of an earlier Service
 			case before[number].rewritten[name]:
 			default:

@@ -43,12 +43,17 @@ var common = []string{selectorWent, serviceWent}
 // certain is met in a history that is not generated, as is lockStays.
 const certain = mirrorSticks
 
-// lostLock is the history of a leader's lock beside a Service that goes.
+// lostLock is the history of a leader's lock beside a Service that goes. Controllers
+// are at work by then, as what they find at their start is another matter.
 func lostLock() *history {
 	h := emptyHistory(0, 0)
 	h.name = "the lock whose Service goes"
 	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "web"}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}}}
 	h.do(step{verb: create, object: service})
+	other := named(service.DeepCopy(), "db")
+	other.Spec.Selector = map[string]string{"app": "db"}
+	h.do(step{verb: create, object: other})
+	h.do(step{verb: await, object: named(&corev1.Endpoints{}, "db")})
 	h.do(step{verb: put, object: &corev1.Endpoints{ObjectMeta: metav1.ObjectMeta{Name: "web", Annotations: map[string]string{leader: "{}"}}}})
 	h.do(step{verb: remove, object: named(&corev1.Service{}, "web")})
 	return h

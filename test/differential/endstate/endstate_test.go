@@ -51,7 +51,7 @@ func TestEndStateIsUpstreams(t *testing.T) {
 		histories = append(histories, newHistory(seed, first+i))
 		steps += len(histories[i].steps)
 	}
-	histories = append(histories, otherPorts(), lostLock())
+	histories = append(histories, otherPorts(), lostLock(), replacedPod())
 	t.Logf("%s=%d: %d clusters, %d steps", seedVariable, seed, clusters, steps)
 
 	environment, config := startServer(t)
@@ -72,6 +72,7 @@ func TestEndStateIsUpstreams(t *testing.T) {
 	stop = b.restart(environment, stop)
 	left := b.states(theirs)
 	stop()
+	b.behindTheirBack(theirs)
 
 	makeRoom(t, api)
 	b.ended = startOurs(t, config)

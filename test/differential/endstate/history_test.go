@@ -37,6 +37,8 @@ type history struct {
 	// name tells it from others.
 	name  string
 	steps []step
+	// behind is what happens before ours take over from theirs.
+	behind []step
 	// services, pods and endpoints are what there is after the steps; endpoints are
 	// those made by hand.
 	services  map[string]*corev1.Service

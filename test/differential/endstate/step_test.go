@@ -39,7 +39,7 @@ const (
 	change    verb = "patch"
 	remove    verb = "delete"
 	removeAll verb = "delete all"
-	await     verb = "await" // slices
+	await     verb = "await" // an object of that name, or so many slices
 )
 
 // step is one request of a user, a kubelet or a scheduler.
@@ -108,6 +108,9 @@ func (s step) request(ctx context.Context, api client.Client, object client.Obje
 	case remove:
 		return api.Delete(ctx, object, client.GracePeriodSeconds(s.grace))
 	case await:
+		if object.GetName() != "" {
+			return awaitObject(ctx, api, object)
+		}
 		return awaitSlices(ctx, api, object.GetNamespace(), s.labels, s.count)
 	case removeAll:
 		return api.DeleteAllOf(ctx, object, client.InNamespace(object.GetNamespace()), client.MatchingLabels(s.labels))
@@ -127,6 +130,13 @@ func awaitSlices(ctx context.Context, api client.Client, namespace string, label
 		var made discoveryv1.EndpointSliceList
 		err := api.List(ctx, &made, client.InNamespace(namespace), labels)
 		return len(made.Items) == count, err
+	})
+}
+
+func awaitObject(ctx context.Context, api client.Client, object client.Object) error {
+	return wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
+		err := api.Get(ctx, client.ObjectKeyFromObject(object), object)
+		return err == nil, client.IgnoreNotFound(err)
 	})
 }
 
