@@ -97,5 +97,6 @@ func (o *options) execute(ctx context.Context, stdout io.Writer) error {
 		_, err := stdout.Write(corefile)
 		return err
 	}
+	boundMemory()
 	return run(ctx, o)
 }

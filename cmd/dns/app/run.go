@@ -20,9 +20,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/signal"
 	"slices"
+	"syscall"
 
 	"github.com/coredns/caddy"
+	clog "github.com/coredns/coredns/plugin/pkg/log"
 
 	"switchyard.dev/switchyard/internal/version"
 )
@@ -47,11 +51,45 @@ func run(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
+	// CoreDNS does with them what its users are used to: it reads its Corefile again
+	// on the one, and takes no notice of the other.
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGUSR1)
+	defer signal.Stop(reload)
+	signal.Ignore(syscall.SIGHUP)
 	if _, err := caddy.Start(corefile); err != nil {
 		return fmt.Errorf("starting: %w", err)
 	}
-	<-ctx.Done()
-	// A reload may have put another instance in the place of that one.
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-reload:
+			if err := again(); err != nil {
+				clog.Errorf("SIGUSR1: going on as before: %v", err)
+			}
+		}
+	}
+	return end()
+}
+
+// again has a server of the configuration as it is now take over, without a query
+// in between that nobody answers.
+func again() error {
+	corefile, err := caddy.LoadCaddyfile(serverType)
+	if err != nil {
+		return err
+	}
+	for _, instance := range slices.Clone(caddy.Instances()) {
+		if _, err := instance.Restart(corefile); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// end stops the instance that there is; a reload may have put it in the place of
+// the first.
+func end() error {
 	var errs []error
 	for _, instance := range slices.Clone(caddy.Instances()) {
 		errs = append(append(errs, instance.ShutdownCallbacks()...), instance.Stop())

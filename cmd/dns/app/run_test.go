@@ -19,7 +19,6 @@ package app
 import (
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -96,15 +95,6 @@ func TestTheServer(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- run(ctx, &options{config: corefile}) }()
 
-	get := func(port, path string) string {
-		answer, err := http.Get("http://127.0.0.1:" + port + path)
-		if err != nil {
-			return err.Error()
-		}
-		defer func() { _ = answer.Body.Close() }()
-		body, _ := io.ReadAll(answer.Body)
-		return fmt.Sprint(answer.StatusCode, " ", string(body))
-	}
 	ask := func(network string) (*dns.Msg, error) {
 		c := &dns.Client{Net: network, Timeout: time.Minute}
 		answer, _, err := c.Exchange(new(dns.Msg).SetQuestion("web.shop.svc.cluster.local.", dns.TypeA), "127.0.0.1:"+port)
