@@ -1,0 +1,116 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package announce
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"switchyard.dev/switchyard/test/testenv"
+)
+
+// process is a running switchyard-node.
+type process struct {
+	cmd  *exec.Cmd
+	log  *syncBuffer
+	done chan struct{}
+}
+
+// program is the agent; the variable is for who has built another one.
+func program() string {
+	if path := os.Getenv("SWITCHYARD_NODE"); path != "" {
+		return path
+	}
+	return filepath.Join(testenv.Root(), "bin", "switchyard-node")
+}
+
+// start starts the node's agent and does not wait.
+func (n *node) start() {
+	n.Helper()
+	a := &process{log: &syncBuffer{}, done: make(chan struct{})}
+	a.cmd = exec.Command(program(), "--kubeconfig="+n.kubeconfig(), "--hostname-override="+n.name, "--announce=l2", "--v=2",
+		"--healthz-bind-address=127.0.0.1:10256", "--metrics-bind-address=127.0.0.1:10249")
+	a.cmd.Stderr = a.log
+	// It must not outlive the test, nor the thread that started it.
+	a.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	started := make(chan error, 1)
+	go func() {
+		defer close(a.done)
+		_ = n.ns.Do(func() error {
+			err := a.cmd.Start()
+			started <- err
+			if err == nil {
+				_ = a.cmd.Wait()
+			}
+			return nil
+		})
+	}()
+	if err := <-started; err != nil {
+		n.Fatal(err)
+	}
+	n.agent = a
+	n.Cleanup(func() { a.end(os.Kill) })
+}
+
+func (a *process) end(signal os.Signal) {
+	_ = a.cmd.Process.Signal(signal)
+	<-a.done
+}
+
+// kubeconfig leads to the API server by the node's gate.
+func (n *node) kubeconfig() string {
+	n.Helper()
+	path := filepath.Join(n.TempDir(), "kubeconfig")
+	kc := clientcmdapi.NewConfig()
+	kc.Clusters["test"] = &clientcmdapi.Cluster{Server: n.gate.url(), CertificateAuthorityData: n.config.CAData}
+	kc.AuthInfos["test"] = &clientcmdapi.AuthInfo{ClientCertificateData: n.config.CertData, ClientKeyData: n.config.KeyData}
+	kc.Contexts["test"] = &clientcmdapi.Context{Cluster: "test", AuthInfo: "test"}
+	kc.CurrentContext = "test"
+	if err := clientcmd.WriteToFile(*kc, path); err != nil {
+		n.Fatal(err)
+	}
+	return path
+}
+
+// late is for what is cleaned up after the test.
+func (*bed) late() context.Context { return context.Background() }
+
+// syncBuffer keeps what an agent prints.
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buf.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buf.String()
+}

@@ -1,0 +1,158 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package announce
+
+import (
+	"net/netip"
+	"os"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"switchyard.dev/switchyard/internal/balancer"
+)
+
+func TestExactlyTheOwnedAddressesAreAnswered(t *testing.T) {
+	b := newBed(t)
+	b.newService(corev1.ServiceExternalTrafficPolicyCluster, b.nodes...)
+	b.answered()
+	for _, vip := range vips {
+		for _, other := range []netip.Addr{vip.Next(), vip.Prev()} {
+			if names := b.whoHas(other); len(names) > 0 {
+				t.Errorf("%s is nobody's, and %v answer", other, names)
+			}
+		}
+	}
+	for _, vip := range vips {
+		lease := balancer.LeaseOf(system, balancer.Claim{Addr: vip})
+		if err := b.client.CoordinationV1().Leases(system).Delete(t.Context(), lease.Name, metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		b.await("nobody answers for an address that is released", func() bool { return len(b.whoHas(vip)) == 0 })
+	}
+}
+
+// Each connection asks anew who has the address, as a client does that has never
+// asked before.
+func TestAnAgentThatIsKilled(t *testing.T) {
+	b := newBed(t)
+	b.newService(corev1.ServiceExternalTrafficPolicyCluster, b.nodes...)
+	b.failOver("the agent is killed", func(owner *node) { owner.agent.end(os.Kill) })
+}
+
+func TestANodeThatIsGone(t *testing.T) {
+	b := newBed(t)
+	s := b.newService(corev1.ServiceExternalTrafficPolicyCluster, b.nodes...)
+	b.failOver("the node is gone", func(owner *node) {
+		b.move(s, slices.DeleteFunc(slices.Clone(b.nodes), func(n *node) bool { return n == owner })...) // nobody else's matter
+		b.in(b.bridge, func() error {
+			link, err := netlink.LinkByName(owner.name)
+			if err != nil {
+				return err
+			}
+			return netlink.LinkSetDown(link)
+		})
+		owner.gate.close(true)
+		owner.agent.end(os.Kill)
+	})
+}
+
+// failOver measures how long nobody answers, and fails only if that does not end.
+func (b *bed) failOver(what string, fault func(owner *node)) {
+	b.Helper()
+	owner := b.gather()
+	flows := b.begin(true)
+	b.await("connections are made", func() bool { return flows.count() > 50 })
+	fault(owner)
+	b.answered(owner)
+	before := flows.count()
+	b.await("more connections are made", func() bool { return flows.count() > before+50 })
+	flows.end()
+	for _, vip := range vips {
+		b.Logf("%s: %s was not answered for %.2f s at the longest", what, vip, flows.gap[vip].Seconds())
+	}
+	b.Logf("%d connections, %d of them not answered, %d cut", flows.made, len(flows.failed), flows.cut)
+}
+
+// Nobody who begins a connection notices a planned move: none fails, and no packet
+// is sent twice. One that is established at that moment may be cut.
+func TestPlannedMovesLoseNoConnection(t *testing.T) {
+	for name, move := range map[string]func(b *bed, owner *node){
+		"the node is excluded": func(b *bed, owner *node) { b.exclude(owner, true) },
+		"the agent is ended":   func(_ *bed, owner *node) { owner.agent.end(syscall.SIGTERM) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBed(t)
+			b.newService(corev1.ServiceExternalTrafficPolicyCluster, b.nodes...)
+			owner := b.gather()
+			flows := b.begin(false)
+			b.await("connections are made", func() bool { return flows.count() > 50 })
+			move(b, owner)
+			b.answered(owner)
+			before := flows.count()
+			b.await("more connections are made", func() bool { return flows.count() > before+50 })
+			flows.end()
+			if len(flows.failed) > 0 || flows.retried > 0 {
+				t.Errorf("of %d connections %d failed and %d had to send a packet again: %v", flows.made, len(flows.failed), flows.retried, flows.failed)
+			}
+			t.Logf("%d connections, none lost, %d cut", flows.made, flows.cut)
+		})
+	}
+}
+
+// An owner that has lost the API server alone would go on answering for ever, if
+// it did not hear the one that takes its place.
+func TestAnOwnerCutOffFromTheAPIServer(t *testing.T) {
+	b := newBed(t)
+	b.newService(corev1.ServiceExternalTrafficPolicyCluster, b.nodes...)
+	owner := b.gather()
+	flows := b.begin(false)
+	b.await("connections are made", func() bool { return flows.count() > 50 })
+	owner.gate.close(true)
+	b.answered(owner)
+	flows.end()
+	if len(flows.failed) > 0 || flows.retried > 0 {
+		t.Errorf("of %d connections %d failed and %d had to send a packet again: %v", flows.made, len(flows.failed), flows.retried, flows.failed)
+	}
+	t.Logf("%d connections, none lost, %d cut", flows.made, flows.cut)
+	owner.gate.close(false)
+	b.answered(owner)
+}
+
+func TestLocalServicesAreAnnouncedWhereTheyAre(t *testing.T) {
+	b := newBed(t)
+	s := b.newService(corev1.ServiceExternalTrafficPolicyLocal, b.nodes[1])
+	for _, at := range []*node{b.nodes[1], b.nodes[2], b.nodes[0]} {
+		b.move(s, at)
+		for i, vip := range vips {
+			b.await(vip.String()+" is where the endpoint is", func() bool { return b.owner(vip) == at })
+			b.await("the endpoint sees the client's address", func() bool {
+				server, client, _, err := b.connect(vip, time.Second)
+				return err == nil && server == at.name && client == outsideIPs[i]
+			})
+		}
+	}
+	b.move(s)
+	for _, vip := range vips {
+		b.await("nobody answers for a Service without endpoint", func() bool { return len(b.whoHas(vip)) == 0 })
+	}
+}
