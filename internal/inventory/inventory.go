@@ -17,9 +17,9 @@ limitations under the License.
 package inventory
 
 import (
-	"strings"
-
+	"net/netip"
 	"slices"
+	"strings"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -43,6 +43,8 @@ type Inventory struct {
 	AddressReservations []v1alpha1.AddressReservation
 	// Claims are the Leases by which replicas of the manager claim numbers.
 	Claims []coordinationv1.Lease
+	// AnnouncedBy are the nodes that answer for load balancers' addresses.
+	AnnouncedBy map[netip.Addr]string
 	// Namespaces are the labels of each.
 	Namespaces map[string]labels.Set
 	// Endpoints are empty where they were not asked for.

@@ -40,6 +40,7 @@ import (
 
 	"switchyard.dev/switchyard/allocator"
 	"switchyard.dev/switchyard/api/v1alpha1"
+	"switchyard.dev/switchyard/internal/balancer"
 )
 
 // pageSize is how many objects one answer of the API server has. What is not
@@ -76,7 +77,7 @@ type Scope struct {
 
 // Read is Read for this scope.
 func (s Scope) Read(ctx context.Context, reader client.Reader, system string, nodePorts NodePorts) (*Inventory, error) {
-	inv := &Inventory{NodePorts: nodePorts, System: system, Namespaces: map[string]labels.Set{}}
+	inv := &Inventory{NodePorts: nodePorts, System: system, Namespaces: map[string]labels.Set{}, AnnouncedBy: map[netip.Addr]string{}}
 	r := reading{reader: reader, inventory: inv, namespace: s.Namespace}
 	r.group, r.ctx = errgroup.WithContext(ctx)
 	startItems(&r, Services, &corev1.ServiceList{}, &inv.Services, func(l *corev1.ServiceList) []corev1.Service { return l.Items })
@@ -89,8 +90,7 @@ func (s Scope) Read(ctx context.Context, reader client.Reader, system string, no
 		func(l *v1alpha1.PortReservationList) []v1alpha1.PortReservation { return l.Items })
 	startItems(&r, AddressReservations, &v1alpha1.AddressReservationList{}, &inv.AddressReservations,
 		func(l *v1alpha1.AddressReservationList) []v1alpha1.AddressReservation { return l.Items })
-	startItems(&r, Claims, &coordinationv1.LeaseList{}, &inv.Claims, func(l *coordinationv1.LeaseList) []coordinationv1.Lease { return l.Items },
-		client.InNamespace(system), client.HasLabels{allocator.ClaimLabel})
+	start(&r, Claims, &coordinationv1.LeaseList{}, inv.keepLeases, inv.forgetLeases, client.InNamespace(system))
 	start(&r, Namespaces, namespaceList(), func(l *metav1.PartialObjectMetadataList) {
 		for i := range l.Items {
 			inv.Namespaces[l.Items[i].Name] = l.Items[i].Labels
@@ -107,6 +107,26 @@ func (s Scope) Read(ctx context.Context, reader client.Reader, system string, no
 	}
 	slices.SortFunc(inv.Unread, func(a, b Unread) int { return cmp.Compare(a.Kind, b.Kind) })
 	return inv, nil
+}
+
+// keepLeases tells those of numbers from those of load balancers' addresses.
+func (inv *Inventory) keepLeases(l *coordinationv1.LeaseList) {
+	for i := range l.Items {
+		lease := &l.Items[i]
+		if _, claims := lease.Labels[allocator.ClaimLabel]; claims {
+			inv.Claims = append(inv.Claims, *lease)
+			continue
+		}
+		claim, err := balancer.ClaimOf(lease)
+		if holder := lease.Spec.HolderIdentity; err == nil && holder != nil {
+			inv.AnnouncedBy[claim.Addr] = *holder
+		}
+	}
+}
+
+func (inv *Inventory) forgetLeases() {
+	inv.Claims = nil
+	clear(inv.AnnouncedBy)
 }
 
 // namespaceList is of their metadata alone, as nothing else is needed.

@@ -92,6 +92,7 @@ func TestReadTakesAllKindsAndDropsWhatIsLarge(t *testing.T) {
 		&v1alpha1.PortReservation{ObjectMeta: metav1.ObjectMeta{Name: "30080"}},
 		&v1alpha1.AddressReservation{ObjectMeta: metav1.ObjectMeta{Name: "10.96.0.7"}},
 		lease(system, "nodeport-30080", isClaim), lease("a", "nodeport-30081", isClaim), lease(system, "leader", nil),
+		lease(system, "lb-192.0.2.7", nil), lease("a", "lb-192.0.2.8", nil),
 	), system, NodePorts{Span: allocator.DefaultNodePorts})
 	if err != nil {
 		t.Fatal(err)
@@ -108,6 +109,9 @@ func TestReadTakesAllKindsAndDropsWhatIsLarge(t *testing.T) {
 	}
 	if diff := cmp.Diff(labels.Set{"team": "a"}, inv.Namespaces["a"]); diff != "" {
 		t.Errorf("labels of the namespace (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[netip.Addr]string{netip.MustParseAddr("192.0.2.7"): holder}, inv.AnnouncedBy, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+		t.Errorf("who answers for addresses (-want +got):\n%s", diff)
 	}
 	if inv.Claims[0].Name != "nodeport-30080" {
 		t.Errorf("the claim is %s", inv.Claims[0].Name)

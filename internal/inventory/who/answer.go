@@ -74,6 +74,9 @@ type Answer struct {
 	Claim *Claim `json:"claim,omitempty"`
 	// KeptBy is what the API server's IPAddress names, where that is no Service.
 	KeptBy string `json:"keptBy,omitempty"`
+	// AnnouncedBy is the node that answers for a load balancer's address on the
+	// network, at layer 2.
+	AnnouncedBy string `json:"announcedBy,omitempty"`
 	// Conflicts are what `switchyard audit` says about it.
 	Conflicts []audit.Finding `json:"conflicts"`
 	// FreeNearby are free numbers of the same pool, or of the range without pools.
@@ -169,6 +172,9 @@ func (a Asker) Number(n allocator.Number) Answer {
 	answer := Answer{
 		Number: n.String(), Holders: a.holders(n), Pools: a.pools(n), KeptBy: a.keptBy(n),
 		Conflicts: []audit.Finding{}, NotRead: append([]inventory.Unread{}, a.Unread...),
+	}
+	if !n.IsPort() {
+		answer.AnnouncedBy = a.AnnouncedBy[n.Addr]
 	}
 	if r, ok := a.RangeOf(n); ok {
 		answer.Range, answer.ServiceCIDR = r.Text, r.ServiceCIDR

@@ -148,6 +148,9 @@ func (a Answer) about(now time.Time) (lines [][]string) {
 	for _, p := range a.Pools {
 		add("pool", "%s", p)
 	}
+	if a.AnnouncedBy != "" {
+		add("announced by", "%s", a.AnnouncedBy)
+	}
 	if r := a.Reservation; r != nil {
 		add("reservation", "%s", r.text(now))
 	}

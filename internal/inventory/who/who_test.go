@@ -235,6 +235,24 @@ func TestWhoseANumberIs(t *testing.T) {
 	}
 }
 
+func TestWhichNodeAnnouncesAnAddress(t *testing.T) {
+	x := scene()
+	x.AnnouncedBy = map[netip.Addr]string{netip.MustParseAddr("198.51.100.1"): "node-2"}
+	for text, want := range map[string]bool{"198.51.100.1": true, "198.51.100.2": false, "30010": false} {
+		question, err := Parse(text, "here")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		if err := New(x, audit.Report{}).Number(question.Number).Print(&out, now, false); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(out.String(), "announced by  node-2"); got != want {
+			t.Errorf("%s is announced: %v, want %v:\n%s", text, got, want, out.String())
+		}
+	}
+}
+
 func TestWhatNobodyGives(t *testing.T) {
 	inv := scene().Inventory
 	inv.PortPools[0].Spec.Ranges = append(inv.PortPools[0].Spec.Ranges, "100-200")
