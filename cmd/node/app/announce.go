@@ -85,7 +85,9 @@ func (b *books) changed(names []model.ServicePortName) {
 const announceQPS, announceBurst = 100, 200
 
 // speakL2 announces at layer 2.
-func speakL2(o *Options, node string, book *claims.Book, state *health.State, metrics *health.Metrics, recorder record.EventRecorder) (func(context.Context), error) {
+func speakL2(o *Options, node string, book *claims.Book, state *health.State, metrics *health.Metrics,
+	recorder record.EventRecorder,
+) (func(context.Context), error) {
 	own := *o
 	own.Proxy.ClientConnection.QPS, own.Proxy.ClientConnection.Burst = announceQPS, announceBurst
 	client, err := newClient(&own)

@@ -68,17 +68,21 @@ func readNDP(frame []byte) (p ndp, ok bool) {
 	p.kind, p.flags = b[0], b[4]
 	p.target = netip.AddrFrom16([16]byte(b[8:24]))
 	copy(p.link[:], frame[6:12])
-	if p.kind != neighbourSolicitation && p.kind != neighbourAdvertisement || b[1] != 0 ||
-		p.target.IsMulticast() || p.target.Is4In6() || checksum(p.from, p.to, b) != 0 {
+	if b[1] != 0 || p.from.IsMulticast() || p.target.IsMulticast() || p.target.Is4In6() || checksum(p.from, p.to, b) != 0 {
 		return p, false
 	}
-	if p.from.IsUnspecified() && (p.kind == neighbourAdvertisement || p.to != solicitedNode(p.target)) {
-		return p, false
+	return p, p.sensible() && p.readOptions(b[ndpLength:])
+}
+
+// sensible says whether the parts go together.
+func (p *ndp) sensible() bool {
+	switch p.kind {
+	case neighbourSolicitation:
+		return !p.from.IsUnspecified() || p.to == solicitedNode(p.target)
+	case neighbourAdvertisement:
+		return !p.from.IsUnspecified() && !(p.to.IsMulticast() && p.flags&flagSolicited != 0)
 	}
-	if p.kind == neighbourAdvertisement && p.to.IsMulticast() && p.flags&flagSolicited != 0 {
-		return p, false
-	}
-	return p, p.readOptions(b[ndpLength:])
+	return false
 }
 
 func (p *ndp) readOptions(b []byte) bool {

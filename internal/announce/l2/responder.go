@@ -123,7 +123,7 @@ func (r *Responder) Run(ctx context.Context) {
 	log := log.FromContext(ctx)
 	ticker := time.NewTicker(look)
 	defer ticker.Stop()
-	defer r.use(ctx, nil)
+	defer func() { _ = r.use(ctx, nil) }() // closes all, and opens none
 	said := ""
 	for {
 		chosen, err := r.choose()
