@@ -35,6 +35,9 @@ type daemon interface {
 	start()
 	// crash ends it at once.
 	crash()
+	// hang stops what speaks BGP, until resume.
+	hang()
+	resume()
 	options() routes.Options
 }
 
@@ -60,7 +63,9 @@ func (b *birdNode) start() {
 	b.process = b.world.start(b.ns, "unshare", "-m", "sh", "-c", script, "sh", b.directory, b.example("bird.conf"))
 }
 
-func (b *birdNode) crash() { b.process.kill() }
+func (b *birdNode) crash()  { b.process.kill() }
+func (b *birdNode) hang()   { b.process.signal(syscall.SIGSTOP) }
+func (b *birdNode) resume() { b.process.signal(syscall.SIGCONT) }
 
 func (b *birdNode) options() routes.Options {
 	return routes.Options{Daemon: routes.BIRD, File: b.directory + "/bird.conf", Command: "birdc -s " + b.directory + "/bird.ctl"}
@@ -127,9 +132,9 @@ func (f *frrNode) options() routes.Options {
 	return routes.Options{Daemon: routes.FRR, File: f.directory + "/frr.conf", Command: "vtysh --vty_socket " + f.directory}
 }
 
-// freeze stops bgpd only: the node's BFD goes on.
-func (f *frrNode) freeze()   { f.bgpd.signal(syscall.SIGSTOP) }
-func (f *frrNode) unfreeze() { f.bgpd.signal(syscall.SIGCONT) }
+// hang leaves the node's BFD as it is.
+func (f *frrNode) hang()   { f.bgpd.signal(syscall.SIGSTOP) }
+func (f *frrNode) resume() { f.bgpd.signal(syscall.SIGCONT) }
 
 // metrics are the last that an announcer said.
 type metrics struct {

@@ -88,10 +88,8 @@ func live(t *testing.T, daemon string) {
 	w.expectOnly("b")
 	w.after(func() { w.ip(w.router, "link set dev a up") }, "a is reachable", 2)
 
-	if frr, ok := w.a.daemon.(*frrNode); ok {
-		w.after(frr.freeze, "a's bgpd hangs (hold time 9 s)", 1)
-		w.after(frr.unfreeze, "a's bgpd goes on", 2)
-	}
+	w.after(w.a.daemon.hang, "a's daemon hangs (BIRD: BFD, FRR: hold time 9 s)", 1)
+	w.after(w.a.daemon.resume, "a's daemon goes on", 2)
 
 	w.after(func() { w.a.announce() }, "a announces nothing", 1)
 	w.expectOnly("b")
