@@ -36,8 +36,10 @@ type Index struct {
 	// services are by "name.namespace", which is how a query has them.
 	services   *shards[string, *service]
 	namespaces *shards[string, struct{}]
-	// owners are the Services that have an address, or an endpoint that does.
-	owners *shards[address, owners]
+	// owners are the Services that have an address, or an endpoint that does; most
+	// addresses belong to one. Sharers are the others.
+	owners  *shards[address, *service]
+	sharers *shards[address, []*service]
 	// pods are the namespaces of the pods that have an address.
 	pods *shards[address, []string]
 	// changed is when an answer was changed last, in Unix time.
@@ -62,7 +64,7 @@ func NewIndex(o Options) *Index {
 	return &Index{
 		options: o, now: time.Now,
 		services: newShards[string, *service](), namespaces: newShards[string, struct{}](),
-		owners: newShards[address, owners](), pods: newShards[address, []string](),
+		owners: newShards[address, *service](), sharers: newShards[address, []*service](), pods: newShards[address, []string](),
 		slices: map[types.NamespacedName]*service{}, podAddresses: map[types.NamespacedName][]address{},
 	}
 }

@@ -147,7 +147,7 @@ func TestTheIndexForgets(t *testing.T) {
 	services, owners := 0, 0
 	for i := range shardCount {
 		services += len(w.index.services.of[i].values)
-		owners += len(w.index.owners.of[i].values)
+		owners += len(w.index.owners.of[i].values) + len(w.index.sharers.of[i].values)
 	}
 	if services+owners+len(w.index.slices) != 0 {
 		t.Errorf("left are %d Services, %d addresses, %d slices", services, owners, len(w.index.slices))

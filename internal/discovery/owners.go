@@ -24,18 +24,15 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// owners are the Services that an address belongs to: most have one.
-type owners struct {
-	first *service
-	more  []*service
-}
-
-func (o owners) all() iter.Seq[*service] {
+// ownersOf are the Services that an address belongs to.
+func (x *Index) ownersOf(a address) iter.Seq[*service] {
 	return func(yield func(*service) bool) {
-		if o.first == nil || !yield(o.first) {
+		first, found := x.owners.get(a)
+		if !found || !yield(first) {
 			return
 		}
-		for _, s := range o.more {
+		sharers, _ := x.sharers.get(a)
+		for _, s := range sharers {
 			if !yield(s) {
 				return
 			}
@@ -46,24 +43,25 @@ func (o owners) all() iter.Seq[*service] {
 // own notes that s has the address. Readers may hold what is there: it is
 // copied, not changed.
 func (x *Index) own(a address, s *service) {
-	o, found := x.owners.get(a)
-	if !found {
-		x.owners.set(a, owners{first: s})
+	if _, found := x.owners.get(a); !found {
+		x.owners.set(a, s)
 		return
 	}
-	x.owners.set(a, owners{first: o.first, more: append(slices.Clone(o.more), s)})
+	sharers, _ := x.sharers.get(a)
+	x.sharers.set(a, append(slices.Clone(sharers), s))
 }
 
 func (x *Index) disown(a address, s *service) {
-	o, _ := x.owners.get(a)
-	left := slices.DeleteFunc(slices.Collect(o.all()), func(other *service) bool { return other == s })
-	switch len(left) {
-	case 0:
+	left := slices.DeleteFunc(slices.Collect(x.ownersOf(a)), func(other *service) bool { return other == s })
+	if len(left) == 0 {
 		x.owners.delete(a)
-	case 1:
-		x.owners.set(a, owners{first: left[0]})
-	default:
-		x.owners.set(a, owners{first: left[0], more: left[1:]})
+	} else {
+		x.owners.set(a, left[0])
+	}
+	if len(left) > 1 {
+		x.sharers.set(a, left[1:])
+	} else {
+		x.sharers.delete(a)
 	}
 }
 

@@ -27,13 +27,12 @@ import (
 // there is no such name.
 func (x *Index) Reverse(address netip.Addr, zone string, names []string) []string {
 	a := pack(address)
-	o, _ := x.owners.get(a)
-	for s := range o.all() {
+	for s := range x.ownersOf(a) {
 		if x.exposes(s) && slices.Contains(s.entry.Load().addresses, a) {
 			return append(names, s.key+".svc."+zone)
 		}
 	}
-	for s := range o.all() {
+	for s := range x.ownersOf(a) {
 		if x.exposes(s) {
 			names = s.reverse(a, zone, names)
 		}
@@ -78,8 +77,7 @@ type Place struct {
 func (x *Index) Around(address netip.Addr, zone string) []Place {
 	a := pack(address)
 	var places []Place
-	o, _ := x.owners.get(a)
-	for s := range o.all() {
+	for s := range x.ownersOf(a) {
 		e := s.entry.Load()
 		if e.empty() || e.kind == absent || e.kind == externalName {
 			continue

@@ -59,7 +59,7 @@ func filled(tb testing.TB, stanza string) *Handler {
 // was asked, and denies nothing that it also tells.
 func FuzzServeDNS(f *testing.F) {
 	for _, packet := range hostile() {
-		f.Add(packet)
+		f.Add(packet.bytes)
 	}
 	for _, name := range []string{
 		"web.shop.svc.cluster.local.", "_http._tcp.Web.shop.svc.cluster.local.", "10-0-0-1.db.shop.svc.cluster.local.", "fd00--1.shop.pod.cluster.local.",

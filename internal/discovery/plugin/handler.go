@@ -78,8 +78,7 @@ type query struct {
 // ServeDNS is part of CoreDNS's plugin.Handler.
 func (h *Handler) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
 	state := request.Request{W: w, Req: r}
-	name := state.QName()
-	zone := coreplugin.Zones(h.zones).Matches(name)
+	zone := longest(h.zones, state.Name())
 	if zone == "" {
 		return coreplugin.NextOrFailure(h.Name(), h.Next, ctx, w, r)
 	}
@@ -87,10 +86,11 @@ func (h *Handler) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg
 	if kind == dns.TypeAXFR || kind == dns.TypeIXFR {
 		return dns.RcodeRefused, nil
 	}
+	name := state.QName()
 	q := query{h: h, ctx: ctx, state: state, zone: name[len(name)-len(zone):], kind: kind}
 	exists, known := q.answer(state.Name())
 	switch {
-	case !exists && h.fall.Through(state.Name()):
+	case !exists && longest(h.fall.Zones, state.Name()) != "":
 		return coreplugin.NextOrFailure(h.Name(), h.Next, ctx, w, r)
 	case !known && !h.Ready():
 		return q.write(dns.RcodeServerFailure)

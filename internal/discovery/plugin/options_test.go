@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/coredns/caddy"
+	coreplugin "github.com/coredns/coredns/plugin"
 
 	"switchyard.dev/switchyard/internal/discovery"
 )
@@ -77,6 +78,32 @@ func TestWhatCanNotBeMeantIsAnError(t *testing.T) {
 	} {
 		if _, err := parse(caddy.NewTestController("dns", text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error is %v, want %q", text, err, want)
+		}
+	}
+}
+
+func TestTheLongestZoneIsTaken(t *testing.T) {
+	zones := []string{"cluster.local.", "a.cluster.local.", "in-addr.arpa.", "10.in-addr.arpa."}
+	for name, want := range map[string]string{
+		"web.shop.svc.cluster.local.": "cluster.local.",
+		"cluster.local.":              "cluster.local.",
+		"a.cluster.local.":            "a.cluster.local.",
+		"b.a.cluster.local.":          "a.cluster.local.",
+		"ba.cluster.local.":           "cluster.local.",
+		"1.0.0.10.in-addr.arpa.":      "10.in-addr.arpa.",
+		"1.0.0.110.in-addr.arpa.":     "in-addr.arpa.",
+		`b\.a.cluster.local.`:         "cluster.local.",
+		`b\\.a.cluster.local.`:        "a.cluster.local.",
+		"xcluster.local.":             "",
+		`x\.cluster.local.`:           "",
+		"local.":                      "",
+		".":                           "",
+	} {
+		if got := longest(zones, name); got != want || got != coreplugin.Zones(zones).Matches(name) {
+			t.Errorf("%s is in %q, want %q; to CoreDNS %q", name, got, want, coreplugin.Zones(zones).Matches(name))
+		}
+		if got := longest([]string{"."}, name); got != "." {
+			t.Errorf("%s is not in the root", name)
 		}
 	}
 }

@@ -19,6 +19,7 @@ package plugin
 import (
 	"net"
 	"net/netip"
+	"strings"
 
 	"github.com/miekg/dns"
 
@@ -105,6 +106,28 @@ func (q *query) soa() dns.RR {
 		Hdr: header, Ns: join("ns.dns", q.zone), Mbox: join("hostmaster", q.zone), Serial: q.h.index.Serial(),
 		Refresh: 7200, Retry: 1800, Expire: 86400, Minttl: q.h.TTL,
 	}
+}
+
+// longest is the zone, of those in lower case, that name is in and no smaller one;
+// empty if there is none. CoreDNS's own takes both apart into labels each time.
+func longest(zones []string, name string) (zone string) {
+	for _, z := range zones {
+		if len(z) > len(zone) && within(z, name) {
+			zone = z
+		}
+	}
+	return zone
+}
+
+// within is true for zone and what is below it. A dot behind a backslash is part of
+// a label.
+func within(zone, name string) bool {
+	above, is := strings.CutSuffix(name, zone)
+	if !is || zone == "." || above == "" {
+		return is
+	}
+	labels, dot := strings.CutSuffix(above, ".")
+	return dot && (len(labels)-len(strings.TrimRight(labels, `\`)))%2 == 0
 }
 
 // join is name below zone, which may be the root.

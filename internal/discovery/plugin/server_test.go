@@ -17,8 +17,10 @@ limitations under the License.
 package plugin
 
 import (
+	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -97,8 +99,17 @@ func TestAnAnswerThatDoesNotFitIsTruncated(t *testing.T) {
 	}
 }
 
+// unanswered is in place of a response code.
+const unanswered = -1
+
+// packet is what a client sends, and how that is answered.
+type packet struct {
+	bytes []byte
+	rcode int
+}
+
 // hostile are packets that no client means well with.
-func hostile() map[string][]byte {
+func hostile() map[string]packet {
 	pack := func(change func(*dns.Msg)) []byte {
 		m := new(dns.Msg).SetQuestion("web.shop.svc.cluster.local.", dns.TypeA)
 		m.Id = 7
@@ -109,34 +120,54 @@ func hostile() map[string][]byte {
 		}
 		return packet
 	}
+	kind := func(kind uint16) []byte { return pack(func(m *dns.Msg) { m.Question[0].Qtype = kind }) }
+	option := func(o dns.EDNS0) []byte {
+		return pack(func(m *dns.Msg) { m.SetEdns0(512, false).IsEdns0().Option = []dns.EDNS0{o} })
+	}
 	ask := pack(func(*dns.Msg) {})
 	long := append([]byte{0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0}, make([]byte, 0, 400)...)
 	for range 6 {
 		long = append(append(long, 63), make([]byte, 63)...)
 	}
-	return map[string][]byte{
-		"nothing":                     {},
-		"half a header":               ask[:6],
-		"a header":                    ask[:12],
-		"half a question":             ask[:20],
-		"an answer":                   pack(func(m *dns.Msg) { m.Response = true }),
-		"no question":                 pack(func(m *dns.Msg) { m.Question = nil }),
-		"two questions":               pack(func(m *dns.Msg) { m.Question = append(m.Question, m.Question[0]) }),
-		"an update":                   pack(func(m *dns.Msg) { m.Opcode = dns.OpcodeUpdate }),
-		"another class":               pack(func(m *dns.Msg) { m.Question[0].Qclass = dns.ClassCHAOS }),
-		"an unknown type":             pack(func(m *dns.Msg) { m.Question[0].Qtype = 65279 }),
-		"type 0":                      pack(func(m *dns.Msg) { m.Question[0].Qtype = 0 }),
-		"a later version of EDNS":     pack(func(m *dns.Msg) { m.SetEdns0(512, false).IsEdns0().SetVersion(9) }),
-		"a name over length":          append(long, 0, 0, 1, 0, 1),
-		"a pointer to itself":         {0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0xc0, 12, 0, 1, 0, 1},
-		"bytes that are no letters":   pack(func(m *dns.Msg) { m.Question[0].Name = `\000\255\.\\x.shop.svc.cluster.local.` }),
-		"the longest name":            pack(func(m *dns.Msg) { m.Question[0].Name = longest }),
-		"more records than there are": {0, 7, 1, 0, 0, 1, 255, 255, 255, 255, 255, 255, 1, 'a', 0, 0, 1, 0, 1},
+	cut := option(&dns.EDNS0_LOCAL{Code: 65001, Data: make([]byte, 20)})
+	circle := []byte{0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 'a', 0xc0, 16, 0xc0, 14, 0, 1, 0, 1}
+	return map[string]packet{
+		"nothing":                     {nil, unanswered},
+		"half a header":               {ask[:6], unanswered},
+		"a header":                    {ask[:12], dns.RcodeServerFailure},
+		"half a question":             {ask[:20], dns.RcodeFormatError},
+		"an answer":                   {pack(func(m *dns.Msg) { m.Response = true }), unanswered},
+		"no question":                 {pack(func(m *dns.Msg) { m.Question = nil }), dns.RcodeFormatError},
+		"two questions":               {pack(func(m *dns.Msg) { m.Question = append(m.Question, m.Question[0]) }), dns.RcodeFormatError},
+		"an inverse query":            {pack(func(m *dns.Msg) { m.Opcode = dns.OpcodeIQuery }), dns.RcodeNotImplemented},
+		"an update":                   {pack(func(m *dns.Msg) { m.Opcode = dns.OpcodeUpdate }), dns.RcodeNotImplemented},
+		"an opcode that there is not": {pack(func(m *dns.Msg) { m.Opcode = 15 }), dns.RcodeNotImplemented},
+		"another class":               {pack(func(m *dns.Msg) { m.Question[0].Qclass = dns.ClassCHAOS }), dns.RcodeRefused},
+		"an unknown class":            {pack(func(m *dns.Msg) { m.Question[0].Qclass = 4096 }), dns.RcodeRefused},
+		"an unknown type":             {kind(65279), dns.RcodeSuccess},
+		"type 0":                      {kind(0), dns.RcodeSuccess},
+		"any type":                    {kind(dns.TypeANY), dns.RcodeSuccess},
+		"type OPT":                    {kind(dns.TypeOPT), dns.RcodeSuccess},
+		"a transfer":                  {kind(dns.TypeAXFR), dns.RcodeRefused},
+		"a transfer of changes":       {kind(dns.TypeIXFR), dns.RcodeRefused},
+		"a later version of EDNS":     {pack(func(m *dns.Msg) { m.SetEdns0(512, false).IsEdns0().SetVersion(9) }), dns.RcodeBadVers},
+		"no room for an answer":       {pack(func(m *dns.Msg) { m.SetEdns0(0, false) }), dns.RcodeSuccess},
+		"an unknown option":           {option(&dns.EDNS0_LOCAL{Code: 65001, Data: make([]byte, 400)}), dns.RcodeSuccess},
+		"an option cut short":         {cut[:len(cut)-5], dns.RcodeFormatError},
+		"an option of a wrong length": {option(&dns.EDNS0_LOCAL{Code: dns.EDNS0SUBNET, Data: []byte{0}}), dns.RcodeFormatError},
+		"a name over length":          {append(long, 0, 0, 1, 0, 1), dns.RcodeFormatError},
+		"a label over length":         {append(slices.Clone(ask[:12]), 64, 'a', 0, 0, 1, 0, 1), dns.RcodeFormatError},
+		"a pointer to itself":         {[]byte{0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0xc0, 12, 0, 1, 0, 1}, dns.RcodeFormatError},
+		"two pointers in a circle":    {circle, dns.RcodeFormatError},
+		"a pointer out of the packet": {[]byte{0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 1, 0, 1}, dns.RcodeFormatError},
+		"bytes that are no letters":   {pack(func(m *dns.Msg) { m.Question[0].Name = `\000\255\.\\x.shop.svc.cluster.local.` }), dns.RcodeNameError},
+		"the longest name":            {pack(func(m *dns.Msg) { m.Question[0].Name = longestName }), dns.RcodeNameError},
+		"more records than there are": {[]byte{0, 7, 1, 0, 0, 1, 255, 255, 255, 255, 255, 255, 1, 'a', 0, 0, 1, 0, 1}, dns.RcodeFormatError},
 	}
 }
 
-// longest has 255 bytes and 120 labels.
-var longest = func() string {
+// longestName has 255 bytes and 120 labels.
+var longestName = func() string {
 	name := "shop.svc.cluster.local."
 	for len(name) < 253 {
 		name = "a." + name
@@ -144,9 +175,12 @@ var longest = func() string {
 	return name
 }()
 
-// Whatever comes in, the next one is answered.
+// Whatever comes in is answered as it should be, or not at all, and the next one is,
+// too.
 func TestHostilePackets(t *testing.T) {
 	udp, tcp := start(t)
+	next := new(dns.Msg).SetQuestion("web.shop.svc.cluster.local.", dns.TypeA)
+	next.Id = 8
 	for name, packet := range hostile() {
 		t.Run(name, func(t *testing.T) {
 			for network, address := range map[string]string{"udp": udp, "tcp": tcp} {
@@ -154,17 +188,31 @@ func TestHostilePackets(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if network == "tcp" {
-					packet = append([]byte{byte(len(packet) >> 8), byte(len(packet))}, packet...)
-				}
-				if _, err := conn.Write(packet); err != nil {
+				defer func() { _ = conn.Close() }()
+				client := &dns.Conn{Conn: conn, UDPSize: dns.MaxMsgSize}
+				if _, err := client.Write(packet.bytes); err != nil {
 					t.Fatal(err)
 				}
-				answer := exchange(t, network, address, new(dns.Msg).SetQuestion("web.shop.svc.cluster.local.", dns.TypeA))
-				if answer.Rcode != dns.RcodeSuccess || len(answer.Answer) != 1 {
-					t.Errorf("afterwards %s answers %v", network, answer)
+				if err := errors.Join(client.WriteMsg(next), conn.SetReadDeadline(time.Now().Add(time.Minute))); err != nil {
+					t.Fatal(err)
 				}
-				_ = conn.Close()
+				rcode, answered := unanswered, false
+				for !answered || rcode != packet.rcode {
+					answer, err := client.ReadMsg()
+					if err != nil {
+						t.Fatalf("over %s: it is answered %d, the next one %v, %v", network, rcode, answered, err)
+					}
+					if answer.Id != next.Id {
+						rcode = answer.Rcode
+						if rcode != packet.rcode || len(answer.Answer) > 0 && name != "no room for an answer" && name != "an unknown option" {
+							t.Fatalf("over %s: %v", network, answer)
+						}
+						continue
+					}
+					if answered = true; answer.Rcode != dns.RcodeSuccess || len(answer.Answer) != 1 {
+						t.Fatalf("over %s, afterwards: %v", network, answer)
+					}
+				}
 			}
 		})
 	}
