@@ -328,12 +328,17 @@ func TestLargeEndpointsRestAfterAWrite(t *testing.T) {
 		if trigger := got.Annotations[corev1.EndpointsLastChangeTriggerTime]; trigger != turned.UTC().Format(time.RFC3339Nano) {
 			t.Errorf("triggered at %s, want %s, when the first pod turned", trigger, turned.UTC())
 		}
+		w.set(3, w.turned(3, time.Now()))
+		w.dirty.whole(key)
+		if _, err := w.Reconcile(t.Context(), requestFor(key)); err != nil || w.writes != 3 {
+			t.Errorf("%d writes, %v; want one for the whole at once", w.writes, err)
+		}
 		w.service.Labels = map[string]string{"step": "next"}
 		if err := w.Client.Update(t.Context(), w.service); err != nil {
 			t.Fatal(err)
 		}
 		w.dirty.whole(key)
-		if _, err := w.Reconcile(t.Context(), requestFor(key)); err != nil || w.writes != 3 {
+		if _, err := w.Reconcile(t.Context(), requestFor(key)); err != nil || w.writes != 4 {
 			t.Errorf("%d writes, %v; want one for the Service at once", w.writes, err)
 		}
 	})
