@@ -45,6 +45,7 @@ type balancerDesk struct {
 	namespaces   map[string]labels.Set
 	services     map[types.NamespacedName]*corev1.Service // ours, and those that were
 	losses       map[types.NamespacedName][]balancer.Loss // not yet told
+	disputes     disputes
 }
 
 // balancerRequest is one thing to look at: a Service, an address, or neither,
@@ -69,6 +70,7 @@ func newBalancerDesk(class balancer.Class) *balancerDesk {
 		class: class, ledger: balancer.NewLedger(balancer.NewBook()), pools: poolShelf{}, reservations: map[string]allocator.Reservation{},
 		uses: map[balancer.Source][]netip.Addr{}, namespaces: map[string]labels.Set{},
 		services: map[types.NamespacedName]*corev1.Service{}, losses: map[types.NamespacedName][]balancer.Loss{},
+		disputes: disputes{},
 	}
 }
 
@@ -166,6 +168,7 @@ func (d *balancerDesk) forgetService(service *corev1.Service) []balancerRequest 
 	d.setUses(balancer.Source{Kind: "Service", Name: key}, nil)
 	delete(d.services, key)
 	delete(d.losses, key)
+	delete(d.disputes, key)
 	if d.book != nil {
 		d.book.Forget(key)
 	}

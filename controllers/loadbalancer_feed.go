@@ -60,12 +60,13 @@ func (r *LoadBalancerReconciler) Start(ctx context.Context, queue balancerQueue)
 		{r.cache, &networkingv1.ServiceCIDR{}, r.onAny(ctx, r.takeServiceCIDRs)},
 		{r.cache, &v1alpha1.AddressReservation{}, r.onReservation(ctx)},
 		{r.cache, &corev1.Node{}, handlerOf(r, r.desk.observeNode, r.desk.forgetNode)},
-		{r.cache, &corev1.Service{}, handlerOf(r, r.desk.observeService, r.desk.forgetService)},
+		{r.cache, &corev1.Service{}, handlerOf(r, r.observeService, r.desk.forgetService)},
 		{r.claims, &coordinationv1.Lease{}, r.onClaim()},
 	} {
 		informer, err := watched.cache.GetInformer(ctx, watched.object)
 		if meta.IsNoMatchError(err) {
-			return fmt.Errorf("watching %T for load balancers: %w: install the CustomResourceDefinitions of this version (config/crd), or run with --loadbalancers=off", watched.object, err)
+			return fmt.Errorf("watching %T for load balancers: %w: install the CustomResourceDefinitions of this version (config/crd), or run with --loadbalancers=off",
+				watched.object, err)
 		}
 		if err != nil {
 			return fmt.Errorf("watching %T for load balancers: %w", watched.object, err)
@@ -227,6 +228,16 @@ func handlerOf[T client.Object](r *LoadBalancerReconciler, observe, forget func(
 		UpdateFunc: func(_, object any) { take(object, observe) },
 		DeleteFunc: func(object any) { take(object, forget) },
 	}
+}
+
+// observeService takes in a Service, and notes whether somebody else writes its
+// addresses.
+func (r *LoadBalancerReconciler) observeService(service *corev1.Service) []balancerRequest {
+	if r.desk.ledger.Overwritten(balancer.SightOf(service, r.Options.Class)) && r.desk.disputes.begin(keyOf(service), r.Now()) {
+		r.Recorder.Eventf(serviceRef(keyOf(service), service.UID), nil, corev1.EventTypeWarning, "AddressOverwritten", "AssignAddress",
+			"another controller writes the addresses of this Service: give it a spec.loadBalancerClass, or have one of the two not serve Services without one")
+	}
+	return r.desk.observeService(service)
 }
 
 func (r *LoadBalancerReconciler) onNamespace() toolscache.ResourceEventHandler {

@@ -36,8 +36,13 @@ import (
 func (r *LoadBalancerReconciler) writeStatus(ctx context.Context, key types.NamespacedName) error {
 	r.mu.Lock()
 	step, needed := r.desk.ledger.NextStatus(key)
+	wait := r.desk.disputes.wait(key, r.Now())
 	r.mu.Unlock()
-	if !needed {
+	switch {
+	case !needed:
+		return nil
+	case wait > 0:
+		r.queue.AddAfter(balancerRequest{Service: key}, wait)
 		return nil
 	}
 	for _, addr := range step.Unproved {
@@ -185,7 +190,7 @@ func (r *LoadBalancerReconciler) readService(ctx context.Context, key types.Name
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err == nil {
-		r.enqueue(r.desk.observeService(&service))
+		r.enqueue(r.observeService(&service))
 	} else if known := r.desk.services[key]; known != nil {
 		r.enqueue(r.desk.forgetService(known))
 	}

@@ -72,6 +72,7 @@ type shown struct {
 	Sight
 	seen    uint64
 	doubted []netip.Addr // written perhaps
+	written bool         // the addresses are as we have written them
 	// settled is the step after which the Service was this version: the rest is
 	// written by others, and stays.
 	settled *StatusStep
@@ -102,8 +103,16 @@ func (l *Ledger) SawService(sight Sight) (news bool) {
 	} else {
 		now.seen = l.tick()
 	}
+	now.written = old != nil && old.written && old.UID == sight.UID && slices.Equal(old.Addrs, sight.Addrs)
 	l.show(sight.Key, now)
 	return true
+}
+
+// Overwritten reports whether a sight has other addresses than we have written,
+// though the Service is the same one and ours: somebody else writes them.
+func (l *Ledger) Overwritten(sight Sight) bool {
+	old := l.shows[sight.Key]
+	return old != nil && old.written && old.UID == sight.UID && sight.Served && !isOlder(sight.Version, old.Version) && !slices.Equal(old.Addrs, sight.Addrs)
 }
 
 // GoneService takes in that a Service was deleted.
@@ -122,7 +131,7 @@ func (l *Ledger) WroteService(step StatusStep, sight Sight) {
 		l.show(sight.Key, nil)
 		return
 	}
-	l.show(sight.Key, &shown{Sight: sight, seen: l.tick(), settled: &step})
+	l.show(sight.Key, &shown{Sight: sight, seen: l.tick(), settled: &step, written: true})
 }
 
 // DoubtService says that a step may have been made or not. The next one is to the

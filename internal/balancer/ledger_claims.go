@@ -166,7 +166,7 @@ func (l *Ledger) SawClaim(step ClaimStep, read Record) (foreign bool) {
 func (l *Ledger) Noticed(addr netip.Addr, now Record) bool {
 	old := l.record(addr)
 	switch {
-	case now.Version == "" && old.version == "", old.version != "" && now.Version == old.version, now.Version != "" && old.version != "" && isOlder(now.Version, old.version):
+	case now.Version == old.version, now.Version != "" && old.version != "" && isOlder(now.Version, old.version):
 		return false
 	case now.Version != "" && !now.Illegible && !old.doubtful && old.version != "" && slices.Equal(now.Holders, old.holders):
 		old.version = now.Version // whoever announces the address writes there as well

@@ -247,3 +247,27 @@ func TestWhatIsNotOursIsNotWritten(t *testing.T) {
 	ledger.WroteService(step, Sight{Key: b.Key, UID: b.UID, Version: "21", Served: true, Addrs: addrsOf([]string{"203.0.113.9"}), Condition: step.Condition})
 	expect(t, "and stays after our write", statusOf(ledger, "b"), "right")
 }
+
+func TestWhoWritesOurAddresses(t *testing.T) {
+	a := svc("a", status("192.0.2.1"))
+	ledger := office(World{Pools: []allocator.AddrPool{pool("p", "192.0.2.1")}, Services: []Service{a}, Claims: []Claim{claim("192.0.2.1", a)}})
+	sight := func(version, addr string) Sight {
+		return Sight{Key: a.Key, UID: a.UID, Version: version, Served: true, Addrs: addrsOf([]string{addr})}
+	}
+	if ledger.Overwritten(sight("20", "203.0.113.1")) {
+		t.Error("what was there before us is somebody's dispute")
+	}
+	step, _ := ledger.NextStatus(a.Key)
+	ledger.WroteService(step, sight("21", "192.0.2.1"))
+	if ledger.Overwritten(sight("22", "192.0.2.1")) || ledger.Overwritten(sight("20", "203.0.113.1")) {
+		t.Error("another condition, or what was before, is a dispute")
+	}
+	ledger.SawService(sight("22", "192.0.2.1"))
+	if !ledger.Overwritten(sight("23", "203.0.113.1")) {
+		t.Error("other addresses are no dispute")
+	}
+	ledger.SawService(sight("23", "203.0.113.1"))
+	if ledger.Overwritten(sight("24", "203.0.113.2")) {
+		t.Error("a dispute is counted twice between two writes of ours")
+	}
+}

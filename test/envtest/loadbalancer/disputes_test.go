@@ -1,0 +1,54 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package loadbalancer
+
+import (
+	"fmt"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+var _ = Describe("Another controller that writes the same status", Serial, func() {
+	It("is set right at first, and then less and less often, with an Event", func(ctx SpecContext) {
+		s := newScene(ctx)
+		alone()
+		l := &line{}
+		m := newLead(l)
+		DeferCleanup(m.stop)
+		s.pool("one", s.range4(1, 9))
+		s.service("a")
+		Eventually(s.state("a")).Should(Equal(s.v4(1)))
+		ends := time.Now().Add(4 * time.Second)
+		rounds := 0
+		for time.Now().Before(ends) {
+			now := s.get("a")
+			if len(now.Status.LoadBalancer.Ingress) == 0 || now.Status.LoadBalancer.Ingress[0].IP == s.v4(1) {
+				before := now.DeepCopy()
+				now.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: fmt.Sprintf("203.0.113.%d", 100+rounds%50)}}
+				Expect(admin.Status().Patch(ctx, now, client.MergeFrom(before))).To(Succeed())
+				rounds++
+			}
+		}
+		Expect(rounds).To(BeNumerically("<", 10))
+		Eventually(s.events("a")).Should(ContainElement("Warning AddressOverwritten"))
+		Eventually(s.state("a")).Should(Equal(s.v4(1)))
+	})
+})
