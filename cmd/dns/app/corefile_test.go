@@ -25,6 +25,8 @@ import (
 
 	"github.com/coredns/caddy"
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/yaml"
 )
 
 // output runs the program and returns its exit code and what it printed.
@@ -85,6 +87,20 @@ func TestWrongFlags(t *testing.T) {
 	}
 }
 
+// installed is the Corefile of config/dns.
+func installed(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "config", "dns", "corefile.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var object corev1.ConfigMap
+	if err := yaml.Unmarshal(text, &object); err != nil {
+		t.Fatal(err)
+	}
+	return object.Data["Corefile"]
+}
+
 // A Corefile of many clusters, with one word changed.
 func TestTheCorefilesOfClustersAreTaken(t *testing.T) {
 	if err := prepare(); err != nil {
@@ -101,6 +117,7 @@ func TestTheCorefilesOfClustersAreTaken(t *testing.T) {
 	}
 	for name, corefile := range map[string]string{
 		"generated": generated,
+		"installed": strings.Replace(installed(t), "pods disabled", "pods disabled\nkubeconfig KUBECONFIG", 1),
 		"kubeadm": `.:53 {
     errors
     health {
