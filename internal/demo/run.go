@@ -33,7 +33,9 @@ type Check struct {
 // Checks are all checks, in an order in which each finds what it needs.
 func Checks() []Check {
 	var all []Check
-	for _, part := range [][]Check{callChecks, scaleChecks, nodePortChecks, portChecks, endpointChecks, nameChecks, outsideChecks, policyChecks, poolChecks, refusalChecks} {
+	for _, part := range [][]Check{
+		callChecks, scaleChecks, nodePortChecks, portChecks, endpointChecks, nameChecks, outsideChecks, balancerChecks, policyChecks, poolChecks, refusalChecks,
+	} {
 		all = append(all, part...)
 	}
 	return all
