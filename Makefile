@@ -143,8 +143,8 @@ test-discovery: controlplane ## Compare DNS answers with those of CoreDNS's own 
 	cd test/discovery && go test -count=1 -timeout 15m ./...
 
 .PHONY: test-netns
-test-netns: deps controlplane ## Run the packet tests in network namespaces.
-	go test -count=1 -timeout 10m ./internal/dataplane/nft/... ./internal/dataplane/conntrack/... ./test/packet/... ./test/routes/...
+test-netns: deps build controlplane ## Run the packet tests in network namespaces.
+	go test -count=1 -timeout 10m ./internal/dataplane/nft/... ./internal/dataplane/conntrack/... ./test/packet/... ./test/routes/... ./test/announce/...
 
 .PHONY: test-e2e
 test-e2e: deps build controlplane ## Run the end-to-end tests on a local cluster of their own.
