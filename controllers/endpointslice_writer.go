@@ -210,13 +210,8 @@ func (w *sliceWriter) update(ctx context.Context, client discoveryclient.Endpoin
 	return nil
 }
 
-// wrote has the cache waited for, but not for a slice that somebody has deleted
-// since: it would never show.
 func (w *sliceWriter) wrote(slice *discoveryv1.EndpointSlice, operation string) {
-	w.tracker.Update(slice)
-	if w.underWay.hasEnded(slice) {
-		w.tracker.HandleDeletion(slice)
-	}
+	w.underWay.wrote(slice, w.tracker)
 	endpointslicemetrics.EndpointSliceChanges.WithLabelValues(operation).Inc()
 }
 

@@ -17,8 +17,10 @@ limitations under the License.
 package controllers
 
 import (
+	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -32,8 +34,11 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
@@ -124,5 +129,57 @@ func TestAnInvalidMirrorIsTold(t *testing.T) {
 				t.Errorf("event %q, want %q", event, tc.wantEvent)
 			}
 		})
+	}
+}
+
+// TestAMirrorThatChangedIsReadAgain: that is no error to be logged.
+func TestAMirrorThatChangedIsReadAgain(t *testing.T) {
+	service := testService(intstr.FromInt32(80), func(s *corev1.Service) { s.Name, s.Spec.Selector = "db", nil })
+	changed := apierrors.NewConflict(discoveryv1.Resource("endpointslices"), "db-a", nil)
+	before := planMirror(handMade(80, "10.0.0.1"), nil, 1000).create[0]
+	before.Name, before.UID = "db-a", "a"
+	reconciler := &EndpointSliceMirroringReconciler{
+		Client: failingCluster(nil, changed, service, handMade(80, "10.0.0.2"), before), lag: newCacheLag(time.Now),
+		owner: newSliceOwner(EndpointSliceMirroringControllerName), recorder: legacyRecorder{events.NewFakeRecorder(10)},
+	}
+	reconciler.Options.Default()
+	result, err := reconciler.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(service)})
+	if err != nil || result.RequeueAfter == 0 {
+		t.Errorf("%+v, %v: want a wait and no error", result, err)
+	}
+}
+
+// TestAMirrorDeletedBeforeItsAnswerIsNotWaitedFor: the watch may show its end
+// before the answer to its creation comes.
+func TestAMirrorDeletedBeforeItsAnswerIsNotWaitedFor(t *testing.T) {
+	service := testService(intstr.FromInt32(80), func(s *corev1.Service) { s.Name, s.Spec.Selector = "db", nil })
+	queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
+	defer queue.ShutDown()
+	reconciler := &EndpointSliceMirroringReconciler{
+		lag: newCacheLag(time.Now), owner: newSliceOwner(EndpointSliceMirroringControllerName), recorder: legacyRecorder{events.NewFakeRecorder(10)},
+	}
+	watch, created := reconciler.owner.events(0, nil), 0
+	reconciler.Client = interceptor.NewClient(failingCluster(nil, nil, service, handMade(80, "10.0.0.1")).(client.WithWatch), interceptor.Funcs{
+		Create: func(ctx context.Context, inner client.WithWatch, object client.Object, options ...client.CreateOption) error {
+			created++
+			object.SetUID(types.UID(strconv.Itoa(created)))
+			object.SetName("db-" + strconv.Itoa(created))
+			if created > 1 {
+				return inner.Create(ctx, object, options...)
+			}
+			watch.Create(ctx, event.CreateEvent{Object: object}, queue)
+			watch.Delete(ctx, event.DeleteEvent{Object: object}, queue)
+			return nil
+		},
+	})
+	reconciler.Options.Default()
+	for range 2 {
+		result, err := reconciler.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(service)})
+		if err != nil || result.RequeueAfter > 0 {
+			t.Errorf("%+v, %v: want no wait", result, err)
+		}
+	}
+	if created != 2 {
+		t.Errorf("%d mirrors created: want the deleted one to be made again", created)
 	}
 }

@@ -64,6 +64,8 @@ type EndpointSliceMirroringReconciler struct {
 	owner    sliceOwner
 	recorder legacyRecorder
 	lag      *cacheLag
+	// conflicts are those of writes.
+	conflicts conflicts
 }
 
 // Reconcile mirrors one Endpoints object, or removes the mirror of one that is
@@ -96,7 +98,11 @@ func (r *EndpointSliceMirroringReconciler) Reconcile(ctx context.Context, reques
 	r.lag.caughtUp(key)
 	plan := planMirror(endpoints, existing, r.Options.MaxEndpointsPerSubset)
 	r.report(endpoints, plan)
-	return ctrl.Result{}, r.apply(ctx, endpoints, plan)
+	wait, err := r.apply(ctx, endpoints, plan)
+	if wait == 0 && err == nil {
+		r.conflicts.settled(key)
+	}
+	return ctrl.Result{RequeueAfter: wait}, err
 }
 
 // shouldMirror leaves out what the EndpointsReconciler made of pods and is about
@@ -141,10 +147,13 @@ func (r *EndpointSliceMirroringReconciler) report(endpoints *corev1.Endpoints, p
 	}
 }
 
-// apply writes the plan. The families do not stop each other. What the API server
+// apply writes the plan, and returns how long to wait when it was of slices that
+// are not so any more. The families do not stop each other. What the API server
 // finds invalid, it will find so until the Endpoints change: Endpoints may say
 // things that slices can not, such as the same name for two ports of an address.
-func (r *EndpointSliceMirroringReconciler) apply(ctx context.Context, endpoints *corev1.Endpoints, plan mirrorPlan) error {
+func (r *EndpointSliceMirroringReconciler) apply(ctx context.Context, endpoints *corev1.Endpoints, plan mirrorPlan) (time.Duration, error) {
+	key := client.ObjectKeyFromObject(endpoints)
+	defer r.owner.underWay.write(key)()
 	var failed, invalid []error
 	for _, family := range []discoveryv1.AddressType{discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6, discoveryv1.AddressTypeFQDN} {
 		for _, err := range r.carryOut(ctx, endpoints, plan.of(family)) {
@@ -156,14 +165,19 @@ func (r *EndpointSliceMirroringReconciler) apply(ctx context.Context, endpoints 
 			r.recorder.Eventf(endpoints, corev1.EventTypeWarning, "FailedToUpdateEndpointSlices", "Error mirroring to EndpointSlices: %v", err)
 		}
 	}
+	if onlyConflicts(failed) {
+		if wait := r.conflicts.wait(key); wait > 0 {
+			return wait, nil
+		}
+	}
 	err := errors.Join(append(failed, invalid...)...)
 	switch {
 	case err == nil:
-		return nil
+		return 0, nil
 	case len(failed) == 0:
 		err = reconcile.TerminalError(err)
 	}
-	return fmt.Errorf("mirroring Endpoints %s: %w", client.ObjectKeyFromObject(endpoints), err)
+	return 0, fmt.Errorf("mirroring Endpoints %s: %w", key, err)
 }
 
 // carryOut tries every write but those that take an endpoint out of a slice which
@@ -207,7 +221,7 @@ func (r *EndpointSliceMirroringReconciler) carryOut(ctx context.Context, endpoin
 func (r *EndpointSliceMirroringReconciler) written(verb string, slice *discoveryv1.EndpointSlice, err error) error {
 	switch {
 	case err == nil:
-		r.owner.tracker.Update(slice)
+		r.owner.underWay.wrote(slice, r.owner.tracker)
 		mirroredChanges.WithLabelValues(verb).Inc()
 		return nil
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):

@@ -21,6 +21,7 @@ import (
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
+	endpointsliceutil "k8s.io/endpointslice/util"
 )
 
 // sliceUpdates are the updates that have been sent and not been answered. The
@@ -60,6 +61,15 @@ func (u *sliceUpdates) ended(slice *discoveryv1.EndpointSlice) {
 	defer u.mu.Unlock()
 	if gone := u.gone[serviceOfSlice(slice)]; gone != nil {
 		gone[slice.UID] = struct{}{}
+	}
+}
+
+// wrote has the cache waited for, but not for a slice that somebody has deleted
+// since: it would never show.
+func (u *sliceUpdates) wrote(slice *discoveryv1.EndpointSlice, tracker *endpointsliceutil.EndpointSliceTracker) {
+	tracker.Update(slice)
+	if u.hasEnded(slice) {
+		tracker.HandleDeletion(slice)
 	}
 }
 
