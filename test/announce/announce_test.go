@@ -20,6 +20,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -94,7 +95,8 @@ func (b *bed) failOver(what string, fault func(owner *node)) {
 }
 
 // Nobody who begins a connection notices a planned move: none fails, and no packet
-// is sent twice. One that is established at that moment may be cut.
+// is sent twice. One that has begun at that moment, and not ended, may be cut. Whoever
+// asks who has the address is answered, at any moment.
 func TestPlannedMovesLoseNoConnection(t *testing.T) {
 	for name, move := range map[string]func(b *bed, owner *node){
 		"the node is excluded": func(b *bed, owner *node) { b.exclude(owner, true) },
@@ -105,12 +107,21 @@ func TestPlannedMovesLoseNoConnection(t *testing.T) {
 			b.newService(corev1.ServiceExternalTrafficPolicyCluster, b.nodes...)
 			owner := b.gather()
 			flows := b.begin(false)
+			var asking sync.WaitGroup
+			for _, vip := range vips {
+				asking.Go(func() {
+					if asked, unanswered := b.askAlways(vip, flows.stop); unanswered > 0 {
+						t.Errorf("of %d questions who has %s, nobody answered %d", asked, vip, unanswered)
+					}
+				})
+			}
 			b.await("connections are made", func() bool { return flows.count() > 50 })
 			move(b, owner)
 			b.answered(owner)
 			before := flows.count()
 			b.await("more connections are made", func() bool { return flows.count() > before+50 })
 			flows.end()
+			asking.Wait()
 			if len(flows.failed) > 0 || flows.retried > 0 {
 				t.Errorf("of %d connections %d failed and %d had to send a packet again: %v", flows.made, len(flows.failed), flows.retried, flows.failed)
 			}

@@ -55,8 +55,8 @@ func (b *bed) serve(ns *netns.Namespace, name string, at netip.AddrPort) {
 	}()
 }
 
-// errCut is that of a connection that was established when its way changed: the
-// new node knows nothing of it.
+// errCut is that of a connection that had begun when its way changed: the new node
+// knows nothing of it.
 var errCut = errors.New("cut")
 
 // connect makes one connection from outside and reads who answered, and to whom.
@@ -67,6 +67,9 @@ func (b *bed) connect(to netip.Addr, limit time.Duration) (server string, client
 		conn, err = net.DialTimeout("tcp", netip.AddrPortFrom(to, 80).String(), limit)
 		return err
 	})
+	if errors.Is(err, unix.ECONNRESET) { // by who was not asked first; a refusal is another error
+		err = fmt.Errorf("%w: %w", errCut, err)
+	}
 	if err != nil {
 		return "", client, false, err
 	}
@@ -179,16 +182,23 @@ func (t *traffic) count() int {
 	return t.made
 }
 
-// whoHas asks on the wire, as any machine may, and tells which nodes answer.
+// whoHas asks on the wire, as any machine may, and tells which nodes answer within
+// a while.
 func (b *bed) whoHas(addr netip.Addr) []string {
 	b.Helper()
+	return must(b.ask(addr, 300*time.Millisecond, len(b.nodes)))(b.T)
+}
+
+// ask sends one question, which is not repeated, and returns once that many nodes
+// have answered.
+func (b *bed) ask(addr netip.Addr, limit time.Duration, enough int) (names []string, err error) {
 	var fd int
 	var link netlink.Link
 	kind := uint16(unix.ETH_P_ARP)
 	if addr.Is6() {
 		kind = unix.ETH_P_IPV6
 	}
-	b.in(b.outside, func() (err error) {
+	if err := b.outside.Do(func() (err error) {
 		if link, err = netlink.LinkByName("eth0"); err != nil {
 			return err
 		}
@@ -196,7 +206,9 @@ func (b *bed) whoHas(addr netip.Addr) []string {
 			return err
 		}
 		return unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: kind<<8 | kind>>8, Ifindex: link.Attrs().Index})
-	})
+	}); err != nil {
+		return nil, err
+	}
 	defer func() { _ = unix.Close(fd) }()
 	own := link.Attrs().HardwareAddr
 	frame := arpRequest(own, addr)
@@ -204,22 +216,37 @@ func (b *bed) whoHas(addr netip.Addr) []string {
 		frame = solicitation(own, addr)
 	}
 	if _, err := unix.Write(fd, frame); err != nil {
-		b.Fatal(err)
+		return nil, err
 	}
-	_ = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 300_000})
-	var names []string
+	_ = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 100_000})
 	buffer := make([]byte, 2048)
-	for deadline := time.Now().Add(300 * time.Millisecond); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(limit); time.Now().Before(deadline) && len(names) < enough; {
 		n, err := unix.Read(fd, buffer)
 		if err != nil {
-			break
+			continue // nothing yet
 		}
 		if name := b.answerer(buffer[:n], addr); name != "" && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
-	return names
+	return names, nil
+}
+
+// askAlways asks one question after the other until stop, and tells how many of
+// them nobody answered.
+func (b *bed) askAlways(addr netip.Addr, stop <-chan struct{}) (asked, unanswered int) {
+	for {
+		select {
+		case <-stop:
+			return asked, unanswered
+		case <-time.After(time.Millisecond): // the clients' pace
+		}
+		asked++
+		if names, err := b.ask(addr, 2*time.Second, 1); err != nil || len(names) == 0 {
+			unanswered++
+		}
+	}
 }
 
 // answerer is the node whose frame says that it has addr.
