@@ -36,7 +36,10 @@ import (
 func (r *LoadBalancerReconciler) writeStatus(ctx context.Context, key types.NamespacedName) error {
 	r.mu.Lock()
 	step, needed := r.desk.ledger.NextStatus(key)
-	wait := r.desk.disputes.wait(key, r.Now())
+	wait, before := r.desk.disputes.wait(key, r.Now()), r.desk.services[key]
+	if needed && wait <= 0 && len(step.Unproved) == 0 {
+		r.desk.ledger.DoubtService(step) // until it is answered, nobody else gets the address
+	}
 	r.mu.Unlock()
 	switch {
 	case !needed:
@@ -54,9 +57,6 @@ func (r *LoadBalancerReconciler) writeStatus(ctx context.Context, key types.Name
 		r.queue.Add(balancerRequest{Service: key})
 		return nil
 	}
-	r.mu.Lock()
-	before := r.desk.services[key]
-	r.mu.Unlock()
 	if before == nil || before.UID != step.UID {
 		return nil // it has gone meanwhile
 	}
@@ -69,9 +69,6 @@ func (r *LoadBalancerReconciler) writeStatus(ctx context.Context, key types.Name
 	case "conflict":
 		return r.readService(ctx, key)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.desk.ledger.DoubtService(step)
 	return err
 }
 

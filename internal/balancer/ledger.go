@@ -134,8 +134,9 @@ func (l *Ledger) WroteService(step StatusStep, sight Sight) {
 	l.show(sight.Key, &shown{Sight: sight, seen: l.tick(), settled: &step, written: true})
 }
 
-// DoubtService says that a step may have been made or not. The next one is to the
-// same version: it is made, or what has come of the first is read.
+// DoubtService says that a step may have been made or not, from when it is begun
+// until its end is known. The next one is to the same version: it is made, or what
+// has come of the first is read.
 func (l *Ledger) DoubtService(step StatusStep) {
 	old := l.shows[step.Key]
 	if old == nil || old.UID != step.UID || old.Version != step.Version {

@@ -205,6 +205,7 @@ func (m *manager) begin(addrs []netip.Addr) {
 		m.read(m.ledger.NextClaim(step.Unproved[0]))
 		return
 	}
+	m.ledger.DoubtService(step)
 	m.statuses = append(m.statuses, step)
 }
 
@@ -245,8 +246,7 @@ func (m *manager) end() {
 	m.statuses = slices.Delete(m.statuses, i, i+1)
 	made := (m.IntN(5) > 0 || !lose) && m.api.write(step)
 	switch {
-	case lose:
-		m.ledger.DoubtService(step)
+	case lose: // it stays in doubt
 	case made:
 		m.ledger.WroteService(step, m.api.services[step.Key].sight)
 	default:

@@ -138,32 +138,61 @@ var _ = Describe("Another leader", Serial, func() {
 		}
 	})
 
-	It("whose writes were held while its addresses went to others writes none of them", func(ctx SpecContext) {
+	It("goes by what was recorded and not yet written", func(ctx SpecContext) {
 		s := newScene(ctx)
 		alone()
-		pool := s.pool("one", s.v4(1))
-		hold := make(chan struct{})
-		first := &line{hold: hold}
-		old := newLead(first)
+		s.pool("one", s.range4(1, 9))
+		l := &line{}
+		first := newLead(l)
 		s.service("a")
-		Eventually(func() bool { return s.lease(s.v4(1)) == nil && first.waiting() }).Should(BeTrue())
-		// The new leader finds the pool for another Service, and the old one is
-		// only now let go.
-		s.updatePool(pool, func(p *v1alpha1.AddressPoolSpec) {
-			p.ServiceSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"for": "b"}}
+		Eventually(s.state("a")).Should(Equal(s.v4(1)))
+		l.set(func(l *line) {
+			l.judge = func(write string) verdict {
+				if strings.HasSuffix(write, "/status") {
+					return dead
+				}
+				return pass
+			}
 		})
+		s.service("b")
+		Eventually(s.holders(s.v4(2))).Should(Equal("b"))
+		first.stop()
+		Expect(s.state("b")()).To(Equal("none"))
+		s.remove("a")
 		next := newLead(nil)
 		DeferCleanup(next.stop)
-		draft := s.draft("b")
-		draft.Labels = map[string]string{"for": "b"}
-		Expect(admin.Create(ctx, draft)).To(Succeed())
-		Eventually(s.state("b")).Should(Equal(s.v4(1)))
-		first.set(func(l *line) { l.hold = nil })
-		close(hold)
-		Consistently(s.state("b")).Should(Equal(s.v4(1)))
-		Expect(s.state("a")()).To(Equal("NoPool"))
-		old.stop()
+		Eventually(s.state("b")).Should(Equal(s.v4(2)))
+		Eventually(s.claims).Should(Equal(1))
 	})
+
+	for what, only := range map[string]string{"claim": "POST leases ", "status": "PATCH services a/status"} {
+		It("whose "+what+" was held while its addresses went to others writes none of them", func(ctx SpecContext) {
+			s := newScene(ctx)
+			alone()
+			pool := s.pool("one", s.v4(1))
+			hold := make(chan struct{})
+			first := &line{hold: hold, only: only}
+			old := newLead(first)
+			s.service("a")
+			Eventually(first.waiting).Should(BeTrue())
+			// The next leader finds the pool for another Service, and the old one is
+			// only then let go.
+			s.updatePool(pool, func(p *v1alpha1.AddressPoolSpec) {
+				p.ServiceSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"for": "b"}}
+			})
+			next := newLead(nil)
+			DeferCleanup(next.stop)
+			draft := s.draft("b")
+			draft.Labels = map[string]string{"for": "b"}
+			Expect(admin.Create(ctx, draft)).To(Succeed())
+			Eventually(s.state("b")).Should(Equal(s.v4(1)))
+			first.set(func(l *line) { l.hold = nil })
+			close(hold)
+			Consistently(s.state("b")).Should(Equal(s.v4(1)))
+			Expect(s.state("a")()).To(Equal("NoPool"))
+			old.stop()
+		})
+	}
 })
 
 var _ = Describe("An API server that refuses writes", Serial, func() {

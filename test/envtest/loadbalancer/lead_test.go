@@ -62,6 +62,7 @@ type line struct {
 	judge  func(write string) verdict
 	cut    bool
 	hold   chan struct{} // writes wait for it
+	only   string        // the only one that does, if it is set
 	held   int           // how many have
 	writes []string
 	denied []string
@@ -88,11 +89,14 @@ func (l *line) trip(next http.RoundTripper, request *http.Request) (*http.Respon
 	what := writeOf(request)
 	l.mu.Lock()
 	hold := l.hold
-	if hold != nil && isOurs(what) {
+	if !isOurs(what) || l.only != "" && l.only != what {
+		hold = nil
+	}
+	if hold != nil {
 		l.held++
 	}
 	l.mu.Unlock()
-	if hold != nil && isOurs(what) {
+	if hold != nil {
 		<-hold
 	}
 	l.mu.Lock()
