@@ -225,7 +225,8 @@ func (b *bed) ask(addr netip.Addr, limit time.Duration, enough int) (names []str
 		if err != nil {
 			continue // nothing yet
 		}
-		if name := b.answerer(buffer[:n], addr); name != "" && !slices.Contains(names, name) {
+		// An announcement to everybody is no answer.
+		if name := b.answerer(buffer[:n], addr); name != "" && slices.Equal(own, net.HardwareAddr(buffer[:6])) && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
