@@ -88,7 +88,7 @@ var _ = Describe("The status of a pool", func() {
 				return fmt.Sprintf(`Name=red-ports Ranges=["30010-30014","31000"] Priority=3 Auto=true Used=%d Free=%d Ready=True Conflicted=False`, used, free)
 			}
 			addresses := func(free int) string {
-				return fmt.Sprintf(`Name=red-addresses Use=ClusterIP Addresses=["10.0.0.64/29"] Priority=0 Auto=true IPv4 free=%d IPv6 free=0 Ready=True Conflicted=False`, free)
+				return fmt.Sprintf(`Name=red-addresses Use=ClusterIP Addresses=["10.0.0.64/29"] Priority=0 Auto=true Disabled=<nil> IPv4 free=%d IPv6 free=0 Ready=True Conflicted=False`, free)
 			}
 			shows := func(used, free, freeAddresses int) {
 				GinkgoHelper()
