@@ -38,6 +38,7 @@ const (
 )
 
 type address struct {
+	addr    netip.Addr
 	claim   Claim
 	claimed bool
 	place   announce.Place
@@ -141,6 +142,7 @@ func (e *Elector) Wrote(now time.Time, w Write, outcome Outcome, version uint64)
 }
 
 func (e *Elector) notWritten(now time.Time, a *address, outcome Outcome) bool {
+	a.retryAt = now.Add(refused)
 	if outcome == Unknown {
 		a.retryAt = now.Add(again)
 	}
@@ -183,7 +185,7 @@ func (e *Elector) writeOwn(now time.Time, a *address) (w Write, ok bool) {
 			a.phase = retiring
 			a.until = now.Add(handOver)
 			return Write{Kind: Transfer, Holder: heir}, true
-		case e.standing == announce.Unfit || !a.place.Has(e.me):
+		case e.unable(a):
 			a.phase = retiring
 			a.until = now.Add(handOver)
 			return Write{Kind: Release}, true
@@ -223,15 +225,34 @@ func (e *Elector) take(now time.Time, a *address) (w Write, ok bool) {
 	if a.vacant.IsZero() {
 		a.vacant = now
 	}
-	if !e.fresh() || now.Sub(e.freshSince) < settle {
+	if !e.fresh() || now.Sub(e.freshSince) < e.settle || !e.turn(now, a) {
 		return w, false
 	}
-	nodes := append(e.speakers(now), announce.Node{Name: e.me, Standing: e.standing})
-	for before, name := range announce.Candidates(a.claim.Addr, a.place, nodes) {
-		// Who is before may be unable to: each gets some time.
-		if name == e.me && now.Sub(a.vacant) >= time.Duration(before)*Silence {
-			return Write{Kind: Take, Holder: e.me, Suspect: suspect}, true
+	return Write{Kind: Take, Holder: e.me, Suspect: suspect}, true
+}
+
+// turn says whether it is this node's turn to take what is vacant: those that
+// announce.Candidates names before it may be unable to, and each gets some time.
+func (e *Elector) turn(now time.Time, a *address) bool {
+	if e.unable(a) {
+		return false
+	}
+	patience := now.Sub(a.vacant)
+	for _, n := range e.speakers(now) {
+		switch {
+		case n.Standing < e.standing || !a.place.Has(n.Name):
+		case n.Standing > e.standing:
+			return false
+		case announce.Compare(a.addr, n.Name, e.me) < 0:
+			if patience -= Silence; patience < 0 {
+				return false
+			}
 		}
 	}
-	return w, false
+	return true
+}
+
+// unable says that this node can not answer for the address at all.
+func (e *Elector) unable(a *address) bool {
+	return e.standing == announce.Unfit || !a.place.Has(e.me)
 }

@@ -17,7 +17,6 @@ limitations under the License.
 package election
 
 import (
-	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -40,11 +39,17 @@ const (
 	// settle is how long a node that has just begun leaves vacant addresses to
 	// those that rank before it, whom it may not have seen yet.
 	settle = 500 * time.Millisecond
+	// longestSettle bounds how long a node that comes back leaves everything as it
+	// is: the others may have lost the API server with it and come back later.
+	longestSettle = 10 * time.Second
 	// again is how long to wait after a failed write, and between two answers to
 	// somebody else who announces an address.
 	again = time.Second
 	// atOnce bounds the writes under way.
 	atOnce = 32
+	// refused is how long to wait after a write that was refused: what it was made
+	// by may stay older than what is there, as after a restore of etcd.
+	refused = 250 * time.Millisecond
 )
 
 // Claim is what the Lease of an address says.
@@ -73,11 +78,20 @@ type Elector struct {
 	me        string
 	standing  announce.Standing
 	addresses map[netip.Addr]*address
-	records   map[string]*record
+	// order are the addresses in order.
+	order   []*address
+	records map[string]*record
+	// others are the speakers as of othersAt.
+	others   []announce.Node
+	othersAt time.Time
 
 	// freshSince is when the present run of renewals began, freshUntil when it
 	// ends unless there is another.
 	freshSince, freshUntil time.Time
+	// lapsed is when the last run ended, unless by Quit; settle is how long the
+	// present one leaves vacant addresses to others.
+	lapsed time.Time
+	settle time.Duration
 	// run counts those runs.
 	run int
 	// writes numbers the writes, underWay counts those without outcome.
@@ -117,6 +131,7 @@ func (e *Elector) SetRecord(now time.Time, r Record) {
 		return
 	}
 	held := e.records[r.Node]
+	e.othersAt = time.Time{}
 	if held == nil {
 		held = &record{}
 		e.records[r.Node] = held
@@ -132,7 +147,7 @@ func (e *Elector) SetRecord(now time.Time, r Record) {
 func (e *Elector) DropRecord(now time.Time, node string) {
 	if node != e.me {
 		e.records[node] = &record{Record{Node: node}, now}
-		e.neededAt = time.Time{}
+		e.neededAt, e.othersAt = time.Time{}, time.Time{}
 	}
 }
 
@@ -157,7 +172,12 @@ func (e *Elector) SetClaim(now time.Time, c Claim) {
 }
 
 // DropClaim forgets an address that nobody has any more.
-func (e *Elector) DropClaim(addr netip.Addr) { delete(e.addresses, addr) }
+func (e *Elector) DropClaim(addr netip.Addr) {
+	delete(e.addresses, addr)
+	if i, found := e.find(addr); found {
+		e.order = slices.Delete(e.order, i, i+1)
+	}
+}
 
 // Renewed says that this node's record was renewed by a request sent then.
 func (e *Elector) Renewed(now, sent time.Time) {
@@ -167,22 +187,51 @@ func (e *Elector) Renewed(now, sent time.Time) {
 		return
 	}
 	if e.freshUntil.IsZero() {
-		e.freshSince = now
+		e.comeBack(now)
 	}
 	if until.After(e.freshUntil) {
 		e.freshUntil = until
 	}
 }
 
-// lapse ends a run of renewals that is over. What is owned is only held from then
-// on.
-func (e *Elector) lapse(now time.Time) {
-	if e.freshUntil.IsZero() || now.Before(e.freshUntil) {
+// comeBack begins a run of renewals. After a lapse nothing that was not seen
+// meanwhile says anything: whoever lost the API server at the same time may be
+// back a little later.
+func (e *Elector) comeBack(now time.Time) {
+	e.freshSince, e.settle = now, settle
+	if e.lapsed.IsZero() {
 		return
 	}
+	e.settle = min(max(settle, now.Sub(e.lapsed)), longestSettle)
+	for _, r := range e.records {
+		r.seen = now
+	}
+	for _, a := range e.order {
+		a.vacant = time.Time{}
+	}
+	e.lapsed, e.othersAt = time.Time{}, time.Time{}
+}
+
+// Quit says that this node's record is about to say that it is gone: others trust
+// nothing of what it has from then on, and neither does it.
+func (e *Elector) Quit() {
+	e.endRun()
+	e.lapsed = time.Time{}
+}
+
+// lapse ends a run of renewals that is over.
+func (e *Elector) lapse(now time.Time) {
+	if !e.freshUntil.IsZero() && !now.Before(e.freshUntil) {
+		e.lapsed = e.freshUntil
+		e.endRun()
+	}
+}
+
+// endRun makes what is owned only held.
+func (e *Elector) endRun() {
 	e.freshUntil = time.Time{}
 	e.run++
-	for _, a := range e.addresses {
+	for _, a := range e.order {
 		if a.phase == owner {
 			a.phase = held
 			a.answering = a.answering && !a.contested
@@ -220,18 +269,21 @@ func (e *Elector) Owns(now time.Time, addr netip.Addr) bool {
 // Answering are the addresses to answer for, in order.
 func (e *Elector) Answering() []netip.Addr {
 	var list []netip.Addr
-	for addr, a := range e.addresses {
+	for _, a := range e.order {
 		if a.answering {
-			list = append(list, addr)
+			list = append(list, a.addr)
 		}
 	}
-	slices.SortFunc(list, netip.Addr.Compare)
 	return list
 }
 
-// Speaking says whether to renew this node's record.
+// Speaking says whether to renew this node's record. Who has a write under way may
+// be an owner by it.
 func (e *Elector) Speaking(now time.Time) bool {
-	for _, a := range e.addresses {
+	if e.underWay > 0 {
+		return true
+	}
+	for _, a := range e.order {
 		if a.answering || a.claimed && a.claim.Holder == e.me {
 			return true
 		}
@@ -248,11 +300,10 @@ func (e *Elector) Standing() announce.Standing { return e.standing }
 // Next is what to do now.
 func (e *Elector) Next(now time.Time) (writes []Write) {
 	e.lapse(now)
-	for _, addr := range slices.SortedFunc(maps.Keys(e.addresses), netip.Addr.Compare) {
+	for _, a := range e.order {
 		if e.underWay == atOnce {
 			break
 		}
-		a := e.addresses[addr]
 		if a.phase == retiring && a.writing == 0 && !now.Before(a.until) {
 			a.phase, a.answering = idle, false
 		}
@@ -260,7 +311,7 @@ func (e *Elector) Next(now time.Time) (writes []Write) {
 			continue
 		}
 		if w, ok := e.write(now, a); ok {
-			w.Addr, w.Version, w.run = addr, a.claim.Version, e.run
+			w.Addr, w.Version, w.run = a.addr, a.claim.Version, e.run
 			w.Term = a.claim.Term
 			if w.Holder != a.claim.Holder {
 				w.Term++
@@ -277,8 +328,15 @@ func (e *Elector) Next(now time.Time) (writes []Write) {
 func (e *Elector) of(addr netip.Addr) *address {
 	a := e.addresses[addr]
 	if a == nil {
-		a = &address{}
+		a = &address{addr: addr}
 		e.addresses[addr] = a
+		i, _ := e.find(addr)
+		e.order = slices.Insert(e.order, i, a)
 	}
 	return a
+}
+
+// find is where an address is in the order, or should be.
+func (e *Elector) find(addr netip.Addr) (int, bool) {
+	return slices.BinarySearchFunc(e.order, addr, func(a *address, b netip.Addr) int { return a.addr.Compare(b) })
 }

@@ -34,15 +34,18 @@ const (
 
 func (r *record) silent(now time.Time) bool { return r.Gone || now.Sub(r.seen) >= Silence }
 
-// speakers are the other nodes that are there.
+// speakers are the other nodes that are there. It is asked for each address.
 func (e *Elector) speakers(now time.Time) []announce.Node {
-	var nodes []announce.Node
+	if now.Equal(e.othersAt) {
+		return e.others
+	}
+	e.others, e.othersAt = e.others[:0], now
 	for name, r := range e.records {
 		if r.Version > 0 && !r.silent(now) {
-			nodes = append(nodes, announce.Node{Name: name, Standing: r.Standing})
+			e.others = append(e.others, announce.Node{Name: name, Standing: r.Standing})
 		}
 	}
-	return nodes
+	return e.others
 }
 
 // vacant says whether the holder of an address is not there, and by which record.

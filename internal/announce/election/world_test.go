@@ -55,7 +55,8 @@ type node struct {
 	cutOff, deaf bool
 	// lastEvent keeps the watch in order.
 	lastEvent time.Duration
-	renewing  bool
+	// recorded says that its record may say that it is there.
+	renewing, recorded bool
 }
 
 type event struct {
@@ -134,7 +135,7 @@ func (w *world) start(n *node) {
 	for _, r := range w.records {
 		n.elector.SetRecord(w.clock(n), r)
 	}
-	n.renewing = false
+	n.renewing, n.recorded = false, false
 	w.tick(n, n.life)
 	w.renew(n, n.life)
 }
@@ -160,22 +161,30 @@ func (w *world) renew(n *node, life int) {
 		return
 	}
 	w.after(Renew, func() { w.renew(n, life) })
-	if !n.elector.Speaking(w.clock(n)) || n.cutOff || n.renewing {
+	speaking := n.elector.Speaking(w.clock(n))
+	if n.cutOff || n.renewing || !speaking && !n.recorded {
 		return
 	}
 	sent, standing := w.clock(n), n.elector.Standing()
-	n.renewing = true
+	n.renewing, n.recorded = true, true
+	if !speaking {
+		n.elector.Quit()
+	}
 	w.after(w.delay(), func() { // arrives
 		if !n.cutOff {
 			w.version++
-			w.records[n.name] = Record{Node: n.name, Version: w.version, Standing: standing}
+			w.records[n.name] = Record{Node: n.name, Version: w.version, Standing: standing, Gone: !speaking}
 			w.publishRecord(w.records[n.name])
 		}
 		w.after(w.delay(), func() {
 			if w.alive(n, life) {
 				n.renewing = false
-				if !n.cutOff {
+				switch {
+				case n.cutOff:
+				case speaking:
 					n.elector.Renewed(w.clock(n), sent)
+				default:
+					n.recorded = false
 				}
 			}
 		})
