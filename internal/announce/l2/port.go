@@ -126,11 +126,17 @@ func (p *port) read(raw syscall.RawConn, each func(frame []byte)) error {
 		case errors.Is(err, unix.EINTR):
 		case err != nil:
 			return fmt.Errorf("reading from %s: %w", p.name, err)
-		// Not what others are told, as of another VLAN, nor what we say.
-		case ok && link.Pkttype != unix.PACKET_OTHERHOST && link.Pkttype != unix.PACKET_OUTGOING:
+		case ok && p.isFor(link):
 			each(buffer[:n])
 		}
 	}
+}
+
+// isFor says whether a frame has come from others on this interface's own network.
+// The kernel passes on what others are told, what we say, and what is of a VLAN
+// that has an interface of its own above this one.
+func (p *port) isFor(link *unix.SockaddrLinklayer) bool {
+	return link.Pkttype != unix.PACKET_OTHERHOST && link.Pkttype != unix.PACKET_OUTGOING && link.Ifindex == p.index
 }
 
 // send sends a frame. One that is lost is asked for again.

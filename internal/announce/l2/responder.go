@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -37,16 +38,29 @@ const (
 	between = 500 * time.Millisecond
 	// look is how often the interfaces are looked at.
 	look = 2 * time.Second
+	// stalled is how long after the last Alive nothing is answered any more, and
+	// catchUp how long after the next one: what waited in the sockets was
+	// meant for who was here then, and says further back who is here now.
+	stalled = time.Second
+	catchUp = 500 * time.Millisecond
 )
+
+// errNoInterface is that of a Responder that can answer nobody.
+var errNoInterface = errors.New("no interface to answer on: none that is up has one of the names given, or else an InternalIP of the Node")
 
 // Responder answers on a set of interfaces. It is safe for concurrent use.
 type Responder struct {
 	// choose says which interfaces to answer on.
 	choose func() ([]Interface, error)
-	// heard is told of addresses that others claim.
-	heard func(netip.Addr)
+	// heard is told of addresses that others claim, and by which link address.
+	heard func(addr netip.Addr, by net.HardwareAddr)
 	held  atomic.Pointer[holdings]
+	life  atomic.Pointer[life]
 	again chan struct{}
+	// later is time.AfterFunc.
+	later func(time.Duration, func())
+	// open says that there are ports.
+	open atomic.Bool
 
 	mu     sync.Mutex
 	ports  map[int]*port
@@ -55,11 +69,32 @@ type Responder struct {
 
 // New answers for nothing. heard is called for each frame by which another machine
 // claims an address that is held; it does not block.
-func New(choose func() ([]Interface, error), heard func(netip.Addr)) *Responder {
-	r := &Responder{choose: choose, heard: heard, again: make(chan struct{}, 1), ports: map[int]*port{}, bursts: map[netip.Addr]int{}}
+func New(choose func() ([]Interface, error), heard func(addr netip.Addr, by net.HardwareAddr)) *Responder {
+	r := &Responder{
+		choose: choose, heard: heard, again: make(chan struct{}, 1), ports: map[int]*port{}, bursts: map[netip.Addr]int{},
+		later: func(d time.Duration, do func()) { time.AfterFunc(d, do) },
+	}
 	r.held.Store(&holdings{})
+	r.life.Store(&life{})
 	return r
 }
+
+// life is when there was somebody who knows what to answer for.
+type life struct{ last, quietUntil time.Time }
+
+// Alive says that what to answer for is what it should be. It is for one caller,
+// often: who is stopped for a while has to find out first whose the addresses are.
+func (r *Responder) Alive(now time.Time) {
+	was := r.life.Load()
+	l := &life{now, was.quietUntil}
+	if !was.last.IsZero() && now.Sub(was.last) > stalled {
+		l.quietUntil = now.Add(catchUp)
+	}
+	r.life.Store(l)
+}
+
+// Open says whether there is an interface to answer on.
+func (r *Responder) Open() bool { return r.open.Load() }
 
 // Set makes addrs the addresses to answer for.
 func (r *Responder) Set(addrs []netip.Addr) error {
@@ -83,8 +118,9 @@ func (r *Responder) Announce(addr netip.Addr) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.say(addr, slices.Collect(maps.Values(r.ports))...)
-	if r.bursts[addr] = times - 1; len(r.bursts) == 1 {
-		time.AfterFunc(between, r.sayAgain)
+	running := len(r.bursts) > 0
+	if r.bursts[addr] = times - 1; !running {
+		r.later(between, r.sayAgain)
 	}
 }
 
@@ -101,7 +137,7 @@ func (r *Responder) sayAgain() {
 		}
 	}
 	if len(r.bursts) > 0 {
-		time.AfterFunc(between, r.sayAgain)
+		r.later(between, r.sayAgain)
 	}
 }
 
@@ -126,10 +162,7 @@ func (r *Responder) Run(ctx context.Context) {
 	defer func() { _ = r.use(ctx, nil) }() // closes all, and opens none
 	said := ""
 	for {
-		chosen, err := r.choose()
-		if err == nil {
-			err = r.use(ctx, chosen)
-		}
+		err := r.Look(ctx)
 		switch {
 		case err != nil && err.Error() != said:
 			said = err.Error()
@@ -146,13 +179,26 @@ func (r *Responder) Run(ctx context.Context) {
 	}
 }
 
+// Look opens the interfaces that there are, as Run does again and again.
+func (r *Responder) Look(ctx context.Context) error {
+	chosen, err := r.choose()
+	if err != nil {
+		return err
+	}
+	return r.use(ctx, chosen)
+}
+
 // use makes chosen the interfaces to answer on. One that is new, or has changed,
 // announces what is held.
 func (r *Responder) use(ctx context.Context, chosen []Interface) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	held := r.held.Load()
+	defer func() { r.open.Store(len(r.ports) > 0) }()
 	var errs []error
+	if len(chosen) == 0 {
+		errs = append(errs, errNoInterface)
+	}
 	for index, p := range r.ports {
 		if !slices.ContainsFunc(chosen, p.is) {
 			p.close()
@@ -210,11 +256,20 @@ func (r *Responder) ended(p *port, err error) {
 }
 
 func (r *Responder) take(p *port, frame []byte) {
-	reply, claimed := r.held.Load().answer(p.card, frame)
+	reply, claimed := r.react(time.Now(), p.card, frame)
 	if reply != nil {
 		_ = p.send(reply) // who misses it asks again
 	}
 	if claimed.IsValid() {
-		r.heard(claimed)
+		r.heard(claimed, slices.Clone(frame[6:12]))
 	}
+}
+
+// react answers nothing while nobody knows what to answer for; it hears even then.
+func (r *Responder) react(now time.Time, on card, frame []byte) (reply []byte, claimed netip.Addr) {
+	reply, claimed = r.held.Load().answer(on, frame)
+	if l := r.life.Load(); now.Sub(l.last) > stalled || now.Before(l.quietUntil) {
+		reply = nil
+	}
+	return reply, claimed
 }

@@ -19,7 +19,6 @@ package speaker
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -118,9 +117,6 @@ func (l leases) begin(ctx context.Context, standing announce.Standing) error {
 	return err
 }
 
-// errGone is that of a claim that nobody has any more.
-var errGone = errors.New("the address is nobody's any more")
-
 // write makes a write of an election. The record and the claim that come back are
 // news, if they are not nil.
 func (l leases) write(ctx context.Context, w election.Write) (outcome election.Outcome, record *election.Record, claim *election.Claim, err error) {
@@ -141,10 +137,7 @@ func (l leases) write(ctx context.Context, w election.Write) (outcome election.O
 		outcome = election.Refused
 		lease, err = l.Get(ctx, l.name(w), metav1.GetOptions{})
 	}
-	switch {
-	case apierrors.IsNotFound(err):
-		return election.Refused, nil, nil, errGone
-	case err != nil:
+	if err != nil { // of one that is not there as well: the Book says whether it stays away
 		return election.Unknown, nil, nil, err
 	}
 	a, err := claims.Read(lease)

@@ -18,11 +18,12 @@ package speaker
 
 import (
 	"context"
-	"errors"
+	"net"
 	"net/netip"
 	"slices"
 	"time"
 
+	"github.com/go-logr/logr"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -68,6 +69,8 @@ const (
 	farewell = 3 * time.Second
 	// lateNews bounds the news that wait for the loop.
 	lateNews = 256
+	// contest is how long after the last time a contest of an address is over.
+	contest = time.Minute
 )
 
 // Speaker announces addresses at layer 2.
@@ -83,6 +86,9 @@ type Speaker struct {
 	leaving   bool
 	answering []netip.Addr
 	holders   map[netip.Addr][]balancer.Holder
+	// contests are when others were last heard to announce an address.
+	contests map[netip.Addr]time.Time
+	log      logr.Logger
 	// renewing is a renewal under way, renewed when the last one was sent.
 	renewing bool
 	renewed  time.Time
@@ -95,23 +101,25 @@ func New(config Config) *Speaker {
 	s := &Speaker{
 		Config: config, elector: election.New(config.Node), news: make(chan func(time.Time), lateNews),
 		leases:  leases{LeaseInterface: config.Client.CoordinationV1().Leases(config.Namespace), namespace: config.Namespace, node: config.Node},
-		holders: map[netip.Addr][]balancer.Holder{},
+		holders: map[netip.Addr][]balancer.Holder{}, contests: map[netip.Addr]time.Time{}, log: logr.Discard(),
 	}
 	return s
 }
 
 // Run announces until ctx ends, and gives away what it answers for then.
 func (s *Speaker) Run(ctx context.Context) {
+	s.log = log.FromContext(ctx)
 	// What is under way at the end has to come to its end.
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var addrs nodeAddresses
 	s.responder = l2.New(
 		func() ([]l2.Interface, error) { return l2.Interfaces(s.Interfaces, addrs.get()) },
-		func(addr netip.Addr) { s.hear(addr) })
+		s.hear)
 	if !s.follow(ctx, working, &addrs) {
 		return
 	}
+	_ = s.responder.Look(working) // Run says what is wrong; the loop has to know whether something is
 	go s.responder.Run(working)
 	s.loop(ctx, working)
 }
@@ -160,14 +168,25 @@ func (s *Speaker) tell(ctx context.Context, change func(now time.Time)) {
 }
 
 // hear does not wait: who floods the network is heard once in a while.
-func (s *Speaker) hear(addr netip.Addr) {
+func (s *Speaker) hear(addr netip.Addr, by net.HardwareAddr) {
 	select {
 	case s.news <- func(now time.Time) {
 		s.Metrics.Contested(model.FamilyOf(addr))
+		s.logContest(now, addr, by)
 		s.elector.Heard(now, addr)
 	}:
 	default:
 	}
+}
+
+// logContest says who announces an address of ours, once as long as it goes on.
+func (s *Speaker) logContest(now time.Time, addr netip.Addr, by net.HardwareAddr) {
+	level := 0
+	if last, known := s.contests[addr]; known && now.Sub(last) < contest {
+		level = 2
+	}
+	s.contests[addr] = now
+	s.log.V(level).Info("Another machine announces an address that this node answers for", "address", addr.String(), "machine", by.String())
 }
 
 func (s *Speaker) setRecord(ctx context.Context, lease *coordinationv1.Lease) {
@@ -202,7 +221,7 @@ func (s *Speaker) loop(ctx, working context.Context) {
 			s.take()
 			continue
 		case change := <-s.news:
-			change(time.Now())
+			s.apply(change)
 			continue
 		case <-ticker.C:
 			continue
@@ -213,6 +232,15 @@ func (s *Speaker) loop(ctx, working context.Context) {
 	s.sayGone(working)
 }
 
+// apply applies all news that there are: what follows from them takes longer, and
+// must not be done for each.
+func (s *Speaker) apply(change func(now time.Time)) {
+	change(time.Now())
+	for range len(s.news) {
+		(<-s.news)(time.Now())
+	}
+}
+
 // take brings what has changed of addresses to the elector.
 func (s *Speaker) take() {
 	now := time.Now()
@@ -221,6 +249,7 @@ func (s *Speaker) take() {
 		if a.Gone {
 			s.elector.DropClaim(addr)
 			delete(s.holders, addr)
+			delete(s.contests, addr)
 			continue
 		}
 		s.holders[addr] = a.Holders
@@ -232,21 +261,23 @@ func (s *Speaker) take() {
 // act does what follows from what is known.
 func (s *Speaker) act(ctx context.Context) {
 	now := time.Now()
-	s.elector.SetStanding(s.standing())
+	s.elector.SetStanding(judge(s.node, s.leaving, s.responder.Open(), s.State.Healthy()))
 	for _, w := range s.elector.Next(now) {
 		go s.write(ctx, w)
 	}
 	s.answer(ctx)
 	s.speak(ctx, now)
+	s.responder.Alive(time.Now())
 }
 
-// standing is this node's own judgement.
-func (s *Speaker) standing() announce.Standing {
-	standing, _ := announce.StandingOf(s.node)
+// judge is this node's own judgement: open says that it has an interface to answer on,
+// healthy that its rules are what they should be.
+func judge(node *corev1.Node, leaving, open, healthy bool) announce.Standing {
+	standing, _ := announce.StandingOf(node)
 	switch {
-	case s.leaving:
+	case leaving || !open:
 		return announce.Unfit
-	case !s.State.Healthy(): // its rules are not what they should be
+	case !healthy:
 		return min(standing, announce.LastResort)
 	}
 	return standing
@@ -266,27 +297,29 @@ func (s *Speaker) write(ctx context.Context, w election.Write) {
 		if claim != nil {
 			version = claim.Version
 		}
+		_, before := slices.BinarySearchFunc(s.answering, w.Addr, netip.Addr.Compare)
 		announceIt := s.elector.Wrote(now, w, outcome, version)
-		switch {
-		case errors.Is(err, errGone):
-			s.elector.DropClaim(w.Addr)
-		case claim != nil && outcome == election.Refused:
+		if claim != nil && outcome == election.Refused {
 			s.elector.SetClaim(now, *claim)
 		}
 		if outcome == election.Written && w.Kind != election.Confirm {
 			log.Info("Wrote who answers for an address", "node", w.Holder, "was", w.Suspect.Node)
 		}
 		if announceIt {
-			s.begin(ctx, w.Addr)
+			s.begin(ctx, w.Addr, !before || w.Kind == election.Take)
 		}
 	})
 }
 
-// begin tells everybody that an address is here now.
-func (s *Speaker) begin(ctx context.Context, addr netip.Addr) {
+// begin tells everybody on the network that an address is here, and if it is here
+// anew, people, too.
+func (s *Speaker) begin(ctx context.Context, addr netip.Addr, anew bool) {
 	s.answer(ctx) // first: who hears it may ask at once
 	s.responder.Announce(addr)
 	s.Metrics.Announced(model.FamilyOf(addr))
+	if !anew {
+		return
+	}
 	log.FromContext(ctx).Info("Answering for an address", "address", addr.String())
 	for _, h := range s.holders[addr] {
 		s.Recorder.Eventf(&corev1.ObjectReference{
@@ -324,6 +357,9 @@ func (s *Speaker) speak(ctx context.Context, now time.Time) {
 		return
 	}
 	s.renewing, s.recorded, s.renewed = true, true, now
+	if !speaking {
+		s.elector.Quit()
+	}
 	standing, l := s.elector.Standing(), s.leases
 	if s.node != nil {
 		l.owner = metav1.OwnerReference{APIVersion: "v1", Kind: "Node", Name: s.node.Name, UID: s.node.UID}
