@@ -20,10 +20,15 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"net"
 	"os"
 	"slices"
+	"syscall"
+	"time"
 
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/record"
 
 	"switchyard.dev/switchyard/internal/announce/claims"
@@ -84,13 +89,34 @@ func (b *books) changed(names []model.ServicePortName) {
 // moves waits for nothing else, and each that moves is one.
 const announceQPS, announceBurst = 100, 200
 
+// A connection that is dead is given up in time for the next renewal that counts;
+// by itself the kernel tries it for minutes, and HTTP/2 asks after 45 s.
+const (
+	dialPatience = time.Second
+	ackPatience  = 2 * time.Second
+)
+
+// dialImpatient connects to the API server.
+func dialImpatient(ctx context.Context, network, address string) (net.Conn, error) {
+	d := net.Dialer{Timeout: dialPatience, Control: func(_, _ string, raw syscall.RawConn) error {
+		var err error
+		if closed := raw.Control(func(fd uintptr) {
+			err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(ackPatience.Milliseconds()))
+		}); closed != nil {
+			return closed
+		}
+		return err
+	}}
+	return d.DialContext(ctx, network, address)
+}
+
 // speakL2 announces at layer 2.
 func speakL2(o *Options, node string, book *claims.Book, state *health.State, metrics *health.Metrics,
 	recorder record.EventRecorder,
 ) (func(context.Context), error) {
 	own := *o
 	own.Proxy.ClientConnection.QPS, own.Proxy.ClientConnection.Burst = announceQPS, announceBurst
-	client, err := newClient(&own)
+	client, err := newClient(&own, func(c *rest.Config) { c.Dial = dialImpatient })
 	if err != nil {
 		return nil, err
 	}

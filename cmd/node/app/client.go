@@ -27,7 +27,8 @@ import (
 	"switchyard.dev/switchyard/internal/version"
 )
 
-func newClient(o *Options) (kubernetes.Interface, error) {
+// newClient is a client whose configuration adjust may change last.
+func newClient(o *Options, adjust ...func(*rest.Config)) (kubernetes.Interface, error) {
 	connection := o.Proxy.ClientConnection
 	config, err := restConfig(connection.Kubeconfig, o.Master)
 	if err != nil {
@@ -44,6 +45,9 @@ func newClient(o *Options) (kubernetes.Interface, error) {
 	// A watch that begins with a list is compressed to its end (Kubernetes 1.37,
 	// WatchListCompression): each change once more for every node.
 	config.DisableCompression = config.DisableCompression || !o.Own.CompressResponses
+	for _, one := range adjust {
+		one(config)
+	}
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("using the kubeconfig: %w", err)
