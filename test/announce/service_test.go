@@ -130,6 +130,14 @@ func (b *bed) answered(unwanted ...*node) {
 	}
 }
 
+// moved waits until the Leases name others than from, and asks nobody.
+func (b *bed) moved(from *node) {
+	b.Helper()
+	for _, vip := range vips {
+		b.await(vip.String()+" is another's", func() bool { n := b.owner(vip); return n != nil && n != from })
+	}
+}
+
 // gather moves both VIPs to one node, and returns it.
 func (b *bed) gather() *node {
 	b.Helper()
