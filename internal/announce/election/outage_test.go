@@ -50,6 +50,18 @@ func TestTheFirstToComeBackTakesNothing(t *testing.T) {
 	}
 }
 
+// Even after a short one each has the whole time for its next renewal.
+func TestASilenceAcrossALapseIsNone(t *testing.T) {
+	s := begin(t, "other")
+	s.SetRecord(at(0), Record{Node: "other", Version: 5, Standing: announce.Fit})
+	s.renewedUntil(1.9, 3.8) // it has lapsed at 1.5 s
+	if writes := s.Next(at(3.8)); len(writes) > 0 {
+		t.Errorf("it writes %+v", writes)
+	}
+	s.renewedUntil(3.9, 3.9)
+	s.only(3.9)
+}
+
 // What is taken by a write that others see after they have seen that this node is
 // gone would be taken again at once.
 func TestWhoTakesIsNotGone(t *testing.T) {
