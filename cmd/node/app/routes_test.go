@@ -82,7 +82,7 @@ esac
 // allServed serves every Service from everywhere.
 type allServed struct{}
 
-func (allServed) Balanced(_, _, _ string, _ model.Family) (announce.Service, bool) {
+func (allServed) Balanced(_, _, _ string, _ netip.Addr) (announce.Service, bool) {
 	return announce.Service{}, true
 }
 

@@ -38,8 +38,8 @@ import (
 
 // Services knows what a node serves.
 type Services interface {
-	// Balanced is false for a Service that this node does not serve.
-	Balanced(namespace, name, uid string, family model.Family) (announce.Service, bool)
+	// Balanced is false for a Service that this node does not serve at the address.
+	Balanced(namespace, name, uid string, addr netip.Addr) (announce.Service, bool)
 }
 
 // Address is a load balancer's address as it is now.
@@ -195,7 +195,7 @@ func (b *Book) Take() []Address {
 
 func (b *Book) served(a Address) (list []announce.Service) {
 	for _, h := range a.Holders {
-		s, ok := b.services.Balanced(h.Service.Namespace, h.Service.Name, string(h.UID), model.FamilyOf(a.Claim.Addr))
+		s, ok := b.services.Balanced(h.Service.Namespace, h.Service.Name, string(h.UID), a.Claim.Addr)
 		if ok {
 			list = append(list, s)
 		}

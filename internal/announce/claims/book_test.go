@@ -34,7 +34,7 @@ import (
 // served are the Services that a node serves, by name.
 type served map[string]announce.Service
 
-func (s served) Balanced(_, name, uid string, _ model.Family) (announce.Service, bool) {
+func (s served) Balanced(_, name, uid string, _ netip.Addr) (announce.Service, bool) {
 	found, ok := s[name]
 	return found, ok && uid == "uid-of-"+name
 }

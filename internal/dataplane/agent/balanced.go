@@ -17,6 +17,9 @@ limitations under the License.
 package agent
 
 import (
+	"net/netip"
+	"slices"
+
 	"switchyard.dev/switchyard/internal/announce"
 	"switchyard.dev/switchyard/internal/dataplane/model"
 )
@@ -29,20 +32,20 @@ func (a *Agent) tell(names []model.ServicePortName) {
 }
 
 // Balanced is what who announces an address of the Service has to know of it; ok
-// is false if this node does not serve that Service in the family.
-func (a *Agent) Balanced(namespace, name, uid string, family model.Family) (s announce.Service, ok bool) {
+// is false if this node does not serve that Service at the address, whatever a Lease says.
+func (a *Agent) Balanced(namespace, name, uid string, addr netip.Addr) (s announce.Service, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.store.ServiceObject(namespace, name).UID != uid {
 		return s, false
 	}
-	local := false
+	local, family := false, model.FamilyOf(addr)
 	var endpoints []model.Endpoint
 	for _, port := range a.store.ServicePorts(namespace, name) {
 		if _, proxied := port.ClusterIP(family); !proxied {
 			continue
 		}
-		ok = true
+		ok = ok || slices.Contains(port.LoadBalancerIPs, addr)
 		if local = port.Traffic.ExternalLocal; local {
 			endpoints = append(endpoints, a.store.Endpoints(port.Name, family)...)
 		}

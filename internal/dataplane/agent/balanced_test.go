@@ -18,6 +18,7 @@ package agent
 
 import (
 	"context"
+	"net/netip"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -36,6 +37,8 @@ func TestWhatAnAnnouncerLearns(t *testing.T) {
 			}
 		}
 		svc := makeService("web", "10.96.0.1", 80, corev1.ProtocolTCP)
+		vip := netip.MustParseAddr("192.0.2.7")
+		svc.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: vip.String()}}
 		svc.UID, svc.Spec.ExternalTrafficPolicy = "1", corev1.ServiceExternalTrafficPolicyLocal
 		eps := makeSlice("web", 8080, corev1.ProtocolTCP, "10.0.0.1", "10.0.0.2")
 		eps.Endpoints[0].NodeName = new("n1")
@@ -44,18 +47,20 @@ func TestWhatAnAnnouncerLearns(t *testing.T) {
 		w.begin(ctx)
 		w.setSlice(ctx, eps)
 		want := announce.Service{Local: true, Nodes: map[string]struct{}{"n1": {}, "n2": {}}}
-		got, ok := w.Balanced("default", "web", "1", model.IPv4)
+		got, ok := w.Balanced("default", "web", "1", vip)
 		if diff := cmp.Diff(want, got); diff != "" || !ok {
 			t.Errorf("it is served: %v (-want +got):\n%s", ok, diff)
 		}
-		if _, ok := w.Balanced("default", "web", "1", model.IPv6); ok {
-			t.Error("it is served in a family that it does not have")
+		for _, other := range []string{"192.0.2.8", "2001:db8::7"} {
+			if _, ok := w.Balanced("default", "web", "1", netip.MustParseAddr(other)); ok {
+				t.Errorf("it is served at %s, which it does not have", other)
+			}
 		}
-		if _, ok := w.Balanced("default", "web", "2", model.IPv4); ok {
+		if _, ok := w.Balanced("default", "web", "2", vip); ok {
 			t.Error("another Service of that name is served")
 		}
 		w.deleteService(ctx, "default", "web")
-		if _, ok := w.Balanced("default", "web", "1", model.IPv4); ok {
+		if _, ok := w.Balanced("default", "web", "1", vip); ok {
 			t.Error("a Service that is gone is served")
 		}
 	})
