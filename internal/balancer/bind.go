@@ -114,7 +114,7 @@ func (b *Book) tenures(claims []Claim) map[*entry][]tenure {
 				e.lost = append(e.lost, Loss{claim.Addr, why.reason, why.message})
 				continue
 			}
-			moved := holder.Terms != "" && holder.Terms != e.terms()
+			moved := holder.Terms != "" && holder.Terms != e.shareTerms()
 			all[e] = append(all[e], tenure{e, claim.Addr, place, moved})
 		}
 	}

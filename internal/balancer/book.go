@@ -53,6 +53,15 @@ type entry struct {
 	lost    []Loss // since the last Settle
 	verdict Decision
 	told    *Decision
+	onTerms string // what terms says, once somebody has asked
+}
+
+// shareTerms are those of the Service as it is, which are worked out once.
+func (e *entry) shareTerms() string {
+	if e.onTerms == "" {
+		e.onTerms = e.terms()
+	}
+	return e.onTerms
 }
 
 // NewBook is one without pools and Services.
@@ -89,7 +98,7 @@ func (b *Book) Observe(service Service) {
 		return
 	}
 	b.unindex(e)
-	e.Service = service.sorted()
+	e.Service, e.onTerms = service.sorted(), ""
 	b.index(e)
 	b.dirty[e] = true
 	for _, family := range families {
@@ -201,7 +210,7 @@ func (b *Book) holdersOf(addr netip.Addr) []Holder {
 	for _, e := range b.holders[addr] {
 		holder := Holder{Service: e.Key, UID: e.UID}
 		if len(b.holders[addr]) > 1 {
-			holder.Terms = e.terms()
+			holder.Terms = e.shareTerms()
 		}
 		holders = append(holders, holder)
 	}

@@ -24,6 +24,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"switchyard.dev/switchyard/allocator"
 )
@@ -87,16 +88,47 @@ func ClaimOf(lease *coordinationv1.Lease) (Claim, error) {
 		return claim, nil
 	}
 	for one := range strings.SplitSeq(text, ",") {
-		fields := strings.Split(one, " ")
-		namespace, name, both := strings.Cut(fields[0], "/")
-		if !both || namespace == "" || name == "" || len(fields) < 2 || len(fields) > 3 || fields[1] == "" {
-			return Claim{}, fmt.Errorf("reading Lease %s/%s: %.100q in its annotation %s is no Service", lease.Namespace, lease.Name, one, ServicesAnnotation)
+		if len(claim.Holders) == maxHolders {
+			return Claim{}, fmt.Errorf("reading Lease %s/%s: its annotation %s has more than %d Services", lease.Namespace, lease.Name, ServicesAnnotation, maxHolders)
 		}
-		holder := Holder{Service: types.NamespacedName{Namespace: namespace, Name: name}, UID: types.UID(fields[1])}
-		if len(fields) == 3 {
-			holder.Terms = fields[2]
+		holder, ok := holderOf(one)
+		if !ok {
+			return Claim{}, fmt.Errorf("reading Lease %s/%s: %.100q in its annotation %s is no Service", lease.Namespace, lease.Name, one, ServicesAnnotation)
 		}
 		claim.Holders = append(claim.Holders, holder)
 	}
 	return claim, nil
 }
+
+// IsLabelled reports whether a claim has the label without which nobody who
+// watches claims sees it.
+func IsLabelled(lease *coordinationv1.Lease) bool {
+	addr, named := AddrOfLease(lease.Name)
+	return named && lease.Labels[AddressLabel] == string(familyOf(addr))
+}
+
+// holderOf reads one Service of a claim. It takes only what a Service may be
+// called, as it is looked for by that name.
+func holderOf(text string) (Holder, bool) {
+	fields := strings.Split(text, " ")
+	namespace, name, _ := strings.Cut(fields[0], "/")
+	if len(fields) < 2 || len(fields) > 3 || len(validation.IsDNS1123Label(namespace)) > 0 || len(validation.IsDNS1123Label(name)) > 0 {
+		return Holder{}, false
+	}
+	for _, field := range fields[1:] {
+		if field == "" || len(field) > maxField || strings.ContainsFunc(field, isOdd) {
+			return Holder{}, false
+		}
+	}
+	holder := Holder{Service: types.NamespacedName{Namespace: namespace, Name: name}, UID: types.UID(fields[1])}
+	if len(fields) == 3 {
+		holder.Terms = fields[2]
+	}
+	return holder, true
+}
+
+// maxField is the length of the longest UID or terms that is read.
+const maxField = 128
+
+// isOdd is true for what no UID has: all but printed ASCII.
+func isOdd(r rune) bool { return r <= ' ' || r > '~' }

@@ -19,6 +19,7 @@ package balancer
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -56,11 +57,18 @@ func TestLeasesThatAreNoClaims(t *testing.T) {
 		"of a port":          {"lb-30080", ""},
 		"without the prefix": {"192.0.2.1", ""},
 		"an IPv6 address that is not written out": {"lb-2001-db8--1", ""},
-		"no namespace": {"lb-192.0.2.1", "web 1"},
-		"no UID":       {"lb-192.0.2.1", "shop/web"},
-		"an empty UID": {"lb-192.0.2.1", "shop/web  terms"},
-		"one of two":   {"lb-192.0.2.1", "shop/web 1,"},
-		"too much":     {"lb-192.0.2.1", "shop/web 1 terms more"},
+		"no namespace":                    {"lb-192.0.2.1", "web 1"},
+		"no UID":                          {"lb-192.0.2.1", "shop/web"},
+		"an empty UID":                    {"lb-192.0.2.1", "shop/web  terms"},
+		"one of two":                      {"lb-192.0.2.1", "shop/web 1,"},
+		"too much":                        {"lb-192.0.2.1", "shop/web 1 terms more"},
+		"a name that is a way out":        {"lb-192.0.2.1", "shop/.. 1"},
+		"a name with a slash":             {"lb-192.0.2.1", "shop/web/status 1"},
+		"a name with a percent sign":      {"lb-192.0.2.1", "shop/w%b 1"},
+		"a namespace that is none":        {"lb-192.0.2.1", "Shop/web 1"},
+		"a UID with control characters":   {"lb-192.0.2.1", "shop/web 1\n"},
+		"a UID longer than any":           {"lb-192.0.2.1", "shop/web " + strings.Repeat("1", 129)},
+		"more Services than may share it": {"lb-192.0.2.1", strings.Repeat("shop/web 1,", maxHolders) + "shop/web 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			lease := &coordinationv1.Lease{}

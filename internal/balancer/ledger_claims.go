@@ -51,9 +51,11 @@ type claimRecord struct {
 	version   string // empty where there is none
 	holders   []Holder
 	illegible bool
-	doubtful  bool
-	seen      uint64
-	wrote     []Holder // by a step of which nobody knows whether it was made
+	// unlabelled claims are written again, holders and all.
+	unlabelled bool
+	doubtful   bool
+	seen       uint64
+	wrote      []Holder // by a step of which nobody knows whether it was made
 }
 
 func (r *claimRecord) has(key types.NamespacedName, uid types.UID) bool {
@@ -71,6 +73,12 @@ type Record struct {
 	Holders []Holder
 	// Illegible is true if nobody can tell who holds the address.
 	Illegible bool
+	// Unlabelled is true of one that who watches claims does not see.
+	Unlabelled bool
+}
+
+func (r Record) claim(seen uint64) *claimRecord {
+	return &claimRecord{version: r.Version, holders: r.Holders, illegible: r.Illegible, unlabelled: r.Unlabelled, seen: seen}
 }
 
 // NextClaim is what is to be done about an address.
@@ -94,7 +102,7 @@ func (l *Ledger) NextClaim(addr netip.Addr) ClaimStep {
 		step.Write = ClaimCreate
 	case exists && !wanted && !record.illegible:
 		step.Write = ClaimDelete
-	case exists && wanted && (record.illegible || !slices.Equal(record.holders, step.Holders)):
+	case exists && wanted && (record.illegible || record.unlabelled || !slices.Equal(record.holders, step.Holders)):
 		step.Write = ClaimChange
 	}
 	return step
@@ -152,7 +160,7 @@ func (l *Ledger) SawClaim(step ClaimStep, read Record) (foreign bool) {
 	if read.Version == "" && len(old.wrote) == 0 && old.wrote != nil {
 		known = true // the last step was to delete it
 	}
-	l.claims[step.Addr] = &claimRecord{version: read.Version, holders: read.Holders, illegible: read.Illegible, seen: l.tick()}
+	l.claims[step.Addr] = read.claim(l.tick())
 	if read.Version == "" {
 		delete(l.claims, step.Addr)
 	}
@@ -168,7 +176,7 @@ func (l *Ledger) Noticed(addr netip.Addr, now Record) bool {
 	switch {
 	case now.Version == old.version, now.Version != "" && old.version != "" && isOlder(now.Version, old.version):
 		return false
-	case now.Version != "" && !now.Illegible && !old.doubtful && old.version != "" && slices.Equal(now.Holders, old.holders):
+	case now.Version != "" && !now.Illegible && !now.Unlabelled && !old.doubtful && old.version != "" && slices.Equal(now.Holders, old.holders):
 		old.version = now.Version // whoever announces the address writes there as well
 		return false
 	}
@@ -181,6 +189,6 @@ func (l *Ledger) LoadClaims(records map[netip.Addr]Record) {
 	l.stale = false
 	clear(l.claims)
 	for addr, read := range records {
-		l.claims[addr] = &claimRecord{version: read.Version, holders: read.Holders, illegible: read.Illegible, seen: l.tick()}
+		l.claims[addr] = read.claim(l.tick())
 	}
 }

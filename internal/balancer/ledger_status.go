@@ -52,7 +52,7 @@ func (l *Ledger) NextStatus(key types.NamespacedName) (step StatusStep, needed b
 	}
 	step = StatusStep{Key: key, UID: now.UID, Version: now.Version}
 	if decision, decided := l.book.Decision(key); decided && decision.UID == now.UID && now.Served {
-		if waits := l.fill(&step, now, decision); waits && slices.Equal(step.Addrs, now.Addrs) {
+		if waits := l.fill(&step, now, decision); waits && slices.Equal(step.Addrs, now.Addrs) && !l.held(now, decision) {
 			return step, false // once its claims are written
 		}
 	} else if now.Served {
@@ -100,6 +100,14 @@ func (l *Ledger) fill(step *StatusStep, now *shown, decision Decision) (waits bo
 		step.Condition = conditionOf(decision, now.Generation)
 	}
 	return waits
+}
+
+// held reports whether a Service waits for what others still show, which may take
+// as long as their status can not be written: somebody may want to know.
+func (l *Ledger) held(now *shown, decision Decision) bool {
+	return slices.ContainsFunc(decision.Addrs, func(addr netip.Addr) bool {
+		return !l.claims[addr].has(now.Key, now.UID) && l.blocked(addr, l.book.holdersOf(addr))
+	})
 }
 
 func ofFamily(addrs []netip.Addr, family corev1.IPFamily) []netip.Addr {

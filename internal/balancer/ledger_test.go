@@ -112,7 +112,10 @@ func TestAnAddressIsGivenOnlyWhenNobodyElseShowsIt(t *testing.T) {
 	ledger.wrote(t, "192.0.2.1")
 	expect(t, "who has lost it", statusOf(ledger, "a"), "[] NoPool")
 	expect(t, "the claim while it is shown", stepOf(ledger, "192.0.2.1"), "")
-	expect(t, "who is to have it", statusOf(ledger, "b"), "right")
+	expect(t, "who is to have it is told", statusOf(ledger, "b"), "[] AddressBeingClaimed")
+	told, _ := ledger.NextStatus(b.Key)
+	ledger.WroteService(told, Sight{Key: b.Key, UID: b.UID, Version: "40", Served: true, Condition: told.Condition})
+	expect(t, "once", statusOf(ledger, "b"), "right")
 	step, _ := ledger.NextStatus(a.Key)
 	ledger.DoubtService(step)
 	expect(t, "the claim while that is not certain", stepOf(ledger, "192.0.2.1"), "")
@@ -205,6 +208,30 @@ func TestSomebodyElseHasChangedAClaim(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAClaimThatHasLostItsLabel(t *testing.T) {
+	a := svc("a", status("192.0.2.1"))
+	world := World{Pools: []allocator.AddrPool{pool("p", "192.0.2.1")}, Services: []Service{a}, Claims: []Claim{claim("192.0.2.1", a)}}
+	addr := netip.MustParseAddr("192.0.2.1")
+	lost := Record{Version: "101", Holders: claim("192.0.2.1", a).Holders, Unlabelled: true}
+	t.Run("meanwhile", func(t *testing.T) {
+		ledger := office(world)
+		if !ledger.Noticed(addr, Record{}) || !office(world).Noticed(addr, lost) {
+			t.Error("it does not have to be read")
+		}
+		if ledger.SawClaim(ledger.NextClaim(addr), lost) {
+			t.Error("the same holders are somebody else's")
+		}
+		expect(t, "the claim", stepOf(ledger, "192.0.2.1"), "change a")
+		ledger.wrote(t, "192.0.2.1")
+		expect(t, "the claim after", stepOf(ledger, "192.0.2.1"), "")
+	})
+	t.Run("before the start", func(t *testing.T) {
+		ledger := office(world)
+		ledger.LoadClaims(map[netip.Addr]Record{addr: lost})
+		expect(t, "the claim", stepOf(ledger, "192.0.2.1"), "change a")
+	})
 }
 
 func TestWritesThatMayHaveBeenMade(t *testing.T) {

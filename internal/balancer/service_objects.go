@@ -64,10 +64,10 @@ func ServiceOf(object *corev1.Service, namespace labels.Set, class Class) Servic
 	if object.Spec.IPFamilyPolicy != nil {
 		service.Policy = *object.Spec.IPFamilyPolicy
 	}
-	for name := range strings.SplitSeq(object.Annotations[v1alpha1.SharingNamespacesAnnotation], ",") {
-		if name = strings.TrimSpace(name); name != "" {
-			service.SharesWith = append(service.SharesWith, name)
-		}
+	var all bool
+	if service.SharesWith, all = namesIn(object.Annotations[v1alpha1.SharingNamespacesAnnotation]); !all && service.Wish.Invalid == "" {
+		service.Wish.Invalid = fmt.Sprintf("the annotation %s names more than %d namespaces: the others are not looked at",
+			v1alpha1.SharingNamespacesAnnotation, maxHolders)
 	}
 	for _, port := range object.Spec.Ports {
 		protocol := port.Protocol
@@ -82,6 +82,21 @@ func ServiceOf(object *corev1.Service, namespace labels.Set, class Class) Servic
 		}
 	}
 	return service
+}
+
+// namesIn are the first names of a list with commas, and whether these are all. More
+// than can share an address are of no use, and cost time at each look.
+func namesIn(list string) (names []string, all bool) {
+	for name := range strings.SplitSeq(list, ",") {
+		if name = strings.TrimSpace(name); name == "" {
+			continue
+		}
+		if len(names) == maxHolders {
+			return names, false
+		}
+		names = append(names, name)
+	}
+	return names, true
 }
 
 // wishOf reads what a Service asks for. Our annotation goes before the field,

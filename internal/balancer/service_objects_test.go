@@ -18,6 +18,7 @@ package balancer
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -43,6 +44,18 @@ func TestServiceOf(t *testing.T) {
 	s := ServiceOf(object, labels.Set{"team": "red"}, Class{Default: true})
 	got := fmt.Sprintln(s.Key, s.UID, s.Served, s.Deleting, s.NamespaceLabels, s.wanted(), s.Wish, s.SharingKey, s.SharesWith, s.Ports, s.Local, s.Selector, s.Status)
 	expect(t, "read", got, "shop/web 1 true true team=red [IPv6 IPv4] {[] gold } k [red blue] [{TCP 80} {UDP 53}] true map[app:web] [192.0.2.1]\n")
+}
+
+func TestNamespacesBeyondThoseThatCanShare(t *testing.T) {
+	of := func(n int) Service {
+		object := &corev1.Service{}
+		object.Annotations = map[string]string{v1alpha1.SharingNamespacesAnnotation: strings.Repeat("a, ", n)}
+		return ServiceOf(object, nil, Class{})
+	}
+	most, more := of(100), of(101)
+	expect(t, "as many as can share", fmt.Sprint(len(most.SharesWith), most.Wish.Invalid), "100")
+	expect(t, "one more", fmt.Sprint(len(more.SharesWith), " ", more.Wish.Invalid),
+		"100 the annotation switchyard.dev/sharing-namespaces names more than 100 namespaces: the others are not looked at")
 }
 
 func TestClass(t *testing.T) {

@@ -17,6 +17,7 @@ limitations under the License.
 package balancer
 
 import (
+	"net/netip"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -105,5 +106,22 @@ func TestWhyAnAddressIsNotShared(t *testing.T) {
 				t.Errorf("%s: %s, want %s: %s", d.Reason, d.Message, tc.reason, tc.want)
 			}
 		})
+	}
+}
+
+// TestTermsOfHolders: they are worked out once for each state of a Service, as a
+// claim is compared with them again and again.
+func TestTermsOfHolders(t *testing.T) {
+	a, b := svc("a", sharing("k", 80)), svc("b", sharing("k", 81))
+	book := Open(World{Pools: []allocator.AddrPool{pool("p", "192.0.2.1")}, Services: []Service{a, b}})
+	book.Settle()
+	addr := netip.MustParseAddr("192.0.2.1")
+	expect(t, "at first", textOf(book.holdersOf(addr)), textOf(claim("192.0.2.1", a, b).Holders))
+	b = with(b, sharing("k", 82))
+	book.Observe(b)
+	book.Settle()
+	expect(t, "after a change", textOf(book.holdersOf(addr)), textOf(claim("192.0.2.1", a, b).Holders))
+	if n := testing.AllocsPerRun(10, func() { book.holdersOf(addr) }); n > 4 {
+		t.Errorf("looking again allocates %v times", n)
 	}
 }
