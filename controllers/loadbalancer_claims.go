@@ -54,6 +54,8 @@ func (r *LoadBalancerReconciler) writeClaim(ctx context.Context, addr netip.Addr
 		case err == nil:
 			before := r.desk.ledger.Holders(addr)
 			r.desk.ledger.WroteClaim(step, version)
+			// If nobody could read it, it says now who has the address.
+			r.desk.setUses(usesOfLease(balancer.LeaseOf("", step.Claim).Name), nil)
 			r.enqueueHolders(before)
 			r.enqueueHolders(step.Holders)
 		case apierrors.IsConflict(err), apierrors.IsNotFound(err), apierrors.IsAlreadyExists(err):
@@ -111,12 +113,13 @@ func (r *LoadBalancerReconciler) readClaim(ctx context.Context, step balancer.Cl
 	defer r.mu.Unlock()
 	record := balancer.Record{}
 	if err == nil {
-		_, record, _ = r.recordOf(lease)
+		_, record = r.recordOf(lease)
 	} else {
 		r.desk.setUses(usesOfLease(name), nil)
 	}
-	if r.desk.ledger.SawClaim(step, record) {
-		r.queue.Add(balancerRequest{Duty: reload})
+	if r.desk.ledger.SawClaim(step, record) && !r.desk.reloading {
+		r.desk.reloading = true
+		r.queue.AddAfter(balancerRequest{Duty: reload}, r.desk.reloads.next(r.Now()))
 	}
 	r.enqueueHolders(record.Holders)
 	r.enqueue(r.desk.settle())

@@ -46,6 +46,8 @@ type balancerDesk struct {
 	services     map[types.NamespacedName]*corev1.Service // ours, and those that were
 	losses       map[types.NamespacedName][]balancer.Loss // not yet told
 	disputes     disputes
+	reloads      reloadPace
+	reloading    bool // somebody else has changed a claim, and load is to come
 }
 
 // balancerRequest is one thing to look at: a Service, an address, or neither,
@@ -76,6 +78,7 @@ func newBalancerDesk(class balancer.Class) *balancerDesk {
 
 // load takes in all Services and claims, which are newer than what came before.
 func (d *balancerDesk) load(services []corev1.Service, records map[netip.Addr]balancer.Record) []balancerRequest {
+	d.reloading = false
 	listed := map[types.NamespacedName]types.UID{}
 	for i := range services {
 		listed[keyOf(&services[i])] = services[i].UID
@@ -268,13 +271,13 @@ func spansOf(objects []networkingv1.ServiceCIDR) []allocator.AddrSpan {
 
 // observePools takes in the pools that there are. The wait is until those that have
 // gone are to be looked at again.
-func (d *balancerDesk) observePools(seen []poolSeen, now time.Time, grace time.Duration) (requests []balancerRequest, wait time.Duration, err error) {
-	changed, wait, err := d.pools.observe(seen, now, grace)
+func (d *balancerDesk) observePools(seen []poolSeen, now time.Time, grace time.Duration) (requests []balancerRequest, wait time.Duration) {
+	changed, wait := d.pools.observe(seen, now, grace)
 	if !changed || d.book == nil {
-		return nil, wait, err
+		return nil, wait
 	}
 	d.book.SetPools(d.pools.all())
-	return d.settle(), wait, err
+	return d.settle(), wait
 }
 
 // settle says what is to be looked at after something has changed.

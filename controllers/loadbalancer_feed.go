@@ -126,15 +126,18 @@ func (r *LoadBalancerReconciler) listed(ctx context.Context) ([]corev1.Service, 
 			return nil, nil, fmt.Errorf("listing Services: %w", err)
 		}
 		var leases coordinationv1.LeaseList
-		if err := r.Live.List(ctx, &leases, client.InNamespace(r.Options.Namespace), client.HasLabels{balancer.AddressLabel}); err != nil {
+		if err := r.Live.List(ctx, &leases, client.InNamespace(r.Options.Namespace)); err != nil {
 			return nil, nil, fmt.Errorf("listing claims: %w", err)
 		}
 		r.desk.forgetLeases()
 		records := map[netip.Addr]balancer.Record{}
 		for i := range leases.Items {
-			if addr, record, ok := r.recordOf(&leases.Items[i]); ok {
-				records[addr] = record
+			lease := &leases.Items[i]
+			if _, named := balancer.AddrOfLease(lease.Name); !named {
+				continue // a claim is known by its name: it may have lost its label
 			}
+			addr, record := r.recordOf(lease)
+			records[addr] = record
 		}
 		complete, err := r.complete(ctx, services.Items, records)
 		if complete || err != nil {
@@ -154,6 +157,7 @@ func (r *LoadBalancerReconciler) complete(ctx context.Context, services []corev1
 			if listed[holder.UID] {
 				continue
 			}
+			listed[holder.UID] = true // it is looked for once
 			var service corev1.Service
 			err := r.Live.Get(ctx, holder.Service, &service)
 			if client.IgnoreNotFound(err) != nil {
@@ -185,21 +189,25 @@ func (r *LoadBalancerReconciler) learnNamespaces(ctx context.Context, services [
 	return nil
 }
 
-// recordOf reads a Lease. Of one that can not be read, nobody gets the address.
-func (r *LoadBalancerReconciler) recordOf(lease *coordinationv1.Lease) (netip.Addr, balancer.Record, bool) {
-	record := balancer.Record{Version: lease.ResourceVersion}
-	claim, err := balancer.ClaimOf(lease)
+// recordOf reads a Lease that has the name of a claim. Of one that can not be read,
+// nobody gets the address.
+func (r *LoadBalancerReconciler) recordOf(lease *coordinationv1.Lease) (netip.Addr, balancer.Record) {
+	record, err := readRecord(lease)
+	addr, _ := balancer.AddrOfLease(lease.Name)
 	if err == nil {
-		record.Holders = claim.Holders
 		r.desk.setUses(usesOfLease(lease.Name), nil)
-		return claim.Addr, record, true
+		return addr, record
 	}
 	r.Recorder.Eventf(lease, nil, corev1.EventTypeWarning, "ClaimIllegible", "Read", "%s", boundedNote(err.Error()))
-	addr, named := balancer.AddrOfLease(lease.Name)
-	if record.Illegible = true; named {
-		r.desk.setUses(usesOfLease(lease.Name), []netip.Addr{addr})
-	}
-	return addr, record, named
+	r.desk.setUses(usesOfLease(lease.Name), []netip.Addr{addr})
+	return addr, record
+}
+
+func readRecord(lease *coordinationv1.Lease) (balancer.Record, error) {
+	claim, err := balancer.ClaimOf(lease)
+	return balancer.Record{
+		Version: lease.ResourceVersion, Holders: claim.Holders, Illegible: err != nil, Unlabelled: !balancer.IsLabelled(lease),
+	}, err
 }
 
 func usesOfLease(name string) balancer.Source {
@@ -278,8 +286,8 @@ func (r *LoadBalancerReconciler) onClaim() toolscache.ResourceEventHandler {
 	}
 	return handlerOf(r,
 		func(lease *coordinationv1.Lease) []balancerRequest {
-			claim, err := balancer.ClaimOf(lease)
-			return notice(lease.Name, balancer.Record{Version: lease.ResourceVersion, Holders: claim.Holders, Illegible: err != nil})
+			record, _ := readRecord(lease)
+			return notice(lease.Name, record)
 		},
 		func(lease *coordinationv1.Lease) []balancerRequest { return notice(lease.Name, balancer.Record{}) })
 }
@@ -304,12 +312,20 @@ func (r *LoadBalancerReconciler) takePools(ctx context.Context) error {
 	if err := r.cache.List(ctx, &pools, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("listing AddressPools: %w", err)
 	}
-	requests, wait, err := r.desk.observePools(poolsSeen(pools.Items), r.Now(), r.Options.PoolGrace)
+	seen := poolsSeen(pools.Items)
+	requests, wait := r.desk.observePools(seen, r.Now(), r.Options.PoolGrace)
 	r.enqueue(requests)
+	for i := range seen {
+		if r.desk.pools.isNewlyIllegible(&seen[i]) {
+			ctrl.LoggerFrom(ctx).Error(seen[i].err, "AddressPool can not be read: who has an address keeps it, and nothing of this version is given")
+			r.Recorder.Eventf(poolRef(&seen[i]), nil, corev1.EventTypeWarning, "AddressPoolIllegible", "Read",
+				"%s", boundedNote(seen[i].err.Error()+": who has an address keeps it, and nothing of this version is given"))
+		}
+	}
 	if wait > 0 {
 		r.queue.AddAfter(balancerRequest{Duty: takePools}, wait)
 	}
-	return err
+	return nil
 }
 
 func (r *LoadBalancerReconciler) takeServiceCIDRs(ctx context.Context) error {

@@ -17,12 +17,12 @@ limitations under the License.
 package controllers
 
 import (
-	"errors"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"switchyard.dev/switchyard/allocator"
@@ -42,6 +42,10 @@ type shelvedPool struct {
 	// generation is that of the spec.
 	generation int64
 	gone       time.Time // not set while it is there
+	// makeshift is one that could never be read as a whole.
+	makeshift bool
+	// toldOf is the generation of which the user knows that it can not be read.
+	toldOf int64
 }
 
 // poolSeen is a pool that exists. One that can not be read has an error.
@@ -65,22 +69,27 @@ func poolsSeen(objects []v1alpha1.AddressPool) []poolSeen {
 }
 
 // observe takes in the pools that there are, and reports whether they are others.
-// Those that can not be read stay as they were, and so do for a while those that
-// have gone; the wait is until the first of them has for long enough.
-func (s poolShelf) observe(seen []poolSeen, now time.Time, grace time.Duration) (changed bool, wait time.Duration, err error) {
+// Those that can not be read stay as they were, or are makeshift if that is not
+// known. Those that have gone stay for a while, too; the wait is until the first of
+// them has for long enough.
+func (s poolShelf) observe(seen []poolSeen, now time.Time, grace time.Duration) (changed bool, wait time.Duration) {
 	there := map[string]bool{}
 	for _, pool := range seen {
 		there[pool.name] = true
 		known := s[pool.name]
 		if pool.err != nil {
-			err = errors.Join(err, pool.err)
-			if known != nil {
+			if known != nil && !known.makeshift {
 				known.gone = time.Time{}
+				continue
 			}
-			continue
+			pool.pool = makeshift(pool.pool)
 		}
 		changed = changed || known == nil || known.uid != pool.uid || known.generation != pool.generation
-		s[pool.name] = &shelvedPool{pool: pool.pool, uid: pool.uid, generation: pool.generation}
+		next := &shelvedPool{pool: pool.pool, uid: pool.uid, generation: pool.generation, makeshift: pool.err != nil}
+		if known != nil {
+			next.toldOf = known.toldOf
+		}
+		s[pool.name] = next
 	}
 	for name, known := range s {
 		if there[name] {
@@ -98,7 +107,32 @@ func (s poolShelf) observe(seen []poolSeen, now time.Time, grace time.Duration) 
 			wait = left
 		}
 	}
-	return changed, wait, err
+	return changed, wait
+}
+
+// makeshift is a pool that can not be read, where nobody remembers what it was. For
+// all that is known each of its addresses may be somebody's by right, and nobody
+// gets another.
+func makeshift(pool allocator.AddrPool) allocator.AddrPool {
+	pool.Disabled, pool.Namespaces, pool.Services = true, nil, nil
+	return pool
+}
+
+// isNewlyIllegible reports once of each version of a pool that it can not be read.
+func (s poolShelf) isNewlyIllegible(pool *poolSeen) bool {
+	known := s[pool.name]
+	if pool.err == nil || known == nil || known.toldOf == pool.generation {
+		return false
+	}
+	known.toldOf = pool.generation
+	return true
+}
+
+func poolRef(pool *poolSeen) *v1alpha1.AddressPool {
+	return &v1alpha1.AddressPool{
+		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "AddressPool"},
+		ObjectMeta: metav1.ObjectMeta{Name: pool.name, UID: pool.uid},
+	}
 }
 
 // all are the pools by name.

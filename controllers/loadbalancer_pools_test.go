@@ -18,6 +18,7 @@ package controllers
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -29,6 +30,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"switchyard.dev/switchyard/allocator"
+	"switchyard.dev/switchyard/api/v1alpha1"
 	"switchyard.dev/switchyard/internal/balancer"
 )
 
@@ -46,27 +48,64 @@ func TestPoolsThatAreGoneStayForAWhile(t *testing.T) {
 		pools   []poolSeen
 		changed bool
 		wait    time.Duration
-		err     bool
 		all     string
 	}{
 		{what: "two come", pools: []poolSeen{seen("b", "2", 1), seen("a", "1", 1)}, changed: true, all: "a b"},
 		{what: "a status is written", after: time.Second, pools: []poolSeen{seen("b", "2", 1), seen("a", "1", 1)}, all: "a b"},
 		{what: "one goes", after: 2 * time.Second, pools: []poolSeen{seen("a", "1", 1)}, wait: 5 * time.Second, all: "a b"},
-		{what: "one can not be read", after: 4 * time.Second, pools: []poolSeen{illegible}, wait: 3 * time.Second, err: true, all: "a b"},
-		{what: "the first is made again", after: 6 * time.Second, pools: []poolSeen{illegible, seen("b", "3", 1)}, changed: true, err: true, all: "a b"},
-		{what: "the other can still not be read", after: 9500 * time.Millisecond, pools: []poolSeen{illegible, seen("b", "3", 1)}, err: true, all: "a b"},
+		{what: "one can not be read", after: 4 * time.Second, pools: []poolSeen{illegible}, wait: 3 * time.Second, all: "a b"},
+		{what: "the first is made again", after: 6 * time.Second, pools: []poolSeen{illegible, seen("b", "3", 1)}, changed: true, all: "a b"},
+		{what: "the other can still not be read", after: 9500 * time.Millisecond, pools: []poolSeen{illegible, seen("b", "3", 1)}, all: "a b"},
 		{what: "both go", after: 10 * time.Second, wait: 5 * time.Second, all: "a b"},
 		{what: "and one comes back", after: 14 * time.Second, pools: []poolSeen{seen("b", "4", 1)}, changed: true, wait: time.Second, all: "a b"},
 		{what: "and the other does not", after: 15 * time.Second, pools: []poolSeen{seen("b", "4", 1)}, changed: true, all: "b"},
 		{what: "a spec changes", after: 16 * time.Second, pools: []poolSeen{seen("b", "4", 2)}, changed: true, all: "b"},
 	} {
-		changed, wait, err := shelf.observe(step.pools, begin.Add(step.after), 5*time.Second)
+		changed, wait := shelf.observe(step.pools, begin.Add(step.after), 5*time.Second)
 		var names []string
 		for _, pool := range shelf.all() {
 			names = append(names, pool.Name)
 		}
-		if changed != step.changed || wait != step.wait || (err != nil) != step.err || strings.Join(names, " ") != step.all {
-			t.Errorf("%s: changed %t, wait %v, %v, %v; want %t, %v, %t, %s", step.what, changed, wait, err, names, step.changed, step.wait, step.err, step.all)
+		if changed != step.changed || wait != step.wait || strings.Join(names, " ") != step.all {
+			t.Errorf("%s: changed %t, wait %v, %v; want %t, %v, %s", step.what, changed, wait, names, step.changed, step.wait, step.all)
+		}
+	}
+}
+
+func TestAPoolThatCouldNeverBeReadGivesNothing(t *testing.T) {
+	broken := &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "a", Operator: metav1.LabelSelectorOpIn}}}
+	object := v1alpha1.AddressPool{ObjectMeta: metav1.ObjectMeta{Name: "a", UID: "1", Generation: 1}, Spec: v1alpha1.AddressPoolSpec{
+		Use: v1alpha1.UseLoadBalancer, Addresses: []v1alpha1.AddressRange{"192.0.2.1"}, NamespaceSelector: broken,
+	}}
+	shelf := poolShelf{}
+	look := func() string {
+		seen := poolsSeen([]v1alpha1.AddressPool{object})
+		changed, _ := shelf.observe(seen, time.Unix(1000, 0), time.Second)
+		pool := shelf.all()[0]
+		return fmt.Sprintf("changed %t, told %t, disabled %t, selects %t, %v", changed,
+			shelf.isNewlyIllegible(&seen[0]), pool.Disabled, pool.Selects(nil, nil), pool.Ranges[0].First)
+	}
+	for _, step := range []struct {
+		what string
+		edit func(*v1alpha1.AddressPoolSpec)
+		want string
+	}{
+		{"at first", nil, "changed true, told true, disabled true, selects true, 192.0.2.1"},
+		{"again", nil, "changed false, told false, disabled true, selects true, 192.0.2.1"},
+		{"another mistake", func(s *v1alpha1.AddressPoolSpec) { s.Addresses[0] = "192.0.2.2" },
+			"changed true, told true, disabled true, selects true, 192.0.2.2"},
+		{"mended", func(s *v1alpha1.AddressPoolSpec) { broken.MatchExpressions[0].Operator = metav1.LabelSelectorOpExists },
+			"changed true, told false, disabled false, selects false, 192.0.2.2"},
+		{"broken again", func(s *v1alpha1.AddressPoolSpec) {
+			broken.MatchExpressions[0].Operator, s.Addresses[0] = metav1.LabelSelectorOpIn, "192.0.2.3"
+		}, "changed false, told true, disabled false, selects false, 192.0.2.2"},
+	} {
+		if step.edit != nil {
+			step.edit(&object.Spec)
+			object.Generation++
+		}
+		if got := look(); got != step.want {
+			t.Errorf("%s:\n got: %s\nwant: %s", step.what, got, step.want)
 		}
 	}
 }

@@ -18,17 +18,20 @@ package controllers
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"switchyard.dev/switchyard/api/v1alpha1"
 	"switchyard.dev/switchyard/internal/balancer"
 )
 
@@ -99,7 +102,35 @@ func (r *LoadBalancerReconciler) makeStatus(ctx context.Context, step balancer.S
 	if err := r.Client.Status().Apply(ctx, wanted, client.FieldOwner(loadBalancerFieldManager), client.ForceOwnership); err != nil {
 		return nil, fmt.Errorf("writing the status of Service %s: %w", step.Key, err)
 	}
-	return withStatus(before, wanted), nil
+	after := withStatus(before, wanted)
+	if len(step.Addrs) > 0 || len(after.Status.LoadBalancer.Ingress) == 0 || !wasAdopted(step, before) {
+		return after, nil
+	}
+	return r.clearAddresses(ctx, after)
+}
+
+// wasAdopted reports whether a Service that is still ours has had the addresses of
+// its status from us, whoever wrote them first.
+func wasAdopted(step balancer.StatusStep, before *corev1.Service) bool {
+	return step.Condition != nil && meta.IsStatusConditionTrue(before.Status.Conditions, v1alpha1.LoadBalancerAddressAssigned)
+}
+
+// clearAddresses takes out of a status what the controller before us has written as
+// well, and what therefore stays when we let go of it.
+func (r *LoadBalancerReconciler) clearAddresses(ctx context.Context, service *corev1.Service) (*corev1.Service, error) {
+	patch, err := json.Marshal(map[string]any{
+		"metadata": map[string]any{"uid": service.UID, "resourceVersion": service.ResourceVersion},
+		"status":   map[string]any{"loadBalancer": nil},
+	})
+	after := service.DeepCopy()
+	if err == nil {
+		err = r.Client.Status().Patch(ctx, after, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(loadBalancerFieldManager))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("clearing the status of Service %s: %w", keyOf(service), err)
+	}
+	after.ManagedFields = nil // as in the cache
+	return after, nil
 }
 
 // since is when the condition came to be what it is.
