@@ -86,10 +86,7 @@ func (e *entry) withService(svc *corev1.Service) *entry {
 	switch {
 	case svc.Spec.Type == corev1.ServiceTypeExternalName:
 		now.kind = externalName
-		now.target = strings.TrimSuffix(svc.Spec.ExternalName, ".")
-		if _, err := netip.ParseAddr(now.target); err == nil {
-			now.target = ""
-		}
+		now.target = cnameTarget(svc)
 		return now
 	case svc.Spec.ClusterIP == corev1.ClusterIPNone:
 		now.kind = headless
@@ -223,28 +220,34 @@ func (h host) label() string {
 	return dashed(h.address.unpack())
 }
 
-// find is where the endpoints called label are in s: those of that host, or the
+// span is a part of a slice's endpoints.
+type span struct{ from, to int }
+
+// find is where the endpoints called label are in s: those of that host, and the
 // one without host whose address is meant.
-func (s *slice) find(label string, meant host) (from, to int) {
+func (s *slice) find(label string, meant host) (found [2]span) {
 	if s.hosts != nil {
-		from, _ = slices.BinarySearch(s.hosts, label)
-		for to = from; to < len(s.hosts) && s.hosts[to] == label; to++ {
+		from, _ := slices.BinarySearch(s.hosts, label)
+		to := from
+		for to < len(s.hosts) && s.hosts[to] == label {
+			to++
 		}
-		if to > from {
-			return from, to
-		}
+		found[0] = span{from, to}
 	}
 	if meant.address == (address{}) {
-		return 0, 0
+		return found
 	}
 	unnamed := len(s.addresses)
 	if s.hosts != nil {
 		unnamed, _ = slices.BinarySearch(s.hosts, "\x00")
 	}
-	from, _ = slices.BinarySearchFunc(s.addresses[:unnamed], meant.address, func(a, b address) int { return bytes.Compare(a[:], b[:]) })
-	for to = from; to < unnamed && s.addresses[to] == meant.address; to++ {
+	from, _ := slices.BinarySearchFunc(s.addresses[:unnamed], meant.address, func(a, b address) int { return bytes.Compare(a[:], b[:]) })
+	to := from
+	for to < unnamed && s.addresses[to] == meant.address {
+		to++
 	}
-	return from, to
+	found[1] = span{from, to}
+	return found
 }
 
 // meaning is the endpoint without host that is called label, if one can be.

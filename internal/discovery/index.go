@@ -103,22 +103,22 @@ func (x *Index) DeleteService(namespace, name string) {
 	}
 }
 
-// SetSlice takes an EndpointSlice as it is now. It keeps nothing of eps but strings.
-func (x *Index) SetSlice(eps *discoveryv1.EndpointSlice) {
+// SetSlice takes an EndpointSlice as it is now, and says whether that changes
+// anything. It keeps nothing of eps but strings.
+func (x *Index) SetSlice(eps *discoveryv1.EndpointSlice) (changed bool) {
 	x.writing.Lock()
 	defer x.writing.Unlock()
 	name := types.NamespacedName{Namespace: eps.Namespace, Name: eps.Name}
 	owner := eps.Labels[discoveryv1.LabelServiceName]
 	if old := x.slices[name]; old != nil && old.key != owner+"."+eps.Namespace {
-		x.removeSlice(name)
+		changed = x.removeSlice(name)
 	}
 	if owner == "" || eps.AddressType == discoveryv1.AddressTypeFQDN {
-		x.removeSlice(name)
-		return
+		return x.removeSlice(name) || changed
 	}
 	s := x.service(owner + "." + eps.Namespace)
 	x.slices[name] = s
-	x.replace(s, s.entry.Load().withSlice(eps.Name, newSlice(eps, x.options.EndpointPodNames)))
+	return x.replace(s, s.entry.Load().withSlice(eps.Name, newSlice(eps, x.options.EndpointPodNames))) || changed
 }
 
 // DeleteSlice takes it that there is no such EndpointSlice.
@@ -128,13 +128,13 @@ func (x *Index) DeleteSlice(namespace, name string) {
 	x.removeSlice(types.NamespacedName{Namespace: namespace, Name: name})
 }
 
-func (x *Index) removeSlice(name types.NamespacedName) {
+func (x *Index) removeSlice(name types.NamespacedName) (changed bool) {
 	s := x.slices[name]
 	if s == nil {
-		return
+		return false
 	}
 	delete(x.slices, name)
-	x.replace(s, s.entry.Load().withSlice(name.Name, nil))
+	return x.replace(s, s.entry.Load().withSlice(name.Name, nil))
 }
 
 // service is the place of a Service, a new one if there was none.
@@ -148,13 +148,13 @@ func (x *Index) service(key string) *service {
 	return s
 }
 
-// replace has readers see now in place of what was. A reader finds an address
+// replace has readers see now in place of what was, if they differ. A reader finds an address
 // by its owners and then looks at their entries, so that it does no harm when
 // one of the two is a moment younger.
-func (x *Index) replace(s *service, now *entry) {
+func (x *Index) replace(s *service, now *entry) (changed bool) {
 	before := s.entry.Load()
 	if before.equal(now) {
-		return
+		return false
 	}
 	s.entry.Store(now)
 	for a := range now.without(before) {
@@ -167,6 +167,7 @@ func (x *Index) replace(s *service, now *entry) {
 		x.services.delete(s.key)
 	}
 	x.touch()
+	return true
 }
 
 // SetPod takes a pod as it is now.

@@ -18,6 +18,7 @@ package discovery
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -79,11 +80,33 @@ func (w *world) compare(t *testing.T, seen map[Type]int) {
 			t.Errorf("%s (-Records +Index):\n%s", key, diff)
 		}
 	}
+	for _, address := range w.addresses() {
+		name := ReverseName(address)
+		if got := w.ask(PTR, name); len(got) > 0 && len(want["PTR "+name]) == 0 {
+			t.Errorf("%s is of %v, Records has nothing", name, got)
+		}
+	}
 	for _, name := range w.nearMisses() {
 		if exists := w.index.Lookup(Question{Name: strings.TrimSuffix(name, "."+zone), Zone: zone, Type: TXT}, &Answer{}); exists != names[name] {
 			t.Errorf("%s exists: index says %v, Records %v", name, exists, names[name])
 		}
 	}
+}
+
+// addresses are all that something has.
+func (w *world) addresses() []netip.Addr {
+	var all []netip.Addr
+	for _, svc := range w.services {
+		all = append(all, clusterIPs(svc)...)
+	}
+	for _, eps := range w.slices {
+		for _, endpoint := range eps.Endpoints {
+			for _, text := range endpoint.Addresses {
+				all = append(all, netip.MustParseAddr(text))
+			}
+		}
+	}
+	return all
 }
 
 // ask returns an answer as Records writes it.

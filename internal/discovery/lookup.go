@@ -142,11 +142,11 @@ func (s *search) endpoints(e *entry) bool {
 	}
 	exists := false
 	for _, slice := range e.slices {
-		from, to := 0, len(slice.addresses)
+		asked := [2]span{{0, len(slice.addresses)}}
 		if s.endpoint != "" {
-			from, to = slice.find(s.endpoint, meant)
+			asked = slice.find(s.endpoint, meant)
 		}
-		if from == to {
+		if asked[0].from == asked[0].to && asked[1].from == asked[1].to {
 			continue
 		}
 		for _, p := range slice.ports {
@@ -154,7 +154,8 @@ func (s *search) endpoints(e *entry) bool {
 				continue
 			}
 			exists = true
-			s.addAll(slice, from, to, p)
+			s.addAll(slice, asked[0], p)
+			s.addAll(slice, asked[1], p)
 			if s.q.Type != SRV {
 				break // the same addresses again
 			}
@@ -164,8 +165,8 @@ func (s *search) endpoints(e *entry) bool {
 	return exists
 }
 
-func (s *search) addAll(slice *slice, from, to int, p port) {
-	for i := from; i < to; i++ {
+func (s *search) addAll(slice *slice, asked span, p port) {
+	for i := asked.from; i < asked.to; i++ {
 		label := ""
 		if s.q.Type == SRV {
 			label = slice.host(i).label()

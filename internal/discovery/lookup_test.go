@@ -18,6 +18,7 @@ package discovery
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -135,6 +136,33 @@ func TestReadersDuringChanges(t *testing.T) {
 			return
 		default:
 		}
+	}
+}
+
+// An address that stays in one of two Services is always somebody's.
+func TestASharedAddressIsNeverNobodys(t *testing.T) {
+	x := shop(Options{Zone: zone})
+	shared := endpointSlice("web-1", nil, endpoint("10.0.0.1"))
+	stays := endpointSlice("db-1", nil, endpoint("10.0.0.1"))
+	shared.Labels[discoveryv1.LabelServiceName], stays.Labels[discoveryv1.LabelServiceName] = "web", "db"
+	a := pack(netip.MustParseAddr("10.0.0.1"))
+	web, _ := x.services.get("web.shop")
+	// The Service that is about to lose the address is its owner, another shares it.
+	x.DeleteSlice("shop", "db-1")
+	x.SetSlice(shared)
+	x.SetSlice(stays)
+	if owner, _ := x.owners.get(a); owner != web {
+		t.Fatal("another Service is the owner")
+	}
+	var found []string
+	for s := range x.ownersOf(a) {
+		if len(found) == 0 {
+			x.DeleteSlice("shop", "web-1")
+		}
+		found = append(found, s.key)
+	}
+	if !slices.Contains(found, "db.shop") {
+		t.Errorf("a reader who was there before the change found only %v", found)
 	}
 }
 

@@ -24,16 +24,18 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// ownersOf are the Services that an address belongs to.
+// ownersOf are the Services that an address belongs to. The sharers are read
+// first: disown makes one of them the owner before it takes it from them, so that
+// a reader finds who stays in one of the two places, if not in both.
 func (x *Index) ownersOf(a address) iter.Seq[*service] {
 	return func(yield func(*service) bool) {
+		sharers, _ := x.sharers.get(a)
 		first, found := x.owners.get(a)
 		if !found || !yield(first) {
 			return
 		}
-		sharers, _ := x.sharers.get(a)
 		for _, s := range sharers {
-			if !yield(s) {
+			if s != first && !yield(s) {
 				return
 			}
 		}

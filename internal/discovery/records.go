@@ -65,11 +65,30 @@ func (l *listing) address(name string, address netip.Addr) {
 }
 
 func (l *listing) externalName(svc *corev1.Service) {
-	target := strings.TrimSuffix(svc.Spec.ExternalName, ".")
-	if _, err := netip.ParseAddr(target); err == nil || target == "" {
-		return // an address is no name, and a CNAME to it would lead nowhere
+	if target := cnameTarget(svc); target != "" {
+		l.add(l.name, CNAME, target+".")
 	}
-	l.add(l.name, CNAME, target+".")
+}
+
+// cnameTarget is where a CNAME is to lead, without the final dot; "" if it can
+// not. An address is no name, and a name with a label of more than 63 characters,
+// which the API server takes, can not be sent.
+func cnameTarget(svc *corev1.Service) string {
+	target := strings.TrimSuffix(svc.Spec.ExternalName, ".")
+	if _, err := netip.ParseAddr(target); err == nil || !sendable(target) {
+		return ""
+	}
+	return target
+}
+
+// sendable is false for a name with a label that is longer than DNS has them.
+func sendable(name string) bool {
+	for label := range strings.SplitSeq(name, ".") {
+		if len(label) > maxLabel {
+			return false
+		}
+	}
+	return true
 }
 
 func (l *listing) clusterIPs(svc *corev1.Service) {

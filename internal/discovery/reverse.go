@@ -28,7 +28,7 @@ import (
 func (x *Index) Reverse(address netip.Addr, zone string, names []string) []string {
 	a := pack(address)
 	for s := range x.ownersOf(a) {
-		if x.exposes(s) && slices.Contains(s.entry.Load().addresses, a) {
+		if e := s.entry.Load(); x.exposes(s) && slices.Contains(e.addresses, a) && !(x.options.IgnoreEmpty && e.empty()) {
 			return append(names, s.key+".svc."+zone)
 		}
 	}

@@ -98,7 +98,7 @@ func (w *world) service(name types.NamespacedName) *corev1.Service {
 	switch w.random.IntN(6) {
 	case 0:
 		svc.Spec.Type = corev1.ServiceTypeExternalName
-		svc.Spec.ExternalName = []string{"example.com", "example.com.", "s1.a.svc.cluster.local", "192.0.2.1"}[w.random.IntN(4)]
+		svc.Spec.ExternalName = []string{"example.com", "example.com.", "s1.a.svc.cluster.local", "192.0.2.1", strings.Repeat("x", 64) + ".com"}[w.random.IntN(5)]
 		return svc
 	case 1, 2:
 		svc.Spec.ClusterIPs = []string{corev1.ClusterIPNone}
@@ -168,7 +168,8 @@ func (w *world) slice(name types.NamespacedName) *discoveryv1.EndpointSlice {
 			endpoint.Addresses = append(endpoint.Addresses, fmt.Sprintf(format, 1+w.random.IntN(20)))
 		}
 		if w.random.IntN(3) == 0 {
-			endpoint.Hostname = new(fmt.Sprintf("db-%d", w.random.IntN(4)))
+			// One is called as an endpoint without a name of its own would be.
+			endpoint.Hostname = new([]string{"db-0", "db-1", "db-2", "db-3", "10-0-0-1"}[w.random.IntN(5)])
 		}
 		if w.random.IntN(3) == 0 {
 			endpoint.TargetRef = &corev1.ObjectReference{Name: []string{"pod-1", "pod-2", "pod.dotted", strings.Repeat("p", 64)}[w.random.IntN(4)]}

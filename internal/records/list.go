@@ -71,6 +71,10 @@ func (a *Answer) externalName(svc *corev1.Service, eps []*discoveryv1.EndpointSl
 	if _, err := netip.ParseAddr(svc.Spec.ExternalName); err == nil {
 		a.hint("make it a Service without selector, and an EndpointSlice with that address",
 			"externalName %s is an address, which a CNAME can not lead to: the name does not exist (NXDOMAIN)", svc.Spec.ExternalName)
+	} else if len(a.Records) == 0 && svc.Spec.ExternalName != "" {
+		a.hint("give a name that DNS can have",
+			"externalName %s has a label of more than 63 characters, which no answer can hold: the name does not exist (NXDOMAIN)",
+			svc.Spec.ExternalName)
 	}
 	if len(svc.Spec.Ports) > 0 || len(eps) > 0 {
 		a.hint("", "an ExternalName is a CNAME and nothing else: ports and endpoints have no names")

@@ -73,6 +73,8 @@ func TestHintsSayWhatHasNoRecord(t *testing.T) {
 		"an external name": {corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "example.com"}, nil, 1, nil},
 		"one that is an address": {corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "192.0.2.1"}, slice(http, at), 0,
 			[]string{"is an address", "nothing else"}},
+		"one that is too long": {corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: strings.Repeat("x", 64) + ".com"}, nil, 0,
+			[]string{"more than 63 characters"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var eps []*discoveryv1.EndpointSlice

@@ -60,15 +60,20 @@ func run(ctx context.Context, o *options) error {
 	if _, err := caddy.Start(corefile); err != nil {
 		return fmt.Errorf("starting: %w", err)
 	}
-	for ctx.Err() == nil {
-		select {
-		case <-ctx.Done():
-		case <-reload:
-			if err := again(); err != nil {
-				clog.Errorf("SIGUSR1: going on as before: %v", err)
+	// A reload may have to wait for the API server; the end does not.
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-reload:
+				if err := again(); err != nil {
+					clog.Errorf("SIGUSR1: going on as before: %v", err)
+				}
 			}
 		}
-	}
+	}()
+	<-ctx.Done()
 	return end()
 }
 

@@ -51,7 +51,8 @@ func (q *query) alias(asked, target string, before []*dns.CNAME) {
 		return
 	}
 	m, err := q.h.resolver.Lookup(q.ctx, q.state, target, q.kind)
-	if err != nil || m == nil {
+	if err != nil || m == nil || m.Rcode == dns.RcodeServerFailure && len(m.Answer) == 0 {
+		q.failed = true
 		return
 	}
 	q.records = append(append(q.records, aliases(chain)...), m.Answer...)

@@ -21,6 +21,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	coreplugin "github.com/coredns/coredns/plugin"
@@ -47,6 +48,8 @@ type Handler struct {
 	latency *latency
 	// local are the server's own addresses.
 	local []netip.Addr
+	// before are those that answer until this one does; nil when it knows enough.
+	before atomic.Pointer[[]*Handler]
 	// answers are for use again.
 	answers sync.Pool
 }
@@ -73,6 +76,8 @@ type query struct {
 
 	records, extra []dns.RR
 	truncated      bool
+	// failed is that nobody has told what an ExternalName leads to.
+	failed bool
 }
 
 // ServeDNS is part of CoreDNS's plugin.Handler.
@@ -90,10 +95,10 @@ func (h *Handler) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg
 	q := query{h: h, ctx: ctx, state: state, zone: name[len(name)-len(zone):], kind: kind}
 	exists, known := q.answer(state.Name())
 	switch {
+	case q.failed, !known && !h.full():
+		return q.write(dns.RcodeServerFailure)
 	case !exists && longest(h.fall.Zones, state.Name()) != "":
 		return coreplugin.NextOrFailure(h.Name(), h.Next, ctx, w, r)
-	case !known && !h.Ready():
-		return q.write(dns.RcodeServerFailure)
 	case !exists:
 		return q.write(dns.RcodeNameError)
 	}
@@ -150,7 +155,10 @@ func (q *query) write(rcode int) (int, error) {
 	} else {
 		m.Ns = []dns.RR{q.soa()}
 	}
-	// Who has gone away needs no answer.
-	_ = q.state.W.WriteMsg(m)
+	if err := q.state.W.WriteMsg(m); err != nil {
+		// Who has gone away needs no answer. Who gets a name that can not be sent
+		// does: else it waits, and asks again.
+		return dns.RcodeServerFailure, err
+	}
 	return dns.RcodeSuccess, nil // written
 }

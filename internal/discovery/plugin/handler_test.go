@@ -19,6 +19,7 @@ package plugin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -46,7 +47,8 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 )
 
-// outside knows example.com, and fails for what is called broken.
+// outside knows example.com, and fails for what is called broken
+// or failing.
 type outside struct{}
 
 func (outside) Lookup(_ context.Context, state request.Request, name string, kind uint16) (*dns.Msg, error) {
@@ -55,6 +57,10 @@ func (outside) Lookup(_ context.Context, state request.Request, name string, kin
 	}
 	m := new(dns.Msg)
 	m.SetReply(state.Req)
+	if name == "failing.example.com." {
+		m.Rcode = dns.RcodeServerFailure
+		return m, nil
+	}
 	if kind == dns.TypeA {
 		m.Answer = []dns.RR{rr(name + " 60 IN A 192.0.2.1")}
 	}
@@ -103,6 +109,7 @@ func shop() []runtime.Object {
 		externalName("out", "Example.com"), externalName("in", "web.shop.svc.cluster.local"), externalName("chain", "in.shop.svc.cluster.local"),
 		externalName("lost", "nobody.shop.svc.cluster.local"), externalName("self", "self.shop.svc.cluster.local"),
 		externalName("ping", "pong.shop.svc.cluster.local"), externalName("pong", "ping.shop.svc.cluster.local"), externalName("broken", "broken.example.com"),
+		externalName("failing", "failing.example.com"), externalName("unsendable", strings.Repeat("x", 64)+".example.com"),
 	}
 }
 
@@ -196,10 +203,16 @@ func TestAnswers(t *testing.T) {
 			"in.shop.svc.cluster.local. A":      {"NOERROR", "in.shop.svc.cluster.local. 7 IN CNAME web.shop.svc.cluster.local.", "web.shop.svc.cluster.local. 7 IN A 10.96.0.7"},
 			"chain.shop.svc.cluster.local. A": {"NOERROR", "chain.shop.svc.cluster.local. 7 IN CNAME in.shop.svc.cluster.local.",
 				"in.shop.svc.cluster.local. 7 IN CNAME web.shop.svc.cluster.local.", "web.shop.svc.cluster.local. 7 IN A 10.96.0.7"},
-			"lost.shop.svc.cluster.local. A":   {"NOERROR"},
-			"self.shop.svc.cluster.local. A":   {"NOERROR"},
-			"ping.shop.svc.cluster.local. A":   {"NOERROR"},
-			"broken.shop.svc.cluster.local. A": {"NOERROR"},
+			"lost.shop.svc.cluster.local. A": {"NOERROR"},
+			"self.shop.svc.cluster.local. A": {"NOERROR"},
+			"ping.shop.svc.cluster.local. A": {"NOERROR"},
+			// Nobody told what it leads to: that there is nothing would be taken for final.
+			"broken.shop.svc.cluster.local. A":     {"SERVFAIL"},
+			"failing.shop.svc.cluster.local. A":    {"SERVFAIL"},
+			"failing.shop.svc.cluster.local. TXT":  {"NOERROR"},
+			"unsendable.shop.svc.cluster.local. A": {"NXDOMAIN"},
+			"in-addr.arpa. NS": {"NOERROR", "in-addr.arpa. 7 IN NS 10-0-0-1.db.shop.svc.cluster.local.", "in-addr.arpa. 7 IN NS 10-0-0-2.db.shop.svc.cluster.local.",
+				"10-0-0-1.db.shop.svc.cluster.local. 7 IN A 10.0.0.1", "10-0-0-2.db.shop.svc.cluster.local. 7 IN A 10.0.0.2"},
 			// This server is an endpoint of db.
 			"cluster.local. NS": {"NOERROR", "cluster.local. 7 IN NS 10-0-0-1.db.shop.svc.cluster.local.", "cluster.local. 7 IN NS 10-0-0-2.db.shop.svc.cluster.local.",
 				"10-0-0-1.db.shop.svc.cluster.local. 7 IN A 10.0.0.1", "10-0-0-2.db.shop.svc.cluster.local. 7 IN A 10.0.0.2"},
@@ -222,7 +235,9 @@ func TestNothingIsDeniedBeforeAllIsKnown(t *testing.T) {
 		"nobody.shop.svc.cluster.local. A": {"SERVFAIL"},
 		"db.shop.svc.cluster.local. A":     {"SERVFAIL"},
 		"dns-version.cluster.local. TXT":   {"NOERROR", `dns-version.cluster.local. 28800 IN TXT "1.1.0"`},
-		"9.9.9.9.in-addr.arpa. PTR":        {"NOERROR", `9.9.9.9.in-addr.arpa. 1 IN TXT "next"`},
+		// It may be ours, and what the next one says would be kept in its cache.
+		"9.9.9.9.in-addr.arpa. PTR": {"SERVFAIL"},
+		"example.com. A":            {"NOERROR", `example.com. 1 IN TXT "next"`},
 	} {
 		if diff := cmp.Diff(want, ask(t, h, question)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", question, diff)
@@ -230,6 +245,20 @@ func TestNothingIsDeniedBeforeAllIsKnown(t *testing.T) {
 	}
 	if h.Ready() {
 		t.Error("ready")
+	}
+}
+
+// refusing is a client to whom nothing can be written.
+type refusing struct{ coretest.ResponseWriter }
+
+func (*refusing) WriteMsg(*dns.Msg) error { return dns.ErrRdata }
+
+// What can not be sent is not kept quiet about: the server says SERVFAIL then.
+func TestAnAnswerThatCanNotBeSentFails(t *testing.T) {
+	h := serve(t, stanza, nil)
+	m := new(dns.Msg).SetQuestion("dns-version.cluster.local.", dns.TypeTXT)
+	if rcode, err := h.ServeDNS(t.Context(), &refusing{}, m); rcode != dns.RcodeServerFailure || !errors.Is(err, dns.ErrRdata) {
+		t.Errorf("%s, %v", dns.RcodeToString[rcode], err)
 	}
 }
 
@@ -298,13 +327,14 @@ func TestTheLatencyOfChangesIsMeasured(t *testing.T) {
 	h.latency = l
 	h.index.SetService(named("db", corev1.ServiceSpec{ClusterIPs: []string{"None"}}))
 	h.index.SetService(named("web", corev1.ServiceSpec{ClusterIPs: []string{"10.96.0.7"}}))
-	for _, tc := range []struct {
+	for i, tc := range []struct {
 		service string
 		at      time.Time
 	}{{"db", time.Now()}, {"web", time.Now()}, {"web", time.Now()}, {"web", time.Now().Add(-time.Hour)}, {"nobody", time.Now()}} {
-		eps := sliceOf(tc.service, "10.0.0.1")
+		eps := sliceOf(tc.service, fmt.Sprintf("10.0.0.%d", i))
 		eps.Annotations = map[string]string{corev1.EndpointsLastChangeTriggerTime: tc.at.Format(time.RFC3339Nano)}
 		h.setSlice(eps)
+		h.setSlice(eps) // a list after a gap: nothing is programmed
 	}
 	for kind, want := range map[string]uint64{"cluster_ip": 2, "headless_with_selector": 1} {
 		var metric dto.Metric

@@ -19,6 +19,7 @@ package plugin
 import (
 	"net"
 	"net/netip"
+	"strings"
 
 	"github.com/miekg/dns"
 
@@ -26,14 +27,19 @@ import (
 )
 
 // places are the names under which this server is found: those of the Services
-// that it is an endpoint of, else ns.dns.<zone> at its own addresses.
+// that it is an endpoint of, else ns.dns.<zone> at its own addresses. Below
+// reverse zones there are no such names.
 func (q *query) places() []discovery.Place {
+	zone := q.zone
+	if strings.HasSuffix(strings.ToLower(zone), ".arpa.") {
+		zone = q.h.Zone
+	}
 	var places []discovery.Place
 	for _, a := range q.h.local {
-		places = append(places, q.h.index.Around(a, q.zone)...)
+		places = append(places, q.h.index.Around(a, zone)...)
 	}
 	if len(places) == 0 && len(q.h.local) > 0 {
-		places = []discovery.Place{{Name: join("ns.dns", q.zone), Addresses: q.h.local}}
+		places = []discovery.Place{{Name: join("ns.dns", zone), Addresses: q.h.local}}
 	}
 	return places
 }

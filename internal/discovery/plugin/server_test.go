@@ -41,9 +41,12 @@ var prepare = sync.OnceValue(func() error {
 		for i := range 200 {
 			many = append(many, fmt.Sprintf("10.1.0.%d", i+1))
 		}
-		return fake.NewClientset(append(shop(), named("many", corev1.ServiceSpec{ClusterIPs: []string{"None"}}), sliceOf("many", many...))...), nil
+		client := fake.NewClientset(append(shop(), named("many", corev1.ServiceSpec{ClusterIPs: []string{"None"}}), sliceOf("many", many...))...)
+		watches.count(client)
+		return client, nil
 	})
-	return dnsserver.SetDirectives([]string{"bind", Name})
+	registerFailing()
+	return dnsserver.SetDirectives([]string{"bind", Name, failing})
 })
 
 // start runs a whole server and returns the addresses of its sockets.
@@ -52,19 +55,27 @@ func start(tb testing.TB) (udp, tcp string) {
 	if err := prepare(); err != nil {
 		tb.Fatal(err)
 	}
-	corefile := ".:0 {\n bind 127.0.0.1\n switchyard cluster.local in-addr.arpa {\n startup_timeout 1m\n }\n}\n"
-	instance, err := caddy.Start(caddy.CaddyfileInput{Filepath: "Corefile", Contents: []byte(corefile), ServerTypeName: "dns"})
+	instance, err := caddy.Start(corefileWith(""))
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() {
-		instance.ShutdownCallbacks()
-		if err := instance.Stop(); err != nil {
-			tb.Error(err)
-		}
-	})
+	tb.Cleanup(func() { stop(tb, instance) })
 	server := instance.Servers()[0]
 	return server.LocalAddr().String(), server.Addr().String()
+}
+
+// corefileWith is the tests' Corefile with another directive.
+func corefileWith(directive string) caddy.Input {
+	text := ".:0 {\n bind 127.0.0.1\n switchyard cluster.local in-addr.arpa {\n startup_timeout 1m\n }\n" + directive + "\n}\n"
+	return caddy.CaddyfileInput{Filepath: "Corefile", Contents: []byte(text), ServerTypeName: "dns"}
+}
+
+func stop(tb testing.TB, instance *caddy.Instance) {
+	tb.Helper()
+	instance.ShutdownCallbacks()
+	if err := instance.Stop(); err != nil {
+		tb.Error(err)
+	}
 }
 
 func exchange(tb testing.TB, network, address string, m *dns.Msg) *dns.Msg {

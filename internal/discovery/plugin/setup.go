@@ -18,6 +18,7 @@ package plugin
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/coredns/caddy"
@@ -58,16 +59,23 @@ func setup(c *caddy.Controller, connect func(connection) (kubernetes.Interface, 
 	}
 	h := New(o, upstream.New())
 	h.sources = h.resources(client)
+	h.before.Store(reload.leaving())
 	ctx, stop := context.WithCancel(context.Background())
 	c.OnStartup(func() error {
 		h.local = localAddresses(dnsserver.GetConfig(c).ListenHosts)
+		reload.starts(h, stop)
 		h.follow(ctx)
-		if !h.await(ctx, o.startupTimeout) {
-			log.Warning("Answering before the API server has listed everything: what is not known yet gets SERVFAIL")
+		if h.await(ctx, o.startupTimeout) {
+			h.before.Store(nil)
+			return nil
 		}
+		if h.before.Load() != nil {
+			return fmt.Errorf("the API server has not listed everything within %v (startup_timeout), and the configuration until now knows it", o.startupTimeout)
+		}
+		log.Warning("Answering before the API server has listed everything: what is not known yet gets SERVFAIL")
 		return nil
 	})
-	end(c, stop)
+	h.end(c, stop)
 	dnsserver.GetConfig(c).AddPlugin(func(next coreplugin.Handler) coreplugin.Handler {
 		h.Next = next
 		return h
@@ -78,19 +86,22 @@ func setup(c *caddy.Controller, connect func(connection) (kubernetes.Interface, 
 // end calls stop when another configuration has taken over, and at the end of
 // the program. The latter is after the time in which a server on its way out
 // still answers (lameduck): what it answers should be of then.
-func end(c *caddy.Controller, stop func()) {
+func (h *Handler) end(c *caddy.Controller, stop func()) {
 	replaced := false
 	c.OnRestart(func() error {
 		replaced = true
+		reload.leaves(h)
 		return nil
 	})
 	c.OnRestartFailed(func() error {
 		replaced = false
+		reload.failed()
 		return nil
 	})
 	c.OnShutdown(func() error {
 		if replaced {
 			stop()
+			reload.done()
 		}
 		return nil
 	})
@@ -106,10 +117,10 @@ func (h *Handler) await(ctx context.Context, patience time.Duration) bool {
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for !h.Ready() {
+	for !h.full() {
 		select {
 		case <-ctx.Done():
-			return h.Ready()
+			return h.full()
 		case <-tick.C:
 		}
 	}

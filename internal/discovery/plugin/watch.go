@@ -72,11 +72,22 @@ func (h *Handler) setNamespace(name string) {
 }
 
 func (h *Handler) setSlice(eps *discoveryv1.EndpointSlice) {
-	h.index.SetSlice(eps)
-	h.latency.observe(eps, h.index)
+	if h.index.SetSlice(eps) {
+		h.latency.observe(eps, h.index)
+	}
 }
 
-// Ready is true when everything that exists has been seen once.
+// Ready is true when what clients get is right: as long as a new configuration is
+// not what answers, that is for the one until now to say.
 func (h *Handler) Ready() bool {
+	if h.full() {
+		return true
+	}
+	before := h.before.Load()
+	return before != nil && !slices.ContainsFunc(*before, func(b *Handler) bool { return !b.Ready() })
+}
+
+// full is true when everything that exists has been seen once.
+func (h *Handler) full() bool {
 	return len(h.sources) > 0 && !slices.ContainsFunc(h.sources, func(s follow.Source) bool { return !s.Full() })
 }
