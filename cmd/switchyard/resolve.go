@@ -43,7 +43,8 @@ was found and who answered. To do so from a pod of the local cluster:
   switchyard exec POD -- switchyard resolve _http._tcp.web --type SRV
   switchyard exec POD -- switchyard resolve 10.96.0.1
 
-The exit code is 1 if there are no such records. What they should be says
+The exit code is 1 if there are no such records; with -o json it is 0, and the
+last answer has none. What they should be says
 ` + "`switchyard records`" + `, for any cluster.`,
 		Args: exactly("NAME or ADDRESS"),
 		RunE: func(c *cobra.Command, args []string) error {

@@ -19,6 +19,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -85,7 +86,7 @@ func awaitAddress(ctx context.Context, target netip.Addr, began time.Time) (time
 		case ctx.Err() != nil:
 			return time.Time{}, ctx.Err()
 		case time.Since(began) > time.Minute:
-			return time.Time{}, fmt.Errorf("no answer with %s within a minute: last %x, %w", target, answer, err)
+			return time.Time{}, errors.Join(fmt.Errorf("no answer with %s within a minute: the last was %x", target, answer), err)
 		}
 		time.Sleep(probePause)
 	}

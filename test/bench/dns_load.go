@@ -86,6 +86,9 @@ func awaitRight(ctx context.Context, p *process, questions []question) error {
 				break
 			}
 			if time.Since(began) > startPatience {
+				if err == nil {
+					err = fmt.Errorf("%x is wrong", answer)
+				}
 				return fmt.Errorf("no right answer after %v: %w", startPatience, err)
 			}
 			if err := errors.Join(p.alive(), ctx.Err()); err != nil {
