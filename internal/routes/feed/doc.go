@@ -23,4 +23,8 @@ limitations under the License.
 // It promises to say nothing before everything has been read and the node's rules
 // have been written once, so that neither a start nor an API server that is away
 // withdraws anything.
+//
+// Each agent follows all Nodes, whose statuses are written every five minutes: some
+// events a second with a thousand nodes, and as many for each of them at the API
+// server. That is the bound of this way of announcing.
 package feed
