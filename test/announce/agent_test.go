@@ -46,12 +46,12 @@ func program() string {
 	return filepath.Join(testenv.Root(), "bin", "switchyard-node")
 }
 
-// start starts the node's agent and does not wait.
-func (n *node) start() {
+// start starts the node's agent, with more flags if need be, and does not wait.
+func (n *node) start(flags ...string) {
 	n.Helper()
 	a := &process{log: &syncBuffer{}, done: make(chan struct{})}
-	a.cmd = exec.Command(program(), "--kubeconfig="+n.kubeconfig(), "--hostname-override="+n.name, "--announce=l2", "--v=2",
-		"--healthz-bind-address=127.0.0.1:10256", "--metrics-bind-address=127.0.0.1:10249")
+	a.cmd = exec.Command(program(), append(flags, "--kubeconfig="+n.kubeconfig(), "--hostname-override="+n.name, "--announce=l2", "--v=2",
+		"--healthz-bind-address=127.0.0.1:10256", "--metrics-bind-address=127.0.0.1:10249")...)
 	a.cmd.Stderr = a.log
 	// It must not outlive the test, nor the thread that started it.
 	a.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

@@ -20,6 +20,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -50,6 +51,27 @@ func TestExactlyTheOwnedAddressesAreAnswered(t *testing.T) {
 		}
 		b.await("nobody answers for an address that is released", func() bool { return len(b.whoHas(vip)) == 0 })
 	}
+}
+
+// It would be the only one left, and nobody would hear of it.
+func TestANodeWithoutInterfaceTakesNothing(t *testing.T) {
+	b := newBed(t)
+	b.newService(corev1.ServiceExternalTrafficPolicyCluster, b.nodes...)
+	b.answered()
+	mute, others := b.nodes[0], b.nodes[1:]
+	mute.agent.end(syscall.SIGTERM)
+	mute.start("--announce-interfaces=nope")
+	b.await("it says so", func() bool { return strings.Contains(mute.agent.log.String(), "no interface to answer on") })
+	for _, n := range others {
+		b.exclude(n, true)
+	}
+	for _, vip := range vips {
+		b.await(vip.String()+" is nobody's", func() bool { return b.owner(vip) == nil })
+	}
+	for _, n := range others {
+		b.exclude(n, false)
+	}
+	b.answered(mute)
 }
 
 // Each connection asks anew who has the address, as a client does that has never
