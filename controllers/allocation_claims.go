@@ -35,6 +35,11 @@ import (
 // sees the Service come, and offer the number again.
 const boundClaimLifetime = 10 * time.Second
 
+// claimCollectors is how many claims are looked at at a time. Each may take a
+// request or two, and every request of a client that is judged with claims leaves
+// some: one after the other, they would pile up where the API server is slow.
+const claimCollectors = 4
+
 // claimCollector deletes claims that have done their work.
 type claimCollector struct {
 	index  *allocator.Services

@@ -34,6 +34,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/source"
@@ -100,6 +101,7 @@ func (r *AllocationReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	}
 	collector := &claimCollector{index: r.Index, reader: claims, writer: r.Client, now: r.Now, namespace: r.Namespace}
 	return ctrl.NewControllerManagedBy(mgr).Named("allocation-claims").
+		WithOptions(controller.Options{MaxConcurrentReconciles: claimCollectors}).
 		WatchesRawSource(source.Kind(claims, &coordinationv1.Lease{}, &handler.TypedEnqueueRequestForObject[*coordinationv1.Lease]{})).
 		Complete(collector)
 }
