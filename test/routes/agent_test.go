@@ -40,7 +40,7 @@ func TestTheAgentAnnouncesWhatTheClusterHas(t *testing.T) {
 	n := w.newNode("a", 2, routes.BIRD)
 	c := newCluster(n)
 	c.register()
-	service := c.service("web")
+	service := c.service("web", web4.Addr(), web6.Addr())
 	c.claim(web4.Addr(), service)
 	c.claim(web6.Addr(), service)
 	agent := c.startAgent()
@@ -94,7 +94,8 @@ func (c *cluster) label(patch string) {
 	}
 }
 
-func (c *cluster) service(name string) *corev1.Service {
+// service is one that has these addresses, as its status says.
+func (c *cluster) service(name string, addresses ...netip.Addr) *corev1.Service {
 	c.Helper()
 	service, err := c.client.CoreV1().Services(metav1.NamespaceDefault).Create(c.Context(), &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
@@ -104,6 +105,12 @@ func (c *cluster) service(name string) *corev1.Service {
 		},
 	}, metav1.CreateOptions{})
 	if err != nil {
+		c.Fatal(err)
+	}
+	for _, addr := range addresses {
+		service.Status.LoadBalancer.Ingress = append(service.Status.LoadBalancer.Ingress, corev1.LoadBalancerIngress{IP: addr.String()})
+	}
+	if service, err = c.client.CoreV1().Services(metav1.NamespaceDefault).UpdateStatus(c.Context(), service, metav1.UpdateOptions{}); err != nil {
 		c.Fatal(err)
 	}
 	return service
