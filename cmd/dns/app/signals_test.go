@@ -17,7 +17,9 @@ limitations under the License.
 package app
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"syscall"
@@ -60,6 +62,11 @@ func (p *program) askAll(over <-chan struct{}) (unanswered <-chan error) {
 		for {
 			for _, network := range []string{"udp", "tcp"} {
 				answer, err := p.ask(network, clusterName)
+				if network == "tcp" && (errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF)) {
+					// The server that goes closes connections that it has taken
+					// and not read from: CoreDNS's way to restart.
+					answer, err = p.ask(network, clusterName)
+				}
 				if err == nil && len(answer.Answer) != 1 {
 					err = fmt.Errorf("over %s: %v", network, answer)
 				}
