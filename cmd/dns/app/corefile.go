@@ -105,9 +105,8 @@ func (o *options) validate() error {
 	return errors.Join(errs...)
 }
 
-// page is a Corefile. What is ours is answered from memory, so that a cache
-// would only make it older; the zone's negative answers least of all
-// (kubernetes/kubernetes issue 92559).
+// page is a Corefile. The cache keeps answers of the resolvers alone (see
+// directives).
 var page = template.Must(template.New("Corefile").Funcs(template.FuncMap{"join": strings.Join}).Parse(`.:{{.Port}} {
     bind {{join .Listen " "}}
     errors
@@ -136,10 +135,7 @@ var page = template.Must(template.New("Corefile").Funcs(template.FuncMap{"join":
         max_concurrent 1000
     }
     {{- end}}
-    cache 30 {
-        disable success {{.Zone}}
-        disable denial {{.Zone}}
-    }
+    cache 30
     loop
     reload
     loadbalance

@@ -56,10 +56,7 @@ func TestFlagsStandForACorefile(t *testing.T) {
     forward . 192.0.2.53 {
         max_concurrent 1000
     }
-    cache 30 {
-        disable success cluster.local
-        disable denial cluster.local
-    }
+    cache 30
     loop
     reload
     loadbalance

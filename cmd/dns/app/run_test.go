@@ -95,14 +95,14 @@ func TestTheServer(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- run(ctx, &options{config: corefile}) }()
 
-	ask := func(network string) (*dns.Msg, error) {
+	ask := func(network, name string) (*dns.Msg, error) {
 		c := &dns.Client{Net: network, Timeout: time.Minute}
-		answer, _, err := c.Exchange(new(dns.Msg).SetQuestion("web.shop.svc.cluster.local.", dns.TypeA), "127.0.0.1:"+port)
+		answer, _, err := c.Exchange(new(dns.Msg).SetQuestion(name, dns.TypeA), "127.0.0.1:"+port)
 		return answer, err
 	}
 	// It is ready a moment before it listens.
 	listens := func() bool {
-		_, err := ask("tcp")
+		_, err := ask("tcp", "web.shop.svc.cluster.local.")
 		return err == nil
 	}
 	for !strings.HasPrefix(get(ready, "/ready"), "200") || !listens() {
@@ -113,13 +113,21 @@ func TestTheServer(t *testing.T) {
 		}
 	}
 	for _, network := range []string{"udp", "tcp"} {
-		answer, err := ask(network)
+		answer, err := ask(network, "web.shop.svc.cluster.local.")
 		if err != nil || len(answer.Answer) != 1 || answer.Answer[0].(*dns.A).A.String() != "10.96.0.7" {
 			t.Fatalf("over %s: %v, %v", network, answer, err)
 		}
 	}
-	if page := get(metrics, "/metrics"); !strings.Contains(page, "coredns_dns_requests_total") || !strings.Contains(page, "coredns_cache_entries") {
+	// The cache is asked for what is not ours, and nothing else.
+	if _, err := ask("udp", "www.example.com."); err != nil {
+		t.Error(err)
+	}
+	page := get(metrics, "/metrics")
+	if !strings.Contains(page, "coredns_dns_requests_total") {
 		t.Errorf("metrics are %.500s", page)
+	}
+	if want := `coredns_cache_requests_total{server="dns://127.0.0.1:` + port + `",view="",zones="."} 1`; !strings.Contains(page, want+"\n") {
+		t.Errorf("no %s in\n%s", want, page)
 	}
 	stop()
 	if err := <-ended; err != nil {
