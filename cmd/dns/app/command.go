@@ -18,46 +18,28 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"switchyard.dev/switchyard/internal/command"
 	"switchyard.dev/switchyard/internal/version"
 )
 
-// The exit codes of switchyard-dns.
-const (
-	exitFailed = 1
-	exitUsage  = 2
-)
-
-// usageError is a mistake on the command line.
-type usageError struct{ error }
+// gcPercent is below Go's default. A server runs on every node, next to what the
+// node is for, and with 10,000 Services it keeps 14 MiB only. Half of Go's would
+// save another 2 MiB of 65, and cost a tenth of the queries per second.
+const gcPercent = 75
 
 // Main runs the program with args and returns its exit code.
 func Main(args []string, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	err := newCommand(args, stdout, stderr).ExecuteContext(ctx)
-	if err == nil {
-		return 0
-	}
-	fmt.Fprintf(stderr, "switchyard-dns: %v\n", err)
-	if _, usage := errors.AsType[usageError](err); usage {
-		fmt.Fprintln(stderr, "See `switchyard-dns --help`.")
-		return exitUsage
-	}
-	return exitFailed
+	return command.Main(newCommand(stdout), args, stdout, stderr)
 }
 
-func newCommand(args []string, stdout, stderr io.Writer) *cobra.Command {
+func newCommand(stdout io.Writer) *cobra.Command {
 	var o options
-	command := &cobra.Command{
+	c := &cobra.Command{
 		Use:   "switchyard-dns",
 		Short: "Answer DNS queries about a cluster's Services",
 		Long: `switchyard-dns answers DNS queries about the Services of a cluster and forwards
@@ -65,23 +47,11 @@ all others. It is CoreDNS with Switchyard's plugin in place of the kubernetes
 one: a Corefile for CoreDNS works with that one word changed to "switchyard".
 
 Without --config, the flags stand for a Corefile; --print-config shows it.`,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usageError{fmt.Errorf("unexpected argument %q: there are only flags", args[0])}
-			}
-			return nil
-		},
+		Args: command.FlagsOnly("there are only flags"),
 		RunE: func(c *cobra.Command, _ []string) error { return o.execute(c.Context(), stdout) },
 	}
-	command.SetOut(stdout)
-	command.SetErr(stderr)
-	command.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	command.CompletionOptions.DisableDefaultCmd = true
-	command.SetArgs(args)
-	o.addTo(command.Flags())
-	return command
+	o.addTo(c.Flags())
+	return c
 }
 
 func (o *options) execute(ctx context.Context, stdout io.Writer) error {
@@ -91,12 +61,12 @@ func (o *options) execute(ctx context.Context, stdout io.Writer) error {
 	}
 	corefile, err := o.corefile()
 	if err != nil {
-		return usageError{err}
+		return command.Wrong(err)
 	}
 	if o.print {
 		_, err := stdout.Write(corefile)
 		return err
 	}
-	boundMemory()
+	command.CollectAt(gcPercent)
 	return run(ctx, o)
 }

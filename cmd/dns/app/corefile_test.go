@@ -27,6 +27,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
+
+	"switchyard.dev/switchyard/internal/command"
 )
 
 // output runs the program and returns its exit code and what it printed.
@@ -78,7 +80,7 @@ func TestWrongFlags(t *testing.T) {
 		"--nonsense":               "unknown flag",
 		"serve":                    "unexpected argument",
 	} {
-		if code, _, stderr := output("--print-config", args); code != exitUsage || !strings.Contains(stderr, want) {
+		if code, _, stderr := output("--print-config", args); code != command.Misuse || !strings.Contains(stderr, want) {
 			t.Errorf("%s: exit code %d, %q", args, code, stderr)
 		}
 	}

@@ -23,7 +23,8 @@ import (
 	"syscall"
 )
 
-// explain adds the remedy to an error that the command line can cure.
+// explain adds the remedy to an error that the command line can cure; nil stays
+// nil.
 func explain(err error, options Options) error {
 	var listen *net.OpError
 	if !errors.As(err, &listen) || listen.Op != "listen" || listen.Addr == nil {

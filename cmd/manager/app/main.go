@@ -17,6 +17,7 @@ limitations under the License.
 package app
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -26,43 +27,33 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
+	"switchyard.dev/switchyard/internal/command"
 	"switchyard.dev/switchyard/internal/version"
-)
-
-// Exit codes: a wrong command line is told from a failure at work.
-const (
-	exitOK      = 0
-	exitFailure = 1
-	exitUsage   = 2
 )
 
 // Main runs the manager with a command line and returns the exit code.
 func Main(args []string, stdout, stderr io.Writer) int {
+	return command.Run("switchyard-manager", stderr, func(ctx context.Context) error { return execute(ctx, args, stdout) })
+}
+
+func execute(ctx context.Context, args []string, stdout io.Writer) error {
 	options := Options{}
 	options.Defaults()
 	flags := options.flagSet()
 	switch err := options.parse(flags, args); {
 	case errors.Is(err, flag.ErrHelp):
 		printHelp(flags, stdout)
-		return exitOK
+		return nil
 	case err != nil:
-		return complain(stderr, err, exitUsage)
+		return command.Wrong(err)
 	case options.Version:
-		_, _ = fmt.Fprintln(stdout, "switchyard-manager", version.String())
-		return exitOK
+		_, err := fmt.Fprintln(stdout, "switchyard-manager", version.String())
+		return err
 	}
 	logger := zap.New(zap.UseFlagOptions(&options.Zap))
 	ctrl.SetLogger(logger)
 	klog.SetLogger(logger)
-	if err := Run(ctrl.SetupSignalHandler(), options); err != nil {
-		return complain(stderr, explain(err, options), exitFailure)
-	}
-	return exitOK
-}
-
-func complain(stderr io.Writer, err error, code int) int {
-	_, _ = fmt.Fprintf(stderr, "switchyard-manager: %v\n", err)
-	return code
+	return explain(Run(ctx, options), options)
 }
 
 func printHelp(flags *flag.FlagSet, stdout io.Writer) {

@@ -271,13 +271,11 @@ func (o *Options) addAllocationFlags(flags *flag.FlagSet) {
 
 // parse reads the command line and the configuration file into the options.
 func (o *Options) parse(flags *flag.FlagSet, args []string) error {
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+	if err := flags.Parse(args); err != nil {
 		return err
-	} else if err != nil {
-		return fmt.Errorf("%w; switchyard-manager --help lists the flags", err)
 	}
 	if flags.NArg() > 0 {
-		return fmt.Errorf("%q is no flag; switchyard-manager --help lists the flags", flags.Arg(0))
+		return fmt.Errorf("%q is no flag", flags.Arg(0))
 	}
 	o.given = map[string]bool{}
 	flags.Visit(func(f *flag.Flag) { o.given[f.Name] = true })

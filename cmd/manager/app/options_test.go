@@ -29,6 +29,7 @@ import (
 
 	"switchyard.dev/switchyard/api/v1alpha1"
 	"switchyard.dev/switchyard/controllers"
+	"switchyard.dev/switchyard/internal/command"
 	"switchyard.dev/switchyard/webhooks"
 )
 
@@ -94,7 +95,7 @@ func TestWhatIsWrongWithTheCommandLineIsSaidWithItsRemedy(t *testing.T) {
 		args []string
 		want string
 	}{
-		"unknown flag":           {[]string{"--frobnicate"}, "-frobnicate; switchyard-manager --help lists the flags"},
+		"unknown flag":           {[]string{"--frobnicate"}, "-frobnicate\nSee `switchyard-manager --help`"},
 		"word":                   {[]string{"up"}, `"up" is no flag`},
 		"unknown rule":           {[]string{"--rule=X99=off"}, "the rules are X1 (external-ip-in-use)"},
 		"endpoints":              {[]string{"--endpoints=some"}, "off, selectorless, all"},
@@ -117,8 +118,8 @@ func TestWhatIsWrongWithTheCommandLineIsSaidWithItsRemedy(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var stdout, stderr bytes.Buffer
-			if code := Main(tc.args, &stdout, &stderr); code != exitUsage {
-				t.Errorf("exit code %d, want %d", code, exitUsage)
+			if code := Main(tc.args, &stdout, &stderr); code != command.Misuse {
+				t.Errorf("exit code %d, want %d", code, command.Misuse)
 			}
 			if !strings.Contains(stderr.String(), tc.want) || strings.Contains(stderr.String(), "goroutine") {
 				t.Errorf("got %q, want it to say %q", stderr.String(), tc.want)
@@ -139,7 +140,7 @@ func TestEverythingThatIsWrongIsSaidAtOnce(t *testing.T) {
 func TestHelpAndVersionAreNoErrors(t *testing.T) {
 	for arg, want := range map[string]string{"--help": "-webhook-cert-path", "--version": "switchyard-manager"} {
 		var stdout, stderr bytes.Buffer
-		if code := Main([]string{arg}, &stdout, &stderr); code != exitOK || stderr.Len() > 0 || !strings.Contains(stdout.String(), want) {
+		if code := Main([]string{arg}, &stdout, &stderr); code != command.OK || stderr.Len() > 0 || !strings.Contains(stdout.String(), want) {
 			t.Errorf("%s: exit code %d, %q and %q", arg, code, stdout.String(), stderr.String())
 		}
 	}

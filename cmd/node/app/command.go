@@ -18,48 +18,25 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 	proxyconfig "k8s.io/kube-proxy/config/v1alpha1"
 	"sigs.k8s.io/yaml"
 
+	"switchyard.dev/switchyard/internal/command"
 	"switchyard.dev/switchyard/internal/version"
 )
 
-// The exit codes of switchyard-node.
-const (
-	exitFailed = 1
-	exitUsage  = 2
-)
-
-// usageError is a mistake on the command line.
-type usageError struct{ error }
-
 // Main runs the program with args and returns its exit code.
 func Main(args []string, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	err := newCommand(args, stdout, stderr).ExecuteContext(ctx)
-	if err == nil {
-		return 0
-	}
-	fmt.Fprintf(stderr, "switchyard-node: %v\n", err)
-	if _, usage := errors.AsType[usageError](err); usage {
-		fmt.Fprintln(stderr, "See `switchyard-node --help`.")
-		return exitUsage
-	}
-	return exitFailed
+	return command.Main(newCommand(args, stdout, stderr), args, stdout, stderr)
 }
 
 func newCommand(args []string, stdout, stderr io.Writer) *cobra.Command {
-	command := &cobra.Command{
+	c := &cobra.Command{
 		Use:   "switchyard-node",
 		Short: "Program this node's Services into nftables",
 		Long: `switchyard-node watches Services and EndpointSlices and programs this node's
@@ -68,24 +45,12 @@ nftables, in place of kube-proxy. Its rules are the tables "ip switchyard" and
 takes them over, --cleanup removes them.
 
 It takes kube-proxy's flags and its configuration file.`,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usageError{fmt.Errorf("unexpected argument %q: there are only flags, and the command render", args[0])}
-			}
-			return nil
-		},
+		Args: command.FlagsOnly("there are only flags, and the command render"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return execute(cmd.Context(), args, stdout) },
 	}
-	command.SetOut(stdout)
-	command.SetErr(stderr)
-	command.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	command.CompletionOptions.DisableDefaultCmd = true
-	command.SetArgs(args)
-	command.AddCommand(newRender(os.Stdin, stdout, stderr))
-	command.Flags().AddFlagSet(newOptions(proxyconfig.KubeProxyConfiguration{}).flags())
-	return command
+	c.AddCommand(newRender(os.Stdin, stdout, stderr))
+	c.Flags().AddFlagSet(newOptions(proxyconfig.KubeProxyConfiguration{}).flags())
+	return c
 }
 
 // execute does what args ask for. cobra has checked them already; they are read

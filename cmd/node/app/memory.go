@@ -20,9 +20,9 @@ import (
 	"context"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"time"
 
+	"switchyard.dev/switchyard/internal/command"
 	"switchyard.dev/switchyard/internal/dataplane/health"
 )
 
@@ -33,13 +33,6 @@ import (
 // Afterwards there is room below that peak, and a collection less costs a
 // change a tenth of its CPU time.
 const gcPercentAtStart, gcPercent = 50, 100
-
-// boundMemory sets it unless the user has.
-func boundMemory() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercentAtStart)
-	}
-}
 
 // settle waits until the first sync is done and collects what only it needed.
 // From then on the program takes turns on one core: a change passes through
@@ -55,9 +48,7 @@ func settle(ctx context.Context, state *health.State) {
 		case <-ticker.C:
 		}
 	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	command.CollectAt(gcPercent)
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(1)
 	}

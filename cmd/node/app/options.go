@@ -27,6 +27,8 @@ import (
 	"github.com/spf13/pflag"
 	proxyconfig "k8s.io/kube-proxy/config/v1alpha1"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"switchyard.dev/switchyard/internal/command"
 )
 
 // Options is everything that can be set: by a KubeProxyConfiguration, by flags,
@@ -148,7 +150,7 @@ func resolve(args []string) (resolved, error) {
 	r := resolved{options: newOptions(proxyconfig.KubeProxyConfiguration{})}
 	r.flags = r.options.flags()
 	if err := r.flags.Parse(args); err != nil {
-		return r, usageError{err}
+		return r, command.Wrong(err)
 	}
 	if r.options.Config != "" {
 		config, text, err := readConfig(r.options.Config)
@@ -159,14 +161,14 @@ func resolve(args []string) (resolved, error) {
 		r.options = newOptions(config)
 		r.flags = r.options.flags()
 		if err := r.flags.Parse(args); err != nil {
-			return r, usageError{err}
+			return r, command.Wrong(err)
 		}
 	}
 	if err := r.options.complete(); err != nil {
-		return r, usageError{err}
+		return r, command.Wrong(err)
 	}
 	if err := r.options.Validate(); err != nil {
-		return r, usageError{err}
+		return r, command.Wrong(err)
 	}
 	r.ignored = r.options.ignored(r.flags)
 	return r, nil

@@ -27,6 +27,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"switchyard.dev/switchyard/internal/command"
 	"switchyard.dev/switchyard/internal/netns"
 	"switchyard.dev/switchyard/test/prereq"
 )
@@ -49,45 +50,45 @@ func TestMistakesAreOneClearSentence(t *testing.T) {
 		wantCode    int
 		want        string
 	}{
-		"an unknown flag": {[]string{"--bogus"}, false, exitUsage, "unknown flag: --bogus"},
-		"an argument":     {[]string{"start"}, false, exitUsage, `unexpected argument "start": there are only flags, and the command render`},
-		"a name for an address": {[]string{"--healthz-bind-address=localhost:1"}, false, exitUsage,
+		"an unknown flag": {[]string{"--bogus"}, false, command.Misuse, "unknown flag: --bogus"},
+		"an argument":     {[]string{"start"}, false, command.Misuse, `unexpected argument "start": there are only flags, and the command render`},
+		"a name for an address": {[]string{"--healthz-bind-address=localhost:1"}, false, command.Misuse,
 			"--healthz-bind-address=localhost:1 is not an address: give IP:PORT, as in 127.0.0.1:10249"},
-		"a port that does not exist": {[]string{"--metrics-bind-address=127.0.0.1:65536"}, false, exitUsage,
+		"a port that does not exist": {[]string{"--metrics-bind-address=127.0.0.1:65536"}, false, command.Misuse,
 			"--metrics-bind-address=127.0.0.1:65536 is not an address: give IP:PORT, as in 127.0.0.1:10249"},
-		"no node address": {[]string{"--bind-address=node-1"}, false, exitUsage,
+		"no node address": {[]string{"--bind-address=node-1"}, false, command.Misuse,
 			"--bind-address=node-1 is not an IP address: give the node's primary one or leave it out"},
-		"two cluster CIDRs of one family": {[]string{"--cluster-cidr=10.0.0.0/8,10.1.0.0/16"}, false, exitUsage,
+		"two cluster CIDRs of one family": {[]string{"--cluster-cidr=10.0.0.0/8,10.1.0.0/16"}, false, command.Misuse,
 			"--cluster-cidr=10.0.0.0/8,10.1.0.0/16: give at most one CIDR of each IP family, as in 10.244.0.0/16,fd00:10:244::/56"},
-		"a bad cluster CIDR": {[]string{"--cluster-cidr=10.0.0.0/8,x"}, false, exitUsage,
+		"a bad cluster CIDR": {[]string{"--cluster-cidr=10.0.0.0/8,x"}, false, command.Misuse,
 			`--cluster-cidr: "x" is not a CIDR: give one of each IP family, as in 10.244.0.0/16,fd00:10:244::/56`},
-		"a prefix that begins no name": {[]string{"--detect-local-mode=InterfaceNamePrefix"}, false, exitUsage,
+		"a prefix that begins no name": {[]string{"--detect-local-mode=InterfaceNamePrefix"}, false, command.Misuse,
 			`--pod-interface-name-prefix="" can not begin the name of an interface: give 1 to 15 characters of one`},
-		"a bridge that can not be": {[]string{"--detect-local-mode=BridgeInterface", "--pod-bridge-interface=sixteen-letters-"}, false, exitUsage,
+		"a bridge that can not be": {[]string{"--detect-local-mode=BridgeInterface", "--pod-bridge-interface=sixteen-letters-"}, false, command.Misuse,
 			`--pod-bridge-interface="sixteen-letters-" can not begin the name of an interface: give 1 to 15 characters of one`},
-		"a score that does not exist": {[]string{"--oom-score-adj=1001"}, false, exitUsage,
+		"a score that does not exist": {[]string{"--oom-score-adj=1001"}, false, command.Misuse,
 			"--oom-score-adj=1001 is out of range: give a number from -1000 to 1000"},
-		"a mistake in what is ignored": {[]string{"--ipvs-sync-period=soon"}, false, exitUsage,
+		"a mistake in what is ignored": {[]string{"--ipvs-sync-period=soon"}, false, command.Misuse,
 			`invalid argument "soon" for "--ipvs-sync-period"`},
-		"a period of zero": {[]string{"--iptables-sync-period=0"}, false, exitUsage,
+		"a period of zero": {[]string{"--iptables-sync-period=0"}, false, command.Misuse,
 			"--iptables-sync-period=0s is too short: give a duration above zero, as in 30s"},
-		"a mode of Windows": {[]string{"--proxy-mode=kernelspace"}, false, exitUsage,
+		"a mode of Windows": {[]string{"--proxy-mode=kernelspace"}, false, command.Misuse,
 			"--proxy-mode=kernelspace does not exist: use iptables or ipvs or nftables"},
-		"half a protection": {[]string{"--protect-table=maybe"}, false, exitUsage,
+		"half a protection": {[]string{"--protect-table=maybe"}, false, command.Misuse,
 			"--protect-table=maybe does not exist: use auto or on or off"},
-		"a mode that nobody has": {[]string{"--detect-local-mode=x"}, false, exitUsage,
+		"a mode that nobody has": {[]string{"--detect-local-mode=x"}, false, command.Misuse,
 			"--detect-local-mode=x does not exist: use ClusterCIDR, NodeCIDR, BridgeInterface or InterfaceNamePrefix"},
-		"a word that is none": {[]string{"--nodeport-addresses=first,10.0.0.0/8"}, false, exitUsage,
+		"a word that is none": {[]string{"--nodeport-addresses=first,10.0.0.0/8"}, false, command.Misuse,
 			`--nodeport-addresses: "first" is neither a CIDR, as in 192.0.2.0/24, nor one of the words primary, localhost and all`},
-		"a word twice": {[]string{"--nodeport-addresses=all,all"}, false, exitUsage, `--nodeport-addresses: all is there twice: leave one out`},
-		"a negative number": {[]string{"--conntrack-min=-1"}, false, exitUsage,
+		"a word twice": {[]string{"--nodeport-addresses=all,all"}, false, command.Misuse, `--nodeport-addresses: all is there twice: leave one out`},
+		"a negative number": {[]string{"--conntrack-min=-1"}, false, command.Misuse,
 			"--conntrack-min is negative: give 0 to leave the kernel's value"},
-		"no kubeconfig outside of a cluster": {nil, false, exitFailed, "this is not a pod of a cluster"},
-		"an unreadable kubeconfig": {[]string{"--kubeconfig=/nonexistent"}, false, exitFailed,
+		"no kubeconfig outside of a cluster": {nil, false, command.Failed, "this is not a pod of a cluster"},
+		"an unreadable kubeconfig": {[]string{"--kubeconfig=/nonexistent"}, false, command.Failed,
 			"--kubeconfig=/nonexistent: stat /nonexistent: no such file or directory: give the path of a kubeconfig that this user can read"},
 		// This one gets as far as the kernel, of which it is to leave the machine's part alone.
 		"a port in use": {[]string{"--kubeconfig=" + kubeconfig, "--bind-address-hard-fail", "--healthz-bind-address=" + taken.Addr().String(),
-			"--conntrack-max-per-core=0", "--oom-score-adj=0"}, true, exitFailed,
+			"--conntrack-max-per-core=0", "--oom-score-adj=0"}, true, command.Failed,
 			"--healthz-bind-address=" + taken.Addr().String() + ": the address is in use by another program, perhaps kube-proxy or another switchyard-node: stop it or choose another address"},
 	} {
 		t.Run(name, func(t *testing.T) {

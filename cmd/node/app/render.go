@@ -35,6 +35,7 @@ import (
 	"k8s.io/client-go/tools/pager"
 	proxyconfig "k8s.io/kube-proxy/config/v1alpha1"
 
+	"switchyard.dev/switchyard/internal/command"
 	"switchyard.dev/switchyard/internal/dataplane/agent"
 	"switchyard.dev/switchyard/internal/dataplane/model"
 	"switchyard.dev/switchyard/internal/dataplane/render"
@@ -48,7 +49,7 @@ type renderOptions struct {
 
 func newRender(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 	var r renderOptions
-	command := &cobra.Command{
+	c := &cobra.Command{
 		Use:   "render {-f FILE... | --kubeconfig FILE}",
 		Short: "Print the tables as nft text, without touching the kernel",
 		Long: `render prints what the agent would program on a node, as text that
@@ -57,18 +58,13 @@ ServiceCIDRs, or from an API server. It takes the agent's flags and its
 configuration file. The addresses of a node are those of its Node object.`,
 		Example: `  switchyard-node render -f manifests.yaml --node-name node-1
   kubectl get services,endpointslices,nodes,servicecidrs -A -o yaml | switchyard-node render -f -`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usageError{fmt.Errorf("unexpected argument %q: give files with -f", args[0])}
-			}
-			return nil
-		},
+		Args: command.FlagsOnly("give files with -f"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return r.run(cmd, stdin, stdout, stderr) },
 	}
-	command.Flags().StringArrayVarP(&r.files, "filename", "f", nil, "manifests, - for standard input; may be repeated")
-	command.Flags().StringVar(&r.nodeName, "node-name", "", "the node to render for; not needed with manifests of a single Node")
-	command.Flags().AddFlagSet(newOptions(proxyconfig.KubeProxyConfiguration{}).flags())
-	return command
+	c.Flags().StringArrayVarP(&r.files, "filename", "f", nil, "manifests, - for standard input; may be repeated")
+	c.Flags().StringVar(&r.nodeName, "node-name", "", "the node to render for; not needed with manifests of a single Node")
+	c.Flags().AddFlagSet(newOptions(proxyconfig.KubeProxyConfiguration{}).flags())
+	return c
 }
 
 func (r *renderOptions) run(cmd *cobra.Command, stdin io.Reader, stdout, stderr io.Writer) error {

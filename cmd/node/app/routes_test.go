@@ -37,6 +37,7 @@ import (
 	"switchyard.dev/switchyard/internal/announce"
 	"switchyard.dev/switchyard/internal/announce/claims"
 	"switchyard.dev/switchyard/internal/balancer"
+	"switchyard.dev/switchyard/internal/command"
 	"switchyard.dev/switchyard/internal/dataplane/health"
 	"switchyard.dev/switchyard/internal/dataplane/model"
 	"switchyard.dev/switchyard/internal/netns"
@@ -53,7 +54,7 @@ func TestMistakesAboutRoutesAreOneClearSentence(t *testing.T) {
 		"--routes-daemon, --routes-file, --routes-command and --routes-cluster-ips mean nothing without --announce=routes": {"--routes-daemon=bird"},
 	} {
 		var stdout, stderr bytes.Buffer
-		if code := Main(args, &stdout, &stderr); code != exitUsage || !strings.HasPrefix(stderr.String(), "switchyard-node: "+want) {
+		if code := Main(args, &stdout, &stderr); code != command.Misuse || !strings.HasPrefix(stderr.String(), "switchyard-node: "+want) {
 			t.Errorf("%v: exit code %d, said %q\nwant %s", args, code, stderr.String(), want)
 		}
 	}

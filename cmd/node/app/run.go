@@ -28,6 +28,7 @@ import (
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"switchyard.dev/switchyard/internal/announce/claims"
+	"switchyard.dev/switchyard/internal/command"
 	"switchyard.dev/switchyard/internal/dataplane/agent"
 	"switchyard.dev/switchyard/internal/dataplane/conntrack"
 	"switchyard.dev/switchyard/internal/dataplane/health"
@@ -65,7 +66,7 @@ func run(ctx context.Context, args []string, r resolved) error {
 	}
 	defer kernel.close()
 	o.setUp(log.Logger, "/")
-	boundMemory()
+	command.CollectAt(gcPercentAtStart)
 	nodeOptions, err := o.node()
 	if err != nil {
 		return err

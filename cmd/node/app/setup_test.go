@@ -25,6 +25,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"switchyard.dev/switchyard/internal/command"
 	"switchyard.dev/switchyard/internal/dataplane/model"
 	"switchyard.dev/switchyard/internal/netns"
 	"switchyard.dev/switchyard/test/prereq"
@@ -216,7 +217,7 @@ func TestInitOnlySetsTheKernelUpAndLeavesNothingElse(t *testing.T) {
 	if tables := runIn(t, ns, "", nft, "list", "tables"); tables != "" {
 		t.Errorf("tables were left:\n%s", tables)
 	}
-	if code := run("--conntrack-max-per-core=1000000", "--conntrack-min=0"); code != exitFailed || !strings.Contains(stderr.String(), "--init-only: setting net.netfilter.nf_conntrack_max to 1048576") {
+	if code := run("--conntrack-max-per-core=1000000", "--conntrack-min=0"); code != command.Failed || !strings.Contains(stderr.String(), "--init-only: setting net.netfilter.nf_conntrack_max to 1048576") {
 		t.Errorf("what can not be set: exit code %d, said %q", code, &stderr)
 	}
 }

@@ -14,21 +14,9 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package app
-
-import (
-	"os"
-	"runtime/debug"
-)
-
-// gcPercent is below Go's default. A server runs on every node, next to what the
-// node is for, and with 10,000 Services it keeps 14 MiB only. Half of Go's would
-// save another 2 MiB of 65, and cost a tenth of the queries per second.
-const gcPercent = 75
-
-// boundMemory sets it unless the user has.
-func boundMemory() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
-}
+// Package command is the frame of the programs that run in a cluster: what they
+// say and return when their command line is wrong or they fail, and how they end
+// when they are told to. The programs' own packages hold the flags and the work;
+// the command line for people, cmd/switchyard, has a frame of its own, as its
+// commands end with codes of their own.
+package command
