@@ -87,16 +87,22 @@ func TestANodeThatIsGone(t *testing.T) {
 	s := b.newService(corev1.ServiceExternalTrafficPolicyCluster, b.nodes...)
 	b.failOver("the node is gone", func(owner *node) {
 		b.move(s, slices.DeleteFunc(slices.Clone(b.nodes), func(n *node) bool { return n == owner })...) // nobody else's matter
-		b.in(b.bridge, func() error {
-			link, err := netlink.LinkByName(owner.name)
-			if err != nil {
-				return err
-			}
-			return netlink.LinkSetDown(link)
-		})
-		owner.gate.close(true)
-		owner.agent.end(os.Kill)
+		b.lose(owner)
 	})
+}
+
+// lose takes a node off the network, and ends its agent.
+func (b *bed) lose(n *node) {
+	b.Helper()
+	b.in(b.bridge, func() error {
+		link, err := netlink.LinkByName(n.name)
+		if err != nil {
+			return err
+		}
+		return netlink.LinkSetDown(link)
+	})
+	n.gate.close(true)
+	n.agent.end(os.Kill)
 }
 
 // failOver measures how long nobody answers, and fails only if that does not end.
@@ -156,22 +162,49 @@ func TestPlannedMovesLoseNoConnection(t *testing.T) {
 }
 
 // An owner that has lost the API server alone would go on answering for ever, if
-// it did not hear the one that takes its place.
+// it did not hear the one that takes its place; and so would clients go on sending
+// to it, which ask nobody as long as it works.
 func TestAnOwnerCutOffFromTheAPIServer(t *testing.T) {
 	b := newBed(t)
 	b.newService(corev1.ServiceExternalTrafficPolicyCluster, b.nodes...)
 	owner := b.gather()
+	b.learn(owner)
 	flows := b.begin(false)
 	b.await("connections are made", func() bool { return flows.count() > 50 })
 	owner.gate.close(true)
-	b.answered(owner)
+	b.told(owner)
+	before := flows.count()
+	b.await("more connections are made", func() bool { return flows.count() > before+50 })
 	flows.end()
 	if len(flows.failed) > 0 || flows.retried > 0 {
 		t.Errorf("of %d connections %d failed and %d had to send a packet again: %v", flows.made, len(flows.failed), flows.retried, flows.failed)
 	}
 	t.Logf("%d connections, none lost, %d cut", flows.made, flows.cut)
+	b.answered(owner)
 	owner.gate.close(false)
 	b.answered(owner)
+}
+
+// A client that is sure of where an address is asks nobody for a long time, and
+// sends into the void when the node is gone.
+func TestWhoKnowsTheOldNodeIsTold(t *testing.T) {
+	b := newBed(t)
+	b.newService(corev1.ServiceExternalTrafficPolicyCluster, b.nodes...)
+	for _, fault := range []func(owner *node){
+		func(owner *node) { b.exclude(owner, true) },
+		b.lose,
+	} {
+		owner := b.gather()
+		b.learn(owner)
+		fault(owner)
+		b.told(owner)
+		for _, vip := range vips {
+			b.await("a connection to "+vip.String(), func() bool {
+				_, _, _, err := b.connect(vip, time.Second)
+				return err == nil
+			})
+		}
+	}
 }
 
 func TestLocalServicesAreAnnouncedWhereTheyAre(t *testing.T) {

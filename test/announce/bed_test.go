@@ -103,7 +103,7 @@ func newBed(t *testing.T) *bed {
 		return errors.Join(netlink.LinkAdd(bridge), netlink.LinkSetUp(bridge))
 	})
 	b.plug(b.outside, "outside", outsideIPs)
-	b.in(b.outside, quickNeighbours)
+	b.in(b.outside, neighbours)
 	for i := range 3 {
 		b.newNode(i + 1)
 	}
@@ -200,14 +200,6 @@ func forward() error {
 		errs = append(errs, os.WriteFile("/proc/sys/net/"+file, []byte(value), 0))
 	}
 	return errors.Join(errs...)
-}
-
-// quickNeighbours asks again after a tenth of a second who has an address, so that
-// what is measured is not the pause between two questions.
-func quickNeighbours() error {
-	return errors.Join(
-		os.WriteFile("/proc/sys/net/ipv4/neigh/eth0/retrans_time_ms", []byte("100"), 0),
-		os.WriteFile("/proc/sys/net/ipv6/neigh/eth0/retrans_time_ms", []byte("100"), 0))
 }
 
 func (b *bed) in(ns *netns.Namespace, fn func() error) {

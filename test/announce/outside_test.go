@@ -99,21 +99,6 @@ func (b *bed) connect(to netip.Addr, limit time.Duration) (server string, client
 	return server, from.Addr(), info.Total_retrans > 0, nil
 }
 
-// forget makes the machine outside ask anew who has an address.
-func (b *bed) forget(addr netip.Addr) error {
-	return b.outside.Do(func() error {
-		link, err := netlink.LinkByName("eth0")
-		if err != nil {
-			return err
-		}
-		err = netlink.NeighDel(&netlink.Neigh{LinkIndex: link.Attrs().Index, IP: addr.AsSlice()})
-		if errors.Is(err, unix.ENOENT) {
-			return nil
-		}
-		return err
-	})
-}
-
 // traffic is one connection after the other from outside, to all VIPs.
 type traffic struct {
 	stop chan struct{}
