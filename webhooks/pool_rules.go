@@ -187,9 +187,15 @@ func (r *poolRequester) outsidePools(ctx context.Context, addr netip.Addr, use v
 		return fmt.Sprintf("this belongs to %s, which is not for this Service; %s",
 			r.world.RangeNameOf(ctx, "AddressPool", owners[i].Name), r.addresses(use))
 	}
+	// What a load balancer has given is announced, with all its ports: as an external
+	// IP another tenant would get those that are free.
+	balanced := slices.IndexFunc(owners, func(pool allocator.AddrPool) bool { return pool.Use == v1alpha1.UseLoadBalancer })
 	switch {
 	case use == v1alpha1.UseClusterIP:
 		return ""
+	case use == v1alpha1.UseExternalIP && balanced >= 0:
+		return fmt.Sprintf("this belongs to %s, whose addresses are for Services of type LoadBalancer; %s",
+			r.world.RangeNameOf(ctx, "AddressPool", owners[balanced].Name), r.addresses(use))
 	case r.pools.Uses[use]:
 		return fmt.Sprintf("this is in no AddressPool for %s; %s", use, r.addresses(use))
 	case r.world.PoolsRequired(use):

@@ -45,6 +45,9 @@ func TestPoolsSayWhoMayUseANumber(t *testing.T) {
 		addrPool("red", v1alpha1.UseExternalIP, "203.0.113.16", "203.0.113.31", "red"),
 		addrPool("internal", v1alpha1.UseClusterIP, "10.96.40.0", "10.96.40.255", "red"),
 	})
+	edge := addrPool("edge", v1alpha1.UseLoadBalancer, "198.51.100.0", "198.51.100.15", "blue")
+	balanced := NewPools(nil, []allocator.AddrPool{edge})
+	both := NewPools(nil, []allocator.AddrPool{edge, addrPool("outer", v1alpha1.UseExternalIP, "198.51.100.0", "198.51.100.15", "red")})
 	blue, red, nobody := labels.Set{"team": "blue"}, labels.Set{"team": "red"}, labels.Set{}
 	reserved := func(number allocator.Number, name string) []allocator.Reservation {
 		return []allocator.Reservation{{Number: number, Object: number.ReservationName(), Service: types.NamespacedName{Namespace: "default", Name: name}}}
@@ -71,6 +74,14 @@ func TestPoolsSayWhoMayUseANumber(t *testing.T) {
 			namespace: nobody, pools: pools, new: service("web", external("192.0.2.7")),
 			want: wantVerdict{errors: []string{"no AddressPool is for it: ask an administrator for one"}}},
 		"without any pool of the use it is allowed": {namespace: blue, pools: pools, new: service("web", requests("198.51.100.7"))},
+		"X5: a load balancer's address is no external IP, also for those who may have it": {
+			namespace: blue, pools: balanced, new: service("web", external("198.51.100.7")),
+			want: wantVerdict{errors: []string{`spec.externalIPs[0]: Invalid value: "198.51.100.7": this belongs to AddressPool edge, whose addresses are for Services of type LoadBalancer; no AddressPool is for it`}}},
+		"unless a pool for external IPs has it as well": {namespace: red, pools: both, new: service("web", external("198.51.100.7"))},
+		"X5: and that one is for this Service": {
+			namespace: blue, pools: both, new: service("web", external("198.51.100.7")),
+			want: wantVerdict{errors: []string{"this belongs to AddressPool outer, which is not for this Service"}}},
+		"an external IP beside the pools of load balancers": {namespace: blue, pools: balanced, new: service("web", external("198.51.100.16"))},
 		"X5: unless one is required": {
 			namespace: blue, pools: pools, required: v1alpha1.UseLoadBalancer, new: service("web", requests("198.51.100.7")),
 			want: wantVerdict{errors: []string{"spec.loadBalancerIP", "there is no AddressPool for LoadBalancer"}[:1]}},
