@@ -22,6 +22,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -94,15 +95,21 @@ func TestANodeThatIsGone(t *testing.T) {
 // lose takes a node off the network, and ends its agent.
 func (b *bed) lose(n *node) {
 	b.Helper()
+	b.cable(n, netlink.LinkSetDown)
+	n.gate.close(true)
+	n.agent.end(os.Kill)
+}
+
+// cable does something to the bridge's end of a node's cable.
+func (b *bed) cable(n *node, do func(netlink.Link) error) {
+	b.Helper()
 	b.in(b.bridge, func() error {
 		link, err := netlink.LinkByName(n.name)
 		if err != nil {
 			return err
 		}
-		return netlink.LinkSetDown(link)
+		return do(link)
 	})
-	n.gate.close(true)
-	n.agent.end(os.Kill)
 }
 
 // failOver measures how long nobody answers, and fails only if that does not end.
@@ -182,6 +189,26 @@ func TestAnOwnerCutOffFromTheAPIServer(t *testing.T) {
 	t.Logf("%d connections, none lost, %d cut", flows.made, flows.cut)
 	b.answered(owner)
 	owner.gate.close(false)
+	b.answered(owner)
+}
+
+// What the new owner says at first does not reach one whose network is away, and
+// when that is back, the old one may have no API server for a while yet.
+func TestAnOwnerThatHasNotHeardTheNewOne(t *testing.T) {
+	b := newBed(t)
+	b.newService(corev1.ServiceExternalTrafficPolicyCluster, b.nodes...)
+	owner := b.gather()
+	var said []*atomic.Int64
+	for _, vip := range vips {
+		said = append(said, b.listen(vip))
+	}
+	b.cable(owner, netlink.LinkSetDown)
+	owner.gate.close(true)
+	b.moved(owner)
+	for _, count := range said {
+		b.await("all is said that is said at first", func() bool { return count.Load() >= 5 })
+	}
+	b.cable(owner, netlink.LinkSetUp)
 	b.answered(owner)
 }
 

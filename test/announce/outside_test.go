@@ -177,25 +177,11 @@ func (b *bed) whoHas(addr netip.Addr) []string {
 // ask sends one question, which is not repeated, and returns once that many nodes
 // have answered.
 func (b *bed) ask(addr netip.Addr, limit time.Duration, enough int) (names []string, err error) {
-	var fd int
-	var link netlink.Link
-	kind := uint16(unix.ETH_P_ARP)
-	if addr.Is6() {
-		kind = unix.ETH_P_IPV6
-	}
-	if err := b.outside.Do(func() (err error) {
-		if link, err = netlink.LinkByName("eth0"); err != nil {
-			return err
-		}
-		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, int(kind<<8|kind>>8)); err != nil {
-			return err
-		}
-		return unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: kind<<8 | kind>>8, Ifindex: link.Attrs().Index})
-	}); err != nil {
+	fd, own, err := b.packets(addr)
+	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = unix.Close(fd) }()
-	own := link.Attrs().HardwareAddr
 	frame := arpRequest(own, addr)
 	if addr.Is6() {
 		frame = solicitation(own, addr)
@@ -203,7 +189,6 @@ func (b *bed) ask(addr netip.Addr, limit time.Duration, enough int) (names []str
 	if _, err := unix.Write(fd, frame); err != nil {
 		return nil, err
 	}
-	_ = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 100_000})
 	buffer := make([]byte, 2048)
 	for deadline := time.Now().Add(limit); time.Now().Before(deadline) && len(names) < enough; {
 		n, err := unix.Read(fd, buffer)
@@ -217,6 +202,29 @@ func (b *bed) ask(addr netip.Addr, limit time.Duration, enough int) (names []str
 	}
 	slices.Sort(names)
 	return names, nil
+}
+
+// packets is a socket outside for the frames by which addresses of that family are
+// found, and its link address. Each read takes a tenth of a second at most.
+func (b *bed) packets(addr netip.Addr) (fd int, own net.HardwareAddr, err error) {
+	kind := uint16(unix.ETH_P_ARP)
+	if addr.Is6() {
+		kind = unix.ETH_P_IPV6
+	}
+	err = b.outside.Do(func() error {
+		link, err := netlink.LinkByName("eth0")
+		if err != nil {
+			return err
+		}
+		own = link.Attrs().HardwareAddr
+		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, int(kind<<8|kind>>8)); err != nil {
+			return err
+		}
+		return errors.Join(
+			unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 100_000}),
+			unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: kind<<8 | kind>>8, Ifindex: link.Attrs().Index}))
+	})
+	return fd, own, err
 }
 
 // askAlways asks one question after the other until stop, and tells how many of

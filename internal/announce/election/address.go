@@ -50,6 +50,9 @@ type address struct {
 	retryAt time.Time
 	// quietUntil bounds how often others are answered by announcing the address.
 	quietUntil time.Time
+	// reminders are how many there are to be still, the next one at remindAt.
+	reminders int
+	remindAt  time.Time
 	// until bounds retiring.
 	until time.Time
 	// vacant is since when nobody answers, for all that is known here.
@@ -137,6 +140,7 @@ func (e *Elector) Wrote(now time.Time, w Write, outcome Outcome, version uint64)
 	a.phase, a.answering, a.contested, a.vacant = owner, true, false, time.Time{}
 	if announceIt {
 		a.quietUntil = now.Add(again)
+		a.reminders, a.remindAt = reminders, now.Add(remind)
 	}
 	return announceIt
 }

@@ -42,6 +42,8 @@ limitations under the License.
 //     on answering until it hears the other, so that there is always one who does.
 //  3. Who has lapsed goes on answering while nobody else announces the address:
 //     without API server nothing moves, and nothing stops.
+//     An owner says for a minute that it is there, for those that could not hear
+//     it at first.
 //  4. A node that may announce an address takes it when nobody does; who does
 //     and may, keeps it. To move an address breaks connections through the node.
 package election

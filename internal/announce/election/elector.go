@@ -45,6 +45,11 @@ const (
 	// again is how long to wait after a failed write, and between two answers to
 	// somebody else who announces an address.
 	again = time.Second
+	// reminders are how often the new place of an address is announced again, each
+	// remind after the last: the network of who had it before may have been away
+	// when it was announced first, and it must not go on answering.
+	reminders = 6
+	remind    = 10 * time.Second
 	// atOnce bounds the writes under way.
 	atOnce = 32
 	// refused is how long to wait after a write that was refused: what it was made
@@ -264,6 +269,21 @@ func (e *Elector) Owns(now time.Time, addr netip.Addr) bool {
 	e.lapse(now)
 	a := e.addresses[addr]
 	return a != nil && a.phase == owner
+}
+
+// Reminders are the addresses to announce now although nothing has changed: those
+// that have come here within a minute. It returns each once in ten seconds.
+func (e *Elector) Reminders(now time.Time) (due []netip.Addr) {
+	e.lapse(now)
+	for _, a := range e.order {
+		if a.reminders == 0 || a.phase != owner || now.Before(a.remindAt) {
+			continue
+		}
+		a.reminders--
+		a.remindAt = now.Add(remind)
+		due = append(due, a.addr)
+	}
+	return due
 }
 
 // Answering are the addresses to answer for, in order.

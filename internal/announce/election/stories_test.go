@@ -175,6 +175,37 @@ func TestAFreshOwnerAnnouncesAgain(t *testing.T) {
 	}
 }
 
+// Who had the address before may have heard nothing of the first announcements, and
+// what it answers meanwhile only clients hear.
+func TestANewPlaceIsAnnouncedForAMinute(t *testing.T) {
+	s := owned(t)
+	s.renewedUntil(0.5, 10)
+	if due := s.Reminders(at(10)); len(due) > 0 {
+		t.Errorf("after 10 s %v are announced again, and it has been 9.8 s", due)
+	}
+	if due := s.Reminders(at(10.3)); !slices.Equal(due, []netip.Addr{vip}) {
+		t.Errorf("after 10 s %v are announced again", due)
+	}
+	if due := s.Reminders(at(10.4)); len(due) > 0 {
+		t.Errorf("at once, %v are announced again", due)
+	}
+	if due := s.Reminders(at(25)); len(due) > 0 {
+		t.Errorf("%v are announced by who has lapsed, and may be another's", due)
+	}
+	s.Renewed(at(25), at(25))
+	if w := s.only(25); s.Wrote(at(25.1), w, Written, 21) {
+		t.Error("what it has confirmed only is announced as if it were new")
+	}
+	times := 0
+	for now := 25.5; now < 200; now += 0.5 {
+		s.Renewed(at(now), at(now))
+		times += len(s.Reminders(at(now)))
+	}
+	if times != 5 {
+		t.Errorf("it is announced %d times more, want 5", times)
+	}
+}
+
 // It may be right about the claim and be late to hear so.
 func TestAnOwnerThatIsContestedAndLapsesYields(t *testing.T) {
 	s := owned(t)

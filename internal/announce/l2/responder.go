@@ -124,6 +124,15 @@ func (r *Responder) Announce(addr netip.Addr) {
 	}
 }
 
+// Remind tells everybody once that an address is here.
+func (r *Responder) Remind(addr netip.Addr) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.held.Load().has(addr) {
+		r.say(addr, slices.Collect(maps.Values(r.ports))...)
+	}
+}
+
 func (r *Responder) sayAgain() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

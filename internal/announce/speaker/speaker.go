@@ -266,6 +266,9 @@ func (s *Speaker) act(ctx context.Context) {
 		go s.write(ctx, w)
 	}
 	s.answer(ctx)
+	for _, addr := range s.elector.Reminders(now) {
+		s.responder.Remind(addr)
+	}
 	s.speak(ctx, now)
 	s.responder.Alive(time.Now())
 }
