@@ -20,11 +20,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"switchyard.dev/switchyard/internal/localcluster"
+	"switchyard.dev/switchyard/internal/localcluster/state"
 	"switchyard.dev/switchyard/internal/resolve"
 )
 
@@ -32,25 +35,33 @@ import (
 // `switchyard exec`.
 func resolveCommand() *cobra.Command {
 	var request resolve.Request
-	var output string
+	var output, namespace string
 	c := &cobra.Command{
 		Use:   "resolve NAME|ADDRESS",
 		Short: "Ask DNS for a name as a pod's program would",
-		Long: `Ask DNS for a name as /etc/resolv.conf says, with its search list, and say what
-was found and who answered. To do so from a pod of the local cluster:
-
-  switchyard exec POD -- switchyard resolve web
-  switchyard exec POD -- switchyard resolve _http._tcp.web --type SRV
-  switchyard exec POD -- switchyard resolve 10.96.0.1
+		Long: `Ask the local cluster's DNS for a name, completed as for a pod of the namespace,
+and say what was found and who answered. In a pod, of any cluster, /etc/resolv.conf
+says who is asked and how names are completed, and so it does where no local cluster
+runs, in networks that ` + "`switchyard exec`" + ` has entered, and with --server.
 
 The exit code is 1 if there are no such records; with -o json it is 0, and the
 last answer has none. What they should be says
 ` + "`switchyard records`" + `, for any cluster.`,
+		Example: `  switchyard resolve web -n shop
+  switchyard resolve _http._tcp.web.shop --type SRV
+  switchyard resolve 10.96.0.1
+  switchyard exec POD -- switchyard resolve web`,
 		Args: exactly("NAME or ADDRESS"),
 		RunE: func(c *cobra.Command, args []string) error {
 			request.Name = args[0]
 			if output != "" && output != "json" {
 				return fmt.Errorf("output %q: want json or nothing", output)
+			}
+			pods := request.Server != "" || localcluster.Entered() || request.ForPods()
+			if dir, err := stateDir(); err == nil && !pods {
+				if _, err := localcluster.Running(dir); err == nil {
+					return resolveAsPod(dir, namespace)
+				}
 			}
 			answers, err := resolve.Run(c.Context(), request)
 			if output == "json" && err == nil {
@@ -60,12 +71,13 @@ last answer has none. What they should be says
 				return printed
 			}
 			if err == nil && !answers[len(answers)-1].Found() {
-				err = fmt.Errorf("%s: nothing found in %d answers", request.Name, len(answers))
+				err = nothingFound(request.Name, pods)
 			}
 			return err
 		},
 	}
 	flags := c.Flags()
+	flags.StringVarP(&namespace, "namespace", "n", "default", "namespace that names are completed with, in the local cluster")
 	flags.StringVar(&request.Type, "type", "", "type of records; without it A, and PTR for an address")
 	flags.StringVar(&request.Server, "server", "", "ask this address in place of the servers of /etc/resolv.conf")
 	flags.BoolVar(&request.TCP, "tcp", false, "ask over TCP")
@@ -75,6 +87,29 @@ last answer has none. What they should be says
 }
 
 // printResolved is a line for each record, and for each name that has none.
+// resolveAsPod starts this program once more where the DNS of the local cluster
+// is reached.
+func resolveAsPod(dir state.Dir, namespace string) error {
+	network, err := localcluster.AsPod(dir, namespace)
+	if err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding the switchyard program: %w", err)
+	}
+	return network.Exec(append([]string{self}, os.Args[1:]...))
+}
+
+// nothingFound says where to ask if it was this machine's DNS that knows nothing.
+func nothingFound(name string, pods bool) error {
+	if pods {
+		return fmt.Errorf("%s: nothing found", name)
+	}
+	return fmt.Errorf("%s: nothing found by the DNS of this machine, which is not a cluster's: ask in a pod, "+
+		"or on a node with --server and the address of Service kube-system/kube-dns", name)
+}
+
 func printResolved(out io.Writer, answers []resolve.Answer) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, a := range answers {

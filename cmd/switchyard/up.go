@@ -110,15 +110,16 @@ func sayHints(out io.Writer, dir state.Dir) {
 	_, _ = fmt.Fprintf(out, `
   export KUBECONFIG=%s
 %s
-Four things to try:
+Five things to try:
 
-  kubectl create deployment web --image=any --port=80 --replicas=2 && kubectl expose deployment web
-  %s exec --node 1 -- %s probe --count 6 $(kubectl get service web -o jsonpath={.spec.clusterIP}):80
+  kubectl create deployment web --image=any --port=80 --replicas=2 && kubectl expose deployment web --type=LoadBalancer
+  %s resolve web
+  %s exec --outside -- %s probe --count 6 $(kubectl get service web -o jsonpath='{.status.loadBalancer.ingress[0].ip}'):80
   %s trace --from node-1 --to web:80 --live
   for s in one two; do kubectl create service nodeport $s --tcp=80 --node-port=31000; done
 
 `+"`%s down`"+` ends the cluster and removes everything it made.
-`, dir.Kubeconfig(), kubectlHint(), me, me, me, me)
+`, dir.Kubeconfig(), kubectlHint(), me, me, me, me, me)
 }
 
 // program is this program as the user calls it.

@@ -115,8 +115,15 @@ func (n Network) Exec(command []string) error {
 		args = append(args, fmt.Sprintf("--%s=%d", resolvFlag, fd))
 	}
 	args = append(append(args, "--"), command...)
-	return fmt.Errorf("starting nsenter: %w", unix.Exec(nsenter, args, os.Environ()))
+	return fmt.Errorf("starting nsenter: %w", unix.Exec(nsenter, args, append(os.Environ(), enteredVar+"=1")))
 }
+
+// enteredVar is set for programs that Exec has led into a network.
+const enteredVar = "SWITCHYARD_ENTERED"
+
+// Entered says whether this process was started by Exec, so that it is where
+// somebody wanted it to be.
+func Entered() bool { return os.Getenv(enteredVar) != "" }
 
 // Command is a program of the machine that runs in the network when it is
 // started, with the machine's resolv.conf. The zero Network is the one that

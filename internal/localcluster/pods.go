@@ -30,6 +30,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"switchyard.dev/switchyard/internal/localcluster/layout"
 	"switchyard.dev/switchyard/internal/localcluster/runner"
 	"switchyard.dev/switchyard/internal/localcluster/state"
 )
@@ -62,6 +63,14 @@ func OfPod(ctx context.Context, dir state.Dir, namespace, name string) (Network,
 	}
 	network, err := networkAt(record, path)
 	network.ResolvConf = resolvConf(dir, record, pod)
+	return network, err
+}
+
+// AsPod is the network of a node, where names are resolved as in most pods of a
+// namespace, so that there need be none.
+func AsPod(dir state.Dir, namespace string) (Network, error) {
+	network, err := OfNode(dir, "1")
+	network.ResolvConf = runner.ClusterFirst(namespace, layout.ClusterDomain, layout.DNSAddrs())
 	return network, err
 }
 

@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -95,4 +96,11 @@ func (r Request) config() (*dns.ClientConfig, error) {
 		return nil, fmt.Errorf("%s names no server", path)
 	}
 	return config, nil
+}
+
+// ForPods says whether resolv.conf is one that a kubelet writes for pods: its
+// search list leads to Services.
+func (r Request) ForPods() bool {
+	config, err := r.config()
+	return err == nil && slices.ContainsFunc(config.Search, func(domain string) bool { return strings.HasPrefix(domain, "svc.") })
 }

@@ -175,3 +175,15 @@ func TestWhatCanNotBeAskedForIsNamed(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoseResolvConfItIs(t *testing.T) {
+	machines := filepath.Join(t.TempDir(), "resolv.conf")
+	if err := os.WriteFile(machines, []byte("search example.com\nnameserver 192.0.2.1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]bool{resolvConf(t): true, machines: false, filepath.Join(t.TempDir(), "none"): false} {
+		if got := (Request{Config: path}).ForPods(); got != want {
+			t.Errorf("%s is for pods: %v, want %v", path, got, want)
+		}
+	}
+}

@@ -20,6 +20,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -139,6 +140,25 @@ func TestNamesThroughTheServiceOfTheDNS(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// TestNamesAreAskedForFromTheMachine asks where nothing of the cluster is, neither
+// its resolv.conf nor a way to its DNS Service.
+func TestNamesAreAskedForFromTheMachine(t *testing.T) {
+	needCluster(t)
+	cmd := exec.CommandContext(t.Context(), switchyard(), "resolve", "-o", "json", "-n", "default", "kubernetes")
+	cmd.Env = append(os.Environ(), "SWITCHYARD_STATE="+cluster.State())
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answers []resolve.Answer
+	if err := json.Unmarshal(out, &answers); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if len(answers) != 1 || !answers[0].Found() || answers[0].Records[0].Name != "kubernetes.default.svc.cluster.local." {
+		t.Errorf("kubernetes, in namespace default, is %s", out)
 	}
 }
 

@@ -38,12 +38,13 @@ func resolvConf(pod *corev1.Pod, domain string, servers []netip.Addr, machine st
 	case corev1.DNSDefault:
 		text = machine
 	default:
-		text = clusterFirst(pod.Namespace, domain, servers)
+		text = ClusterFirst(pod.Namespace, domain, servers)
 	}
 	return withDNSConfig(text, pod.Spec.DNSConfig)
 }
 
-func clusterFirst(namespace, domain string, servers []netip.Addr) string {
+// ClusterFirst is the resolv.conf of most Pods of a namespace.
+func ClusterFirst(namespace, domain string, servers []netip.Addr) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "search %s.svc.%s svc.%s %s\n", namespace, domain, domain, domain)
 	for _, server := range servers {
