@@ -17,6 +17,7 @@ limitations under the License.
 package l2
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -38,6 +39,8 @@ type port struct {
 	// groups are the sockets that keep us in the solicited-node groups. One
 	// each: the kernel bounds the memory that a socket may use for groups.
 	groups map[netip.Addr]int
+	// join returns a socket that keeps us in a group.
+	join func(group netip.Addr) (int, error)
 	// broken says that a socket has failed.
 	broken atomic.Bool
 }
@@ -65,6 +68,7 @@ var filters = map[uint16][]bpf.Instruction{
 
 func openPort(i Interface) (p *port, err error) {
 	p = &port{card: card{i.mac, i.linkLocal}, index: i.Index, name: i.Name, groups: map[netip.Addr]int{}}
+	p.join = p.joinGroup
 	defer func() {
 		if err != nil {
 			p.close()
@@ -152,7 +156,8 @@ func (p *port) send(frame []byte) error {
 }
 
 // listen joins the solicited-node groups of addrs and leaves all others, so that
-// switches that look at group memberships pass on what is asked.
+// switches that look at group memberships pass on what is asked. What has failed
+// is tried again by the next call.
 func (p *port) listen(addrs map[netip.Addr]struct{}) error {
 	wanted := map[netip.Addr]struct{}{}
 	for addr := range addrs {
@@ -166,22 +171,27 @@ func (p *port) listen(addrs map[netip.Addr]struct{}) error {
 			delete(p.groups, group)
 		}
 	}
-	var errs []error
+	failed, first := 0, error(nil)
 	for group := range wanted {
 		if _, joined := p.groups[group]; joined {
 			continue
 		}
 		fd, err := p.join(group)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("joining %s on %s: %w", group, p.name, err))
+			failed++
+			first = cmp.Or(first, err)
 			continue
 		}
 		p.groups[group] = fd
 	}
-	return errors.Join(errs...)
+	if failed > 0 {
+		return fmt.Errorf("joining %d of %d solicited-node groups on %s, without which switches may not pass on who asks: %w",
+			failed, len(wanted), p.name, first)
+	}
+	return nil
 }
 
-func (p *port) join(group netip.Addr) (int, error) {
+func (p *port) joinGroup(group netip.Addr) (int, error) {
 	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return 0, err

@@ -96,8 +96,9 @@ func (r *Responder) Alive(now time.Time) {
 // Open says whether there is an interface to answer on.
 func (r *Responder) Open() bool { return r.open.Load() }
 
-// Set makes addrs the addresses to answer for.
-func (r *Responder) Set(addrs []netip.Addr) error {
+// Set makes addrs the addresses to answer for. What the kernel refuses of it is
+// tried again by Run, which says so.
+func (r *Responder) Set(addrs []netip.Addr) {
 	set := map[netip.Addr]struct{}{}
 	for _, a := range addrs {
 		set[a] = struct{}{}
@@ -105,11 +106,9 @@ func (r *Responder) Set(addrs []netip.Addr) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.held.Store(&holdings{addrs: set, macs: r.held.Load().macs})
-	var errs []error
 	for _, p := range r.ports {
-		errs = append(errs, p.listen(set))
+		_ = p.listen(set)
 	}
-	return errors.Join(errs...)
 }
 
 // Announce tells everybody that an address is here, five times within two seconds,
@@ -212,7 +211,9 @@ func (r *Responder) use(ctx context.Context, chosen []Interface) error {
 		if !slices.ContainsFunc(chosen, p.is) {
 			p.close()
 			delete(r.ports, index)
+			continue
 		}
+		errs = append(errs, p.listen(held.addrs))
 	}
 	var opened []*port
 	for _, i := range chosen {

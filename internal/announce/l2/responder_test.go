@@ -20,6 +20,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -40,6 +41,36 @@ func TestNoInterfaceIsAnError(t *testing.T) {
 	}
 	if r.Open() {
 		t.Error("it can answer")
+	}
+}
+
+// Without them switches that look at group memberships ask nobody, and nothing
+// else would make the kernel try once more.
+func TestAGroupThatCanNotBeJoinedIsTriedAgain(t *testing.T) {
+	r := newResponder()
+	p := &port{card: here, index: 7, name: "eth0", groups: map[netip.Addr]int{}}
+	r.ports[p.index] = p
+	possible := false
+	p.join = func(netip.Addr) (int, error) {
+		if !possible {
+			return 0, unix.EMFILE
+		}
+		return unix.Open(os.DevNull, unix.O_CLOEXEC, 0)
+	}
+	chosen := []Interface{{Index: 7, Name: "eth0", mac: here.mac, linkLocal: here.linkLocal}}
+	r.Set([]netip.Addr{vip4, vip6})
+	if err := r.use(t.Context(), chosen); !errors.Is(err, unix.EMFILE) {
+		t.Errorf("the error is %v", err)
+	}
+	possible = true
+	if err := r.use(t.Context(), chosen); err != nil {
+		t.Error(err)
+	}
+	if len(p.groups) != 1 {
+		t.Errorf("it is in %d groups", len(p.groups))
+	}
+	if err := r.use(t.Context(), nil); !errors.Is(err, errNoInterface) || len(p.groups) > 0 {
+		t.Errorf("the error is %v and it is in %d groups at the end", err, len(p.groups))
 	}
 }
 

@@ -228,7 +228,7 @@ func (s *Speaker) loop(ctx, working context.Context) {
 		}
 		break
 	}
-	_ = s.responder.Set(nil)
+	s.responder.Set(nil)
 	s.sayGone(working)
 }
 
@@ -265,7 +265,7 @@ func (s *Speaker) act(ctx context.Context) {
 	for _, w := range s.elector.Next(now) {
 		go s.write(ctx, w)
 	}
-	s.answer(ctx)
+	s.answer()
 	for _, addr := range s.elector.Reminders(now) {
 		s.responder.Remind(addr)
 	}
@@ -317,7 +317,7 @@ func (s *Speaker) write(ctx context.Context, w election.Write) {
 // begin tells everybody on the network that an address is here, and if it is here
 // anew, people, too.
 func (s *Speaker) begin(ctx context.Context, addr netip.Addr, anew bool) {
-	s.answer(ctx) // first: who hears it may ask at once
+	s.answer() // first: who hears it may ask at once
 	s.responder.Announce(addr)
 	s.Metrics.Announced(model.FamilyOf(addr))
 	if !anew {
@@ -332,15 +332,13 @@ func (s *Speaker) begin(ctx context.Context, addr netip.Addr, anew bool) {
 }
 
 // answer brings the responder up to date.
-func (s *Speaker) answer(ctx context.Context) {
+func (s *Speaker) answer() {
 	answering := s.elector.Answering()
 	if slices.Equal(answering, s.answering) {
 		return
 	}
 	s.answering = answering
-	if err := s.responder.Set(answering); err != nil {
-		log.FromContext(ctx).Error(err, "Switches that look at group memberships may not ask this node for an address")
-	}
+	s.responder.Set(answering)
 	for _, family := range []model.Family{model.IPv4, model.IPv6} {
 		n := 0
 		for _, addr := range answering {
