@@ -82,7 +82,10 @@ func announceByRoutes(
 		text := err.Error()
 		warnings.say(reasonNotAnnounced, strings.ToValidUTF8(text[:min(len(text), mostSaid)], ""))
 	})
-	config := feed.Config{Node: warnings.node.Name, Client: warnings.client, Book: book, Ready: state.Ready, Announce: announcer.Announce}
+	config := feed.Config{
+		Node: warnings.node.Name, Client: warnings.client, Namespace: o.announceNamespace(), Book: book,
+		Ready: state.Ready, Healthy: state.Healthy, Announce: announcer.Announce,
+	}
 	if o.Routes.ClusterIPs {
 		config.Ranges = programmer.ServiceCIDRs
 	}

@@ -19,11 +19,13 @@ package feed
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
 	"switchyard.dev/switchyard/internal/announce"
@@ -44,8 +46,11 @@ type Config struct {
 	Node   string
 	Client kubernetes.Interface
 	Book   Book
+	// Namespace is where the Leases are.
+	Namespace string
 	// Ready says that the rules of this node have been written once. It stays true.
-	Ready func() bool
+	// Healthy says that they are what they should be.
+	Ready, Healthy func() bool
 	// Ranges are announced as well, from wherever an address without policy Local
 	// is: the ranges of ClusterIPs. May be nil.
 	Ranges func() []netip.Prefix
@@ -59,8 +64,16 @@ type Feed struct {
 	// awake says that a Node has changed.
 	awake chan struct{}
 
+	settle, pulse time.Duration
+
 	mu    sync.Mutex
 	nodes map[string]announce.Standing
+	// behind are the nodes that say that their rules are, with the time when it
+	// became known here; back is whether this one steps back for that.
+	behind map[string]time.Time
+	back   bool
+	// uid is that of this Node.
+	uid types.UID
 
 	// places is of Run only.
 	places map[netip.Addr]announce.Place
@@ -68,7 +81,10 @@ type Feed struct {
 
 // New is a Feed that has not begun.
 func New(c Config) *Feed {
-	return &Feed{Config: c, awake: make(chan struct{}, 1), nodes: map[string]announce.Standing{}, places: map[netip.Addr]announce.Place{}}
+	return &Feed{
+		Config: c, awake: make(chan struct{}, 1), settle: settle, pulse: pulse,
+		nodes: map[string]announce.Standing{}, behind: map[string]time.Time{}, places: map[netip.Addr]announce.Place{},
+	}
 }
 
 const (
@@ -80,18 +96,19 @@ const (
 
 // Run hands on what is wanted until ctx ends.
 func (f *Feed) Run(ctx context.Context) {
-	sources := []follow.Source{f.Book.Source(ctx), f.followNodes()}
+	sources := []follow.Source{f.Book.Source(ctx), f.followNodes(), f.followBehind()}
 	for _, s := range sources {
 		go s.Run(ctx)
 	}
-	ready := func() bool { return sources[0].Full() && sources[1].Full() && f.Ready() }
-	for !ready() {
+	empty := func(s follow.Source) bool { return !s.Full() }
+	for slices.ContainsFunc(sources, empty) || !f.Ready() {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(look):
 		}
 	}
+	go f.watchSelf(ctx)
 	again := time.NewTicker(review)
 	defer again.Stop()
 	for {
@@ -114,6 +131,7 @@ func (f *Feed) followNodes() follow.Source {
 		func(node *corev1.Node) {
 			standing, _ := announce.StandingOf(node)
 			f.setNode(node.Name, standing)
+			f.learnSelf(node)
 		},
 		func(_, name string) { f.setNode(name, announce.Unfit) })
 }
@@ -129,6 +147,19 @@ func (f *Feed) setNode(name string, standing announce.Standing) {
 	if standing == announce.Unfit {
 		delete(f.nodes, name)
 	}
+	f.awaken()
+}
+
+func (f *Feed) learnSelf(node *corev1.Node) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if node.Name == f.Node {
+		f.uid = node.UID
+	}
+}
+
+// awaken has Run look at everything.
+func (f *Feed) awaken() {
 	select {
 	case f.awake <- struct{}{}:
 	default:
@@ -170,11 +201,12 @@ func (f *Feed) may(place announce.Place) bool {
 	if standing == announce.Unfit || !place.Has(f.Node) {
 		return false
 	}
-	if standing == announce.Fit {
+	if standing == announce.Fit && !f.back {
 		return true
 	}
 	for name, other := range f.nodes {
-		if other == announce.Fit && place.Has(name) {
+		_, behind := f.behind[name]
+		if name != f.Node && other == announce.Fit && !behind && place.Has(name) {
 			return false
 		}
 	}

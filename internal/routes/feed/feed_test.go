@@ -43,6 +43,10 @@ type fakeBook struct {
 	changes chan claims.Address
 }
 
+func newBook() *fakeBook {
+	return &fakeBook{wake: make(chan struct{}, 1), changes: make(chan claims.Address, 10)}
+}
+
 func (b *fakeBook) Source(context.Context) follow.Source {
 	return follow.Source{Run: func(context.Context) {}, Full: b.full.Load}
 }
@@ -85,13 +89,14 @@ func node(name string, ready corev1.ConditionStatus) *corev1.Node {
 
 func TestWhatIsWantedFollowsAddressesAndNodes(t *testing.T) {
 	client := fake.NewClientset(node(here, corev1.ConditionTrue), node(there, corev1.ConditionTrue))
-	book := &fakeBook{wake: make(chan struct{}, 1), changes: make(chan claims.Address, 10)}
+	book := newBook()
 	var ready atomic.Bool
 	var asked atomic.Int32
 	var last atomic.Value
 	last.Store("nothing said")
 	f := New(Config{
 		Node: here, Client: client, Book: book, Ready: func() bool { asked.Add(1); return ready.Load() },
+		Namespace: system, Healthy: func() bool { return true },
 		Ranges: func() []netip.Prefix { return []netip.Prefix{netip.MustParsePrefix("10.96.0.0/12")} },
 		Announce: func(_ context.Context, list []netip.Prefix) {
 			slices.SortFunc(list, func(a, b netip.Prefix) int { return a.Addr().Compare(b.Addr()) })
