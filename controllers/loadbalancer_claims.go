@@ -58,6 +58,8 @@ func (r *LoadBalancerReconciler) writeClaim(ctx context.Context, addr netip.Addr
 			r.desk.setUses(usesOfLease(balancer.LeaseOf("", step.Claim).Name), nil)
 			r.enqueueHolders(before)
 			r.enqueueHolders(step.Holders)
+			r.enqueueHolders(step.Leaving)
+			r.enqueue(r.desk.settle())
 		case apierrors.IsConflict(err), apierrors.IsNotFound(err), apierrors.IsAlreadyExists(err):
 			r.desk.ledger.DoubtClaim(addr, nil)
 		default:
@@ -87,8 +89,12 @@ func (r *LoadBalancerReconciler) makeClaim(ctx context.Context, step balancer.Cl
 		err = client.IgnoreNotFound(r.Client.Delete(ctx, lease, client.Preconditions{ResourceVersion: &step.Version}))
 	default:
 		var patch []byte
+		annotations := map[string]any{balancer.LeavingAnnotation: nil}
+		for key, text := range lease.Annotations {
+			annotations[key] = text
+		}
 		patch, err = json.Marshal(map[string]any{"metadata": map[string]any{
-			"resourceVersion": step.Version, "labels": lease.Labels, "annotations": lease.Annotations,
+			"resourceVersion": step.Version, "labels": lease.Labels, "annotations": annotations,
 		}})
 		if err == nil {
 			err = r.Client.Patch(ctx, lease, client.RawPatch(types.MergePatchType, patch))
@@ -122,6 +128,7 @@ func (r *LoadBalancerReconciler) readClaim(ctx context.Context, step balancer.Cl
 		r.queue.AddAfter(balancerRequest{Duty: reload}, r.desk.reloads.next(r.Now()))
 	}
 	r.enqueueHolders(record.Holders)
+	r.enqueueHolders(record.Leaving)
 	r.enqueue(r.desk.settle())
 	return nil
 }

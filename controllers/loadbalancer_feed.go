@@ -20,6 +20,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -153,7 +154,7 @@ func (r *LoadBalancerReconciler) complete(ctx context.Context, services []corev1
 		listed[services[i].UID] = true
 	}
 	for _, record := range records {
-		for _, holder := range record.Holders {
+		for _, holder := range slices.Concat(record.Holders, record.Leaving) {
 			if listed[holder.UID] {
 				continue
 			}
@@ -206,7 +207,7 @@ func (r *LoadBalancerReconciler) recordOf(lease *coordinationv1.Lease) (netip.Ad
 func readRecord(lease *coordinationv1.Lease) (balancer.Record, error) {
 	claim, err := balancer.ClaimOf(lease)
 	return balancer.Record{
-		Version: lease.ResourceVersion, Holders: claim.Holders, Illegible: err != nil, Unlabelled: !balancer.IsLabelled(lease),
+		Version: lease.ResourceVersion, Holders: claim.Holders, Leaving: claim.Leaving, Illegible: err != nil, Unlabelled: !balancer.IsLabelled(lease),
 	}, err
 }
 

@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -39,6 +40,10 @@ import (
 func (r *LoadBalancerReconciler) writeStatus(ctx context.Context, key types.NamespacedName) error {
 	r.mu.Lock()
 	step, needed := r.desk.ledger.NextStatus(key)
+	if needed && step.Look {
+		r.mu.Unlock()
+		return r.readService(ctx, step)
+	}
 	wait, before := r.desk.disputes.wait(key, r.Now()), r.desk.services[key]
 	if needed && wait <= 0 && len(step.Unproved) == 0 {
 		r.desk.ledger.DoubtService(step) // until it is answered, nobody else gets the address
@@ -68,9 +73,12 @@ func (r *LoadBalancerReconciler) writeStatus(ctx context.Context, key types.Name
 	switch resultOf(err) {
 	case "written":
 		r.wroteStatus(step, before, wrote)
+		if step.Touch && wrote.ResourceVersion == step.Version {
+			return fmt.Errorf("writing the status of Service %s: nothing has changed by it", key)
+		}
 		return nil
 	case "conflict":
-		return r.readService(ctx, key)
+		return r.readService(ctx, step)
 	}
 	return err
 }
@@ -96,7 +104,7 @@ func (r *LoadBalancerReconciler) makeStatus(ctx context.Context, step balancer.S
 	}
 	if c := step.Condition; c != nil {
 		status.WithConditions(metav1ac.Condition().WithType(c.Type).WithStatus(c.Status).WithReason(c.Reason).WithMessage(c.Message).
-			WithObservedGeneration(c.ObservedGeneration).WithLastTransitionTime(r.since(before, c)))
+			WithObservedGeneration(c.ObservedGeneration).WithLastTransitionTime(r.since(step, before)))
 	}
 	wanted := corev1ac.Service(step.Key.Name, step.Key.Namespace).WithUID(step.UID).WithResourceVersion(step.Version).WithStatus(status)
 	if err := r.Client.Status().Apply(ctx, wanted, client.FieldOwner(loadBalancerFieldManager), client.ForceOwnership); err != nil {
@@ -133,14 +141,18 @@ func (r *LoadBalancerReconciler) clearAddresses(ctx context.Context, service *co
 	return after, nil
 }
 
-// since is when the condition came to be what it is.
-func (r *LoadBalancerReconciler) since(before *corev1.Service, now *metav1.Condition) metav1.Time {
-	for i := range before.Status.Conditions {
-		if was := &before.Status.Conditions[i]; was.Type == now.Type && was.Status == now.Status {
-			return was.LastTransitionTime
-		}
+// since is when the condition came to be what it is. If something has to change, it
+// is another second than before.
+func (r *LoadBalancerReconciler) since(step balancer.StatusStep, before *corev1.Service) metav1.Time {
+	at := metav1.NewTime(r.Now())
+	was := meta.FindStatusCondition(before.Status.Conditions, step.Condition.Type)
+	switch {
+	case was != nil && step.Touch && was.LastTransitionTime.Unix() == at.Unix():
+		return metav1.NewTime(at.Add(time.Second))
+	case was != nil && was.Status == step.Condition.Status && !step.Touch:
+		return was.LastTransitionTime
 	}
-	return metav1.NewTime(r.Now())
+	return at
 }
 
 // withStatus is the Service with what the API server has made of a write, which
@@ -208,19 +220,24 @@ func (r *LoadBalancerReconciler) wroteStatus(step balancer.StatusStep, before, a
 }
 
 // readService takes in what the API server has of a Service whose write met a newer
-// version, or none.
-func (r *LoadBalancerReconciler) readService(ctx context.Context, key types.NamespacedName) error {
+// version, or none, or that has to be looked at.
+func (r *LoadBalancerReconciler) readService(ctx context.Context, step balancer.StatusStep) error {
 	var service corev1.Service
-	err := r.Live.Get(ctx, key, &service)
+	err := r.Live.Get(ctx, step.Key, &service)
 	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("reading Service %s: %w", key, err)
+		return fmt.Errorf("reading Service %s: %w", step.Key, err)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err == nil {
-		r.enqueue(r.observeService(&service))
-	} else if known := r.desk.services[key]; known != nil {
-		r.enqueue(r.desk.forgetService(known))
+	if err != nil {
+		service.Namespace, service.Name, service.UID = step.Key.Namespace, step.Key.Name, step.UID
+		r.enqueue(r.desk.forgetService(&service))
+		return nil
+	}
+	r.enqueue(r.observeService(&service))
+	if step.Look {
+		r.desk.ledger.LookedAt(step)
+		r.enqueue(r.desk.settle())
 	}
 	return nil
 }

@@ -190,7 +190,7 @@ func (b *Book) SetUses(by Source, addrs []netip.Addr) {
 func (b *Book) Claims() []Claim {
 	var claims []Claim
 	for addr := range b.holders {
-		claims = append(claims, Claim{addr, b.holdersOf(addr)})
+		claims = append(claims, Claim{Addr: addr, Holders: b.holdersOf(addr)})
 	}
 	slices.SortFunc(claims, func(a, b Claim) int { return a.Addr.Compare(b.Addr) })
 	return claims

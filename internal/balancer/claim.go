@@ -32,6 +32,9 @@ type Claim struct {
 	Addr netip.Addr
 	// Holders are in the order in which they came. Without any, the address is free.
 	Holders []Holder
+	// Leaving are Services that had it. A write that was begun before may be about
+	// to show it in their status, so nobody gets it yet.
+	Leaving []Holder
 }
 
 // Holder is a Service that has the address.

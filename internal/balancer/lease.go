@@ -35,6 +35,8 @@ const (
 	// ServicesAnnotation lists the Services that have the address, with commas, each
 	// as NAMESPACE/NAME UID, and where there are several, the terms of sharing.
 	ServicesAnnotation = "switchyard.dev/load-balancer-services"
+	// LeavingAnnotation lists those that had it and may yet show it, likewise.
+	LeavingAnnotation = "switchyard.dev/load-balancer-leaving"
 
 	leasePrefix    = "lb-"
 	managedByLabel = "app.kubernetes.io/managed-by"
@@ -51,6 +53,9 @@ func LeaseOf(namespace string, claim Claim) *coordinationv1.Lease {
 		Labels:    map[string]string{AddressLabel: string(familyOf(claim.Addr)), managedByLabel: managedBy},
 	}}
 	lease.Annotations = map[string]string{ServicesAnnotation: textOf(claim.Holders)}
+	if len(claim.Leaving) > 0 {
+		lease.Annotations[LeavingAnnotation] = textOf(claim.Leaving)
+	}
 	return lease
 }
 
@@ -82,22 +87,33 @@ func ClaimOf(lease *coordinationv1.Lease) (Claim, error) {
 	if !named {
 		return Claim{}, fmt.Errorf("reading Lease %s/%s: its name is that of no load balancer's address", lease.Namespace, lease.Name)
 	}
-	claim := Claim{Addr: addr}
-	text := lease.Annotations[ServicesAnnotation]
+	holders, err := holdersIn(lease, ServicesAnnotation)
+	if err != nil {
+		return Claim{}, err
+	}
+	leaving, err := holdersIn(lease, LeavingAnnotation)
+	if err != nil {
+		return Claim{}, err
+	}
+	return Claim{Addr: addr, Holders: holders, Leaving: leaving}, nil
+}
+
+func holdersIn(lease *coordinationv1.Lease, annotation string) (holders []Holder, err error) {
+	text := lease.Annotations[annotation]
 	if text == "" {
-		return claim, nil
+		return nil, nil
 	}
 	for one := range strings.SplitSeq(text, ",") {
-		if len(claim.Holders) == maxHolders {
-			return Claim{}, fmt.Errorf("reading Lease %s/%s: its annotation %s has more than %d Services", lease.Namespace, lease.Name, ServicesAnnotation, maxHolders)
+		if len(holders) == maxHolders {
+			return nil, fmt.Errorf("reading Lease %s/%s: its annotation %s has more than %d Services", lease.Namespace, lease.Name, annotation, maxHolders)
 		}
 		holder, ok := holderOf(one)
 		if !ok {
-			return Claim{}, fmt.Errorf("reading Lease %s/%s: %.100q in its annotation %s is no Service", lease.Namespace, lease.Name, one, ServicesAnnotation)
+			return nil, fmt.Errorf("reading Lease %s/%s: %.100q in its annotation %s is no Service", lease.Namespace, lease.Name, one, annotation)
 		}
-		claim.Holders = append(claim.Holders, holder)
+		holders = append(holders, holder)
 	}
-	return claim, nil
+	return holders, nil
 }
 
 // IsLabelled reports whether a claim has the label without which nobody who

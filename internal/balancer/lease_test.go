@@ -37,7 +37,8 @@ func TestClaimsAreLeases(t *testing.T) {
 		"one Service": {claim("192.0.2.1", a), "lb-192.0.2.1", "IPv4", "default/a a"},
 		"two that share": {claim("2001:db8::1", a, b), "lb-2001-0db8-0000-0000-0000-0000-0000-0001", "IPv6",
 			"default/a a " + a.terms() + ",red/b red/b " + b.terms()},
-		"nobody": {claim("192.0.2.1"), "lb-192.0.2.1", "IPv4", ""},
+		"nobody":          {claim("192.0.2.1"), "lb-192.0.2.1", "IPv4", ""},
+		"one that leaves": {Claim{Addr: netip.MustParseAddr("192.0.2.1"), Leaving: claim("192.0.2.1", a).Holders}, "lb-192.0.2.1", "IPv4", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			lease := LeaseOf("system", tc.claim)

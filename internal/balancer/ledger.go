@@ -33,17 +33,20 @@ import (
 // An address is never in the status of two Services that do not share it, also if
 // there are two managers, or one that was away for a while:
 //
-//	who loses it    claim changed -> status changed
-//	who gets it     no status of others has it -> claim changed -> status changed
+//	who loses it    claim changed: it is leaving -> status changed -> claim changed
+//	who gets it     no status of others has it, nobody is leaving -> claim changed -> status changed
 //
 // A claim is changed only as it was last read, and a status likewise. An address is
 // added to a status only if its claim was written or read after that version of the
 // Service was: whoever takes the address away changes the claim first and the
-// Service then, so that one of the two is found out.
+// Service then, so that one of the two is found out, however late the write comes.
 type Ledger struct {
-	book    *Book
-	claims  map[netip.Addr]*claimRecord
-	shows   map[types.NamespacedName]*shown
+	book   *Book
+	claims map[netip.Addr]*claimRecord
+	leavers
+	shows map[types.NamespacedName]*shown
+	// others are Services that are not ours, and were not.
+	others  map[types.NamespacedName]types.UID
 	showing map[netip.Addr]map[types.NamespacedName]bool
 	freed   map[netip.Addr]bool // which no status has any longer
 	learnt  uint64              // counts what is read and written
@@ -81,7 +84,8 @@ type shown struct {
 // NewLedger is one that knows of nothing that is written.
 func NewLedger(book *Book) *Ledger {
 	return &Ledger{
-		book: book, claims: map[netip.Addr]*claimRecord{}, shows: map[types.NamespacedName]*shown{},
+		book: book, claims: map[netip.Addr]*claimRecord{}, leavers: newLeavers(),
+		shows: map[types.NamespacedName]*shown{}, others: map[types.NamespacedName]types.UID{},
 		showing: map[netip.Addr]map[types.NamespacedName]bool{}, freed: map[netip.Addr]bool{},
 	}
 }
@@ -93,8 +97,10 @@ func (l *Ledger) SawService(sight Sight) (news bool) {
 	if old != nil && isOlder(sight.Version, old.Version) {
 		return false
 	}
-	if !sight.Served && sight.Condition == nil {
-		l.show(sight.Key, nil)
+	if l.uidOf(sight.Key) != sight.UID {
+		l.freeLeft(sight.Key) // who was called so before is gone
+	}
+	if l.isOthers(sight) {
 		return true
 	}
 	now := &shown{Sight: sight}
@@ -117,18 +123,33 @@ func (l *Ledger) Overwritten(sight Sight) bool {
 
 // GoneService takes in that a Service was deleted.
 func (l *Ledger) GoneService(key types.NamespacedName, uid types.UID) {
-	if old := l.shows[key]; old != nil && old.UID == uid {
+	if l.uidOf(key) == uid {
 		l.show(key, nil)
+		delete(l.others, key)
+		l.freeLeft(key)
 	}
+}
+
+// isOthers takes in a Service that is not ours, and has nothing of ours.
+func (l *Ledger) isOthers(sight Sight) bool {
+	if sight.Served || sight.Condition != nil {
+		delete(l.others, sight.Key)
+		return false
+	}
+	l.show(sight.Key, nil)
+	l.others[sight.Key] = sight.UID
+	return true
 }
 
 // WroteService takes in what came of a step.
 func (l *Ledger) WroteService(step StatusStep, sight Sight) {
+	if sight.Version != step.Version {
+		l.hasMoved(step)
+	}
 	if old := l.shows[sight.Key]; old != nil && isOlder(sight.Version, old.Version) {
 		return
 	}
-	if !sight.Served && sight.Condition == nil {
-		l.show(sight.Key, nil)
+	if l.isOthers(sight) {
 		return
 	}
 	l.show(sight.Key, &shown{Sight: sight, seen: l.tick(), settled: &step, written: true})

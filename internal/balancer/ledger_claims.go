@@ -50,6 +50,7 @@ type ClaimStep struct {
 type claimRecord struct {
 	version   string // empty where there is none
 	holders   []Holder
+	leaving   []Holder
 	illegible bool
 	// unlabelled claims are written again, holders and all.
 	unlabelled bool
@@ -62,6 +63,17 @@ func (r *claimRecord) has(key types.NamespacedName, uid types.UID) bool {
 	return r != nil && !r.doubtful && !r.illegible && holds(r.holders, key, uid)
 }
 
+// isStill reports whether a claim that is known says the same as it is read now.
+func (r *claimRecord) isStill(now Record) bool {
+	known := r.version != "" && !r.doubtful
+	there := now.Version != "" && !now.Illegible && !now.Unlabelled
+	return known && there && r.says(Claim{Holders: now.Holders, Leaving: now.Leaving})
+}
+
+func (r *claimRecord) says(claim Claim) bool {
+	return slices.Equal(r.holders, claim.Holders) && slices.Equal(r.leaving, claim.Leaving)
+}
+
 func holds(holders []Holder, key types.NamespacedName, uid types.UID) bool {
 	return slices.ContainsFunc(holders, func(h Holder) bool { return h.Service == key && h.UID == uid })
 }
@@ -69,8 +81,8 @@ func holds(holders []Holder, key types.NamespacedName, uid types.UID) bool {
 // Record is a claim as it is read.
 type Record struct {
 	// Version is empty where there is no claim.
-	Version string
-	Holders []Holder
+	Version          string
+	Holders, Leaving []Holder
 	// Illegible is true if nobody can tell who holds the address.
 	Illegible bool
 	// Unlabelled is true of one that who watches claims does not see.
@@ -78,7 +90,7 @@ type Record struct {
 }
 
 func (r Record) claim(seen uint64) *claimRecord {
-	return &claimRecord{version: r.Version, holders: r.Holders, illegible: r.Illegible, unlabelled: r.Unlabelled, seen: seen}
+	return &claimRecord{version: r.Version, holders: r.Holders, leaving: r.Leaving, illegible: r.Illegible, unlabelled: r.Unlabelled, seen: seen}
 }
 
 // NextClaim is what is to be done about an address.
@@ -93,16 +105,17 @@ func (l *Ledger) NextClaim(addr netip.Addr) ClaimStep {
 		return step
 	}
 	step.Holders = l.book.holdersOf(addr)
-	if l.blocked(addr, step.Holders) {
+	step.Leaving = l.leaving(record, step.Holders)
+	if len(step.Leaving) > 0 || l.blocked(addr, step.Holders) {
 		step.Holders = slices.DeleteFunc(step.Holders, func(h Holder) bool { return !holds(record.holders, h.Service, h.UID) })
 	}
-	exists, wanted := record.version != "", len(step.Holders) > 0
+	exists, wanted := record.version != "", len(step.Holders)+len(step.Leaving) > 0
 	switch {
 	case !exists && wanted:
 		step.Write = ClaimCreate
 	case exists && !wanted && !record.illegible:
 		step.Write = ClaimDelete
-	case exists && wanted && (record.illegible || record.unlabelled || !slices.Equal(record.holders, step.Holders)):
+	case exists && wanted && (record.illegible || record.unlabelled || !record.says(step.Claim)):
 		step.Write = ClaimChange
 	}
 	return step
@@ -134,10 +147,11 @@ func (l *Ledger) WroteClaim(step ClaimStep, version string) {
 	if old.version != "" && version != "" && isOlder(version, old.version) {
 		return
 	}
-	l.claims[step.Addr] = &claimRecord{version: version, holders: step.Holders, seen: l.tick()}
 	if step.Write == ClaimDelete {
-		delete(l.claims, step.Addr)
+		l.keep(step.Addr, nil)
+		return
 	}
+	l.keep(step.Addr, &claimRecord{version: version, holders: step.Holders, leaving: step.Leaving, seen: l.tick()})
 }
 
 // DoubtClaim says that a claim has to be read: a step of it came to nothing or
@@ -145,7 +159,7 @@ func (l *Ledger) WroteClaim(step ClaimStep, version string) {
 func (l *Ledger) DoubtClaim(addr netip.Addr, wrote []Holder) {
 	doubtful := *l.record(addr)
 	doubtful.doubtful, doubtful.wrote = true, wrote
-	l.claims[addr] = &doubtful
+	l.keep(addr, &doubtful)
 }
 
 // SawClaim takes in what is read for a step, and reports whether somebody else has
@@ -156,13 +170,11 @@ func (l *Ledger) SawClaim(step ClaimStep, read Record) (foreign bool) {
 	if old.seen != step.Seen {
 		return false
 	}
-	known := slices.Equal(read.Holders, old.holders) || len(old.wrote) > 0 && slices.Equal(read.Holders, old.wrote)
-	if read.Version == "" && len(old.wrote) == 0 && old.wrote != nil {
-		known = true // the last step was to delete it
-	}
-	l.claims[step.Addr] = read.claim(l.tick())
+	known := slices.Equal(read.Holders, old.holders) || old.wrote != nil && slices.Equal(read.Holders, old.wrote)
 	if read.Version == "" {
-		delete(l.claims, step.Addr)
+		l.keep(step.Addr, nil)
+	} else {
+		l.keep(step.Addr, read.claim(l.tick()))
 	}
 	foreign = !known && !read.Illegible
 	l.stale = l.stale || foreign
@@ -176,7 +188,7 @@ func (l *Ledger) Noticed(addr netip.Addr, now Record) bool {
 	switch {
 	case now.Version == old.version, now.Version != "" && old.version != "" && isOlder(now.Version, old.version):
 		return false
-	case now.Version != "" && !now.Illegible && !now.Unlabelled && !old.doubtful && old.version != "" && slices.Equal(now.Holders, old.holders):
+	case old.isStill(now):
 		old.version = now.Version // whoever announces the address writes there as well
 		return false
 	}
@@ -188,7 +200,8 @@ func (l *Ledger) Noticed(addr netip.Addr, now Record) bool {
 func (l *Ledger) LoadClaims(records map[netip.Addr]Record) {
 	l.stale = false
 	clear(l.claims)
+	l.leavers = newLeavers()
 	for addr, read := range records {
-		l.claims[addr] = read.claim(l.tick())
+		l.keep(addr, read.claim(l.tick()))
 	}
 }

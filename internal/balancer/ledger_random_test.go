@@ -22,90 +22,14 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
-	"strconv"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"switchyard.dev/switchyard/allocator"
+	"switchyard.dev/switchyard/api/v1alpha1"
 )
-
-// server is an API server with Services and claims, which takes a write only of
-// the version that it is meant for.
-type server struct {
-	t        *testing.T
-	version  int
-	services map[types.NamespacedName]*stored
-	claims   map[netip.Addr]Record
-	pools    []allocator.AddrPool
-	// news are what watches tell, in order; nil is a Service that is gone.
-	serviceNews []stored
-	claimNews   []netip.Addr
-}
-
-type stored struct {
-	Service
-	sight Sight
-	gone  bool
-}
-
-func (s *server) next() string { s.version++; return strconv.Itoa(s.version) }
-
-func (s *server) put(service Service) {
-	now := &stored{Service: service, sight: Sight{Key: service.Key, UID: service.UID}}
-	if old := s.services[service.Key]; old != nil {
-		now.sight = old.sight
-	}
-	now.sight.Version, now.sight.Served, now.sight.Deleting = s.next(), service.Served, service.Deleting
-	s.keep(now)
-}
-
-func (s *server) keep(now *stored) {
-	now.Status = now.sight.Addrs
-	s.services[now.Key] = now
-	s.serviceNews = append(s.serviceNews, *now)
-}
-
-func (s *server) remove(key types.NamespacedName) {
-	gone := *s.services[key]
-	delete(s.services, key)
-	gone.sight.Version, gone.gone = s.next(), true
-	s.serviceNews = append(s.serviceNews, gone)
-}
-
-// write is a status, and the whole point: nobody is given what another has.
-func (s *server) write(step StatusStep) bool {
-	old := s.services[step.Key]
-	if old == nil || old.UID != step.UID || old.sight.Version != step.Version {
-		return false
-	}
-	for key, other := range s.services {
-		for _, addr := range step.Addrs {
-			if key != step.Key && slices.Contains(other.sight.Addrs, addr) && (old.SharingKey == "" || other.SharingKey != old.SharingKey) {
-				s.t.Errorf("%s is given %s, which %s has", step.Key, addr, key)
-			}
-		}
-	}
-	now := *old
-	now.sight.Addrs, now.sight.Condition = step.Addrs, step.Condition
-	if now.sight.Version = old.sight.Version; !slices.Equal(old.sight.Addrs, step.Addrs) || !sameCondition(old.sight.Condition, step.Condition) {
-		now.sight.Version = s.next()
-	}
-	s.keep(&now)
-	return true
-}
-
-func (s *server) claim(step ClaimStep) bool {
-	if s.claims[step.Addr].Version != step.Version {
-		return false
-	}
-	if delete(s.claims, step.Addr); step.Write != ClaimDelete {
-		s.claims[step.Addr] = Record{Version: s.next(), Holders: step.Holders}
-	}
-	s.claimNews = append(s.claimNews, step.Addr)
-	return true
-}
 
 // manager is a process that may lag behind, whose writes take their time.
 type manager struct {
@@ -141,7 +65,7 @@ func (m *manager) load() {
 		world.Services = append(world.Services, now.Service)
 	}
 	for addr, record := range m.api.claims {
-		world.Claims = append(world.Claims, Claim{addr, record.Holders})
+		world.Claims = append(world.Claims, Claim{Addr: addr, Holders: record.Holders})
 	}
 	m.ledger.LoadClaims(m.api.claims)
 	m.pools = m.api.pools
@@ -200,6 +124,10 @@ func (m *manager) begin(addrs []netip.Addr) {
 	if !needed || busy {
 		return
 	}
+	if step.Look {
+		m.look(step)
+		return
+	}
 	if len(step.Unproved) > 0 {
 		m.ledger.DoubtClaim(step.Unproved[0], nil)
 		m.read(m.ledger.NextClaim(step.Unproved[0]))
@@ -207,6 +135,17 @@ func (m *manager) begin(addrs []netip.Addr) {
 	}
 	m.ledger.DoubtService(step)
 	m.statuses = append(m.statuses, step)
+}
+
+// look reads a Service that is not ours.
+func (m *manager) look(step StatusStep) {
+	if now := m.api.services[step.Key]; now == nil {
+		m.ledger.GoneService(step.Key, step.UID)
+	} else {
+		m.observe(*now)
+		m.ledger.LookedAt(step)
+	}
+	m.ledger.book.Settle()
 }
 
 func (m *manager) read(step ClaimStep) {
@@ -274,20 +213,21 @@ func TestManagersNeverGiveAnAddressTwice(t *testing.T) {
 			api.pools = smallPools(random)
 			leads := []*manager{newManager(api, random)}
 			for step := 0; step < 1500 && !t.Failed(); step++ {
+				api.deliver()
 				lead := leads[random.IntN(len(leads))]
 				switch n := random.IntN(100); {
 				case n < 8:
 					changeService(h, api)
 				case n == 8:
 					api.pools = smallPools(random)
-				case n == 9 && len(leads) > 1, n == 10 && len(leads) > 2:
-					leads = leads[1:] // killed, with writes on their way
-				case n == 11 && len(leads) < 3:
-					leads = append(leads, newManager(api, random))
+				case n == 9, n == 10, n == 11:
+					leads = changeLeads(leads, random, api)
 				case n == 12:
 					lead.lossy = !lead.lossy
 				case n == 13:
 					lead.paused = !lead.paused
+				case n < 20:
+					leads = strike(leads, lead, random, api)
 				case lead.paused && n < 60:
 				case n < 40:
 					lead.hear()
@@ -302,10 +242,45 @@ func TestManagersNeverGiveAnAddressTwice(t *testing.T) {
 	}
 }
 
+// changeLeads has one killed, with writes on their way, or another begin.
+func changeLeads(leads []*manager, random *rand.Rand, api *server) []*manager {
+	switch n := random.IntN(3); {
+	case n == 0 && len(leads) > 1, n == 1 && len(leads) > 2:
+		return leads[1:]
+	case len(leads) < 3:
+		return append(leads, newManager(api, random))
+	}
+	return leads
+}
+
+// strike ends a manager while its writes are on their way and another leads, at a
+// time when what it gives becomes that of other Services.
+func strike(leads []*manager, lead *manager, random *rand.Rand, api *server) []*manager {
+	if len(leads) < 2 {
+		return append(leads, newManager(api, random))
+	}
+	i := slices.IndexFunc(lead.statuses, api.wouldAdd)
+	if i < 0 {
+		return leads
+	}
+	api.late = append(api.late, lead.statuses...)
+	half := "0"
+	if api.services[lead.statuses[i].Key].Labels["half"] == half {
+		half = "1"
+	}
+	api.pools = []allocator.AddrPool{pool("p", lead.statuses[i].Addrs[0].String(), forServices("half", half))}
+	return slices.DeleteFunc(leads, func(m *manager) bool { return m == lead })
+}
+
+// smallPools are for all Services, or for half of them.
 func smallPools(random *rand.Rand) (pools []allocator.AddrPool) {
 	for i := range 1 + random.IntN(2) {
 		first := random.IntN(6)
-		pools = append(pools, pool(fmt.Sprint("p", i), fmt.Sprintf("192.0.2.%d-192.0.2.%d 2001:db8::%x-2001:db8::%x", first, first+2, first, first+2)))
+		var edits []func(*v1alpha1.AddressPool)
+		if half := random.IntN(4); half < 2 {
+			edits = append(edits, forServices("half", fmt.Sprint(half)))
+		}
+		pools = append(pools, pool(fmt.Sprint("p", i), fmt.Sprintf("192.0.2.%d-192.0.2.%d 2001:db8::%x-2001:db8::%x", first, first+2, first, first+2), edits...))
 	}
 	return pools
 }
@@ -319,6 +294,7 @@ func changeService(h *history, api *server) {
 		h.births++
 		made := svc(key.Name)
 		made.UID = types.UID(fmt.Sprint(h.births))
+		made.Labels["half"] = fmt.Sprint(h.births % 2)
 		if h.IntN(3) == 0 {
 			sharing("k", int32(80+h.births))(&made)
 		}

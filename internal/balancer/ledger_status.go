@@ -38,6 +38,13 @@ type StatusStep struct {
 	Condition *metav1.Condition
 	// Unproved are addresses whose claims have to be read before.
 	Unproved []netip.Addr
+	// Touch is for a write that has to change something, whatever is there: a claim
+	// says that the Service is leaving.
+	Touch bool
+	// Look is for such a Service that is not ours: it has to be read, and nothing
+	// is to be written.
+	Look  bool
+	begun uint64
 }
 
 func (s *StatusStep) equal(other *StatusStep) bool {
@@ -47,22 +54,36 @@ func (s *StatusStep) equal(other *StatusStep) bool {
 // NextStatus is what is to be done about a Service, if anything is.
 func (l *Ledger) NextStatus(key types.NamespacedName) (step StatusStep, needed bool) {
 	now := l.shows[key]
+	leaves := !l.stale && l.leaves(key)
 	if now == nil || l.stale {
-		return StatusStep{}, false
+		return StatusStep{Key: key, UID: l.others[key], Look: true, begun: l.learnt}, leaves
 	}
-	step = StatusStep{Key: key, UID: now.UID, Version: now.Version}
+	step = StatusStep{Key: key, UID: now.UID, Version: now.Version, begun: l.learnt}
 	if decision, decided := l.book.Decision(key); decided && decision.UID == now.UID && now.Served {
-		if waits := l.fill(&step, now, decision); waits && slices.Equal(step.Addrs, now.Addrs) && !l.held(now, decision) {
+		step.Touch = leaves
+		if waits := l.fill(&step, now, decision); waits && slices.Equal(step.Addrs, now.Addrs) && !l.held(now, decision) && !leaves {
 			return step, false // once its claims are written
 		}
 	} else if now.Served {
 		return StatusStep{}, false // it is not decided yet
 	}
-	done := slices.Equal(step.Addrs, now.Addrs) && sameCondition(step.Condition, now.Condition) && len(now.doubted) == 0
-	if done || now.settled != nil && now.settled.equal(&step) && len(now.doubted) == 0 {
-		return step, false
+	if l.isClaimed(now, step.Addrs) {
+		return step, false // once the claims of what it loses are written
 	}
+	done := slices.Equal(step.Addrs, now.Addrs) && sameCondition(step.Condition, now.Condition)
+	if settled := now.settled != nil && now.settled.equal(&step); (done || settled) && len(now.doubted) == 0 {
+		step.Look = leaves && !now.Served
+		return step, leaves
+	}
+	step.Touch = false // it changes something anyway
 	return step, true
+}
+
+// isClaimed reports whether claims still say that a Service has what it is to lose.
+func (l *Ledger) isClaimed(now *shown, left []netip.Addr) bool {
+	return slices.ContainsFunc(now.Addrs, func(addr netip.Addr) bool {
+		return !slices.Contains(left, addr) && l.claims[addr].has(now.Key, now.UID)
+	})
 }
 
 // fill says what a Service of ours is to have, and whether it waits for a claim.
@@ -92,7 +113,7 @@ func (l *Ledger) fill(step *StatusStep, now *shown, decision Decision) (waits bo
 		step.Unproved = nil
 	}
 	switch {
-	case now.Deleting && slices.Equal(step.Addrs, now.Addrs):
+	case now.Deleting && slices.Equal(step.Addrs, now.Addrs) && !step.Touch:
 		step.Condition = now.Condition
 	case waits && decision.Satisfied && !now.Deleting:
 		step.Condition = conditionOf(Decision{Reason: ReasonClaiming, Message: "the address is being claimed"}, now.Generation)

@@ -49,11 +49,19 @@ func stepOf(ledger *Ledger, addr string) string {
 	if step.Write == ClaimIsRight {
 		return ""
 	}
+	text := strings.TrimSpace(fmt.Sprint(step.Write, " ", namesOf(step.Holders)))
+	if len(step.Leaving) > 0 {
+		text += ", leaving " + namesOf(step.Leaving)
+	}
+	return text
+}
+
+func namesOf(holders []Holder) string {
 	var names []string
-	for _, holder := range step.Holders {
+	for _, holder := range holders {
 		names = append(names, holder.Service.Name)
 	}
-	return strings.TrimSpace(fmt.Sprint(step.Write, " ", strings.Join(names, ",")))
+	return strings.Join(names, ",")
 }
 
 func statusOf(ledger *Ledger, name string) string {
@@ -61,7 +69,13 @@ func statusOf(ledger *Ledger, name string) string {
 	if !needed {
 		return "right"
 	}
+	if step.Look {
+		return "look"
+	}
 	text := fmt.Sprint(step.Addrs)
+	if step.Touch {
+		text = "touch " + text
+	}
 	if step.Condition != nil {
 		text += " " + step.Condition.Reason
 	}
@@ -108,7 +122,8 @@ func TestAnAddressIsGivenOnlyWhenNobodyElseShowsIt(t *testing.T) {
 	ledger := office(World{Pools: []allocator.AddrPool{pool("p", "192.0.2.1")}, Services: []Service{a, b}, Claims: []Claim{claim("192.0.2.1", a)}})
 	ledger.book.SetPools([]allocator.AddrPool{pool("p", "192.0.2.1", forServices("name", "b"))})
 	ledger.book.Settle()
-	expect(t, "the claim of what is shown", stepOf(ledger, "192.0.2.1"), "delete")
+	expect(t, "the claim of what is shown", stepOf(ledger, "192.0.2.1"), "change, leaving a")
+	expect(t, "who has lost it, before", statusOf(ledger, "a"), "right")
 	ledger.wrote(t, "192.0.2.1")
 	expect(t, "who has lost it", statusOf(ledger, "a"), "[] NoPool")
 	expect(t, "the claim while it is shown", stepOf(ledger, "192.0.2.1"), "")
@@ -121,7 +136,7 @@ func TestAnAddressIsGivenOnlyWhenNobodyElseShowsIt(t *testing.T) {
 	expect(t, "the claim while that is not certain", stepOf(ledger, "192.0.2.1"), "")
 	ledger.WroteService(step, Sight{Key: a.Key, UID: a.UID, Version: "50", Served: true, Condition: step.Condition})
 	expect(t, "what is free", fmt.Sprint(ledger.Freed()), "[192.0.2.1]")
-	expect(t, "the claim then", stepOf(ledger, "192.0.2.1"), "create b")
+	expect(t, "the claim then", stepOf(ledger, "192.0.2.1"), "change b")
 }
 
 func TestAnAddressThatIsPerhapsShownIsGivenToNobody(t *testing.T) {
@@ -136,8 +151,9 @@ func TestAnAddressThatIsPerhapsShownIsGivenToNobody(t *testing.T) {
 	ledger.wrote(t, "192.0.2.1")
 	expect(t, "the claim meanwhile", stepOf(ledger, "192.0.2.1"), "")
 	expect(t, "the status that settles it", statusOf(ledger, "a"), "[] NoPool")
-	ledger.SawService(Sight{Key: a.Key, UID: a.UID, Version: "60", Served: true})
-	expect(t, "the claim then", stepOf(ledger, "192.0.2.1"), "create b")
+	step, _ := ledger.NextStatus(a.Key)
+	ledger.WroteService(step, Sight{Key: a.Key, UID: a.UID, Version: "60", Served: true, Condition: step.Condition})
+	expect(t, "the claim then", stepOf(ledger, "192.0.2.1"), "change b")
 }
 
 func TestBothFamiliesAreShownAtOnce(t *testing.T) {
@@ -157,6 +173,9 @@ func TestWhoMovesKeepsWhatItHasUntilThen(t *testing.T) {
 	expect(t, "the new claim", stepOf(ledger, "192.0.2.2"), "create a")
 	expect(t, "the status meanwhile", statusOf(ledger, "a"), "right")
 	ledger.wrote(t, "192.0.2.2")
+	expect(t, "the old claim", stepOf(ledger, "192.0.2.1"), "change, leaving a")
+	expect(t, "the status before that", statusOf(ledger, "a"), "right")
+	ledger.wrote(t, "192.0.2.1")
 	expect(t, "the status", statusOf(ledger, "a"), "[192.0.2.2] AddressAssigned")
 }
 
@@ -169,7 +188,10 @@ func TestTwoThatMoveToEachOther(t *testing.T) {
 		ledger.book.Observe(moved)
 		ledger.book.Settle()
 	}
-	expect(t, "the first", stepOf(ledger, "192.0.2.1"), "delete")
+	expect(t, "the first", stepOf(ledger, "192.0.2.1"), "change, leaving a")
+	expect(t, "the other", stepOf(ledger, "192.0.2.2"), "change, leaving b")
+	ledger.wrote(t, "192.0.2.1")
+	ledger.wrote(t, "192.0.2.2")
 	expect(t, "its status", statusOf(ledger, "a"), "[] AddressBeingClaimed")
 	expect(t, "the other's", statusOf(ledger, "b"), "[] AddressBeingClaimed")
 }

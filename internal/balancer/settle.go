@@ -84,7 +84,7 @@ func (b *Book) changedClaims() []Claim {
 		if slices.Equal(now, b.recorded[addr]) {
 			continue
 		}
-		if all = append(all, Claim{addr, now}); len(now) == 0 {
+		if all = append(all, Claim{Addr: addr, Holders: now}); len(now) == 0 {
 			delete(b.recorded, addr)
 			continue
 		}

@@ -141,6 +141,14 @@ func (l *line) set(change func(*line)) {
 	change(l)
 }
 
+// release lets go of what is held.
+func (l *line) release() {
+	l.set(func(l *line) {
+		close(l.hold)
+		l.hold = nil
+	})
+}
+
 // waiting is true once a write was held.
 func (l *line) waiting() bool {
 	l.mu.Lock()
