@@ -33,7 +33,7 @@ func (e *examination) addresses() Step {
 		return e.externalNameTarget()
 	}
 	step := Step{State: OK, Message: "it has " + enumerate(e.addressList(), 2*maxNames)}
-	for _, find := range []func(*examination, *Step) bool{noClusterIP, notExposed, unallocated, noNodePort, noLoadBalancer} {
+	for _, find := range []func(*examination, *Step) bool{noClusterIP, notExposed, unallocated, noNodePort, noLoadBalancer, notAnnounced} {
 		if find(e, &step) {
 			break
 		}
@@ -145,6 +145,22 @@ func noLoadBalancer(e *examination, step *Step) bool {
 		return false
 	}
 	*step = pending
+	return true
+}
+
+// notAnnounced is an address that leads nowhere from outside.
+func notAnnounced(e *examination, step *Step) bool {
+	if len(e.Unannounced) == 0 {
+		return false
+	}
+	message := "no node answers for " + enumerate(e.Unannounced, maxNames) + " on the nodes' network"
+	if e.Client != nil && e.Client.Pod != nil {
+		step.Details = append(step.Details, message+", which pods and nodes do not need")
+		return false
+	}
+	*step = Step{State: Warning, Reason: AddressNotAnnounced, Message: message,
+		Remedy: "see whether a node is Ready, without the label " + corev1.LabelNodeExcludeBalancers +
+			", and with externalTrafficPolicy Local has a ready endpoint; its agent's log says whether it can announce"}
 	return true
 }
 

@@ -87,6 +87,15 @@ func TestAddresses(t *testing.T) {
 			loadBalancer(f)
 			f.Service.Spec.LoadBalancerClass = new("example.org/lb")
 		}},
+		"no node answers for its address": {state: Warning, check: CheckAddresses, want: AddressNotAnnounced, says: []string{"no node answers for 192.0.2.1", "exclude-from-external-load-balancers"}, change: func(f *Facts) {
+			loadBalancer(f, "192.0.2.1")
+			f.Unannounced = []string{"192.0.2.1"}
+		}},
+		"pods need nobody who answers": {state: OK, check: CheckAddresses, details: []string{"no node answers for 192.0.2.1 on the nodes' network, which pods and nodes do not need"}, change: func(f *Facts) {
+			loadBalancer(f, "192.0.2.1")
+			f.Unannounced = []string{"192.0.2.1"}
+			f.Client = &Client{Pod: clientPod("shop")}
+		}},
 		"a client outside and only a ClusterIP": {state: Problem, check: CheckAddresses, want: NotExposed, says: []string{"203.0.113.7 is outside", "spec.type"}, change: func(f *Facts) {
 			f.Client = outside("203.0.113.7")
 		}},

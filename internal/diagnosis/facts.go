@@ -71,6 +71,10 @@ type Facts struct {
 	// label, or nobody looked.
 	DNSServer *DNSServer
 
+	// Unannounced are load balancer addresses of the Service for which no node answers,
+	// although nodes do for such addresses.
+	Unannounced []string
+
 	// Zone is the domain of the cluster's names in small letters, without a dot at its
 	// end. If it is empty, nothing is said of the Service's name, and DefaultZone holds.
 	Zone string

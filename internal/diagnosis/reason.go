@@ -33,6 +33,8 @@ const (
 	NoNodePort  Reason = "NoNodePort"
 	// LoadBalancerPending is no address from a load balancer.
 	LoadBalancerPending Reason = "LoadBalancerPending"
+	// AddressNotAnnounced is a load balancer's address for which no node answers.
+	AddressNotAnnounced Reason = "AddressNotAnnounced"
 	// NotExposed is no way in for a client outside.
 	NotExposed Reason = "NotExposed"
 	// InvalidExternalName and ExternalNameNotFound are about the target of an ExternalName.

@@ -20,6 +20,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -45,6 +46,9 @@ type Inventory struct {
 	Claims []coordinationv1.Lease
 	// AnnouncedBy are the nodes that answer for load balancers' addresses.
 	AnnouncedBy map[netip.Addr]string
+	// Unannounced are those for which none does, although nodes announce some, with
+	// the time at which each was given.
+	Unannounced map[netip.Addr]time.Time
 	// Namespaces are the labels of each.
 	Namespaces map[string]labels.Set
 	// Endpoints are empty where they were not asked for.
@@ -55,6 +59,9 @@ type Inventory struct {
 	System string
 	// Unread are the kinds that could not be read.
 	Unread []Unread
+
+	// announcers tells that nodes announce addresses at layer 2.
+	announcers bool
 }
 
 // Kind is one of the kinds that are read, in the plural.

@@ -23,6 +23,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -77,7 +78,8 @@ type Scope struct {
 
 // Read is Read for this scope.
 func (s Scope) Read(ctx context.Context, reader client.Reader, system string, nodePorts NodePorts) (*Inventory, error) {
-	inv := &Inventory{NodePorts: nodePorts, System: system, Namespaces: map[string]labels.Set{}, AnnouncedBy: map[netip.Addr]string{}}
+	inv := &Inventory{NodePorts: nodePorts, System: system, Namespaces: map[string]labels.Set{}}
+	inv.AnnouncedBy, inv.Unannounced = map[netip.Addr]string{}, map[netip.Addr]time.Time{}
 	r := reading{reader: reader, inventory: inv, namespace: s.Namespace}
 	r.group, r.ctx = errgroup.WithContext(ctx)
 	startItems(&r, Services, &corev1.ServiceList{}, &inv.Services, func(l *corev1.ServiceList) []corev1.Service { return l.Items })
@@ -105,9 +107,16 @@ func (s Scope) Read(ctx context.Context, reader client.Reader, system string, no
 	if err := r.group.Wait(); err != nil {
 		return nil, err
 	}
+	if !inv.announcers {
+		clear(inv.Unannounced)
+	}
 	slices.SortFunc(inv.Unread, func(a, b Unread) int { return cmp.Compare(a.Kind, b.Kind) })
 	return inv, nil
 }
+
+// announcerLabel is speaker.Label, on the record of a node that announces addresses
+// at layer 2.
+const announcerLabel = "switchyard.dev/announcer"
 
 // keepLeases tells those of numbers from those of load balancers' addresses.
 func (inv *Inventory) keepLeases(l *coordinationv1.LeaseList) {
@@ -117,16 +126,25 @@ func (inv *Inventory) keepLeases(l *coordinationv1.LeaseList) {
 			inv.Claims = append(inv.Claims, *lease)
 			continue
 		}
+		if _, announces := lease.Labels[announcerLabel]; announces {
+			inv.announcers = true
+			continue
+		}
 		claim, err := balancer.ClaimOf(lease)
-		if holder := lease.Spec.HolderIdentity; err == nil && holder != nil {
+		switch holder := lease.Spec.HolderIdentity; {
+		case err != nil:
+		case holder != nil && *holder != "":
 			inv.AnnouncedBy[claim.Addr] = *holder
+		default:
+			inv.Unannounced[claim.Addr] = lease.CreationTimestamp.Time
 		}
 	}
 }
 
 func (inv *Inventory) forgetLeases() {
-	inv.Claims = nil
+	inv.Claims, inv.announcers = nil, false
 	clear(inv.AnnouncedBy)
+	clear(inv.Unannounced)
 }
 
 // namespaceList is of their metadata alone, as nothing else is needed.

@@ -25,6 +25,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
@@ -44,6 +45,7 @@ import (
 
 	"switchyard.dev/switchyard/allocator"
 	"switchyard.dev/switchyard/api/v1alpha1"
+	"switchyard.dev/switchyard/internal/announce/speaker"
 )
 
 const system = "switchyard-system"
@@ -115,6 +117,28 @@ func TestReadTakesAllKindsAndDropsWhatIsLarge(t *testing.T) {
 	}
 	if inv.Claims[0].Name != "nodeport-30080" {
 		t.Errorf("the claim is %s", inv.Claims[0].Name)
+	}
+}
+
+func TestForWhichAddressesNoNodeAnswers(t *testing.T) {
+	made := metav1.NewTime(time.Now().Truncate(time.Second))
+	nobody := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: "lb-192.0.2.7", CreationTimestamp: made}}
+	node := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: "speaker-n1", Labels: map[string]string{speaker.Label: "l2"}}}
+	for name, tc := range map[string]struct {
+		objects []client.Object
+		want    bool
+	}{
+		"nodes announce addresses":        {[]client.Object{nobody, node}, true},
+		"no node does, or in another way": {[]client.Object{nobody}, false},
+	} {
+		inv, err := Read(t.Context(), server(t, nil, tc.objects...), system, NodePorts{Span: allocator.DefaultNodePorts})
+		if err != nil {
+			t.Fatal(err)
+		}
+		given, is := inv.Unannounced[netip.MustParseAddr("192.0.2.7")]
+		if is != tc.want || is && !given.Equal(made.Time) {
+			t.Errorf("%s: no node answers for the address of %v: %v, want %v", name, given, is, tc.want)
+		}
 	}
 }
 

@@ -19,6 +19,7 @@ package why
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -70,6 +71,7 @@ func (r *reading) numbers(ctx context.Context) {
 		r.facts.Numbers = append(r.facts.Numbers, findings.Of(service, f))
 	}
 	r.withoutKinds(index)
+	r.unannounced(index)
 	r.given = r.provenance(who.New(index, report))
 }
 
@@ -119,6 +121,19 @@ func (r *reading) withoutKinds(index *inventory.Index) {
 	}
 }
 
+// announceTime is how long a node may take until it answers for an address.
+const announceTime = 10 * time.Second
+
+// unannounced finds the Service's addresses for which no node answers.
+func (r *reading) unannounced(index *inventory.Index) {
+	for _, ingress := range r.facts.Service.Status.LoadBalancer.Ingress {
+		addr, err := netip.ParseAddr(ingress.IP)
+		if given, is := index.Unannounced[addr]; err == nil && is && r.facts.Now.Sub(given) > announceTime {
+			r.facts.Unannounced = append(r.facts.Unannounced, ingress.IP)
+		}
+	}
+}
+
 // maxGiven is of how many numbers it is said where they come from.
 const maxGiven = 20
 
@@ -156,6 +171,9 @@ func (r *reading) origin(number *who.Answer) []string {
 	}
 	if r.fromLoadBalancer(number.Number) {
 		from = append(from, "a load balancer's"+r.writer())
+	}
+	if number.AnnouncedBy != "" {
+		from = append(from, "announced by node "+number.AnnouncedBy)
 	}
 	return from
 }

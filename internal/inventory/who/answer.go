@@ -77,6 +77,8 @@ type Answer struct {
 	// AnnouncedBy is the node that answers for a load balancer's address on the
 	// network, at layer 2.
 	AnnouncedBy string `json:"announcedBy,omitempty"`
+	// Unannounced tells that none does, although nodes announce addresses.
+	Unannounced bool `json:"unannounced,omitempty"`
 	// Conflicts are what `switchyard audit` says about it.
 	Conflicts []audit.Finding `json:"conflicts"`
 	// FreeNearby are free numbers of the same pool, or of the range without pools.
@@ -175,6 +177,7 @@ func (a Asker) Number(n allocator.Number) Answer {
 	}
 	if !n.IsPort() {
 		answer.AnnouncedBy = a.AnnouncedBy[n.Addr]
+		_, answer.Unannounced = a.Unannounced[n.Addr]
 	}
 	if r, ok := a.RangeOf(n); ok {
 		answer.Range, answer.ServiceCIDR = r.Text, r.ServiceCIDR

@@ -148,8 +148,8 @@ func (a Answer) about(now time.Time) (lines [][]string) {
 	for _, p := range a.Pools {
 		add("pool", "%s", p)
 	}
-	if a.AnnouncedBy != "" {
-		add("announced by", "%s", a.AnnouncedBy)
+	if a.AnnouncedBy != "" || a.Unannounced {
+		add("announced by", "%s", cmp.Or(a.AnnouncedBy, "no node"))
 	}
 	if r := a.Reservation; r != nil {
 		add("reservation", "%s", r.text(now))

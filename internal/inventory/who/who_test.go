@@ -253,6 +253,22 @@ func TestWhichNodeAnnouncesAnAddress(t *testing.T) {
 	}
 }
 
+func TestNoNodeAnnouncesAnAddress(t *testing.T) {
+	x := scene()
+	x.Unannounced = map[netip.Addr]time.Time{netip.MustParseAddr("198.51.100.1"): now}
+	question, err := Parse("198.51.100.1", "here")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := New(x, audit.Report{}).Number(question.Number).Print(&out, now, false); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), "announced by  no node") {
+		t.Errorf("it is not said that no node answers:\n%s", out.String())
+	}
+}
+
 func TestWhatNobodyGives(t *testing.T) {
 	inv := scene().Inventory
 	inv.PortPools[0].Spec.Ranges = append(inv.PortPools[0].Spec.Ranges, "100-200")
