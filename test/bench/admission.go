@@ -35,6 +35,7 @@ import (
 
 	"switchyard.dev/switchyard/api/v1alpha1"
 	"switchyard.dev/switchyard/test/testenv/managers"
+	"switchyard.dev/switchyard/test/testenv/process"
 )
 
 // way is how the API server of the same objects is asked.
@@ -286,10 +287,10 @@ type reading struct {
 }
 
 func (b *admissionBench) read(ctx context.Context) (r reading, err error) {
-	if r.serverCPU, err = cpuTime(b.pid); err != nil || b.manager == nil {
+	if r.serverCPU, err = process.CPUTime(b.pid); err != nil || b.manager == nil {
 		return r, err
 	}
-	if r.managerCPU, err = cpuTime(b.manager.PID()); err != nil {
+	if r.managerCPU, err = process.CPUTime(b.manager.PID()); err != nil {
 		return r, err
 	}
 	if r.manager, err = scrape(ctx, http.DefaultClient, b.manager.Metrics); err != nil {

@@ -79,10 +79,10 @@ func (b *bench) churning(ctx context.Context, name string, rate int, length time
 	if err := b.awaitIdle(ctx); err != nil {
 		return result, err
 	}
-	if err := b.process.forgetPeak(); err != nil {
+	if err := b.process.ForgetPeak(); err != nil {
 		return result, err
 	}
-	before, err := b.process.cpu()
+	before, err := b.process.CPU()
 	if err != nil {
 		return result, err
 	}
@@ -99,7 +99,7 @@ func (b *bench) churning(ctx context.Context, name string, rate int, length time
 	if err != nil {
 		return result, err
 	}
-	after, err := b.process.cpu()
+	after, err := b.process.CPU()
 	if err != nil {
 		return result, err
 	}
@@ -107,13 +107,13 @@ func (b *bench) churning(ctx context.Context, name string, rate int, length time
 	result.Switches = b.turn - turns
 	result.CPU = milliseconds(after-before) / float64(result.Updates+result.Switches)
 	stopProfile()
-	result.PeakBytes, err = b.process.peakMemory()
+	result.PeakBytes, err = b.process.PeakMemory()
 	return result, err
 }
 
 // awaitIdle waits until the proxy has done what it was busy with.
 func (b *bench) awaitIdle(ctx context.Context) error {
-	return awaitIdle(ctx, b.process.cpu, 20*time.Millisecond)
+	return awaitIdle(ctx, b.process.CPU, 20*time.Millisecond)
 }
 
 // awaitIdle waits until no more than most is spent in a second. It waits no

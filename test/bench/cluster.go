@@ -30,6 +30,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"switchyard.dev/switchyard/test/testenv"
+	"switchyard.dev/switchyard/test/testenv/process"
 )
 
 // cluster is a real API server and its etcd, which does not fsync.
@@ -96,7 +97,7 @@ func newClient(config *rest.Config) (*kubernetes.Clientset, error) {
 
 // awaitIdle waits until the API server has done what new objects make it do.
 func (c *cluster) awaitIdle(ctx context.Context) error {
-	return awaitIdle(ctx, func() (time.Duration, error) { return cpuTime(c.pid) }, 150*time.Millisecond)
+	return awaitIdle(ctx, func() (time.Duration, error) { return process.CPUTime(c.pid) }, 150*time.Millisecond)
 }
 
 // addAPIServerAddress makes the API server's address one of the current

@@ -54,7 +54,7 @@ func (b *bench) coldStart(ctx context.Context) error {
 			return err
 		}
 		cold.AllAnswer = milliseconds(answered)
-		cpu, err := b.process.cpu()
+		cpu, err := b.process.CPU()
 		if err != nil {
 			return err
 		}
@@ -64,7 +64,7 @@ func (b *bench) coldStart(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cold.PeakBytes, err = b.process.peakMemory()
+	cold.PeakBytes, err = b.process.PeakMemory()
 	finishProfile()
 	return err
 }
@@ -84,7 +84,7 @@ func (b *bench) awaitSample(ctx context.Context, begin time.Time) (time.Duration
 			if time.Since(begin) > startPatience {
 				return 0, fmt.Errorf("%s does not answer after %v: %w", to, startPatience, err)
 			}
-			if err := errors.Join(b.process.alive(), ctx.Err()); err != nil {
+			if err := errors.Join(b.process.Alive(), ctx.Err()); err != nil {
 				return 0, err
 			}
 			time.Sleep(2 * time.Millisecond)

@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"switchyard.dev/switchyard/internal/netns"
+	"switchyard.dev/switchyard/test/testenv/process"
 )
 
 const (
@@ -145,13 +146,13 @@ func (b *dnsBench) turn(ctx context.Context, s dnsSubject, turn int, t *dnsTurns
 	if err != nil {
 		return err
 	}
-	defer p.stop()
+	defer p.Stop(endPatience)
 	if err := b.started(ctx, p, began, t); err != nil {
-		return errors.Join(err, p.alive())
+		return errors.Join(err, p.Alive())
 	}
 	if !s.cached {
 		if err := b.change(ctx, t); err != nil {
-			return errors.Join(err, p.alive())
+			return errors.Join(err, p.Alive())
 		}
 	}
 	for _, phase := range []struct {
@@ -159,11 +160,11 @@ func (b *dnsBench) turn(ctx context.Context, s dnsSubject, turn int, t *dnsTurns
 		into *loadTurns
 	}{{0, &t.full}, {pacedRate, &t.paced}} {
 		if err := b.load(p, turn, phase.rate, phase.into); err != nil {
-			return errors.Join(err, p.alive())
+			return errors.Join(err, p.Alive())
 		}
 	}
 	settleDown(ctx)
-	rss, err := p.residentMemory()
+	rss, err := p.ResidentMemory()
 	t.SteadyBytes = max(t.SteadyBytes, rss)
 	r := t.result()
 	progress("dns  %-14s cache %-5v start %s ms, %s queries/s, p99 %s ms, change p99 %s ms, %s MiB", s.name, s.cached, number(r.Start), number(r.Full.perSecond()),
@@ -171,7 +172,7 @@ func (b *dnsBench) turn(ctx context.Context, s dnsSubject, turn int, t *dnsTurns
 	return err
 }
 
-func (b *dnsBench) startDNS(s dnsSubject) (*process, error) {
+func (b *dnsBench) startDNS(s dnsSubject) (*process.Process, error) {
 	corefile := filepath.Join(b.dir, "Corefile")
 	if err := os.WriteFile(corefile, []byte(s.corefile(b.kubeconfig)), 0o600); err != nil {
 		return nil, err
@@ -181,23 +182,23 @@ func (b *dnsBench) startDNS(s dnsSubject) (*process, error) {
 		return nil, err
 	}
 	defer func() { _ = here.Close() }()
-	return start(exec.Command(s.program, s.flag, corefile), here, filepath.Join(b.dir, strings.ToLower(s.name)+".log"))
+	return process.Start(exec.Command(s.program, s.flag, corefile), here, filepath.Join(b.dir, strings.ToLower(s.name)+".log"))
 }
 
 // started waits until the server's answers are right.
-func (b *dnsBench) started(ctx context.Context, p *process, began time.Time, t *dnsTurns) error {
+func (b *dnsBench) started(ctx context.Context, p *process.Process, began time.Time, t *dnsTurns) error {
 	if err := awaitRight(ctx, p, firstQuestions(b.options.dns)); err != nil {
 		return err
 	}
 	t.starts = append(t.starts, time.Since(began))
-	cpu, err := p.cpu()
+	cpu, err := p.CPU()
 	if err != nil {
 		return err
 	}
 	t.startCPU = append(t.startCPU, cpu)
 	settleDown(ctx)
-	rss, err := p.residentMemory()
-	peak, err2 := p.peakMemory()
+	rss, err := p.ResidentMemory()
+	peak, err2 := p.PeakMemory()
 	t.StartedBytes, t.PeakBytes = max(t.StartedBytes, rss), max(t.PeakBytes, peak)
 	return errors.Join(err, err2)
 }

@@ -26,6 +26,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"switchyard.dev/switchyard/test/testenv/process"
 )
 
 // answerPatience is how long an answer is waited for. On this machine none is late
@@ -71,7 +73,7 @@ func (a *asker) ask(q question) ([]byte, error) {
 func (a *asker) within(patience time.Duration) { _ = a.conn.SetReadDeadline(time.Now().Add(patience)) }
 
 // awaitRight asks all questions over and over until each has been answered right.
-func awaitRight(ctx context.Context, p *process, questions []question) error {
+func awaitRight(ctx context.Context, p *process.Process, questions []question) error {
 	a, err := newAsker(dnsServer)
 	if err != nil {
 		return err
@@ -91,7 +93,7 @@ func awaitRight(ctx context.Context, p *process, questions []question) error {
 				}
 				return fmt.Errorf("no right answer after %v: %w", startPatience, err)
 			}
-			if err := errors.Join(p.alive(), ctx.Err()); err != nil {
+			if err := errors.Join(p.Alive(), ctx.Err()); err != nil {
 				return err
 			}
 			time.Sleep(time.Millisecond)
@@ -103,18 +105,18 @@ func awaitRight(ctx context.Context, p *process, questions []question) error {
 // load has clients ask for a while, as often as they can if rate is 0, and adds
 // what they saw to into. Each turn begins elsewhere in the questions, both servers'
 // at the same place.
-func (b *dnsBench) load(p *process, turn, rate int, into *loadTurns) error {
+func (b *dnsBench) load(p *process.Process, turn, rate int, into *loadTurns) error {
 	if err := b.ask(turn, rate, b.options.queries/8, &loadTurns{}); err != nil { // to warm up
 		return err
 	}
-	before, err := p.cpu()
+	before, err := p.CPU()
 	if err != nil {
 		return err
 	}
 	if err := b.ask(turn, rate, b.options.queries, into); err != nil {
 		return err
 	}
-	after, err := p.cpu()
+	after, err := p.CPU()
 	into.cpu += after - before
 	return err
 }

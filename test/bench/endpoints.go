@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"switchyard.dev/switchyard/internal/netns"
+	"switchyard.dev/switchyard/test/testenv/process"
 )
 
 // endpointsSubject is a program that writes EndpointSlices and Endpoints.
@@ -136,7 +137,7 @@ func (b *endpointsBench) measureAll(ctx context.Context) error {
 }
 
 // meanwhile is what is done while a subject runs, nil for nothing.
-type meanwhile func(context.Context, *process, endpointsSubject, *endpointsResult) error
+type meanwhile func(context.Context, *process.Process, endpointsSubject, *endpointsResult) error
 
 // startAlone starts the subject where there are no slices and no Endpoints.
 func (b *endpointsBench) startAlone(ctx context.Context, subject endpointsSubject, r *endpointsResult, then meanwhile) error {
@@ -163,7 +164,7 @@ func (b *endpointsBench) startAgain(ctx context.Context, subject endpointsSubjec
 }
 
 // followAll has the subject follow changes.
-func (b *endpointsBench) followAll(ctx context.Context, p *process, subject endpointsSubject, r *endpointsResult) (err error) {
+func (b *endpointsBench) followAll(ctx context.Context, p *process.Process, subject endpointsSubject, r *endpointsResult) (err error) {
 	for _, phase := range []struct {
 		rate  int
 		large bool
@@ -175,12 +176,12 @@ func (b *endpointsBench) followAll(ctx context.Context, p *process, subject endp
 		}
 		progress("endpoints  %-40s %d changes/s%s", subject.name, phase.rate, where)
 		if *phase.into, err = b.follow(ctx, p, subject, phase.rate, phase.large); err != nil {
-			return errors.Join(err, p.alive())
+			return errors.Join(err, p.Alive())
 		}
 		l := phase.into.Latency
 		progress("endpoints  %-40s p50 %s ms, p99 %s ms, CPU %s ms", subject.name, number(l.P50), number(l.P99), number(phase.into.CPU))
 	}
-	r.PeakBytes, err = p.peakMemory()
+	r.PeakBytes, err = p.PeakMemory()
 	return err
 }
 
@@ -212,7 +213,7 @@ func (b *endpointsBench) started(
 	if err != nil {
 		return err
 	}
-	defer p.stop()
+	defer p.Stop(endPatience)
 	if err := b.awaitStart(ctx, p, subject, patience, began, into); err != nil {
 		return err
 	}
@@ -221,12 +222,12 @@ func (b *endpointsBench) started(
 		return err
 	}
 	into.Writes = difference(before, after)
-	cpu, err := p.cpu()
+	cpu, err := p.CPU()
 	if err != nil {
 		return err
 	}
 	into.CPU = milliseconds(cpu)
-	if into.PeakBytes, err = p.peakMemory(); err != nil {
+	if into.PeakBytes, err = p.PeakMemory(); err != nil {
 		return err
 	}
 	progress("endpoints  %-40s %s ms, CPU %s ms", subject.name, number(into.Slices), number(into.CPU))
@@ -237,7 +238,7 @@ func (b *endpointsBench) started(
 }
 
 func (b *endpointsBench) awaitStart(
-	ctx context.Context, p *process, subject endpointsSubject, patience time.Duration, began time.Time, into *startResult,
+	ctx context.Context, p *process.Process, subject endpointsSubject, patience time.Duration, began time.Time, into *startResult,
 ) error {
 	err := until(ctx, patience, func() (bool, error) {
 		right, all, since, err := b.seen.progress()
@@ -246,7 +247,7 @@ func (b *endpointsBench) awaitStart(
 		if !since.IsZero() {
 			into.Slices = milliseconds(since.Sub(began))
 		}
-		return right == all, errors.Join(err, p.alive())
+		return right == all, errors.Join(err, p.Alive())
 	})
 	switch {
 	case errors.Is(err, errPatience) && subject.throttled && patience == shortPatience:
@@ -257,19 +258,19 @@ func (b *endpointsBench) awaitStart(
 	err = until(ctx, patience, func() (bool, error) {
 		n, err := b.store.count(ctx, "services/endpoints/"+namespace+"/")
 		into.All = milliseconds(time.Since(began))
-		return n == b.services+1, errors.Join(err, p.alive())
+		return n == b.services+1, errors.Join(err, p.Alive())
 	})
 	return errors.Join(err, b.settle(ctx, subject))
 }
 
-func (b *endpointsBench) run(subject endpointsSubject) (*process, error) {
+func (b *endpointsBench) run(subject endpointsSubject) (*process.Process, error) {
 	here, err := netns.Current()
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = here.Close() }()
 	command := exec.Command(subject.program, append([]string{"--kubeconfig=" + b.kubeconfig}, subject.args...)...)
-	return start(command, here, filepath.Join(b.dir, filepath.Base(subject.program)+".log"))
+	return process.Start(command, here, filepath.Join(b.dir, filepath.Base(subject.program)+".log"))
 }
 
 var errPatience = errors.New("not so within the time it is given")

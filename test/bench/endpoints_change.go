@@ -28,11 +28,13 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/rest"
+
+	"switchyard.dev/switchyard/test/testenv/process"
 )
 
 // follow changes the readiness of pods so often in a second, whatever becomes of
 // it, and takes what that costs the subject.
-func (b *endpointsBench) follow(ctx context.Context, p *process, subject endpointsSubject, rate int, large bool) (r changesResult, err error) {
+func (b *endpointsBench) follow(ctx context.Context, p *process.Process, subject endpointsSubject, rate int, large bool) (r changesResult, err error) {
 	writesBefore, err := b.writes(ctx)
 	if err != nil {
 		return r, err
@@ -41,7 +43,7 @@ func (b *endpointsBench) follow(ctx context.Context, p *process, subject endpoin
 	if err != nil {
 		return r, err
 	}
-	before, err := p.cpu()
+	before, err := p.CPU()
 	if err != nil {
 		return r, err
 	}
@@ -54,7 +56,7 @@ func (b *endpointsBench) follow(ctx context.Context, p *process, subject endpoin
 	err = until(ctx, subject.patience(), func() (bool, error) {
 		_, unseen := b.seen.latencies(changes, time.Now())
 		_, _, _, err := b.seen.progress()
-		return unseen == 0, errors.Join(err, p.alive())
+		return unseen == 0, errors.Join(err, p.Alive())
 	})
 	if err != nil && !errors.Is(err, errPatience) {
 		return r, err
@@ -64,7 +66,7 @@ func (b *endpointsBench) follow(ctx context.Context, p *process, subject endpoin
 	if err := b.settle(ctx, subject); err != nil {
 		return r, err
 	}
-	after, err := p.cpu()
+	after, err := p.CPU()
 	if err != nil {
 		return r, err
 	}

@@ -21,6 +21,8 @@ import (
 	"fmt"
 	"os/exec"
 	"time"
+
+	"switchyard.dev/switchyard/test/testenv/process"
 )
 
 // kernelMemory deletes the rules and looks how much memory the kernel gets
@@ -29,13 +31,12 @@ import (
 func (b *bench) kernelMemory(context.Context) error {
 	settled := func() (int64, error) {
 		time.Sleep(time.Second) // for what the kernel frees after a grace period
-		return kilobytes("/proc/meminfo", "SUnreclaim", "Percpu", "VmallocUsed")
+		return process.Kilobytes("/proc/meminfo", "SUnreclaim", "Percpu", "VmallocUsed")
 	}
 	// Not asked to end: what it would do then is not what is measured, and it
 	// must not repair what is deleted now. What the kernel held for the process
 	// is not the rules', so that it goes before the first look.
-	_ = b.process.cmd.Process.Kill()
-	<-b.process.ended
+	b.process.Kill()
 	with, err := settled()
 	if err != nil {
 		return err

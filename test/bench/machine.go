@@ -26,6 +26,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"switchyard.dev/switchyard/test/testenv/process"
 )
 
 // machine is what the figures depend on.
@@ -58,7 +60,7 @@ func thisMachine(ours, theirs subject, o options) machine {
 	if unix.Uname(&name) == nil {
 		m.Kernel = unix.ByteSliceToString(name.Release[:])
 	}
-	if total, err := kilobytes("/proc/meminfo", "MemTotal"); err == nil {
+	if total, err := process.Kilobytes("/proc/meminfo", "MemTotal"); err == nil {
 		m.MemoryGiB = float64(total) / (1 << 30)
 	}
 	if out, err := exec.Command("nft", "--version").Output(); err == nil {

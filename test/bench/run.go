@@ -22,6 +22,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"switchyard.dev/switchyard/test/testenv/process"
 )
 
 // bench is one proxy at one size.
@@ -32,7 +34,7 @@ type bench struct {
 	*world
 	size    size
 	dir     string
-	process *process
+	process *process.Process
 	// turn makes each switch differ from the one before.
 	turn   int
 	result result
@@ -75,13 +77,13 @@ func measure(ctx context.Context, o options, v *inventory, s subject, size size,
 
 // begin starts the proxy.
 func (b *bench) begin() (err error) {
-	b.process, err = start(b.command(b.inventory.kubeconfig), b.node, filepath.Join(b.dir, b.name+"-"+b.size.String()+".log"))
+	b.process, err = process.Start(b.command(b.inventory.kubeconfig), b.node, filepath.Join(b.dir, b.name+"-"+b.size.String()+".log"))
 	return err
 }
 
 func (b *bench) end() {
 	if b.process != nil {
-		b.process.stop()
+		b.process.Stop(endPatience)
 	}
 }
 

@@ -38,7 +38,7 @@ func (b *bench) warmStart(ctx context.Context) error {
 }
 
 func (b *bench) restart(ctx context.Context) error {
-	b.process.stop()
+	b.process.Stop(endPatience)
 	b.turn++
 	if err := b.inventory.updateSlice(ctx, switching.name, []netip.Addr{b.target()}); err != nil {
 		return err
@@ -57,7 +57,7 @@ func (b *bench) restart(ctx context.Context) error {
 			if time.Since(begin) > startPatience {
 				return err
 			}
-			if err := errors.Join(b.process.alive(), ctx.Err()); err != nil {
+			if err := errors.Join(b.process.Alive(), ctx.Err()); err != nil {
 				return err
 			}
 			time.Sleep(2 * time.Millisecond)

@@ -17,29 +17,18 @@ limitations under the License.
 package chaos
 
 import (
-	"bytes"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
-	"sync"
-	"syscall"
 	"time"
 
-	"switchyard.dev/switchyard/test/testenv"
+	"switchyard.dev/switchyard/test/testenv/process"
 )
 
-// process is a running switchyard-node.
-type process struct {
-	cmd  *exec.Cmd
-	log  *syncBuffer
-	done chan struct{}
-}
-
-func program() string { return filepath.Join(testenv.Root(), "bin", "switchyard-node") }
+func program() string { return process.Built("switchyard-node") }
 
 const healthPort = "10256"
 
@@ -55,51 +44,18 @@ func (b *bed) startAgent(flags ...string) {
 // startAgentBy has another program become the agent.
 func (b *bed) startAgentBy(launcher []string, flags ...string) {
 	b.Helper()
-	a := &process{log: &syncBuffer{}, done: make(chan struct{})}
 	argv := slices.Concat(launcher, []string{
 		program(), "--kubeconfig=" + b.kubeconfig, "--hostname-override=" + nodeName, "--detect-local-mode=NodeCIDR",
 		"--healthz-bind-address=127.0.0.1:" + healthPort, "--metrics-bind-address=127.0.0.1:10249",
 	}, flags)
-	a.cmd = exec.Command(argv[0], argv[1:]...)
-	a.cmd.Stderr = a.log
-	// It must not outlive the test, nor the thread that started it.
-	a.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	started := make(chan error, 1)
-	go func() {
-		defer close(a.done)
-		_ = b.node.Do(func() error {
-			err := a.cmd.Start()
-			started <- err
-			if err == nil {
-				_ = a.cmd.Wait()
-			}
-			return nil
-		})
-	}()
-	if err := <-started; err != nil {
-		b.Fatal(err)
-	}
-	b.agent = a
-	b.Cleanup(func() { a.end(os.Kill) })
-}
-
-// end sends the signal and waits. It tells whether the agent was still there.
-func (a *process) end(signal os.Signal) (alive bool) {
-	select {
-	case <-a.done:
-		return false
-	default:
-	}
-	_ = a.cmd.Process.Signal(signal)
-	<-a.done
-	return true
+	b.agent = process.Run(b, exec.Command(argv[0], argv[1:]...), b.node)
 }
 
 // endAgent fails if the agent has ended by itself.
 func (b *bed) endAgent(signal os.Signal) {
 	b.Helper()
-	if !b.agent.end(signal) {
-		b.Errorf("the agent ended by itself:\n%s", b.agent.log)
+	if !b.agent.End(signal) {
+		b.Error("the agent ended by itself")
 	}
 }
 
@@ -113,11 +69,6 @@ func (b *bed) awaitSync() {
 		})
 		return conn, err
 	}}}
-	defer func() {
-		if b.Failed() {
-			b.Logf("the agent says:\n%s", b.agent.log)
-		}
-	}()
 	b.await("the agent is ready", func() bool {
 		response, err := client.Get("http://127.0.0.1:" + healthPort + "/readyz")
 		if err != nil {
@@ -135,22 +86,4 @@ func cleanup() error {
 		return fmt.Errorf("cleaning up: %w: %s", err, out)
 	}
 	return nil
-}
-
-// syncBuffer keeps what an agent prints.
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.buf.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.buf.String()
 }

@@ -33,6 +33,7 @@ import (
 
 	"switchyard.dev/switchyard/internal/netns"
 	"switchyard.dev/switchyard/test/prereq"
+	"switchyard.dev/switchyard/test/testenv/process"
 )
 
 // bed is a node with its real agent, between real clients, real servers and a
@@ -50,7 +51,7 @@ type bed struct {
 	gate                         *gate
 	kubeconfig                   string
 	services                     []*service
-	agent                        *process
+	agent                        *process.Process
 }
 
 const nodeName = "chaos"

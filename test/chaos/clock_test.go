@@ -38,7 +38,7 @@ func TestAnAgentWhoseClockJumpsLosesNothing(t *testing.T) {
 		ahead := rand.N(1000 * 24 * time.Hour) // the kernel lets no clock begin below 0
 		b.startAgentBy([]string{unshare, "--time", "--monotonic", fmt.Sprint(int(ahead.Seconds())), "--boottime", fmt.Sprint(int(ahead.Seconds()))}, unprotected)
 		b.awaitSync()
-		theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/time", b.agent.cmd.Process.Pid))
+		theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/time", b.agent.PID()))
 		prereq.Kernel(b, err != nil || theirs != own, "time namespaces that are entered by exec", "6.1")
 		pause(300 * time.Millisecond)
 	})

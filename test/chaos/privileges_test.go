@@ -73,7 +73,7 @@ func TestNetAdminAloneIsEnoughAfterInitOnly(t *testing.T) {
 	for _, way := range b.ways() {
 		b.await(way.name+" leads to them again", func() bool { return b.leads(way) })
 	}
-	if log := b.agent.log.String(); strings.Contains(log, `"error"`) {
+	if log := b.agent.Log(); strings.Contains(log, `"error"`) {
 		b.Errorf("the agent complains:\n%s", log)
 	}
 	b.settled(unprotected)
@@ -91,7 +91,7 @@ func (b *bed) forgetEvents() {
 // capabilities are those that the agent can use, in the kernel's digits.
 func (b *bed) capabilities() string {
 	b.Helper()
-	status := must(os.ReadFile(fmt.Sprintf("/proc/%d/status", b.agent.cmd.Process.Pid)))(b.T)
+	status := must(os.ReadFile(fmt.Sprintf("/proc/%d/status", b.agent.PID())))(b.T)
 	_, rest, _ := strings.Cut(string(status), "CapEff:\t")
 	digits, _, _ := strings.Cut(rest, "\n")
 	return digits

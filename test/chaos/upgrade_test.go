@@ -54,7 +54,7 @@ func TestAnAgentThatMakesAnotherTableLosesNothing(t *testing.T) {
 			b.startAgent(append(shapes[rand.IntN(len(shapes))], unprotected)...)
 		}
 		b.awaitSync()
-		replaced += strings.Count(b.agent.log.String(), `"Recreated":true`)
+		replaced += strings.Count(b.agent.Log(), `"Recreated":true`)
 	})
 	b.Logf("%d tables replaced", replaced)
 	if replaced == 0 {

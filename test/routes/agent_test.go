@@ -29,6 +29,7 @@ import (
 
 	"switchyard.dev/switchyard/internal/balancer"
 	"switchyard.dev/switchyard/internal/routes"
+	"switchyard.dev/switchyard/test/testenv/process"
 )
 
 // The manager is not there: the Leases are as it would write them.
@@ -52,8 +53,7 @@ func TestTheAgentAnnouncesWhatTheClusterHas(t *testing.T) {
 	c.label(`{"metadata":{"labels":{"node.kubernetes.io/exclude-from-external-load-balancers":null}}}`)
 	w.awaitHops("the node is not excluded", 1, all...)
 
-	agent.signal(syscall.SIGTERM)
-	<-agent.done
+	agent.End(syscall.SIGTERM)
 	c.release(web4.Addr())
 	w.awaitHops("there is no agent", 1, all...)
 	c.startAgent()
@@ -135,7 +135,7 @@ func (c *cluster) release(addr netip.Addr) {
 }
 
 // startAgent runs switchyard-node on the node.
-func (c *cluster) startAgent() *process {
+func (c *cluster) startAgent() *process.Process {
 	c.Helper()
 	self, err := os.Executable()
 	if err != nil {

@@ -27,6 +27,7 @@ import (
 
 	"switchyard.dev/switchyard/internal/routes"
 	"switchyard.dev/switchyard/test/prereq"
+	"switchyard.dev/switchyard/test/testenv/process"
 )
 
 // daemon is a node's.
@@ -53,7 +54,7 @@ func newDaemon(n *node, kind string) daemon {
 type birdNode struct {
 	*node
 	directory string
-	process   *process
+	process   *process.Process
 }
 
 func (b *birdNode) start() {
@@ -63,9 +64,9 @@ func (b *birdNode) start() {
 	b.process = b.world.start(b.ns, "unshare", "-m", "sh", "-c", script, "sh", b.directory, b.example("bird.conf"))
 }
 
-func (b *birdNode) crash()  { b.process.kill() }
-func (b *birdNode) hang()   { b.process.signal(syscall.SIGSTOP) }
-func (b *birdNode) resume() { b.process.signal(syscall.SIGCONT) }
+func (b *birdNode) crash()  { b.process.Kill() }
+func (b *birdNode) hang()   { b.process.Signal(syscall.SIGSTOP) }
+func (b *birdNode) resume() { b.process.Signal(syscall.SIGCONT) }
 
 func (b *birdNode) options() routes.Options {
 	return routes.Options{Daemon: routes.BIRD, File: b.directory + "/bird.conf", Command: "birdc -s " + b.directory + "/bird.ctl"}
@@ -76,8 +77,8 @@ type frrNode struct {
 	*node
 	directory string
 	user      string
-	all       []*process
-	bgpd      *process
+	all       []*process.Process
+	bgpd      *process.Process
 }
 
 func newFRR(n *node) daemon {
@@ -111,7 +112,7 @@ func (f *frrNode) start() {
 	}
 }
 
-func (f *frrNode) run(name string, args ...string) *process {
+func (f *frrNode) run(name string, args ...string) *process.Process {
 	f.Helper()
 	_ = os.Remove(f.directory + "/" + name + ".vty") // of one that crashed
 	p := f.world.start(f.ns, "/usr/lib/frr/"+name, append([]string{
@@ -123,7 +124,7 @@ func (f *frrNode) run(name string, args ...string) *process {
 
 func (f *frrNode) crash() {
 	for _, p := range f.all {
-		p.kill()
+		p.Kill()
 	}
 	f.all = nil
 }
@@ -133,8 +134,8 @@ func (f *frrNode) options() routes.Options {
 }
 
 // hang leaves the node's BFD as it is.
-func (f *frrNode) hang()   { f.bgpd.signal(syscall.SIGSTOP) }
-func (f *frrNode) resume() { f.bgpd.signal(syscall.SIGCONT) }
+func (f *frrNode) hang()   { f.bgpd.Signal(syscall.SIGSTOP) }
+func (f *frrNode) resume() { f.bgpd.Signal(syscall.SIGCONT) }
 
 // metrics are the last that an announcer said.
 type metrics struct {

@@ -46,7 +46,7 @@ import (
 type world struct {
 	*testing.T
 	router, client *netns.Namespace
-	bird           *process // the router's
+	talk           []string // the command that talks to the router's BIRD
 	a, b           *node
 }
 
@@ -81,8 +81,8 @@ func newNetwork(t *testing.T) *world {
 	w.ip(w.client, "route add default via 10.2.0.1", "route add default via fd00:2::1")
 	prereq.Tool(t, "bird", "bird2")
 	directory := w.directory("router")
-	w.bird = w.start(w.router, "bird", "-f", "-c", w.example("router-bird.conf"), "-s", directory+"/bird.ctl")
-	w.bird.talk = []string{"birdc", "-s", directory + "/bird.ctl"}
+	w.start(w.router, "bird", "-f", "-c", w.example("router-bird.conf"), "-s", directory+"/bird.ctl")
+	w.talk = []string{"birdc", "-s", directory + "/bird.ctl"}
 	w.await("the router's BIRD", func() bool { _, err := os.Stat(directory + "/bird.ctl"); return err == nil })
 	return w
 }
@@ -237,7 +237,7 @@ func (w *world) await(what string, condition func() bool) {
 
 // sessions are the router's, with the time since when each is as it is.
 func (w *world) sessions() string {
-	out, err := exec.CommandContext(w.Context(), w.bird.talk[0], append(w.bird.talk[1:], "show", "protocols")...).CombinedOutput()
+	out, err := exec.CommandContext(w.Context(), w.talk[0], append(w.talk[1:], "show", "protocols")...).CombinedOutput()
 	if err != nil {
 		return err.Error()
 	}

@@ -58,7 +58,7 @@ func TestAReloadWithoutTheAPIServerChangesNothing(t *testing.T) {
 	unanswered := p.askAll(over)
 	isReady := func(what string, so func() bool) {
 		t.Helper()
-		p.await(what, func() bool {
+		p.Await(t, what, func() bool {
 			if page := get(ready, "/ready"); strings.HasPrefix(page, "503") && !strings.Contains(page, "Shutting") {
 				t.Fatalf("before %s: /ready is %s", what, page)
 			}
@@ -69,8 +69,8 @@ func TestAReloadWithoutTheAPIServerChangesNothing(t *testing.T) {
 	if err := os.WriteFile(path, []byte(corefile(17)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p.signal(syscall.SIGUSR1)
-	isReady("it says that it goes on as before", func() bool { return strings.Contains(p.log.String(), "going on as before") })
+	p.Signal(syscall.SIGUSR1)
+	isReady("it says that it goes on as before", func() bool { return strings.Contains(p.Log(), "going on as before") })
 	isReady("it is ready", func() bool { return strings.HasPrefix(get(ready, "/ready"), "200") })
 	ttl := func() uint32 {
 		answer, err := p.ask("udp", clusterName)
@@ -87,7 +87,7 @@ func TestAReloadWithoutTheAPIServerChangesNothing(t *testing.T) {
 		t.Errorf("meanwhile: %v", err)
 	}
 	away.Store(false)
-	p.signal(syscall.SIGUSR1)
+	p.Signal(syscall.SIGUSR1)
 	isReady("the new configuration is there", func() bool { return ttl() == 17 })
 }
 
@@ -98,11 +98,10 @@ func TestAReloadThatWaitsDoesNotKeepTheServer(t *testing.T) {
 	corefile := fmt.Sprintf(".:%s {\n bind 127.0.0.1\n switchyard cluster.local {\n kubeconfig %s\n startup_timeout 1h\n }\n}\n", port, kubeconfig)
 	p := launch(t, port, "--config="+writeFile(t, "Corefile", corefile))
 	away.Store(true)
-	p.signal(syscall.SIGUSR1)
-	p.await("it reloads", func() bool { return strings.Contains(p.log.String(), "Reloading") })
-	p.signal(syscall.SIGTERM)
-	<-p.ended
-	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+	p.Signal(syscall.SIGUSR1)
+	p.Await(t, "it reloads", func() bool { return strings.Contains(p.Log(), "Reloading") })
+	p.Signal(syscall.SIGTERM)
+	if code := p.ExitCode(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 }

@@ -53,10 +53,10 @@ func TestItListensWhereItIsToldTo(t *testing.T) {
 				}
 			}
 			slices.Sort(tc.want)
-			if diff := cmp.Diff(tc.want, listening(t, p.cmd.Process.Pid, "tcp", "0A")); diff != "" {
+			if diff := cmp.Diff(tc.want, listening(t, p.PID(), "tcp", "0A")); diff != "" {
 				t.Errorf("over TCP (-want +got):\n%s", diff)
 			}
-			for _, at := range listening(t, p.cmd.Process.Pid, "udp", "07") {
+			for _, at := range listening(t, p.PID(), "udp", "07") {
 				if strings.HasSuffix(at, ":"+port) && !slices.Contains(tc.want, at) {
 					t.Errorf("over UDP also %s", at)
 				}

@@ -17,7 +17,6 @@ limitations under the License.
 package app
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -25,14 +24,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/miekg/dns"
+
+	"switchyard.dev/switchyard/test/testenv/process"
 )
 
 // asProgram has the test binary be switchyard-dns.
@@ -47,50 +44,19 @@ func TestMain(m *testing.M) {
 
 // program is switchyard-dns in a process of its own.
 type program struct {
-	t     *testing.T
-	cmd   *exec.Cmd
-	port  string
-	log   log
-	ended chan struct{}
-}
-
-// log is what the process says.
-type log struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
+	*process.Process
+	t    *testing.T
+	port string
 }
 
 // launch starts the program, which listens on that port, and waits until it knows
 // the cluster.
 func launch(t *testing.T, port string, args ...string) *program {
 	t.Helper()
-	p := &program{t: t, cmd: exec.Command(os.Args[0], args...), port: port, ended: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), asProgram+"=yes")
-	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { _ = p.cmd.Wait(); close(p.ended) }()
-	t.Cleanup(func() {
-		_ = p.cmd.Process.Kill()
-		<-p.ended
-		if t.Failed() {
-			t.Logf("it says:\n%s", p.log.String())
-		}
-	})
-	p.await("the cluster is known", func() bool {
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append(os.Environ(), asProgram+"=yes")
+	p := &program{process.Run(t, cmd, nil), t, port}
+	p.Await(t, "the cluster is known", func() bool {
 		answer, err := p.ask("tcp", clusterName)
 		return err == nil && len(answer.Answer) == 1
 	})
@@ -99,21 +65,6 @@ func launch(t *testing.T, port string, args ...string) *program {
 
 // clusterName is the one that the API server has.
 const clusterName = "web.shop.svc.cluster.local."
-
-// await waits until something is so, as long as the program runs.
-func (p *program) await(what string, so func() bool) {
-	p.t.Helper()
-	for deadline := time.Now().Add(time.Minute); !so(); {
-		select {
-		case <-p.ended:
-			p.t.Fatalf("it has ended before %s:\n%s", what, p.log.String())
-		case <-time.After(5 * time.Millisecond):
-		}
-		if time.Now().After(deadline) {
-			p.t.Fatalf("after a minute: not %s:\n%s", what, p.log.String())
-		}
-	}
-}
 
 func (p *program) ask(network, name string) (*dns.Msg, error) {
 	c := &dns.Client{Net: network, Timeout: 20 * time.Second}
@@ -132,27 +83,14 @@ func (p *program) answers(when string) {
 	}
 }
 
-func (p *program) signal(s syscall.Signal) {
-	p.t.Helper()
-	if err := p.cmd.Process.Signal(s); err != nil {
-		p.t.Fatal(err)
-	}
-}
-
 // memory is what the process has of the machine's, in bytes.
-func (p *program) memory() int {
+func (p *program) memory() int64 {
 	p.t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	memory, err := p.ResidentMemory()
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(text), "VmRSS:")
-	number, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
-	kilobytes, err := strconv.Atoi(number)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return kilobytes << 10
+	return memory
 }
 
 // clusterKubeconfig is that of an API server of the test's.

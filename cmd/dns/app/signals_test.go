@@ -41,17 +41,16 @@ func TestWhoAsksWhileItEndsIsAnswered(t *testing.T) {
 		}
 	}`, port, health, clusterKubeconfig(t)))
 	p := launch(t, port, "--config="+corefile)
-	p.signal(syscall.SIGTERM)
+	p.Signal(syscall.SIGTERM)
 	told := time.Now()
-	p.await("it says that it ends", func() bool { return strings.Contains(p.log.String(), "lameduck") })
+	p.Await(t, "it says that it ends", func() bool { return strings.Contains(p.Log(), "lameduck") })
 	asked := 0
 	for time.Since(told) < 2*time.Second {
 		p.answers(fmt.Sprint(time.Since(told), " after SIGTERM"))
 		asked++
 	}
-	<-p.ended
-	if took := time.Since(told); p.cmd.ProcessState.ExitCode() != 0 || took < 3*time.Second || asked == 0 {
-		t.Errorf("%d queries, then exit code %d after %v", asked, p.cmd.ProcessState.ExitCode(), took)
+	if code, took := p.ExitCode(), time.Since(told); code != 0 || took < 3*time.Second || asked == 0 {
+		t.Errorf("%d queries, then exit code %d after %v", asked, code, took)
 	}
 }
 
@@ -92,7 +91,7 @@ func TestTheConfigurationIsReadAgain(t *testing.T) {
 		line string
 		tell func(*program)
 	}{
-		"on SIGUSR1":            {"", func(p *program) { p.signal(syscall.SIGUSR1) }},
+		"on SIGUSR1":            {"", func(p *program) { p.Signal(syscall.SIGUSR1) }},
 		"by the plugin, itself": {"reload 2s 0s", func(*program) {}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -119,21 +118,20 @@ func TestTheConfigurationIsReadAgain(t *testing.T) {
 				tc.tell(p)
 			}
 			change("never")
-			p.await("it says what is wrong", func() bool { return strings.Contains(p.log.String(), "not a number of seconds") })
+			p.Await(t, "it says what is wrong", func() bool { return strings.Contains(p.Log(), "not a number of seconds") })
 			if got := ttl(); got != 5 {
 				t.Errorf("with a wrong configuration the TTL is %d", got)
 			}
 			change("17")
-			p.await("the new TTL is there", func() bool { return ttl() == 17 })
-			p.signal(syscall.SIGHUP) // which CoreDNS, too, takes no notice of
+			p.Await(t, "the new TTL is there", func() bool { return ttl() == 17 })
+			p.Signal(syscall.SIGHUP) // which CoreDNS, too, takes no notice of
 			p.answers("afterwards")
 			close(over)
 			if err := <-unanswered; err != nil {
 				t.Errorf("meanwhile: %v", err)
 			}
-			p.signal(syscall.SIGTERM)
-			<-p.ended
-			if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+			p.Signal(syscall.SIGTERM)
+			if code := p.ExitCode(); code != 0 {
 				t.Errorf("exit code %d", code)
 			}
 		})

@@ -19,7 +19,6 @@ package endstate
 import (
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"testing"
@@ -38,6 +37,7 @@ import (
 
 	"switchyard.dev/switchyard/controllers"
 	"switchyard.dev/switchyard/test/testenv"
+	"switchyard.dev/switchyard/test/testenv/process"
 )
 
 // startServer is an API server and nothing else; no namespace is ever deleted.
@@ -103,55 +103,21 @@ func createNodes(t *testing.T, api client.Client) {
 // until it is told to end.
 func startTheirs(t *testing.T, environment *envtest.Environment) (stop func()) {
 	t.Helper()
-	assets, err := testenv.Assets()
-	if err != nil {
-		t.Fatal(err)
-	}
-	program := filepath.Join(assets, "kube-controller-manager")
-	if _, err := os.Stat(program); err != nil {
-		program = filepath.Join(testenv.Root(), "bin", "k8s", "kube-controller-manager")
-	}
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
 	if err := os.WriteFile(kubeconfig, environment.KubeConfig, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	output, err := os.Create(filepath.Join(t.TempDir(), "kube-controller-manager.log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	command := exec.Command(program, "--kubeconfig="+kubeconfig, "--leader-elect=false", "--secure-port=0",
-		"--controllers=endpoints-controller,endpointslice-controller,endpointslice-mirroring-controller",
+	theirs := process.Run(t, process.KubeControllerManager(kubeconfig,
+		"endpoints-controller,endpointslice-controller,endpointslice-mirroring-controller", "--leader-elect=false",
 		"--kube-api-qps=100000", "--kube-api-burst=100000", "--concurrent-endpoint-syncs=10",
 		"--concurrent-service-endpoint-syncs=10", "--mirroring-concurrent-service-endpoint-syncs=10",
-		"--max-endpoints-per-slice="+strconv.Itoa(maxPerSlice), "--mirroring-max-endpoints-per-subset="+strconv.Itoa(maxPerSubset))
-	command.Stdout, command.Stderr = output, output
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	var exit error
-	ended := make(chan struct{})
-	go func() {
-		exit = command.Wait()
-		close(ended)
-	}()
-	running := true
-	stop = func() {
-		if !running {
-			return
+		"--max-endpoints-per-slice="+strconv.Itoa(maxPerSlice), "--mirroring-max-endpoints-per-subset="+strconv.Itoa(maxPerSubset)), nil)
+	return func() {
+		if err := theirs.Alive(); err != nil {
+			t.Fatal(err)
 		}
-		running = false
-		select {
-		case <-ended:
-			log, _ := os.ReadFile(output.Name())
-			t.Fatalf("kube-controller-manager has ended by itself: %v\n%s", exit, log[max(0, len(log)-4000):])
-		default:
-		}
-		_ = command.Process.Kill()
-		<-ended
-		_ = output.Close()
+		theirs.Kill()
 	}
-	t.Cleanup(stop)
-	return stop
 }
 
 // makeRoom has the lease say that kube-controller-manager has started anew since

@@ -23,7 +23,6 @@ import (
 	"errors"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"time"
@@ -39,6 +38,7 @@ import (
 
 	"switchyard.dev/switchyard/allocator"
 	"switchyard.dev/switchyard/test/testenv"
+	"switchyard.dev/switchyard/test/testenv/process"
 )
 
 // starts are the rows about what the server does when it starts: it looks at all
@@ -91,6 +91,8 @@ func (c *cluster) startBeside(first *cluster) {
 	c.startControllers(kubeconfig)
 }
 
+// startControllers runs them as long as the cluster is there, which is longer than
+// a spec.
 func (c *cluster) startControllers(kubeconfig []byte) {
 	GinkgoHelper()
 	folder, err := os.MkdirTemp("", "allocation-")
@@ -98,13 +100,11 @@ func (c *cluster) startControllers(kubeconfig []byte) {
 	c.stops = append(c.stops, func() error { return os.RemoveAll(folder) })
 	path := filepath.Join(folder, "kubeconfig")
 	Expect(os.WriteFile(path, kubeconfig, 0o600)).To(Succeed())
-	manager := exec.Command(filepath.Join(testenv.Root(), "bin", "k8s", "kube-controller-manager"),
-		"--kubeconfig="+path, "--secure-port=0", "--leader-elect=false", "--controllers=service-cidr-controller,resourcequota-controller")
-	manager.Stdout, manager.Stderr = GinkgoWriter, GinkgoWriter
-	Expect(manager.Start()).To(Succeed(), "run `make controlplane` for %s", manager.Path)
+	controllers, err := process.Start(process.KubeControllerManager(path, "service-cidr-controller,resourcequota-controller", "--leader-elect=false"),
+		nil, filepath.Join(folder, "log"))
+	Expect(err).NotTo(HaveOccurred())
 	c.stops = append(c.stops, func() error {
-		_ = manager.Process.Kill()
-		_ = manager.Wait()
+		controllers.Kill()
 		return nil
 	})
 }

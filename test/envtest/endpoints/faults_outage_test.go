@@ -76,8 +76,8 @@ var _ = Describe("An API server", Serial, func() {
 	})
 })
 
-// process is a server that the environment has started.
-type process struct {
+// apiProcess is a server that the environment has started.
+type apiProcess struct {
 	pid       int
 	arguments []string
 	clientset *kubernetes.Clientset
@@ -87,7 +87,7 @@ type process struct {
 var restarted *exec.Cmd
 
 // apiServer is the child of this process that runs it.
-func apiServer() *process {
+func apiServer() *apiProcess {
 	GinkgoHelper()
 	clientset, err := kubernetes.NewForConfig(restConfig)
 	Expect(err).NotTo(HaveOccurred())
@@ -102,13 +102,13 @@ func apiServer() *process {
 		}
 		line, err := os.ReadFile(filepath.Join(filepath.Dir(path), "cmdline"))
 		Expect(err).NotTo(HaveOccurred())
-		return &process{pid, strings.Split(string(bytes.TrimRight(line, "\x00")), "\x00"), clientset}
+		return &apiProcess{pid, strings.Split(string(bytes.TrimRight(line, "\x00")), "\x00"), clientset}
 	}
 	Fail("no API server is a child of this process")
 	return nil
 }
 
-func (p *process) kill() error {
+func (p *apiProcess) kill() error {
 	running, err := os.FindProcess(p.pid)
 	if err != nil {
 		return err
@@ -116,12 +116,12 @@ func (p *process) kill() error {
 	return running.Kill()
 }
 
-func (p *process) start() {
+func (p *apiProcess) start() {
 	GinkgoHelper()
 	restarted = exec.Command(p.arguments[0], p.arguments[1:]...)
 	Expect(restarted.Start()).To(Succeed())
 }
 
-func (p *process) answers(ctx context.Context) bool {
+func (p *apiProcess) answers(ctx context.Context) bool {
 	return p.clientset.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error() == nil
 }

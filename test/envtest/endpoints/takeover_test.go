@@ -18,9 +18,7 @@ package endpoints
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -36,7 +34,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"switchyard.dev/switchyard/controllers"
-	"switchyard.dev/switchyard/test/testenv"
+	"switchyard.dev/switchyard/test/testenv/process"
 )
 
 // These specs run the real kube-controller-manager: what we say about it, and
@@ -48,7 +46,7 @@ var _ = Describe("kube-controller-manager's own endpoint controllers", Serial, f
 			removeTraces(ctx)
 			startControllers(controllers.EndpointsAll)
 		})
-		kill := startKubeControllerManager(ctx)
+		theirs := startKubeControllerManager()
 		s := newScene(ctx)
 		populate(s)
 		Eventually(s.endpoints("named")).Should(HaveLen(3))
@@ -67,7 +65,7 @@ var _ = Describe("kube-controller-manager's own endpoint controllers", Serial, f
 			ContainSubstring(": start kube-controller-manager with --controllers="))), "it is known by its lease")
 
 		By("asking after a restart of kube-controller-manager without them")
-		kill()
+		theirs.Kill()
 		lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceSystem, Name: "kube-controller-manager"}}
 		DeferCleanup(func(ctx SpecContext) { Expect(api.Delete(ctx, lease)).To(Succeed()) })
 		Eventually(func() error {
@@ -154,7 +152,7 @@ func removeTraces(ctx context.Context) {
 }
 
 // startKubeControllerManager runs it with nothing but its endpoint controllers.
-func startKubeControllerManager(ctx context.Context) (kill func()) {
+func startKubeControllerManager() *process.Process {
 	GinkgoHelper()
 	user, err := environment.AddUser(envtest.User{Name: "kcm", Groups: []string{"system:masters"}}, nil)
 	Expect(err).NotTo(HaveOccurred())
@@ -162,19 +160,5 @@ func startKubeControllerManager(ctx context.Context) (kill func()) {
 	Expect(err).NotTo(HaveOccurred())
 	path := filepath.Join(GinkgoT().TempDir(), "kubeconfig")
 	Expect(os.WriteFile(path, kubeconfig, 0o600)).To(Succeed())
-	command := exec.CommandContext(ctx, filepath.Join(testenv.Root(), "bin", "k8s", "kube-controller-manager"),
-		"--kubeconfig="+path, "--secure-port=0", "--leader-elect=true",
-		"--controllers=endpoints-controller,endpointslice-controller,endpointslice-mirroring-controller")
-	command.Stdout, command.Stderr = GinkgoWriter, GinkgoWriter
-	Expect(command.Start()).To(Succeed(), fmt.Sprint("run `make controlplane` for ", command.Path))
-	killed := false
-	kill = func() {
-		if !killed {
-			killed = true
-			_ = command.Process.Kill()
-			_ = command.Wait()
-		}
-	}
-	DeferCleanup(kill)
-	return kill
+	return process.Run(GinkgoTB(), process.KubeControllerManager(path, "endpoints-controller,endpointslice-controller,endpointslice-mirroring-controller"), nil)
 }

@@ -80,7 +80,7 @@ func (s *scene) leader() (leader *managers.Manager) {
 	s.Helper()
 	s.within("nobody leads", func() error {
 		for _, m := range s.running {
-			if m.Running() && s.leads(m) {
+			if m.Alive() == nil && s.leads(m) {
 				leader = m
 				return nil
 			}

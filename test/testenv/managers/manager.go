@@ -26,7 +26,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -36,6 +35,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"switchyard.dev/switchyard/test/testenv/process"
 )
 
 // WriteKubeconfig makes a kubeconfig with a token of the manager's ServiceAccount.
@@ -61,10 +62,8 @@ type Manager struct {
 	// Metrics is the URL of its metrics.
 	Metrics string
 
+	*process.Process
 	probes string
-	log    string
-	cmd    *exec.Cmd
-	ended  chan struct{}
 }
 
 // Start runs program and returns at once. What it says goes to the file log, in
@@ -78,31 +77,19 @@ func Start(program, kubeconfig, log string, args ...string) (*Manager, error) {
 		WebhookPort: ports[0],
 		Metrics:     fmt.Sprintf("http://127.0.0.1:%d/metrics", ports[1]),
 		probes:      fmt.Sprintf("127.0.0.1:%d", ports[2]),
-		log:         log,
-		ended:       make(chan struct{}),
 	}
-	file, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }()
-	m.cmd = exec.Command(program, append([]string{
+	cmd := exec.Command(program, append([]string{
 		"--kubeconfig=" + kubeconfig, "--namespace=" + Namespace,
 		fmt.Sprintf("--webhook-port=%d", m.WebhookPort),
 		fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", ports[1]), "--metrics-secure=false",
 		"--health-probe-bind-address=" + m.probes,
 	}, args...)...)
-	m.cmd.Env = append(os.Environ(), "TMPDIR="+filepath.Dir(log))
-	m.cmd.Stdout, m.cmd.Stderr = file, file
-	if err := m.cmd.Start(); err != nil {
+	cmd.Env = append(os.Environ(), "TMPDIR="+filepath.Dir(log))
+	if m.Process, err = process.Start(cmd, nil, log); err != nil {
 		return nil, err
 	}
-	go func() { _ = m.cmd.Wait(); close(m.ended) }()
 	return m, nil
 }
-
-// PID is the process's.
-func (m *Manager) PID() int { return m.cmd.Process.Pid }
 
 // AwaitReady returns when it serves, or has ended.
 func (m *Manager) AwaitReady(ctx context.Context) error {
@@ -112,9 +99,8 @@ func (m *Manager) AwaitReady(ctx context.Context) error {
 			return nil
 		}
 		select {
-		case <-m.ended:
-			text, _ := os.ReadFile(m.log)
-			return fmt.Errorf("the manager has ended; the end of its log:\n%s", text[max(0, len(text)-2000):])
+		case <-m.Ended():
+			return m.Alive()
 		case <-ctx.Done():
 			return errors.Join(ctx.Err(), err)
 		case <-time.After(50 * time.Millisecond):
@@ -139,31 +125,8 @@ func (m *Manager) ready(ctx context.Context) error {
 	return nil
 }
 
-// Running tells whether it has not ended.
-func (m *Manager) Running() bool {
-	select {
-	case <-m.ended:
-		return false
-	default:
-		return true
-	}
-}
-
 // Stop asks it to end, and waits until it has.
-func (m *Manager) Stop() { m.end(syscall.SIGTERM) }
-
-// Kill ends it without asking, as the kernel does when memory is short.
-func (m *Manager) Kill() { m.end(syscall.SIGKILL) }
-
-func (m *Manager) end(signal syscall.Signal) {
-	_ = m.cmd.Process.Signal(signal)
-	select {
-	case <-m.ended:
-	case <-time.After(20 * time.Second):
-		_ = m.cmd.Process.Kill()
-		<-m.ended
-	}
-}
+func (m *Manager) Stop() { m.Process.Stop(20 * time.Second) }
 
 // freePorts are different ones.
 func freePorts(n int) ([]int, error) {

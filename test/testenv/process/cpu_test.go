@@ -1,0 +1,40 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package process
+
+import (
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestTheTimeOfAChildCountsWhileItRuns(t *testing.T) {
+	p := Run(t, shell("while :; do :; done & wait"), nil)
+	t.Cleanup(func() {
+		for _, child := range children(p.PID()) {
+			_ = unix.Kill(child, unix.SIGKILL)
+		}
+	})
+	p.Await(t, "its child has worked", func() bool {
+		spent, err := p.CPU()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return spent > 200*time.Millisecond
+	})
+}
