@@ -98,11 +98,7 @@ func count(answers []probe.Answer, want []string) (string, error) {
 }
 
 func backCallsFront(ctx context.Context, b *Bed) (string, error) {
-	backs, err := b.readyPods(ctx, "back", 2)
-	if err != nil {
-		return "", err
-	}
-	front, err := b.readyPods(ctx, "front", 1)
+	front, backs, err := b.frontAndBacks(ctx)
 	if err != nil {
 		return "", err
 	}

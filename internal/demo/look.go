@@ -60,6 +60,14 @@ func (b *Bed) readyPods(ctx context.Context, app string, n int) ([]string, error
 	return names, err
 }
 
+// frontAndBacks are the ready pods of the two apps.
+func (b *Bed) frontAndBacks(ctx context.Context) (front, backs []string, err error) {
+	if front, err = b.readyPods(ctx, "front", 1); err == nil {
+		backs, err = b.readyPods(ctx, "back", 2)
+	}
+	return front, backs, err
+}
+
 func ready(pod *corev1.Pod) bool {
 	if pod.DeletionTimestamp != nil {
 		return false

@@ -36,11 +36,7 @@ func externalIP(ctx context.Context, b *Bed) (string, error) {
 
 // fromOutsideAndPod reaches port 80 of an address that leads to "back".
 func (b *Bed) fromOutsideAndPod(ctx context.Context, ip string) (string, error) {
-	pods, err := b.readyPods(ctx, "back", 2)
-	if err != nil {
-		return "", err
-	}
-	front, err := b.readyPods(ctx, "front", 1)
+	front, pods, err := b.frontAndBacks(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -54,11 +50,7 @@ func (b *Bed) fromOutsideAndPod(ctx context.Context, ip string) (string, error) 
 
 // loadBalancer waits for the address that the manager gives.
 func loadBalancer(ctx context.Context, b *Bed) (string, error) {
-	pods, err := b.readyPods(ctx, "back", 2)
-	if err != nil {
-		return "", err
-	}
-	front, err := b.readyPods(ctx, "front", 1)
+	front, pods, err := b.frontAndBacks(ctx)
 	if err != nil {
 		return "", err
 	}

@@ -37,11 +37,7 @@ var policyChecks = []Check{
 // affinity makes enough connections that two pods drawn at random each time
 // would both be met: 2 x 0.5^30. The client at the node is another one.
 func affinity(ctx context.Context, b *Bed) (string, error) {
-	front, err := b.readyPods(ctx, "front", 1)
-	if err != nil {
-		return "", err
-	}
-	backs, err := b.readyPods(ctx, "back", 2)
+	front, backs, err := b.frontAndBacks(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -134,11 +130,7 @@ func (b *Bed) dropped(ctx context.Context, from Place, address string) error {
 // sourceRanges lets in who is outside, then the pods in their place.
 func sourceRanges(ctx context.Context, b *Bed) (string, error) {
 	const ip = "203.0.113.21"
-	front, err := b.readyPods(ctx, "front", 1)
-	if err != nil {
-		return "", err
-	}
-	backs, err := b.readyPods(ctx, "back", 2)
+	front, backs, err := b.frontAndBacks(ctx)
 	if err != nil {
 		return "", err
 	}
