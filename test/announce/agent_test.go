@@ -85,7 +85,7 @@ func (n *node) kubeconfig() string {
 	path := filepath.Join(n.TempDir(), "kubeconfig")
 	kc := clientcmdapi.NewConfig()
 	kc.Clusters["test"] = &clientcmdapi.Cluster{Server: n.gate.url(), CertificateAuthorityData: n.config.CAData}
-	kc.AuthInfos["test"] = &clientcmdapi.AuthInfo{ClientCertificateData: n.config.CertData, ClientKeyData: n.config.KeyData}
+	kc.AuthInfos["test"] = &clientcmdapi.AuthInfo{Token: n.token(n.name)}
 	kc.Contexts["test"] = &clientcmdapi.Context{Cluster: "test", AuthInfo: "test"}
 	kc.CurrentContext = "test"
 	if err := clientcmd.WriteToFile(*kc, path); err != nil {

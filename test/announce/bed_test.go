@@ -89,14 +89,14 @@ func newBed(t *testing.T) *bed {
 	if environment == nil {
 		env := must(testenv.New())(t)
 		env.ControlPlane.GetAPIServer().Configure().Set("service-cluster-ip-range", "10.96.0.0/16,fd00:10:96::/112")
-		must(env.Start())(t)
+		if err := installRights(t.Context(), must(env.Start())(t)); err != nil {
+			t.Fatal(err)
+		}
 		environment = env
 	}
 	config := rest.CopyConfig(environment.Config)
 	config.QPS = -1
 	b := &bed{T: t, config: config, client: must(kubernetes.NewForConfig(config))(t)}
-	_, err := b.client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: system}}, metav1.CreateOptions{})
-	_ = err // there from the test before
 	b.bridge, b.outside = prereq.Namespace(t), prereq.Namespace(t)
 	b.in(b.bridge, func() error {
 		bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0"}}
