@@ -17,6 +17,7 @@ limitations under the License.
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,7 +71,11 @@ type DiagnosisOptions struct {
 	ClusterDomain string
 	// Grace is how long a condition has to be worse before it is written; 30 s if 0.
 	Grace time.Duration
+	// Pace is the shortest time between two looks at a Service; 1 s if 0.
+	Pace time.Duration
 }
+
+func (o DiagnosisOptions) pace() time.Duration { return cmp.Or(o.Pace, diagnosisPace) }
 
 // DiagnosisReconciler keeps the conditions in the status of Services that say why
 // one does not answer. What is wrong is for internal/diagnosis to find, and when
@@ -133,11 +138,11 @@ func (r *DiagnosisReconciler) watch(mgr ctrl.Manager) error {
 		Named("diagnosis").
 		WithOptions(options.controller()).
 		Watches(&corev1.Service{}, r.serviceEvents()).
-		Watches(&corev1.Pod{}, podEvents(r.services, diagnosisPace, nil)).
-		Watches(&discoveryv1.EndpointSlice{}, sliceEvents()).
+		Watches(&corev1.Pod{}, podEvents(r.services, r.Options.pace(), nil)).
+		Watches(&discoveryv1.EndpointSlice{}, r.sliceEvents()).
 		Watches(&corev1.Node{}, r.nodeEvents()).
 		Watches(&networkingv1.NetworkPolicy{}, r.policyEvents()).
-		WatchesRawSource(source.TypedChannel(r.numbers.changed, findingEvents())).
+		WatchesRawSource(source.TypedChannel(r.numbers.changed, r.findingEvents())).
 		Complete(r)
 }
 
@@ -161,7 +166,7 @@ func (r *DiagnosisReconciler) Reconcile(ctx context.Context, request ctrl.Reques
 	memory := r.memories.of(request.NamespacedName, service.UID)
 	defer func() { r.memories.keep(request.NamespacedName, memory) }()
 	if behind(service.ResourceVersion, memory.wrote) {
-		return ctrl.Result{RequeueAfter: diagnosisPace}, nil
+		return ctrl.Result{RequeueAfter: r.Options.pace()}, nil
 	}
 	memory.wrote = ""
 	wait, err := r.look(ctx, service, memory)
@@ -193,7 +198,7 @@ func (r *DiagnosisReconciler) look(ctx context.Context, service *corev1.Service,
 		}
 		switch err := r.write(ctx, service, facts, result, memory); {
 		case errors.Is(err, errLookAgain):
-			return diagnosisPace, nil
+			return r.Options.pace(), nil
 		case err != nil:
 			return 0, err
 		}

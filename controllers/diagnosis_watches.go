@@ -31,8 +31,8 @@ import (
 )
 
 // lookSoon queues a Service after the pace, so that a burst of events is one look.
-func lookSoon(queue requestQueue, service types.NamespacedName) {
-	queue.AddAfter(requestFor(service), diagnosisPace)
+func (r *DiagnosisReconciler) lookSoon(queue requestQueue, service types.NamespacedName) {
+	queue.AddAfter(requestFor(service), r.Options.pace())
 }
 
 // serviceEvents files selectors and queues Services. Those that there are at the
@@ -50,10 +50,12 @@ func (r *DiagnosisReconciler) serviceEvents() handler.EventHandler {
 			if key := filed(e.Object); e.IsInInitialList {
 				queue.Add(requestFor(key))
 			} else {
-				lookSoon(queue, key)
+				r.lookSoon(queue, key)
 			}
 		},
-		UpdateFunc: func(_ context.Context, e event.UpdateEvent, queue requestQueue) { lookSoon(queue, filed(e.ObjectNew)) },
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, queue requestQueue) {
+			r.lookSoon(queue, filed(e.ObjectNew))
+		},
 		DeleteFunc: func(_ context.Context, e event.DeleteEvent, queue requestQueue) {
 			key := client.ObjectKeyFromObject(e.Object)
 			r.services.Delete(key)
@@ -63,10 +65,10 @@ func (r *DiagnosisReconciler) serviceEvents() handler.EventHandler {
 }
 
 // sliceEvents queue the Service that a slice is for, and was for.
-func sliceEvents() handler.EventHandler {
+func (r *DiagnosisReconciler) sliceEvents() handler.EventHandler {
 	queueIt := func(object client.Object, queue requestQueue) {
 		if name := object.GetLabels()[discoveryv1.LabelServiceName]; name != "" {
-			lookSoon(queue, types.NamespacedName{Namespace: object.GetNamespace(), Name: name})
+			r.lookSoon(queue, types.NamespacedName{Namespace: object.GetNamespace(), Name: name})
 		}
 	}
 	return handler.Funcs{
@@ -92,7 +94,7 @@ func (r *DiagnosisReconciler) policyEvents() handler.EventHandler {
 		}
 		for _, key := range keys {
 			if namespace, name, err := toolscache.SplitMetaNamespaceKey(key); err == nil {
-				lookSoon(queue, types.NamespacedName{Namespace: namespace, Name: name})
+				r.lookSoon(queue, types.NamespacedName{Namespace: namespace, Name: name})
 			}
 		}
 	}
@@ -146,7 +148,7 @@ func (r *DiagnosisReconciler) queueOfNode(node string, queue requestQueue) {
 		}
 	}
 	for service := range queued {
-		lookSoon(queue, service)
+		r.lookSoon(queue, service)
 	}
 }
 
@@ -168,10 +170,10 @@ func nodeReadiness(node *corev1.Node) corev1.ConditionStatus {
 }
 
 // findingEvents queue the Services whose numbers have changed.
-func findingEvents() handler.TypedEventHandler[types.NamespacedName, reconcile.Request] {
+func (r *DiagnosisReconciler) findingEvents() handler.TypedEventHandler[types.NamespacedName, reconcile.Request] {
 	return handler.TypedFuncs[types.NamespacedName, reconcile.Request]{
 		GenericFunc: func(_ context.Context, e event.TypedGenericEvent[types.NamespacedName], queue requestQueue) {
-			lookSoon(queue, e.Object)
+			r.lookSoon(queue, e.Object)
 		},
 	}
 }

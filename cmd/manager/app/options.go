@@ -73,6 +73,9 @@ type Options struct {
 	Diagnosis bool
 	// DiagnosisGrace is how long something has to be wrong before; 0 for the default.
 	DiagnosisGrace time.Duration
+	// DiagnosisPace is the shortest time between two looks at a Service; 0 for the
+	// default.
+	DiagnosisPace time.Duration
 
 	// Rules are the severities of the admission rules.
 	Rules webhooks.Severities

@@ -117,7 +117,7 @@ func servedClasses(options Options) []string {
 func diagnosis(options Options) *controllers.DiagnosisReconciler {
 	return &controllers.DiagnosisReconciler{Options: controllers.DiagnosisOptions{
 		Namespace: options.Namespace, NodePorts: options.NodePorts, Allocation: options.Allocation != allocator.Off,
-		ClusterDomain: strings.ToLower(options.Admission.ClusterDomain), Grace: options.DiagnosisGrace,
+		ClusterDomain: strings.ToLower(options.Admission.ClusterDomain), Grace: options.DiagnosisGrace, Pace: options.DiagnosisPace,
 	}}
 }
 

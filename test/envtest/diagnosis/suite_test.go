@@ -48,8 +48,8 @@ import (
 
 const systemNamespace = "switchyard-system"
 
-// grace is the suite's; a user's is longer.
-const grace = time.Second
+// grace and pace are the suite's; a user's are longer.
+const grace, pace = 500 * time.Millisecond, 200 * time.Millisecond
 
 // The API server is shared; every spec has a namespace of its own.
 var (
@@ -63,7 +63,7 @@ func TestDiagnosis(t *testing.T) {
 	RegisterFailHandler(Fail)
 	SetDefaultEventuallyTimeout(time.Minute) // The machine may have other work.
 	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
-	SetDefaultConsistentlyDuration(3 * time.Second) // Longer than the pace of looks.
+	SetDefaultConsistentlyDuration(2 * (grace + pace)) // Whatever is wrong is written then.
 	RunSpecs(t, "Conditions of Services")
 }
 
@@ -111,7 +111,7 @@ func startManager() {
 	options.Namespace = systemNamespace
 	options.Webhooks.Enabled = false
 	options.Endpoints = controllers.EndpointsAll
-	options.DiagnosisGrace = grace
+	options.DiagnosisGrace, options.DiagnosisPace = grace, pace
 	options.ProbeBindAddress = freeAddress()
 	Expect(options.Validate()).To(Succeed())
 
