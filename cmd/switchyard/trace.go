@@ -97,7 +97,7 @@ func (o *traceOptions) addFlags(c *cobra.Command) {
 	flags.StringVar(&o.To, "to", "", "Destination: HOST:PORT.")
 	flags.StringVar(&o.protocol, "proto", "", "tcp, udp or sctp; without it that of the Service's port, or tcp.")
 	flags.StringVarP(&o.Namespace, "namespace", "n", "default", "Namespace of a pod or Service given without one.")
-	flags.StringVar(&o.Node, "node", "", "Node to look from, if not the client's or the one that has the destination.")
+	flags.StringVar(&o.Node, "node", "", "Node to look from, if not the client's or the one that has or announces the destination.")
 	flags.StringVar(&o.Domain, "cluster-domain", layout.ClusterDomain, "The cluster's DNS domain.")
 	flags.StringVar(&o.kubeconfig, "kubeconfig", "", kubeconfigHelp)
 	flags.StringVar(&o.agentURL, "agent-url", "", "Metrics server of the node's agent, if it is not at 127.0.0.1:10249 there.")

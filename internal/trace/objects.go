@@ -19,8 +19,10 @@ package trace
 import (
 	"context"
 	"fmt"
+	"net/netip"
 
 	"golang.org/x/sync/errgroup"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -28,6 +30,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
+	"switchyard.dev/switchyard/internal/balancer"
 	"switchyard.dev/switchyard/internal/dataplane/render"
 )
 
@@ -38,6 +41,9 @@ type Objects struct {
 	Nodes        []corev1.Node
 	Pods         []corev1.Pod
 	ServiceCIDRs []networkingv1.ServiceCIDR
+	// Announcers are the nodes that answer for load balancers' addresses, as far as
+	// that may be read.
+	Announcers map[netip.Addr]string
 	// Unread says what could not be read although it may exist, and what is
 	// taken for granted for that.
 	Unread []string
@@ -75,10 +81,30 @@ func Read(ctx context.Context, client kubernetes.Interface) (o Objects, err erro
 		}
 		return keep(err, func() { o.ServiceCIDRs = list.Items })
 	})
+	lists.Go(func() error {
+		list, err := client.CoordinationV1().Leases(suiteNamespace).List(ctx, metav1.ListOptions{LabelSelector: balancer.AddressLabel})
+		if err == nil { // without, the node has to be said
+			o.Announcers = announcers(list.Items)
+		}
+		return nil
+	})
 	if err := lists.Wait(); err != nil {
 		return Objects{}, fmt.Errorf("reading the cluster: %w", err)
 	}
 	return o, nil
+}
+
+// suiteNamespace is that of the manager, where the claims of addresses are.
+const suiteNamespace = "switchyard-system"
+
+func announcers(leases []coordinationv1.Lease) map[netip.Addr]string {
+	nodes := map[netip.Addr]string{}
+	for i := range leases {
+		if claim, err := balancer.ClaimOf(&leases[i]); err == nil && leases[i].Spec.HolderIdentity != nil {
+			nodes[claim.Addr] = *leases[i].Spec.HolderIdentity
+		}
+	}
+	return nodes
 }
 
 func keep(err error, take func()) error {

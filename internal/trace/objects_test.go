@@ -18,14 +18,19 @@ package trace
 
 import (
 	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
+
+	"switchyard.dev/switchyard/internal/balancer"
 )
 
 func TestServiceCIDRsNeedNotBeRead(t *testing.T) {
@@ -48,6 +53,38 @@ func TestServiceCIDRsNeedNotBeRead(t *testing.T) {
 			}
 			if text := strings.Join(o.Unread, "\n"); strings.Contains(text, "ServiceCIDRs are not known") != tc.assumed {
 				t.Errorf("assumed %q", text)
+			}
+		})
+	}
+}
+
+func TestWhoAnnouncesAddressesNeedNotBeRead(t *testing.T) {
+	node, label := "node-2", map[string]string{balancer.AddressLabel: "IPv4"}
+	lease := func(namespace, name string) *coordinationv1.Lease {
+		return &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: label}, Spec: coordinationv1.LeaseSpec{HolderIdentity: &node}}
+	}
+	resource := schema.GroupResource{Group: "coordination.k8s.io", Resource: "leases"}
+	for name, tc := range map[string]struct {
+		err  error
+		want string
+	}{
+		"read":                     {want: node},
+		"that a role may not read": {err: apierrors.NewForbidden(resource, "", errors.New("no"))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := fake.NewClientset(lease("switchyard-system", "lb-192.0.2.7"), lease("shop", "lb-192.0.2.8"))
+			if tc.err != nil {
+				client.PrependReactor("list", resource.Resource, func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, tc.err })
+			}
+			o, err := Read(t.Context(), client)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := o.Announcers[netip.MustParseAddr("192.0.2.7")]; got != tc.want {
+				t.Errorf("%q answers for the address, want %q", got, tc.want)
+			}
+			if got := o.Announcers[netip.MustParseAddr("192.0.2.8")]; got != "" {
+				t.Errorf("a Lease of another namespace has %q answer", got)
 			}
 		})
 	}

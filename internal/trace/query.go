@@ -125,6 +125,9 @@ func (o Objects) node(q Query, a Asked) (string, error) {
 	if owner := o.ownerOf(a.Destinations[0].Addr()); owner != "" {
 		return owner, nil
 	}
+	if announcer := o.Announcers[a.Destinations[0].Addr()]; slices.Contains(names, announcer) {
+		return announcer, nil
+	}
 	if len(names) == 1 {
 		return names[0], nil
 	}

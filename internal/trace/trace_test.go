@@ -192,6 +192,8 @@ func TestTheNodeToLookFrom(t *testing.T) {
 	}{
 		"the client's":                    {q: Query{From: "client", To: "node-2:30080"}, want: "node-1"},
 		"the destination's":               {q: Query{From: "203.0.113.9", To: "172.30.0.12:30080"}, want: "node-2"},
+		"who answers for the address":     {q: Query{From: "203.0.113.9", To: "198.51.100.7:80"}, want: "node-2"},
+		"one that was there":              {q: Query{From: "203.0.113.9", To: "198.51.100.8:80"}, wantErr: "say with --node"},
 		"the one that was said":           {q: Query{From: "client", To: "web:80", Node: "node-2"}, want: "node-2"},
 		"one that is not there":           {q: Query{From: "client", To: "web:80", Node: "node-9"}, wantErr: "--node: no node is called \"node-9\"; there are node-1, node-2"},
 		"one that can not be known":       {q: Query{From: "203.0.113.9", To: "web:80"}, wantErr: "say with --node"},
@@ -203,7 +205,9 @@ func TestTheNodeToLookFrom(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tc.q.Namespace, tc.q.Domain = "default", "cluster.local"
-			got, err := objects().Find(tc.q)
+			o := objects()
+			o.Announcers = map[netip.Addr]string{netip.MustParseAddr("198.51.100.7"): "node-2", netip.MustParseAddr("198.51.100.8"): "node-3"}
+			got, err := o.Find(tc.q)
 			if tc.wantErr != "" {
 				if err == nil || !strings.Contains(err.Error(), tc.wantErr) {
 					t.Errorf("error %v, want %q", err, tc.wantErr)
