@@ -34,6 +34,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 
+	"switchyard.dev/switchyard/api/v1alpha1"
 	"switchyard.dev/switchyard/internal/balancer"
 )
 
@@ -45,7 +46,7 @@ import (
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // loadBalancerFieldManager owns the addresses and the condition that we write.
-const loadBalancerFieldManager = "switchyard-loadbalancer"
+const loadBalancerFieldManager = v1alpha1.LoadBalancerFieldManager
 
 // LoadBalancerOptions say whom to serve, and how.
 type LoadBalancerOptions struct {

@@ -36,3 +36,8 @@ const (
 // LoadBalancerAddressAssigned is the type of the condition that says which
 // addresses a Service has from an AddressPool, or why it waits for one.
 const LoadBalancerAddressAssigned = "LoadBalancerAddressAssigned"
+
+// LoadBalancerFieldManager owns the addresses in the status of a Service that are
+// from an AddressPool. As the list of addresses has one owner, it is the one thing
+// in a Service that says of its addresses as they are now who gave them.
+const LoadBalancerFieldManager = "switchyard-loadbalancer"

@@ -57,28 +57,33 @@ func TestSCTPIsTranslated(t *testing.T) {
 func TestSCTPWithoutEndpointsIsRefused(t *testing.T) {
 	eachFamily(t, func(w *world) {
 		w.program(w.service(model.SCTP))
-		network, unreachable := "ip4:icmp", byte(3)
-		if w.family == model.IPv6 {
-			network, unreachable = "ip6:ipv6-icmp", 1
-		}
-		var errors net.PacketConn
-		w.in(w.client, func() (err error) {
-			errors, err = net.ListenPacket(network, "")
-			return err
-		})
-		defer func() { _ = errors.Close() }()
-		w.sendSCTP(w.client, w.clusterIP(), initPacket(41000, 80))
-		_ = errors.SetReadDeadline(time.Now().Add(patience))
-		buf := make([]byte, 1500)
-		for {
-			if _, _, err := errors.ReadFrom(buf); err != nil {
-				w.Fatalf("no ICMP unreachable came: %v", err)
-			}
-			if buf[0] == unreachable { // IPv6 neighbours talk ICMP, too
-				return
-			}
-		}
+		w.expectSCTPRefused(w.client, netip.AddrPortFrom(w.clusterIP(), 80), 41000)
 	})
+}
+
+func (w *world) expectSCTPRefused(from *netns.Namespace, to netip.AddrPort, sourcePort uint16) {
+	w.Helper()
+	network, unreachable := "ip4:icmp", byte(unreachable4)
+	if w.family == model.IPv6 {
+		network, unreachable = "ip6:ipv6-icmp", unreachable6
+	}
+	var errors net.PacketConn
+	w.in(from, func() (err error) {
+		errors, err = net.ListenPacket(network, "")
+		return err
+	})
+	defer func() { _ = errors.Close() }()
+	w.sendSCTP(from, to.Addr(), initPacket(sourcePort, to.Port()))
+	_ = errors.SetReadDeadline(time.Now().Add(patience))
+	buf := make([]byte, 1500)
+	for {
+		if _, _, err := errors.ReadFrom(buf); err != nil {
+			w.Fatalf("no ICMP unreachable came: %v", err)
+		}
+		if buf[0] == unreachable { // IPv6 neighbours talk ICMP, too
+			return
+		}
+	}
 }
 
 // initPacket is an SCTP packet with an INIT chunk.

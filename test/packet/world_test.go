@@ -187,7 +187,13 @@ func (w *world) remove(name model.ServicePortName) {
 // link with address via here, and routes both ways.
 func (w *world) connect(ns *netns.Namespace, link string, address, via netip.Addr) {
 	w.Helper()
-	w.in(w.node, func() error {
+	w.connectTo(w.node, ns, link, address, via)
+}
+
+// connectTo is connect with another machine in place of the node.
+func (w *world) connectTo(hub, ns *netns.Namespace, link string, address, via netip.Addr) {
+	w.Helper()
+	w.in(hub, func() error {
 		veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: link}, PeerName: "eth0", PeerNamespace: netlink.NsFd(ns.Fd())}
 		if err := netlink.LinkAdd(veth); err != nil {
 			return fmt.Errorf("adding %s: %w", link, err)
@@ -200,7 +206,7 @@ func (w *world) connect(ns *netns.Namespace, link string, address, via netip.Add
 		}
 		return w.route("eth0", w.everything(), via)
 	})
-	w.in(w.node, func() error { return w.route(link, netip.PrefixFrom(address, address.BitLen()), netip.Addr{}) })
+	w.in(hub, func() error { return w.route(link, netip.PrefixFrom(address, address.BitLen()), netip.Addr{}) })
 }
 
 func (w *world) address(link string, addr netip.Addr) error {

@@ -48,7 +48,7 @@ var ErrForeignAgent = errors.New("it is the page of another program, perhaps kub
 // viewFlags are the names of the flags that a View depends on.
 var viewFlags = []string{
 	"bind-address", "cluster-cidr", "detect-local-mode", "pod-bridge-interface", "pod-interface-name-prefix", "masquerade-all",
-	"nodeport-addresses", "feature-gates", "nodeports-on-localhost", "answer-echo",
+	"nodeport-addresses", "feature-gates", "nodeports-on-localhost", "answer-echo", "announce",
 	"reject-without-local-endpoints", "source-ranges-cover-nodeports", "service-proxy-name",
 }
 

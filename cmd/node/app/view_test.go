@@ -35,7 +35,7 @@ func TestThePageTellsTheWholeView(t *testing.T) {
 		"a bridge":      {"--detect-local-mode=BridgeInterface", "--pod-bridge-interface=cbr0", "--masquerade-all"},
 		"another mode":  {"--proxy-mode=iptables", "--masquerade-all", "--bind-address=192.0.2.7"},
 		"our own options": {"--reject-without-local-endpoints", "--source-ranges-cover-nodeports", "--answer-echo",
-			"--nodeports-on-localhost", "--service-proxy-name=other", "--count-connections"},
+			"--nodeports-on-localhost", "--service-proxy-name=other", "--count-connections", "--announce=l2"},
 		"gates": {"--feature-gates=AllowServiceExternalIPs=false,KubeProxyNFTablesLocalhostNodePorts=true", "--nodeport-addresses=localhost"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -56,6 +56,20 @@ func TestThePageTellsTheWholeView(t *testing.T) {
 				t.Errorf("the view (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestANodeRefusesAtAddressesFromPoolsIfItAnnouncesThem(t *testing.T) {
+	for args, want := range map[string]bool{"--announce=l2": true, "--announce=routes": true, "--announce=l2,routes": true, "--answer-echo": false} {
+		fs := pflag.NewFlagSet("", pflag.ContinueOnError)
+		AddViewFlags(fs)
+		if err := fs.Parse([]string{args}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := ReadView(nil, fs)
+		if err != nil || got.Features.RefusePooled != want {
+			t.Errorf("%s: %t, %v; want %t", args, got.Features.RefusePooled, err, want)
+		}
 	}
 }
 

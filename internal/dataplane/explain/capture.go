@@ -91,7 +91,7 @@ func (e *explanation) notCaptured() Outcome {
 	case len(services) > 0:
 		e.say("destination", "%s is the %s of %s, but no %s port %d is defined there; it has %s",
 			to.Addr(), kind, serviceOf(services[0]), e.Protocol, to.Port(), portsOf(services))
-		return e.anotherPort(kind, forServices)
+		return e.anotherPort(to.Addr(), kind, forServices)
 	case forServices:
 		e.say("destination", "%s is in the cluster's service CIDR, but no Service that this node knows has it, so it is dropped", to.Addr())
 		return Outcome{End: Dropped}
@@ -104,7 +104,7 @@ func (e *explanation) notCaptured() Outcome {
 }
 
 // anotherPort is how it ends at a port that the holder of an address lacks.
-func (e *explanation) anotherPort(kind kind, forServices bool) Outcome {
+func (e *explanation) anotherPort(addr netip.Addr, kind kind, forServices bool) Outcome {
 	switch {
 	case kind == clusterIP:
 		e.say("ports", "other ports of a ClusterIP are refused")
@@ -112,9 +112,19 @@ func (e *explanation) anotherPort(kind kind, forServices bool) Outcome {
 	case forServices:
 		e.say("ports", "other ports of %ss are left to whoever has the address, but in the cluster's service CIDR nobody has: dropped", kind)
 		return Outcome{End: Dropped}
+	case e.Features.RefusePooled && e.pooled(addr) && !e.answersNodePorts(addr):
+		e.say("ports", "the address is from an AddressPool and announced, so nobody else has it: other ports are refused")
+		return Outcome{End: Refused}
 	}
 	e.say("ports", "other ports of %ss are left to whoever has the address", kind)
 	return Outcome{End: PassedOn}
+}
+
+// pooled says whether a Service has addr from an AddressPool.
+func (e *explanation) pooled(addr netip.Addr) bool {
+	return slices.ContainsFunc(e.decisions, func(d policy.Decision) bool {
+		return d.Pooled && slices.Contains(d.LoadBalancerIPs, addr)
+	})
 }
 
 // holders are the ServicePorts that have addr, a ClusterIP before all others.

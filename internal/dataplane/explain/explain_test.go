@@ -206,6 +206,53 @@ func TestAtOtherPortsTheClusterIPSpeaks(t *testing.T) {
 	}
 }
 
+func TestOtherPortsOfAnAddressFromAPool(t *testing.T) {
+	shared := func(change func(*corev1.Service)) func(*corev1.Service) {
+		return func(svc *corev1.Service) {
+			svc.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: "192.0.2.1"}}
+			change(svc)
+		}
+	}
+	another := func(svc *corev1.Service) {
+		fromPool(svc)
+		svc.Spec.Ports[0].Port, svc.Spec.Ports[0].NodePort = 443, 30443
+	}
+	const what = "192.0.2.1 is the load balancer IP of Service default/a, but no TCP port 81 is defined there; it has "
+	for name, tc := range map[string]struct {
+		services []*corev1.Service
+		announce bool
+		on       string
+		want     string
+		says     []string
+	}{
+		"are refused":                   {[]*corev1.Service{web("a", "10.96.0.10", shared(fromPool))}, true, "", "refused", []string{what + "TCP 80", "from an AddressPool and announced"}},
+		"of an address that two share":  {[]*corev1.Service{web("a", "10.96.0.10", shared(fromPool)), web("b", "10.96.0.11", shared(another))}, true, "", "refused", []string{what + "TCP 443, TCP 80"}},
+		"of which one has it elsewhere": {[]*corev1.Service{web("a", "10.96.0.10", shared(func(*corev1.Service) {})), web("b", "10.96.0.11", shared(another))}, true, "", "refused", nil},
+		"where it is not announced":     {[]*corev1.Service{web("a", "10.96.0.10", shared(fromPool))}, false, "", "passed on", []string{"left to whoever has the address"}},
+		"that a cloud has given":        {[]*corev1.Service{web("a", "10.96.0.10", shared(func(*corev1.Service) {}))}, true, "", "passed on", []string{"left to whoever has the address"}},
+		"that the node has itself":      {[]*corev1.Service{web("a", "10.96.0.10", shared(fromPool))}, true, "192.0.2.1", "passed on", []string{"left to whoever has the address"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := testWorld(tc.services, nil)
+			w.Features.RefusePooled = tc.announce
+			if tc.on != "" {
+				w.Node.NodePortAddrs = append(w.Node.NodePortAddrs, netip.MustParseAddr(tc.on))
+			}
+			for _, from := range []string{"203.0.113.9", "10.244.1.9", "node:172.30.0.1"} {
+				got := New(w).Explain(ask(from, "192.0.2.1:81"))
+				if got.Outcome.String() != tc.want || got.Doubt != "" {
+					t.Errorf("from %s:\n%s", from, got.Text())
+				}
+				for _, words := range tc.says {
+					if !strings.Contains(got.Text(), words) {
+						t.Errorf("nothing says %q in\n%s", words, got.Text())
+					}
+				}
+			}
+		})
+	}
+}
+
 func TestReasonsAndRulesThatDoNotAgreeAreNoticed(t *testing.T) {
 	x := New(everyKind())
 	for i := range x.decisions {

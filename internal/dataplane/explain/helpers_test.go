@@ -25,6 +25,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"switchyard.dev/switchyard/api/v1alpha1"
 	"switchyard.dev/switchyard/internal/dataplane/model"
 	"switchyard.dev/switchyard/internal/dataplane/policy"
 )
@@ -53,6 +54,14 @@ func web(name, clusterIP string, change func(*corev1.Service)) *corev1.Service {
 func localPolicies(svc *corev1.Service) {
 	svc.Spec.InternalTrafficPolicy = new(corev1.ServiceInternalTrafficPolicyLocal)
 	svc.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
+}
+
+// fromPool makes the load balancer's addresses those of an AddressPool.
+func fromPool(svc *corev1.Service) {
+	svc.ManagedFields = []metav1.ManagedFieldsEntry{{
+		Manager: v1alpha1.LoadBalancerFieldManager, Operation: metav1.ManagedFieldsOperationApply, Subresource: "status",
+		FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:status":{"f:loadBalancer":{"f:ingress":{}}}}`)},
+	}}
 }
 
 // at is a slice of a Service's endpoints for the unnamed TCP port, such as

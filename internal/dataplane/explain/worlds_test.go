@@ -54,6 +54,7 @@ func randomQuestions(seed uint64) (World, []Question) {
 	if random.IntN(4) == 0 {
 		w.Features.LocalInterface = "veth*"
 	}
+	w.Features.RefusePooled = random.IntN(2) == 0
 	var questions []Question
 	if w.Features.LocalhostNodePorts = random.IntN(4) == 0; w.Features.LocalhostNodePorts {
 		for i := range services {
@@ -100,7 +101,10 @@ func randomService(random *rand.Rand, i int) *corev1.Service {
 			svc.Spec.ExternalIPs = []string{[]string{fmt.Sprint("198.51.100.", 1+i), "172.30.0.1", fmt.Sprint("10.96.0.", 10+(i+1)%4)}[random.IntN(3)]}
 		}
 		if random.IntN(2) == 0 {
-			svc.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: []string{fmt.Sprint("192.0.2.", 1+i), "172.30.0.1"}[random.IntN(2)]}}
+			svc.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: []string{fmt.Sprint("192.0.2.", 1+i/2), "172.30.0.1"}[random.IntN(2)]}}
+			if random.IntN(2) == 0 {
+				fromPool(svc)
+			}
 		}
 		if random.IntN(2) == 0 {
 			svc.Spec.LoadBalancerSourceRanges = []string{"203.0.113.0/24", "10.244.0.0/16"}

@@ -42,7 +42,7 @@ func eachField[T any](t *testing.T, full T, test func(less T, name string)) {
 func TestWhatIsEqualIsEqualInEveryField(t *testing.T) {
 	addrs := []netip.Addr{netip.MustParseAddr("192.0.2.1")}
 	port := ServicePort{
-		Name: ServicePortName{Name: "web"}, Port: 80, NodePort: 30080, ClusterIPs: addrs, ExternalIPs: addrs, LoadBalancerIPs: addrs,
+		Name: ServicePortName{Name: "web"}, Port: 80, NodePort: 30080, ClusterIPs: addrs, ExternalIPs: addrs, LoadBalancerIPs: addrs, Pooled: true,
 		Traffic: Traffic{
 			InternalLocal: true, ExternalLocal: true, Affinity: time.Second, AffinityScope: PerService, Scheduler: Weighted,
 			Weights: &Weights{ByPod: map[string]uint16{"a": 2}}, SourceRanges: cidrs("10.0.0.0/8"), HealthCheckNodePort: 31000,

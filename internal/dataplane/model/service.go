@@ -79,6 +79,7 @@ func readService(svc *corev1.Service, proxyName string) *service {
 	shared := ServicePort{ClusterIPs: readClusterIPs(svc, found)}
 	shared.ExternalIPs = readExternalIPs(svc, shared, found)
 	shared.LoadBalancerIPs = readLoadBalancerIPs(svc, shared, found)
+	shared.Pooled = len(shared.LoadBalancerIPs) > 0 && pooled(svc)
 	shared.Traffic = readTraffic(svc, found)
 	read.ports = readPorts(svc, shared, found)
 	read.problems = found.all()

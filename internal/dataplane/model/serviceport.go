@@ -37,6 +37,9 @@ type ServicePort struct {
 	// LoadBalancerIPs are the ingress addresses in status that this node must
 	// capture (ipMode VIP or none), sorted.
 	LoadBalancerIPs []netip.Addr
+	// Pooled says that LoadBalancerIPs are from an AddressPool of this cluster, so
+	// that nobody else has anything at them.
+	Pooled bool
 
 	Traffic Traffic
 }
@@ -64,7 +67,7 @@ type Traffic struct {
 func (p *ServicePort) equal(o *ServicePort) bool {
 	return p.Name == o.Name && p.Port == o.Port && p.NodePort == o.NodePort &&
 		slices.Equal(p.ClusterIPs, o.ClusterIPs) && slices.Equal(p.ExternalIPs, o.ExternalIPs) &&
-		slices.Equal(p.LoadBalancerIPs, o.LoadBalancerIPs) && p.Traffic.equal(&o.Traffic)
+		slices.Equal(p.LoadBalancerIPs, o.LoadBalancerIPs) && p.Pooled == o.Pooled && p.Traffic.equal(&o.Traffic)
 }
 
 func (t *Traffic) equal(o *Traffic) bool {

@@ -33,6 +33,8 @@ const (
 	directionOriginal = 0 // IP_CT_DIR_ORIGINAL
 	addressTypeLocal  = 2 // RTN_LOCAL
 	statusDNAT        = 1 << 5
+	stateEstablished  = 1 << 1
+	stateRelated      = 1 << 2
 	stateNew          = 1 << 3
 )
 
@@ -120,8 +122,14 @@ func (x expressions) condition(s ruleset.Statement) {
 	case ruleset.IsNew: // ct state new
 		x.connection(unix.NFT_CT_STATE, register(0))
 		x.anyBit(stateNew)
+	case ruleset.IsOngoing: // ct state established,related
+		x.connection(unix.NFT_CT_STATE, register(0))
+		x.anyBit(stateEstablished | stateRelated)
+	case ruleset.IsForHost: // fib daddr type local
+		x.addressType(unix.NFTA_FIB_F_DADDR, register(0))
+		x.compare(unix.NFT_CMP_EQ, host32(addressTypeLocal))
 	case ruleset.IsFromHost: // fib saddr type local
-		x.sourceType(register(0))
+		x.addressType(unix.NFTA_FIB_F_SADDR, register(0))
 		x.compare(unix.NFT_CMP_EQ, host32(addressTypeLocal))
 	case ruleset.CameInBy: // iifname "lo"
 		x.meta(unix.NFT_META_IIFNAME, register(0))
@@ -236,9 +244,9 @@ func (x expressions) random(modulus, to uint32) {
 	})
 }
 
-func (x expressions) sourceType(to uint32) {
+func (x expressions) addressType(of, to uint32) {
 	x.expression("fib", func() {
-		x.Uint32(unix.NFTA_FIB_FLAGS, unix.NFTA_FIB_F_SADDR)
+		x.Uint32(unix.NFTA_FIB_FLAGS, of)
 		x.Uint32(unix.NFTA_FIB_RESULT, unix.NFT_FIB_RESULT_ADDRTYPE)
 		x.Uint32(unix.NFTA_FIB_DREG, to)
 	})

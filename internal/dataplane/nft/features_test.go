@@ -32,12 +32,12 @@ import (
 	"switchyard.dev/switchyard/internal/netns"
 )
 
-var everyFeature = policy.Features{LocalInterface: "cali*", AnswerEcho: true, LocalhostNodePorts: true, CountConnections: true}
+var everyFeature = policy.Features{LocalInterface: "cali*", AnswerEcho: true, LocalhostNodePorts: true, CountConnections: true, RefusePooled: true}
 
 func TestTheStockToolKnowsEveryFeature(t *testing.T) {
 	for name, features := range map[string]policy.Features{
 		"all": everyFeature, "one interface": {LocalInterface: "cbr0"}, "echo": {AnswerEcho: true},
-		"localhost": {LocalhostNodePorts: true}, "counters": {CountConnections: true},
+		"localhost": {LocalhostNodePorts: true}, "counters": {CountConnections: true}, "pools": {RefusePooled: true},
 	} {
 		for _, family := range families {
 			t.Run(name+" "+family.String(), func(t *testing.T) {

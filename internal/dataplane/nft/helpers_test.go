@@ -134,7 +134,7 @@ func mixture(family model.Family) []policy.Decision {
 	empty.NodePort = 30081
 	local := decision(family, 5, 4)
 	local.NodePort, local.External, local.Local = 30082, policy.LocalScope, local.Cluster[:1]
-	local.LoadBalancerIPs = []netip.Addr{ip(family, 200, 5)}
+	local.LoadBalancerIPs, local.Pooled = []netip.Addr{ip(family, 200, 5)}, true
 	local.SourceRanges = []netip.Prefix{netip.PrefixFrom(ip(family, 201, 0), 24), netip.PrefixFrom(ip(family, 202, 9), ip(family, 202, 9).BitLen())}
 	nowhere := decision(family, 6, 4)
 	nowhere.Internal = policy.LocalScope

@@ -44,6 +44,7 @@ func Decide(port model.ServicePort, endpoints []model.Endpoint, family model.Fam
 		d.AffinityScope = port.Traffic.AffinityScope
 	}
 	d.LoadBalancerIPs = ofFamily(port.LoadBalancerIPs, family)
+	d.Pooled = port.Pooled && len(d.LoadBalancerIPs) > 0
 	d.ExternalIPs = without(ofFamily(port.ExternalIPs, family), d.LoadBalancerIPs)
 	d.SourceRanges = sourceRanges(port.Traffic.SourceRanges, d.LoadBalancerIPs, family, place)
 	d.scopes(port.Traffic)

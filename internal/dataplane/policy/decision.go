@@ -39,6 +39,9 @@ type Decision struct {
 	// LoadBalancerIPs are the load balancer's ingress IPs, which SourceRanges
 	// restrict.
 	LoadBalancerIPs []netip.Addr
+	// Pooled says that LoadBalancerIPs, of which there are some then, are from an
+	// AddressPool: nobody else has anything at them.
+	Pooled bool
 	// NodePort is 0 when the Service has none.
 	NodePort uint16
 
@@ -148,6 +151,10 @@ type Features struct {
 	AnswerEcho bool
 	// LocalhostNodePorts answers NodePorts on 127.0.0.1, too, for IPv4.
 	LocalhostNodePorts bool
+	// RefusePooled refuses connections to ports that no Service has at the
+	// addresses of Decision.Pooled. Without it they are routed as any others, and
+	// who draws the addresses to this node sends them to the router and back.
+	RefusePooled bool
 	// CountConnections counts new connections for each destination.
 	CountConnections bool
 }

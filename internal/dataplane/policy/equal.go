@@ -26,7 +26,7 @@ import (
 func Equal(a, b Decision) bool {
 	return a.Name == b.Name && a.Family == b.Family &&
 		a.Port == b.Port && a.NodePort == b.NodePort && a.ClusterIP == b.ClusterIP &&
-		slices.Equal(a.ExternalIPs, b.ExternalIPs) && slices.Equal(a.LoadBalancerIPs, b.LoadBalancerIPs) &&
+		slices.Equal(a.ExternalIPs, b.ExternalIPs) && slices.Equal(a.LoadBalancerIPs, b.LoadBalancerIPs) && a.Pooled == b.Pooled &&
 		a.Internal == b.Internal && a.External == b.External &&
 		a.Scheduler == b.Scheduler && a.Affinity == b.Affinity && a.AffinityScope == b.AffinityScope &&
 		// nil ranges admit everyone, empty ones no one

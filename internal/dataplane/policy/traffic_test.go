@@ -137,12 +137,23 @@ func TestWeightsOfEndpointsInUse(t *testing.T) {
 	}
 }
 
+func TestAddressesOfAPoolAreThoseOfTheFamilyThatHasSome(t *testing.T) {
+	port := servicePort(model.TCP)
+	port.ClusterIPs, port.Pooled = addrs("10.96.0.1", "fd00:96::1"), true
+	port.LoadBalancerIPs = addrs("192.0.2.2")
+	for family, want := range map[model.Family]bool{model.IPv4: true, model.IPv6: false} {
+		if d, ok := Decide(port, nil, family, here); !ok || d.Pooled != want {
+			t.Errorf("%s: pooled is %t of %t, want %t", family, d.Pooled, ok, want)
+		}
+	}
+}
+
 // full is a Decision of which no field is zero.
 func full() Decision {
 	ap := addrPorts("10.0.0.1:80", "10.0.0.2:80")
 	return Decision{
 		Name: model.ServicePortName{Name: "web"}, Family: model.IPv4, Port: 80, ClusterIP: addrs("10.96.0.1")[0],
-		ExternalIPs: addrs("192.0.2.1"), LoadBalancerIPs: addrs("192.0.2.2"), NodePort: 30080, Cluster: ap, Near: ap, Local: ap,
+		ExternalIPs: addrs("192.0.2.1"), LoadBalancerIPs: addrs("192.0.2.2"), Pooled: true, NodePort: 30080, Cluster: ap, Near: ap, Local: ap,
 		Internal: LocalScope, External: LocalScope, Weights: map[netip.AddrPort]uint16{ap[0]: 2}, Scheduler: model.Maglev,
 		Affinity: time.Second, AffinityScope: model.PerService, SourceRanges: prefixes("10.0.0.0/8"), Known: ap,
 	}

@@ -147,16 +147,50 @@ func refusalChains(family model.Family, features policy.Features) []Chain {
 	all := []Chain{
 		{Name: "refuse", Rules: []Rule{{Reset{}}, {Unreachable{}}}},
 		{Name: "check-endpoints", Rules: input},
+	}
+	if features.RefusePooled {
+		all = append(all, checkPooledChain())
+		addresses = append(addresses, Rule{InSet{Key: key(DestinationAddress), Set: PooledVIPs}, Goto("check-pooled")})
+	}
+	return append(all,
 		// A ClusterIP is never an address of the node, so what comes for one
 		// that was not translated is on its way to nowhere.
-		{Name: "check-addresses", Rules: addresses},
+		Chain{Name: "check-addresses", Rules: addresses},
+		filterChain("input", Rule{IsNew{}, Goto("check-endpoints")}),
+		filterChain("forward", forwardRules(features)...),
+		filterChain("output", Rule{IsNew{}, Goto("check-addresses")}),
+	)
+}
+
+func filterChain(hook string, rules ...Rule) Chain {
+	return Chain{Name: "filter-" + hook, Hook: &Hook{"filter", hook, 0, "filter"}, Rules: rules}
+}
+
+// checkPooledChain is for what was sent to an address from an AddressPool and was
+// not translated. It would be routed to where it came from, unless the node has
+// the address itself, as keepalived gives it one.
+func checkPooledChain() Chain {
+	frontend := key(DestinationAddress, Protocol, DestinationPort)
+	return Chain{Name: "check-pooled", Rules: []Rule{
+		{IsForHost{}, Return{}},
+		// As for ClusterIPs: what is sent again arrives.
+		{InSet{Key: frontend, Set: ExternalFrontends}, Drop{}},
+		{InSet{Key: frontend, Set: LocalFrontends}, Drop{}},
+		{Goto("refuse")},
+	}}
+}
+
+func forwardRules(features policy.Features) []Rule {
+	check := Rule{IsNew{}, Goto("check-addresses")}
+	if !features.RefusePooled {
+		return []Rule{check}
 	}
-	for _, hook := range []struct{ point, check string }{
-		{"input", "check-endpoints"}, {"forward", "check-addresses"}, {"output", "check-addresses"},
-	} {
-		all = append(all, Chain{Name: "filter-" + hook.point, Hook: &Hook{"filter", hook.point, 0, "filter"}, Rules: []Rule{
-			{IsNew{}, Goto(hook.check)},
-		}})
+	return []Rule{
+		{IsOngoing{}, Return{}}, // the one rule for later packets
+		check,
+		// What neither belongs to a connection nor begins one is not translated
+		// either, whatever its port. It is not answered: it may be a stray packet of
+		// a connection that goes on.
+		{InSet{Key: key(DestinationAddress), Set: PooledVIPs}, Drop{}},
 	}
-	return all
 }

@@ -165,6 +165,11 @@ func (sp *servicePort) shared(h host) []Element {
 			add(ExternalVIPs, addrKey(w.addr), "")
 		}
 	}
+	if h.RefusePooled && d.Pooled {
+		for _, addr := range d.LoadBalancerIPs {
+			add(PooledVIPs, addrKey(addr), "")
+		}
+	}
 	elements = append(append(elements, sp.hairpins(h)...), sp.common()...)
 	slices.SortFunc(elements, Element.Compare)
 	return slices.Compact(elements)

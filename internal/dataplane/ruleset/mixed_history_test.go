@@ -68,15 +68,18 @@ type journey struct {
 	testing.TB
 	r      *rand.Rand
 	schema *Schema
-	now    world
-	p      *Planner
-	k      *kernel
+	// features are those of the schema.
+	features policy.Features
+	now      world
+	p        *Planner
+	k        *kernel
 }
 
 func newJourney(tb testing.TB, family model.Family, seed uint64) *journey {
+	features := policy.Features{RefusePooled: seed%2 == 0}
 	j := &journey{
-		TB: tb, r: rand.New(rand.NewPCG(seed, 2)), schema: NewSchema(family, policy.Features{}),
-		now: world{testNode(family), state{}}, p: &Planner{}, k: newKernel(tb),
+		TB: tb, r: rand.New(rand.NewPCG(seed, 2)), schema: NewSchema(family, features), features: features,
+		now: world{testNode(family), state{}}, p: &Planner{Features: features}, k: newKernel(tb),
 	}
 	j.k.carryOut(j.p.Sync(j.now.node, nil, nil))
 	return j
@@ -90,6 +93,7 @@ func (j *journey) step(next world) {
 	j.watch(before, plan)
 	j.compareWithColdStart()
 	j.compareWithPolicy()
+	j.askAtOtherPorts()
 	if j.r.IntN(4) == 0 {
 		j.restart()
 	}
@@ -119,7 +123,7 @@ func (j *journey) plan(next world) Plan {
 func (j *journey) restart() {
 	j.Helper()
 	was, named := j.p.lists(), readIDs(j.k.elements)
-	j.p = &Planner{}
+	j.p = &Planner{Features: j.features}
 	if plan := j.p.Sync(j.now.node, j.now.list(), j.k.elements); len(plan.Edits)+len(plan.Appeared)+len(plan.Disappeared) > 0 {
 		j.Fatalf("a restart writes %d edits, the first %s", len(plan.Edits), Plan{Edits: plan.Edits[:min(5, len(plan.Edits))]}.Text(j.schema))
 	}
@@ -136,7 +140,7 @@ func (j *journey) compareWithColdStart() {
 	if diff := cmp.Diff(j.p.Elements(), nonEmpty(j.k.elements)); diff != "" {
 		j.Fatalf("the planner is wrong about the kernel (-planner +kernel):\n%s", diff)
 	}
-	var cold Planner
+	cold := Planner{Features: j.features}
 	cold.Sync(j.now.node, j.now.list(), nil)
 	if diff := cmp.Diff(cold.Text(j.schema), j.p.Text(j.schema)); diff != "" {
 		j.Fatalf("-cold start +long way:\n%s", diff)
@@ -207,6 +211,25 @@ func (j *journey) compareWithPolicy() {
 			if diff := cmp.Diff(want, got, cmp.AllowUnexported(outcome{}), addrs); diff != "" {
 				j.Fatalf("%+v of %+v, node %+v (-want +got):\n%s", f, d, j.now.node, diff)
 			}
+		}
+	}
+}
+
+// askAtOtherPorts wants every port that no one has refused at an address that one
+// of those who have it has from a pool, and nowhere else.
+func (j *journey) askAtOtherPorts() {
+	j.Helper()
+	pooled := map[netip.Addr]bool{}
+	for _, d := range j.now.state {
+		for _, addr := range d.LoadBalancerIPs {
+			pooled[addr] = pooled[addr] || d.Pooled && j.features.RefusePooled
+		}
+	}
+	for addr, want := range pooled {
+		to := Frontend{model.TCP, netip.AddrPortFrom(addr, 9)}
+		got := j.trace(flow{source: ip(model.FamilyOf(addr), publicNet, 999), to: to})
+		if got.Refused != want || got.Dropped || len(got.Targets) > 0 {
+			j.Fatalf("a port that no one has at %s, pooled %t: %+v", addr, want, got)
 		}
 	}
 }
@@ -394,7 +417,7 @@ func randomPort(r *rand.Rand, family model.Family, i int) policy.Decision {
 		d.ExternalIPs = append(d.ExternalIPs, ip(family, publicNet, i/2))
 	}
 	if r.IntN(2) == 0 {
-		d.LoadBalancerIPs = append(d.LoadBalancerIPs, ip(family, publicNet, 100+i/2))
+		d.LoadBalancerIPs, d.Pooled = append(d.LoadBalancerIPs, ip(family, publicNet, 100+i/2)), len(d.Cluster)%2 == 0
 	}
 	if len(d.Cluster)%3 == 0 { // a VIP on the node, where another port's NodePort may be
 		d.Port = uint16(30000 + i ^ 1)

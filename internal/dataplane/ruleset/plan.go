@@ -77,10 +77,11 @@ func (p Plan) Text(s *Schema) string {
 }
 
 // loadOrder ranks the sets: what is led to first. Packets to a ClusterIP that
-// is not in ClusterIPs yet are dropped and sent again, others are refused.
+// is not in ClusterIPs yet are dropped and sent again, others are refused. What
+// refuses other ports comes last.
 var loadOrder = ranked(StickyChains, Sticky, Draws, Spreads, DrawClasses, Endpoints, Classes, ClusterRoutes, Hairpin,
 	ExternalFrontends, LocalFrontends, ClusterFrontends, SourceRanges, Connections, NoEndpoints,
-	Frontends, NodePorts, NodeAddresses, ClusterIPs, ExternalVIPs)
+	Frontends, NodePorts, NodeAddresses, ClusterIPs, ExternalVIPs, PooledVIPs)
 
 func ranked(sets ...string) map[string]int8 {
 	ranks := make(map[string]int8, len(sets))

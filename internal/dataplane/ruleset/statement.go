@@ -48,6 +48,12 @@ type (
 	IsTranslated struct{}
 	// IsNew holds for packets that begin a connection.
 	IsNew struct{}
+	// IsOngoing holds for packets of connections that have been answered, and for
+	// what concerns a connection, such as ICMP errors.
+	IsOngoing struct{}
+	// IsForHost holds for packets whose destination is one of the machine's own
+	// addresses.
+	IsForHost struct{}
 	// IsFromHost holds for packets whose source is one of the machine's own
 	// addresses.
 	IsFromHost struct{}
@@ -134,6 +140,8 @@ func (s IsProtocol) nft(model.Family) string {
 }
 func (IsTranslated) nft(model.Family) string { return "ct status dnat" }
 func (IsNew) nft(model.Family) string        { return "ct state new" }
+func (IsOngoing) nft(model.Family) string    { return "ct state established,related" }
+func (IsForHost) nft(model.Family) string    { return "fib daddr type local" }
 func (IsFromHost) nft(model.Family) string   { return "fib saddr type local" }
 func (s CameInBy) nft(model.Family) string {
 	if s.Not {

@@ -56,6 +56,9 @@ const (
 	ServiceCIDRs = "service-cidrs"
 	// ExternalVIPs: externalIPs and load balancer IPs, with AnswerEcho only.
 	ExternalVIPs = "external-vips"
+	// PooledVIPs: load balancer IPs that are from an AddressPool, with RefusePooled
+	// only.
+	PooledVIPs = "pooled-vips"
 	// Connections: every way in with a counter, with CountConnections only.
 	Connections = "connections"
 	// NoEndpoints: the same of everything that is to be refused.
@@ -111,6 +114,9 @@ func sets(features policy.Features) []Set {
 	}
 	if features.AnswerEcho {
 		all = append(all, Set{Name: ExternalVIPs, Key: key(DestinationAddress)})
+	}
+	if features.RefusePooled {
+		all = append(all, Set{Name: PooledVIPs, Key: key(DestinationAddress)})
 	}
 	if features.CountConnections {
 		all = append(all, Set{Name: Connections, Key: frontend, Counters: true})

@@ -134,10 +134,16 @@ func (w *walk) filter() string {
 	if w.packet.FromHost {
 		return "filter-output"
 	}
-	if _, own := w.Elements[NodeAddresses][addrKey(w.destination.Addr())]; own {
+	if w.isForHost() {
 		return "filter-input"
 	}
 	return "filter-forward"
+}
+
+// isForHost knows the machine's addresses as far as NodePorts answer there.
+func (w *walk) isForHost() bool {
+	_, own := w.Elements[NodeAddresses][addrKey(w.destination.Addr())]
+	return own
 }
 
 func (w *walk) sortedEndpoints() []netip.AddrPort {
@@ -244,6 +250,10 @@ func (w *walk) holds(s Statement) bool {
 		return w.translated
 	case IsNew:
 		return true
+	case IsOngoing:
+		return false
+	case IsForHost:
+		return w.isForHost()
 	case IsFromHost:
 		return w.packet.FromHost
 	case CameInBy:
