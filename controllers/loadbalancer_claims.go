@@ -54,8 +54,9 @@ func (r *LoadBalancerReconciler) writeClaim(ctx context.Context, addr netip.Addr
 		case err == nil:
 			before := r.desk.ledger.Holders(addr)
 			r.desk.ledger.WroteClaim(step, version)
-			// If nobody could read it, it says now who has the address.
-			r.desk.setUses(usesOfLease(balancer.LeaseOf("", step.Claim).Name), nil)
+			if step.Write != balancer.ClaimLabel { // it says now who has the address
+				r.desk.setUses(usesOfLease(balancer.LeaseOf("", step.Claim).Name), nil)
+			}
 			r.enqueueHolders(before)
 			r.enqueueHolders(step.Holders)
 			r.enqueueHolders(step.Leaving)
@@ -88,15 +89,16 @@ func (r *LoadBalancerReconciler) makeClaim(ctx context.Context, step balancer.Cl
 		lease.ResourceVersion = step.Version
 		err = client.IgnoreNotFound(r.Client.Delete(ctx, lease, client.Preconditions{ResourceVersion: &step.Version}))
 	default:
-		var patch []byte
-		annotations := map[string]any{balancer.LeavingAnnotation: nil}
-		for key, text := range lease.Annotations {
-			annotations[key] = text
+		metadata := map[string]any{"resourceVersion": step.Version, "labels": lease.Labels}
+		if step.Write == balancer.ClaimChange {
+			annotations := map[string]any{balancer.LeavingAnnotation: nil}
+			for key, text := range lease.Annotations {
+				annotations[key] = text
+			}
+			metadata["annotations"] = annotations
 		}
-		patch, err = json.Marshal(map[string]any{"metadata": map[string]any{
-			"resourceVersion": step.Version, "labels": lease.Labels, "annotations": annotations,
-		}})
-		if err == nil {
+		var patch []byte
+		if patch, err = json.Marshal(map[string]any{"metadata": metadata}); err == nil {
 			err = r.Client.Patch(ctx, lease, client.RawPatch(types.MergePatchType, patch))
 		}
 	}

@@ -283,6 +283,9 @@ func (d *balancerDesk) observePools(seen []poolSeen, now time.Time, grace time.D
 // settle says what is to be looked at after something has changed.
 func (d *balancerDesk) settle() []balancerRequest {
 	var requests []balancerRequest
+	for _, addr := range d.ledger.Freed() {
+		requests = append(requests, balancerRequest{Addr: addr})
+	}
 	if d.book != nil {
 		outcome := d.book.Settle()
 		for i := range outcome.Decisions {
@@ -295,9 +298,6 @@ func (d *balancerDesk) settle() []balancerRequest {
 		for i := range outcome.Claims {
 			requests = append(requests, balancerRequest{Addr: outcome.Claims[i].Addr})
 		}
-	}
-	for _, addr := range d.ledger.Freed() {
-		requests = append(requests, balancerRequest{Addr: addr})
 	}
 	return requests
 }

@@ -38,6 +38,9 @@ type Book struct {
 	byKey    map[string]*keyed
 	kept     reservations
 	used     uses
+	// shown reports whether others may have an address in their status that they
+	// have no longer. It is nil where nobody knows.
+	shown func(addr netip.Addr, to types.NamespacedName) bool
 
 	waiting  map[*entry]bool // for something that they want
 	dirty    map[*entry]bool // changed since the last Settle

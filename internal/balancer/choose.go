@@ -50,7 +50,7 @@ func (b *Book) choose(e *entry, family corev1.IPFamily) (netip.Addr, *refusal) {
 		}
 		open = true
 		r := &b.rooms[pool][roomOf(family)]
-		if addr, ok := r.lowest(b.isFree); ok {
+		if addr, ok := r.lowest(func(addr netip.Addr) bool { return b.isFree(addr, e) }); ok {
 			return addr, nil
 		}
 		automatic = automatic || b.pools.Pool(pool).AutoAssign
@@ -78,7 +78,7 @@ func (b *Book) shared(e *entry, family corev1.IPFamily, pools []int) (netip.Addr
 		if tried++; tried > maxShared {
 			break
 		}
-		if b.refuseWish(e, addr) == nil {
+		if b.refuseWish(e, addr) == nil && !b.isShown(addr, e) {
 			return addr, true
 		}
 	}
@@ -92,9 +92,15 @@ func (b *Book) givesItself(pools []int, addr netip.Addr) bool {
 	return owned && slices.Contains(pools, owner) && b.pools.IsAutomatic(addr) && !(b.pools.Pool(owner).AvoidBuggyIPs && allocator.IsBuggy(addr))
 }
 
-func (b *Book) isFree(addr netip.Addr) bool {
+func (b *Book) isFree(addr netip.Addr, e *entry) bool {
 	_, reserved := b.kept.of[addr]
-	return len(b.holders[addr]) == 0 && !reserved && len(b.used.by[addr]) == 0
+	return len(b.holders[addr]) == 0 && !reserved && len(b.used.by[addr]) == 0 && !b.isShown(addr, e)
+}
+
+// isShown reports whether a Service would have to wait for an address until others
+// have let go of it, which may take long.
+func (b *Book) isShown(addr netip.Addr, e *entry) bool {
+	return b.shown != nil && b.shown(addr, e.Key)
 }
 
 // poolsFor are the pools that may give a Service an address of a family, in order.

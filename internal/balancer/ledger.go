@@ -53,8 +53,21 @@ type Ledger struct {
 	stale   bool                // somebody else has changed a claim
 }
 
-// Follow replaces the Book that is to be written.
-func (l *Ledger) Follow(book *Book) { l.book = book }
+// Follow replaces the Book that is to be written. Of its own accord it gives no
+// address that others still show.
+func (l *Ledger) Follow(book *Book) { l.book, book.shown = book, l.isShown }
+
+// isShown reports whether somebody else shows an address that it has no longer, or
+// may yet do so.
+func (l *Ledger) isShown(addr netip.Addr, to types.NamespacedName) bool {
+	holders := l.book.holdersOf(addr)
+	for key := range l.showing[addr] {
+		if key != to && !holds(holders, key, l.shows[key].UID) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(l.leaving(l.record(addr), holders), func(h Holder) bool { return h.Service != to })
+}
 
 // Sight is what is written in a Service.
 type Sight struct {
@@ -83,11 +96,13 @@ type shown struct {
 
 // NewLedger is one that knows of nothing that is written.
 func NewLedger(book *Book) *Ledger {
-	return &Ledger{
-		book: book, claims: map[netip.Addr]*claimRecord{}, leavers: newLeavers(),
+	l := &Ledger{
+		claims: map[netip.Addr]*claimRecord{}, leavers: newLeavers(),
 		shows: map[types.NamespacedName]*shown{}, others: map[types.NamespacedName]types.UID{},
 		showing: map[netip.Addr]map[types.NamespacedName]bool{}, freed: map[netip.Addr]bool{},
 	}
+	l.Follow(book)
+	return l
 }
 
 // SawService takes in what is read of a Service, unless it is older than what is
@@ -168,11 +183,13 @@ func (l *Ledger) DoubtService(step StatusStep) {
 	l.show(step.Key, &doubted)
 }
 
-// Freed are the addresses that statuses have had to let go of since the last call.
+// Freed are the addresses that statuses and claims have let go of since the last
+// call, and that the Book may give from now on.
 func (l *Ledger) Freed() []netip.Addr {
 	var all []netip.Addr
 	for addr := range l.freed {
 		all = append(all, addr)
+		l.book.unmark(addr)
 	}
 	clear(l.freed)
 	slices.SortFunc(all, netip.Addr.Compare)

@@ -33,6 +33,8 @@ const (
 	ClaimCreate  ClaimWrite = "create"
 	ClaimChange  ClaimWrite = "change"
 	ClaimDelete  ClaimWrite = "delete"
+	// ClaimLabel writes the label of one that nobody can read, and nothing else.
+	ClaimLabel ClaimWrite = "label"
 )
 
 // ClaimStep is what is to be written next of one claim.
@@ -117,6 +119,8 @@ func (l *Ledger) NextClaim(addr netip.Addr) ClaimStep {
 		step.Write = ClaimDelete
 	case exists && wanted && (record.illegible || record.unlabelled || !record.says(step.Claim)):
 		step.Write = ClaimChange
+	case exists && record.illegible && record.unlabelled:
+		step.Write = ClaimLabel // so that it is seen when somebody mends it
 	}
 	return step
 }
@@ -151,7 +155,9 @@ func (l *Ledger) WroteClaim(step ClaimStep, version string) {
 		l.keep(step.Addr, nil)
 		return
 	}
-	l.keep(step.Addr, &claimRecord{version: version, holders: step.Holders, leaving: step.Leaving, seen: l.tick()})
+	now := &claimRecord{version: version, holders: step.Holders, leaving: step.Leaving, seen: l.tick()}
+	now.illegible = step.Write == ClaimLabel
+	l.keep(step.Addr, now)
 }
 
 // DoubtClaim says that a claim has to be read: a step of it came to nothing or

@@ -49,7 +49,7 @@ func newLeavers() leavers {
 
 // keep replaces what is known of a claim.
 func (l *Ledger) keep(addr netip.Addr, now *claimRecord) {
-	before := l.record(addr).leaving
+	before := l.record(addr)
 	if l.claims[addr] = now; now == nil {
 		delete(l.claims, addr)
 	}
@@ -59,7 +59,7 @@ func (l *Ledger) keep(addr netip.Addr, now *claimRecord) {
 		}
 		l.leavingOf[h.Service][addr] = true
 	}
-	for _, h := range before {
+	for _, h := range before.leaving {
 		if slices.ContainsFunc(l.record(addr).leaving, func(now Holder) bool { return now.Service == h.Service }) {
 			continue
 		}
@@ -67,6 +67,10 @@ func (l *Ledger) keep(addr netip.Addr, now *claimRecord) {
 			delete(l.leavingOf, h.Service)
 			delete(l.moved, h.Service)
 		}
+	}
+	left := slices.Concat(l.record(addr).holders, l.record(addr).leaving)
+	gone := func(h Holder) bool { return !holds(left, h.Service, h.UID) }
+	if slices.ContainsFunc(before.holders, gone) || slices.ContainsFunc(before.leaving, gone) {
 		l.freed[addr] = true
 	}
 }

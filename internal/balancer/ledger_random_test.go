@@ -70,6 +70,11 @@ func (m *manager) load() {
 	m.ledger.LoadClaims(m.api.claims)
 	m.pools = m.api.pools
 	m.ledger.Follow(Open(world))
+	m.settle()
+}
+
+func (m *manager) settle() {
+	m.ledger.Freed()
 	m.ledger.book.Settle()
 }
 
@@ -87,7 +92,7 @@ func (m *manager) hear() {
 		m.observe(m.api.serviceNews[m.serviceAt])
 		m.serviceAt++
 	}
-	m.ledger.book.Settle()
+	m.settle()
 }
 
 func (m *manager) observe(now stored) {
@@ -145,7 +150,7 @@ func (m *manager) look(step StatusStep) {
 		m.observe(*now)
 		m.ledger.LookedAt(step)
 	}
-	m.ledger.book.Settle()
+	m.settle()
 }
 
 func (m *manager) read(step ClaimStep) {
@@ -175,6 +180,7 @@ func (m *manager) end() {
 		default:
 			m.ledger.DoubtClaim(step.Addr, nil)
 		}
+		m.settle()
 		return
 	}
 	if len(m.statuses) == 0 {
@@ -188,13 +194,14 @@ func (m *manager) end() {
 	case lose: // it stays in doubt
 	case made:
 		m.ledger.WroteService(step, m.api.services[step.Key].sight)
+		m.settle()
 	default:
 		if now := m.api.services[step.Key]; now != nil {
 			m.observe(*now)
 		} else if known, ok := m.known[step.Key]; ok {
 			m.observe(stored{Service: known, gone: true})
 		}
-		m.ledger.book.Settle()
+		m.settle()
 	}
 }
 

@@ -118,7 +118,7 @@ func TestAnAddressIsClaimedBeforeItIsShown(t *testing.T) {
 }
 
 func TestAnAddressIsGivenOnlyWhenNobodyElseShowsIt(t *testing.T) {
-	a, b := svc("a", status("192.0.2.1")), svc("b")
+	a, b := svc("a", status("192.0.2.1")), svc("b", wish("192.0.2.1"))
 	ledger := office(World{Pools: []allocator.AddrPool{pool("p", "192.0.2.1")}, Services: []Service{a, b}, Claims: []Claim{claim("192.0.2.1", a)}})
 	ledger.book.SetPools([]allocator.AddrPool{pool("p", "192.0.2.1", forServices("name", "b"))})
 	ledger.book.Settle()
@@ -139,8 +139,31 @@ func TestAnAddressIsGivenOnlyWhenNobodyElseShowsIt(t *testing.T) {
 	expect(t, "the claim then", stepOf(ledger, "192.0.2.1"), "change b")
 }
 
+func TestWhoAsksForNoAddressGetsOneThatNobodyShows(t *testing.T) {
+	a, b := svc("a", status("192.0.2.1")), svc("b")
+	pools := func(ranges string) []allocator.AddrPool {
+		return []allocator.AddrPool{pool("p", ranges, forServices("name", "b"))}
+	}
+	ledger := office(World{Pools: []allocator.AddrPool{pool("p", "192.0.2.1")}, Services: []Service{a, b}, Claims: []Claim{claim("192.0.2.1", a)}})
+	ledger.book.SetPools(pools("192.0.2.1"))
+	ledger.book.Settle()
+	expect(t, "while a shows the only one", has(ledger.book), "a=NoPool b=PoolExhausted")
+	ledger.book.SetPools(pools("192.0.2.1-192.0.2.2"))
+	ledger.book.Settle()
+	expect(t, "while there is another", has(ledger.book), "a=NoPool b=192.0.2.2")
+	ledger.book.SetPools(pools("192.0.2.1"))
+	ledger.book.Settle()
+	ledger.wrote(t, "192.0.2.1")
+	step, _ := ledger.NextStatus(a.Key)
+	ledger.WroteService(step, Sight{Key: a.Key, UID: a.UID, Version: "50", Served: true, Condition: step.Condition})
+	ledger.Freed()
+	ledger.book.Settle()
+	expect(t, "when a has left it", has(ledger.book), "a=NoPool b=192.0.2.1")
+}
+
 func TestAnAddressThatIsPerhapsShownIsGivenToNobody(t *testing.T) {
 	a, b := svc("a"), svc("b")
+	b.Wish.Addrs = addrsOf([]string{"192.0.2.1"})
 	ledger := office(World{Pools: []allocator.AddrPool{pool("p", "192.0.2.1")}, Services: []Service{a, b}})
 	ledger.wrote(t, "192.0.2.1")
 	lost, _ := ledger.NextStatus(a.Key)
@@ -248,6 +271,16 @@ func TestAClaimThatHasLostItsLabel(t *testing.T) {
 		expect(t, "the claim", stepOf(ledger, "192.0.2.1"), "change a")
 		ledger.wrote(t, "192.0.2.1")
 		expect(t, "the claim after", stepOf(ledger, "192.0.2.1"), "")
+	})
+	t.Run("and that nobody can read", func(t *testing.T) {
+		ledger := office(World{Pools: world.Pools})
+		ledger.LoadClaims(map[netip.Addr]Record{addr: {Version: "101", Illegible: true, Unlabelled: true}})
+		expect(t, "the claim", stepOf(ledger, "192.0.2.1"), "label")
+		ledger.wrote(t, "192.0.2.1")
+		expect(t, "the claim after", stepOf(ledger, "192.0.2.1"), "")
+		ledger.book.Observe(a)
+		ledger.book.Settle()
+		expect(t, "the claim when somebody is to have it", stepOf(ledger, "192.0.2.1"), "change a")
 	})
 	t.Run("before the start", func(t *testing.T) {
 		ledger := office(world)

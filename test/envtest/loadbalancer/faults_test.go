@@ -256,6 +256,31 @@ var _ = Describe("An API server that refuses writes", Serial, func() {
 		Expect(slices.Index(writes, "PATCH services a/status")).To(BeNumerically(">", slices.Index(writes, "POST leases ")))
 	})
 
+	It("gives another address than one that a status still has", func(ctx SpecContext) {
+		s := newScene(ctx)
+		alone()
+		pool := s.pool("one", s.range4(1, 3))
+		l := &line{}
+		m := newLead(l)
+		DeferCleanup(m.stop)
+		s.service("a")
+		Eventually(s.state("a")).Should(Equal(s.v4(1)))
+		l.set(func(l *line) {
+			l.judge = func(write string) verdict {
+				if write == "PATCH services a/status" {
+					return http.StatusInternalServerError
+				}
+				return pass
+			}
+		})
+		s.updatePool(pool, onlyFor("b"))
+		s.serviceFor("b")
+		Eventually(s.state("b")).Should(Equal(s.v4(2)))
+		Expect(ingressOf(s.get("a"))).To(ConsistOf(s.v4(1)))
+		l.set(func(l *line) { l.judge = nil })
+		Eventually(s.state("a")).Should(Equal("NoPool"))
+	})
+
 	It("frees no address before it is out of the status of who had it", func(ctx SpecContext) {
 		s := newScene(ctx)
 		alone()
@@ -273,12 +298,8 @@ var _ = Describe("An API server that refuses writes", Serial, func() {
 				return pass
 			}
 		})
-		s.updatePool(pool, func(p *v1alpha1.AddressPoolSpec) {
-			p.ServiceSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"for": "b"}}
-		})
-		draft := s.draft("b")
-		draft.Labels = map[string]string{"for": "b"}
-		Expect(admin.Create(ctx, draft)).To(Succeed())
+		s.updatePool(pool, onlyFor("b"))
+		s.serviceFor("b")
 		Consistently(func() []string { return ingressOf(s.get("b")) }).Should(BeEmpty())
 		l.set(func(l *line) { l.judge = nil })
 		Eventually(s.state("b")).Should(Equal(s.v4(1)))
