@@ -94,6 +94,14 @@ func (r *LoadBalancerReconciler) proveClaim(ctx context.Context, addr netip.Addr
 
 // makeStatus makes a step, of the version of the Service for which it was meant.
 func (r *LoadBalancerReconciler) makeStatus(ctx context.Context, step balancer.StatusStep, before *corev1.Service) (*corev1.Service, error) {
+	version := step.Version
+	if len(step.Addrs) == 0 && len(before.Status.LoadBalancer.Ingress) > 0 && wasAssigned(step, before) {
+		cleared, err := r.clearAddresses(ctx, step)
+		if err != nil {
+			return nil, err
+		}
+		version = cleared.ResourceVersion
+	}
 	status := corev1ac.ServiceStatus()
 	if len(step.Addrs) > 0 {
 		lb := corev1ac.LoadBalancerStatus()
@@ -106,39 +114,35 @@ func (r *LoadBalancerReconciler) makeStatus(ctx context.Context, step balancer.S
 		status.WithConditions(metav1ac.Condition().WithType(c.Type).WithStatus(c.Status).WithReason(c.Reason).WithMessage(c.Message).
 			WithObservedGeneration(c.ObservedGeneration).WithLastTransitionTime(r.since(step, before)))
 	}
-	wanted := corev1ac.Service(step.Key.Name, step.Key.Namespace).WithUID(step.UID).WithResourceVersion(step.Version).WithStatus(status)
+	wanted := corev1ac.Service(step.Key.Name, step.Key.Namespace).WithUID(step.UID).WithResourceVersion(version).WithStatus(status)
 	if err := r.Client.Status().Apply(ctx, wanted, client.FieldOwner(loadBalancerFieldManager), client.ForceOwnership); err != nil {
 		return nil, fmt.Errorf("writing the status of Service %s: %w", step.Key, err)
 	}
-	after := withStatus(before, wanted)
-	if len(step.Addrs) > 0 || len(after.Status.LoadBalancer.Ingress) == 0 || !wasAdopted(step, before) {
-		return after, nil
-	}
-	return r.clearAddresses(ctx, after)
+	return withStatus(before, wanted), nil
 }
 
-// wasAdopted reports whether a Service that is still ours has had the addresses of
+// wasAssigned reports whether a Service that is still ours has had the addresses of
 // its status from us, whoever wrote them first.
-func wasAdopted(step balancer.StatusStep, before *corev1.Service) bool {
+func wasAssigned(step balancer.StatusStep, before *corev1.Service) bool {
 	return step.Condition != nil && meta.IsStatusConditionTrue(before.Status.Conditions, v1alpha1.LoadBalancerAddressAssigned)
 }
 
-// clearAddresses takes out of a status what the controller before us has written as
-// well, and what therefore stays when we let go of it.
-func (r *LoadBalancerReconciler) clearAddresses(ctx context.Context, service *corev1.Service) (*corev1.Service, error) {
+// clearAddresses takes all addresses out of a status. The controller before us may
+// have written them as well, and then they stay when we let go of them. The condition
+// says whose they were, so it is written after that.
+func (r *LoadBalancerReconciler) clearAddresses(ctx context.Context, step balancer.StatusStep) (*corev1.Service, error) {
+	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: step.Key.Namespace, Name: step.Key.Name}}
 	patch, err := json.Marshal(map[string]any{
-		"metadata": map[string]any{"uid": service.UID, "resourceVersion": service.ResourceVersion},
+		"metadata": map[string]any{"uid": step.UID, "resourceVersion": step.Version},
 		"status":   map[string]any{"loadBalancer": nil},
 	})
-	after := service.DeepCopy()
 	if err == nil {
-		err = r.Client.Status().Patch(ctx, after, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(loadBalancerFieldManager))
+		err = r.Client.Status().Patch(ctx, service, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(loadBalancerFieldManager))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("clearing the status of Service %s: %w", keyOf(service), err)
+		return nil, fmt.Errorf("clearing the status of Service %s: %w", step.Key, err)
 	}
-	after.ManagedFields = nil // as in the cache
-	return after, nil
+	return service, nil
 }
 
 // since is when the condition came to be what it is. If something has to change, it

@@ -18,6 +18,7 @@ package loadbalancer
 
 import (
 	"fmt"
+	"net/http"
 	"net/netip"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -75,6 +76,23 @@ var _ = Describe("A claim that somebody else has written", Serial, func() {
 		s.remove("a")
 		s.service("b")
 		Eventually(s.state("b")).Should(Equal(s.v4(1)))
+	})
+
+	It("that nobody can read and has no label is seen when somebody deletes it", func(ctx SpecContext) {
+		s := newScene(ctx)
+		shared.stop()
+		DeferCleanup(func() { shared = newLead(nil) })
+		s.claim(s.v4(1), "garbage", map[string]string{})
+		s.pool("one", s.v4(1))
+		next := newLead(nil)
+		DeferCleanup(next.stop)
+		s.service("a")
+		Eventually(s.state("a")).Should(Equal("PoolExhausted"))
+		Eventually(func() bool { return s.lease(s.v4(1)) != nil }).Should(BeTrue(), "it is found by its label")
+		lease := s.lease(s.v4(1))
+		Expect(lease.Annotations[balancer.ServicesAnnotation]).To(Equal("garbage"))
+		Expect(admin.Delete(ctx, lease)).To(Succeed())
+		Eventually(s.state("a")).Should(Equal(s.v4(1)))
 	})
 
 	It("gets its label back, and nothing moves", func(ctx SpecContext) {
@@ -157,24 +175,45 @@ var _ = Describe("A pool that nobody can read", Serial, func() {
 
 var _ = Describe("An address that another controller gave before", Serial, func() {
 	It("stays when a pool has it, and goes from the status when no pool has it any longer", func(ctx SpecContext) {
-		s := newScene(ctx)
-		before := s.service("a")
-		before.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: s.v4(3)}}
-		Eventually(func() error {
-			object := s.get("a")
-			object.Status.LoadBalancer = before.Status.LoadBalancer
-			return admin.Status().Update(ctx, object)
-		}).Should(Succeed())
-		Eventually(s.state("a")).Should(Equal(s.v4(3) + "+NoPool"))
-		Consistently(s.state("a")).Should(Equal(s.v4(3)+"+NoPool"), "it is not ours")
-		shared.stop()
-		DeferCleanup(func() { shared = newLead(nil) })
-		pool := s.pool("one", s.range4(1, 9))
-		next := newLead(nil)
-		DeferCleanup(next.stop)
-		Eventually(s.state("a")).Should(Equal(s.v4(3)))
-		Expect(admin.Delete(ctx, pool)).To(Succeed())
-		Eventually(s.state("a")).Should(Equal("NoPool"))
-		Eventually(s.events("a")).Should(ContainElement("Warning AddressNotInPool"))
+		adoptAndLose(newScene(ctx), 0)
 	})
+
+	It("goes as well if the first write that takes it away fails", func(ctx SpecContext) { adoptAndLose(newScene(ctx), 1) })
+
+	It("goes as well if the second write that takes it away fails", func(ctx SpecContext) { adoptAndLose(newScene(ctx), 2) })
 })
+
+// adoptAndLose has one of the writes fail that take an address away.
+func adoptAndLose(s scene, failing int) {
+	GinkgoHelper()
+	before := s.service("a")
+	before.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: s.v4(3)}}
+	Eventually(func() error {
+		object := s.get("a")
+		object.Status.LoadBalancer = before.Status.LoadBalancer
+		return admin.Status().Update(s, object)
+	}).Should(Succeed())
+	Eventually(s.state("a")).Should(Equal(s.v4(3) + "+NoPool"))
+	Consistently(s.state("a")).Should(Equal(s.v4(3)+"+NoPool"), "it is not ours")
+	shared.stop()
+	DeferCleanup(func() { shared = newLead(nil) })
+	pool := s.pool("one", s.range4(1, 9))
+	l := &line{}
+	next := newLead(l)
+	DeferCleanup(next.stop)
+	Eventually(s.state("a")).Should(Equal(s.v4(3)))
+	n := 0
+	l.set(func(l *line) {
+		l.judge = func(write string) verdict {
+			if write == "PATCH services a/status" {
+				if n++; n == failing {
+					return http.StatusInternalServerError
+				}
+			}
+			return pass
+		}
+	})
+	Expect(admin.Delete(s, pool)).To(Succeed())
+	Eventually(s.state("a")).Should(Equal("NoPool"))
+	Eventually(s.events("a")).Should(ContainElement("Warning AddressNotInPool"))
+}
