@@ -26,8 +26,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"switchyard.dev/switchyard/api/v1alpha1"
 	"switchyard.dev/switchyard/internal/balancer"
 	"switchyard.dev/switchyard/internal/probe"
 )
@@ -36,8 +38,9 @@ var balancerChecks = []Check{
 	{"LoadBalancer: both families, from outside", balancedBoth},
 	{"LoadBalancer: two Services share an address", sharedAddress},
 	{"LoadBalancer: policy Local keeps the client's address", balancedLocal},
-	{"LoadBalancer: another node answers when one is taken out", movedAddress},
+	{"LoadBalancer: a node is taken out, another answers", movedAddress},
 	{"LoadBalancer: nobody answers once the Service is gone", releasedAddress},
+	{"LoadBalancer: the Service comes back, to its address", returnedAddress},
 }
 
 // suiteNamespace is where the manager and the Leases of addresses are.
@@ -190,6 +193,9 @@ func releasedAddress(ctx context.Context, b *Bed) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := b.phase(ctx, "AddressReservation", ips[0], v1alpha1.ReservationBound); err != nil {
+		return "", err
+	}
 	if err := b.Client.Delete(ctx, s); err != nil && !apierrors.IsNotFound(err) {
 		return "", err
 	}
@@ -203,4 +209,47 @@ func releasedAddress(ctx context.Context, b *Bed) (string, error) {
 		}
 		return nil
 	})
+}
+
+// returnedAddress makes the Service anew that releasedAddress has deleted, after
+// another one that takes the lowest address that is free.
+func returnedAddress(ctx context.Context, b *Bed) (string, error) {
+	kept, err := b.keptAddress(ctx, "balanced-local")
+	if err != nil {
+		return "", err
+	}
+	for _, file := range []string{"later/newcomer.yaml", "13-load-balancers.yaml"} {
+		if err := b.apply(ctx, file); err != nil {
+			return "", err
+		}
+	}
+	newcomer, _, err := b.balanced(ctx, "newcomer", 1)
+	if err != nil {
+		return "", err
+	}
+	ips, nodes, err := b.balanced(ctx, "balanced-local", 1)
+	if err != nil {
+		return "", err
+	}
+	if ips[0] != kept {
+		return "", fmt.Errorf("it has %s, and another Service %s: %s is reserved for it", ips[0], newcomer[0], kept)
+	}
+	return fmt.Sprintf("%s at %s, and another Service has %s", kept, nodes[0], newcomer[0]), b.seesOutside(ctx, at(kept, 80))
+}
+
+// keptAddress is that of a load balancer that is reserved for a Service.
+func (b *Bed) keptAddress(ctx context.Context, service string) (string, error) {
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("AddressReservationList"))
+	if err := b.Client.List(ctx, list, client.HasLabels{v1alpha1.RetainedLabel}); err != nil {
+		return "", err
+	}
+	for _, r := range list.Items {
+		name, _, _ := unstructured.NestedString(r.Object, "spec", "serviceRef", "name")
+		address, _, _ := unstructured.NestedString(r.Object, "spec", "address")
+		if name == service && strings.HasPrefix(address, "172.30.0.") {
+			return address, nil
+		}
+	}
+	return "", fmt.Errorf("no address of a load balancer is reserved for %s", service)
 }
