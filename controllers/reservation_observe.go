@@ -138,7 +138,8 @@ func (r *reservations) observeRanges(ctx context.Context, facts *reservationFact
 			return nil
 		}
 	}
-	facts.outside = "no ServiceCIDR that takes new Services contains it, so no object can hold it; rule X5 of our webhooks refuses it to others where it is on"
+	facts.outside = "no ServiceCIDR that takes new Services contains it, so no object can hold it; " +
+		"our load balancer gives it to nobody else, and rule X5 of our webhooks refuses it to others where it is on"
 	return nil
 }
 
