@@ -17,11 +17,15 @@ limitations under the License.
 package announce
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -77,6 +81,28 @@ func (n *node) start(flags ...string) {
 func (a *process) end(signal os.Signal) {
 	_ = a.cmd.Process.Signal(signal)
 	<-a.done
+}
+
+// metric is the value of one of the agent's metrics, empty for none.
+func (n *node) metric(name string) (value string) {
+	n.Helper()
+	n.in(n.ns, func() error {
+		conn, err := net.Dial("tcp", "127.0.0.1:10249")
+		if err != nil {
+			return nil // not yet
+		}
+		defer func() { _ = conn.Close() }()
+		if _, err := fmt.Fprint(conn, "GET /metrics HTTP/1.0\r\n\r\n"); err != nil {
+			return err
+		}
+		for lines := bufio.NewScanner(conn); lines.Scan(); {
+			if rest, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
+				value = rest
+			}
+		}
+		return nil
+	})
+	return value
 }
 
 // kubeconfig leads to the API server by the node's gate.

@@ -63,6 +63,7 @@ func TestANodeWithoutInterfaceTakesNothing(t *testing.T) {
 	mute.agent.end(syscall.SIGTERM)
 	mute.start("--announce-interfaces=nope")
 	b.await("it says so", func() bool { return strings.Contains(mute.agent.log.String(), "no interface to answer on") })
+	b.await("it is counted", func() bool { return mute.metric("switchyard_node_announcer_mute") == "1" })
 	for _, n := range others {
 		b.exclude(n, true)
 	}
@@ -73,6 +74,17 @@ func TestANodeWithoutInterfaceTakesNothing(t *testing.T) {
 		b.exclude(n, false)
 	}
 	b.answered(mute)
+	b.await("each address is counted once as owned", func() bool {
+		owned := 0
+		for _, n := range others {
+			for _, family := range []string{"IPv4", "IPv6"} {
+				if n.metric(`switchyard_node_owned_addresses{ip_family="`+family+`"}`) == "1" {
+					owned++
+				}
+			}
+		}
+		return owned == len(vips)
+	})
 }
 
 // Each connection asks anew who has the address, as a client does that has never
@@ -232,6 +244,42 @@ func TestWhoKnowsTheOldNodeIsTold(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Its kernel answers for it by itself, and to answer on top of that would be one node
+// with two minds.
+func TestAnAddressOnAnInterfaceIsLeftToOthers(t *testing.T) {
+	b := newBed(t)
+	b.newService(corev1.ServiceExternalTrafficPolicyCluster, b.nodes...)
+	owner := b.gather()
+	b.in(owner.ns, func() error { return addresses("lo", vips, [2]int{32, 128}) })
+	b.moved(owner)
+	b.await("it is counted", func() bool { return owner.metric(`switchyard_node_barred_addresses{ip_family="IPv6"}`) == "1" })
+	b.await("it is said", func() bool {
+		list := must(b.client.CoreV1().Events(metav1.NamespaceDefault).List(b.Context(), metav1.ListOptions{FieldSelector: "reason=AddressNotAnnounced"}))(b.T)
+		return len(list.Items) > 0
+	})
+}
+
+// Another machine of the cluster has it, which an allocation before its time could
+// not know.
+func TestAnAddressThatANodeGetsIsAnnouncedByNobody(t *testing.T) {
+	b := newBed(t)
+	b.newService(corev1.ServiceExternalTrafficPolicyCluster, b.nodes...)
+	b.answered()
+	nodes := b.client.CoreV1().Nodes()
+	late := must(nodes.Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "late"}}, metav1.CreateOptions{}))(t)
+	t.Cleanup(func() { _ = nodes.Delete(b.late(), late.Name, metav1.DeleteOptions{}) })
+	late.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: vips[0].String()}}
+	must(nodes.UpdateStatus(t.Context(), late, metav1.UpdateOptions{}))(t)
+	b.await("nobody answers", func() bool { return b.owner(vips[0]) == nil && len(b.whoHas(vips[0])) == 0 })
+	if len(b.whoHas(vips[1])) != 1 {
+		t.Error("the other address is not answered any more")
+	}
+	if err := nodes.Delete(t.Context(), late.Name, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	b.answered()
 }
 
 func TestLocalServicesAreAnnouncedWhereTheyAre(t *testing.T) {

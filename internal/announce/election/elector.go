@@ -271,6 +271,21 @@ func (e *Elector) Owns(now time.Time, addr netip.Addr) bool {
 	return a != nil && a.phase == owner
 }
 
+// Owned is how many addresses of each family this node is the owner of.
+func (e *Elector) Owned(now time.Time) (ipv4, ipv6 int) {
+	e.lapse(now)
+	for _, a := range e.order {
+		switch {
+		case a.phase != owner:
+		case a.addr.Is4():
+			ipv4++
+		default:
+			ipv6++
+		}
+	}
+	return ipv4, ipv6
+}
+
 // Reminders are the addresses to announce now although nothing has changed: those
 // that have come here within a minute. It returns each once in ten seconds.
 func (e *Elector) Reminders(now time.Time) (due []netip.Addr) {

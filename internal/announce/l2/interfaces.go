@@ -65,6 +65,21 @@ func Interfaces(names []string, addrs []netip.Addr) ([]Interface, error) {
 	return chosen, nil
 }
 
+// LocalAddresses are those of all interfaces of the calling thread's namespace.
+func LocalAddresses() (map[netip.Addr]struct{}, error) {
+	list, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, fmt.Errorf("listing addresses: %w", err)
+	}
+	local := map[netip.Addr]struct{}{}
+	for _, a := range list {
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil {
+			local[prefix.Addr().Unmap()] = struct{}{}
+		}
+	}
+	return local, nil
+}
+
 func addressesOf(link net.Interface) ([]netip.Addr, error) {
 	list, err := link.Addrs()
 	if err != nil {

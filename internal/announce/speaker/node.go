@@ -32,12 +32,20 @@ type nodeAddresses struct {
 func (n *nodeAddresses) set(node *corev1.Node) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.addrs = nil
+	n.addrs = internalIPs(node)
+}
+
+// internalIPs are those of a Node, none of nil.
+func internalIPs(node *corev1.Node) (addrs []netip.Addr) {
+	if node == nil {
+		return nil
+	}
 	for _, a := range node.Status.Addresses {
 		if addr, err := netip.ParseAddr(a.Address); err == nil && a.Type == corev1.NodeInternalIP {
-			n.addrs = append(n.addrs, addr.Unmap())
+			addrs = append(addrs, addr.Unmap())
 		}
 	}
+	return addrs
 }
 
 func (n *nodeAddresses) get() []netip.Addr {

@@ -18,9 +18,11 @@ package speaker
 
 import (
 	"context"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -86,6 +88,14 @@ type Speaker struct {
 	leaving   bool
 	answering []netip.Addr
 	holders   map[netip.Addr][]balancer.Holder
+	// places are where addresses can be reached, but for those that are barred here.
+	places map[netip.Addr]announce.Place
+	bars   bars
+	barred map[netip.Addr]string
+	// local are the addresses of this node's interfaces, and usedLocal those that
+	// bars has.
+	local     atomic.Pointer[map[netip.Addr]struct{}]
+	usedLocal *map[netip.Addr]struct{}
 	// contests are when others were last heard to announce an address.
 	contests map[netip.Addr]time.Time
 	log      logr.Logger
@@ -100,7 +110,9 @@ type Speaker struct {
 func New(config Config) *Speaker {
 	s := &Speaker{
 		Config: config, elector: election.New(config.Node), news: make(chan func(time.Time), lateNews),
-		leases:  leases{LeaseInterface: config.Client.CoordinationV1().Leases(config.Namespace), namespace: config.Namespace, node: config.Node},
+		leases: leases{LeaseInterface: config.Client.CoordinationV1().Leases(config.Namespace), namespace: config.Namespace, node: config.Node},
+		bars:   bars{nodes: map[string][]netip.Addr{}, counted: map[netip.Addr]int{}},
+		places: map[netip.Addr]announce.Place{}, barred: map[netip.Addr]string{},
 		holders: map[netip.Addr][]balancer.Holder{}, contests: map[netip.Addr]time.Time{}, log: logr.Discard(),
 	}
 	return s
@@ -113,15 +125,25 @@ func (s *Speaker) Run(ctx context.Context) {
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var addrs nodeAddresses
-	s.responder = l2.New(
-		func() ([]l2.Interface, error) { return l2.Interfaces(s.Interfaces, addrs.get()) },
-		s.hear)
+	s.responder = l2.New(func() ([]l2.Interface, error) { return s.look(addrs.get()) }, s.hear)
 	if !s.follow(ctx, working, &addrs) {
 		return
 	}
 	_ = s.responder.Look(working) // Run says what is wrong; the loop has to know whether something is
 	go s.responder.Run(working)
 	s.loop(ctx, working)
+}
+
+// look finds the interfaces to answer on, and which addresses the kernel has.
+func (s *Speaker) look(own []netip.Addr) ([]l2.Interface, error) {
+	local, err := l2.LocalAddresses()
+	if err != nil {
+		return nil, err
+	}
+	if was := s.local.Load(); was == nil || !maps.Equal(*was, local) {
+		s.local.Store(&local)
+	}
+	return l2.Interfaces(s.Interfaces, own)
 }
 
 // follow begins to follow everything and returns when it is known; false if ctx
@@ -132,9 +154,14 @@ func (s *Speaker) follow(ctx, working context.Context, addrs *nodeAddresses) boo
 		follow.New(s.Client, "announcing nodes", s.leases, metav1.ListOptions{LabelSelector: Label + "=" + byL2},
 			func(lease *coordinationv1.Lease) { s.setRecord(working, lease) },
 			func(_, name string) { s.dropRecord(working, name) }),
-		follow.New(s.Client, "Node "+s.Node, s.Client.CoreV1().Nodes(), metav1.ListOptions{FieldSelector: "metadata.name=" + s.Node},
-			func(node *corev1.Node) { addrs.set(node); s.tell(working, func(time.Time) { s.node = node }) },
-			func(_, _ string) { s.tell(working, func(time.Time) { s.node = nil }) }),
+		follow.New(s.Client, "Nodes", s.Client.CoreV1().Nodes(), metav1.ListOptions{},
+			func(node *corev1.Node) {
+				if node.Name == s.Node {
+					addrs.set(node)
+				}
+				s.tell(working, func(time.Time) { s.setNode(node.Name, node) })
+			},
+			func(_, name string) { s.tell(working, func(time.Time) { s.setNode(name, nil) }) }),
 	}
 	for _, source := range sources {
 		go source.Run(working)
@@ -249,11 +276,13 @@ func (s *Speaker) take() {
 		if a.Gone {
 			s.elector.DropClaim(addr)
 			delete(s.holders, addr)
+			delete(s.places, addr)
+			s.setBarred(addr, "")
 			delete(s.contests, addr)
 			continue
 		}
 		s.holders[addr] = a.Holders
-		s.elector.SetPlace(addr, announce.PlaceOf(a.Services))
+		s.place(addr, announce.PlaceOf(a.Services))
 		s.elector.SetClaim(now, a.Claim)
 	}
 }
@@ -261,7 +290,10 @@ func (s *Speaker) take() {
 // act does what follows from what is known.
 func (s *Speaker) act(ctx context.Context) {
 	now := time.Now()
-	s.elector.SetStanding(judge(s.node, s.leaving, s.responder.Open(), s.State.Healthy()))
+	s.useLocal()
+	open, healthy := s.responder.Open(), s.State.Healthy()
+	s.elector.SetStanding(judge(s.node, s.leaving, open, healthy))
+	s.Metrics.Mute(!open && judge(s.node, s.leaving, true, healthy) != announce.Unfit)
 	for _, w := range s.elector.Next(now) {
 		go s.write(ctx, w)
 	}
@@ -270,6 +302,9 @@ func (s *Speaker) act(ctx context.Context) {
 		s.responder.Remind(addr)
 	}
 	s.speak(ctx, now)
+	ipv4, ipv6 := s.elector.Owned(now)
+	s.Metrics.Owned(model.IPv4, ipv4)
+	s.Metrics.Owned(model.IPv6, ipv6)
 	s.responder.Alive(time.Now())
 }
 
@@ -325,10 +360,12 @@ func (s *Speaker) begin(ctx context.Context, addr netip.Addr, anew bool) {
 	}
 	log.FromContext(ctx).Info("Answering for an address", "address", addr.String())
 	for _, h := range s.holders[addr] {
-		s.Recorder.Eventf(&corev1.ObjectReference{
-			APIVersion: "v1", Kind: "Service", Namespace: h.Service.Namespace, Name: h.Service.Name, UID: h.UID,
-		}, corev1.EventTypeNormal, "AddressAnnounced", "Node %s answers for %s", s.Node, addr)
+		s.Recorder.Eventf(reference(h), corev1.EventTypeNormal, "AddressAnnounced", "Node %s answers for %s", s.Node, addr)
 	}
+}
+
+func reference(h balancer.Holder) *corev1.ObjectReference {
+	return &corev1.ObjectReference{APIVersion: "v1", Kind: "Service", Namespace: h.Service.Namespace, Name: h.Service.Name, UID: h.UID}
 }
 
 // answer brings the responder up to date.
