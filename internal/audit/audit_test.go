@@ -347,6 +347,14 @@ func TestTheOrderOfObjectsDoesNotMatter(t *testing.T) {
 	}
 }
 
+func TestADisabledPoolIsNotFull(t *testing.T) {
+	inv := clean() // its one address is taken
+	inv.AddressPools[0].Spec.Disabled = true
+	if diff := cmp.Diff([]string{}, told(Run(inv.Index(), now))); diff != "" {
+		t.Errorf("findings (-want +got):\n%s", diff)
+	}
+}
+
 func TestAnAssumedRangeAccusesNobody(t *testing.T) {
 	inv := clean()
 	no := false

@@ -136,7 +136,7 @@ func (a *auditor) pools() {
 	for _, pool := range a.Numbers.AddrPools() {
 		object := Object{Kind: "AddressPool", Name: pool.Name}
 		for family, count := range map[corev1.IPFamily]allocator.PoolCount{corev1.IPv4Protocol: pool.IPv4, corev1.IPv6Protocol: pool.IPv6} {
-			if counted && pool.AutoAssign && count.Free == 0 && count.Capacity > 0 {
+			if counted && pool.AutoAssign && !pool.Disabled && count.Free == 0 && count.Capacity > 0 {
 				a.poolFull(object, family)
 			}
 		}

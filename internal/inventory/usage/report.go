@@ -98,6 +98,7 @@ type Pool struct {
 	Outside           []string `json:"outside"`
 	Priority          int32    `json:"priority"`
 	AutoAssign        bool     `json:"autoAssign"`
+	Disabled          bool     `json:"disabled,omitempty"`
 	NamespaceSelector string   `json:"namespaceSelector"`
 	ServiceSelector   string   `json:"serviceSelector,omitempty"`
 }
@@ -248,7 +249,7 @@ func (c *counter) addrPools(view allocator.AddrPoolView) []Pool {
 		pool := Pool{
 			Kind: "AddressPool", Name: view.Name, Use: view.Use, Family: family,
 			Ranges: texts(own), Outside: texts(never), Overlaps: []Overlap{},
-			Count: c.shape(own, view.Use), Priority: view.Priority, AutoAssign: view.AutoAssign,
+			Count: c.shape(own, view.Use), Priority: view.Priority, AutoAssign: view.AutoAssign, Disabled: view.Disabled,
 		}
 		pool.fill(view.IPv4)
 		if family == corev1.IPv6Protocol {

@@ -108,6 +108,9 @@ func (p Pool) use() string {
 	if p.Kind == "PortPool" {
 		return "NodePorts"
 	}
+	if p.Disabled {
+		return fmt.Sprintf("%s %s, disabled", p.Use, p.Family)
+	}
 	return fmt.Sprintf("%s %s", p.Use, p.Family)
 }
 

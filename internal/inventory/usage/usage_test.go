@@ -111,6 +111,18 @@ func TestCounts(t *testing.T) {
 	}
 }
 
+func TestADisabledPoolSaysSo(t *testing.T) {
+	inv := scene().Inventory
+	inv.AddressPools[0].Spec.Disabled = true
+	var out strings.Builder
+	if err := Of(inv.Index()).Print(&out, false); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), "ExternalIP IPv4, disabled") || strings.Count(out.String(), "disabled") != 2 {
+		t.Errorf("the pool out is said to be otherwise:\n%s", out.String())
+	}
+}
+
 func TestAClaimIsNotFree(t *testing.T) {
 	inv := scene().Inventory
 	for _, n := range []allocator.Number{
