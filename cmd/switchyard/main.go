@@ -99,12 +99,12 @@ func rootCommand() *cobra.Command {
 		Use:   "switchyard",
 		Short: "Kubernetes Services as one suite: a local cluster, and questions about any",
 		Long: `Switchyard is the whole of Kubernetes Services as one suite: admission and
-allocation, endpoints, and the node dataplane.
+allocation, load balancers' addresses, endpoints, DNS, and the node dataplane.
 
 This program runs a local cluster in namespaces of its own, with a real control
 plane and the real suite (your machine's network stays as it is), and answers
-questions about it or any other cluster: why, who, pools, audit, lint --cluster
-and trace ask the one of --kubeconfig, or of KUBECONFIG; without these the local
+questions about it or any other cluster: those of the first list below (lint with
+--cluster) ask the one of --kubeconfig, or of KUBECONFIG; without these the local
 cluster if one is running, else the one that kubectl would ask. All but trace
 take --context, too. As kubectl's plugin, "kubectl switchyard who", they ask
 whom kubectl asks.`,
