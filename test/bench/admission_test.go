@@ -17,8 +17,6 @@ limitations under the License.
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -169,14 +167,7 @@ func TestAPageKeepsWhatWasNotMeasured(t *testing.T) {
 
 func TestAShortRunTakesEveryFigureOfTheWebhooks(t *testing.T) {
 	prereq.Root(t)
-	var code int
-	out := standardOutput(t, func() {
-		code = run([]string{"-only=webhooks", "-admission=30", "-requests=12", "-loads=2,2@50", "-o=json", "-logs=" + t.TempDir()})
-	})
-	var got report
-	if err := json.NewDecoder(bytes.NewReader(out)).Decode(&got); err != nil || code != 0 {
-		t.Fatalf("exit code %d, %v:\n%s", code, err, out)
-	}
+	got := shortRun(t, "-only=webhooks", "-admission=30", "-requests=12", "-loads=2,2@50")
 	var have, want []string
 	for _, a := range got.Admission {
 		have = append(have, a.Webhooks+" "+a.Clients)

@@ -17,7 +17,6 @@ limitations under the License.
 package main
 
 import (
-	"encoding/json"
 	"net"
 	"net/netip"
 	"os"
@@ -181,14 +180,7 @@ func TestDNSTargetsAreJudged(t *testing.T) {
 func TestAShortRunTakesEveryFigureOfTheDNSServers(t *testing.T) {
 	prereq.Root(t)
 	page := filepath.Join(t.TempDir(), "page.md")
-	var code int
-	out := standardOutput(t, func() {
-		code = run([]string{"-only=dns", "-dns=20", "-switches=3", "-dns-turns=1", "-queries=200ms", "-o=json", "-logs=" + t.TempDir(), "-markdown=" + page})
-	})
-	var got report
-	if err := json.Unmarshal(out, &got); err != nil || code != 0 {
-		t.Fatalf("exit code %d, %v:\n%s", code, err, out)
-	}
+	got := shortRun(t, "-only=dns", "-dns=20", "-switches=3", "-dns-turns=1", "-queries=200ms", "-markdown="+page)
 	if len(got.DNS) != 4 {
 		t.Fatalf("%d results, want one of each server with and without cache", len(got.DNS))
 	}

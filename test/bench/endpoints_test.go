@@ -17,8 +17,6 @@ limitations under the License.
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -183,14 +181,7 @@ func TestEndpointTargetsAreJudgedBesideEachPeer(t *testing.T) {
 func TestAShortRunTakesEveryFigureOfTheEndpointControllers(t *testing.T) {
 	prereq.Root(t)
 	page := filepath.Join(t.TempDir(), "page.md")
-	var code int
-	out := standardOutput(t, func() {
-		code = run([]string{"-only=endpoints", "-endpoints=20", "-large=120", "-changes=1s", "-o=json", "-logs=" + t.TempDir(), "-markdown=" + page})
-	})
-	var got report
-	if err := json.NewDecoder(bytes.NewReader(out)).Decode(&got); err != nil || code != 0 {
-		t.Fatalf("exit code %d, %v:\n%s", code, err, out)
-	}
+	got := shortRun(t, "-only=endpoints", "-endpoints=20", "-large=120", "-changes=1s", "-markdown="+page)
 	var names []string
 	for _, r := range got.Endpoints {
 		names = append(names, r.Name)

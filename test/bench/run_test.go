@@ -17,9 +17,12 @@ limitations under the License.
 package main
 
 import (
+	"bytes"
 	"encoding/json"
-	"io"
+	"errors"
+	"flag"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -27,10 +30,17 @@ import (
 	"switchyard.dev/switchyard/test/prereq"
 )
 
-// TestMain is the benchmark when enter runs this binary again.
+// asProgram makes this binary the benchmark.
+const asProgram = "SWITCHYARD_BENCH_AS_PROGRAM"
+
+// TestMain is the benchmark when shortRun or enter run this binary.
 func TestMain(m *testing.M) {
-	if os.Getenv(insideVariable) != "" {
+	if os.Getenv(asProgram) != "" || os.Getenv(insideVariable) != "" {
 		os.Exit(run(os.Args[1:]))
+	}
+	// All short runs at a time, on whatever machine: they wait more than they compute.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
 	}
 	os.Exit(m.Run())
 }
@@ -39,15 +49,8 @@ func TestAShortRunTakesEveryFigureOfBothProxies(t *testing.T) {
 	prereq.Root(t)
 	prereq.Tool(t, "nft", "nftables")
 	page := filepath.Join(t.TempDir(), "page.md")
-	var code int
-	out := standardOutput(t, func() {
-		code = run([]string{"-admission=0", "-endpoints=0", "-dns=0", "-sizes=20x2", "-alone=", "-switches=105", "-peer-switches=2", "-churn=1s", "-burst=3s", "-traffic=1s",
-			"-tracked=500", "-o=json", "-markdown=" + page, "-logs=" + t.TempDir()})
-	})
-	var got report
-	if err := json.Unmarshal(out, &got); err != nil || code != 0 {
-		t.Fatalf("exit code %d, %v:\n%s", code, err, out)
-	}
+	got := shortRun(t, "-admission=0", "-endpoints=0", "-dns=0", "-sizes=20x2", "-alone=", "-switches=105", "-peer-switches=2",
+		"-churn=1s", "-burst=3s", "-traffic=1s", "-tracked=500", "-markdown="+page)
 	if len(got.Results) != 2 {
 		t.Fatalf("%d results, want one of each proxy", len(got.Results))
 	}
@@ -101,23 +104,18 @@ func everyConnectionIsAnswered(t *testing.T, r result) {
 	}
 }
 
-// standardOutput is what fn, and the processes that it starts, print.
-func standardOutput(t *testing.T, fn func()) []byte {
+// shortRun is what the benchmark measures with args, beside other tests: it has
+// namespaces of its own.
+func shortRun(t *testing.T, args ...string) (got report) {
 	t.Helper()
-	file, err := os.Create(filepath.Join(t.TempDir(), "stdout"))
+	t.Parallel()
+	bench := exec.CommandContext(t.Context(), os.Args[0], append(args, "-o=json", "-logs="+t.TempDir())...)
+	bench.Env = append(os.Environ(), asProgram+"=yes")
+	var out, said bytes.Buffer
+	bench.Stdout, bench.Stderr = &out, &said
+	err := errors.Join(bench.Run(), json.NewDecoder(bytes.NewReader(out.Bytes())).Decode(&got))
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v:\n%s\n%s", err, &out, &said)
 	}
-	saved := os.Stdout
-	os.Stdout = file
-	fn()
-	os.Stdout = saved
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		t.Fatal(err)
-	}
-	out, err := io.ReadAll(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
+	return got
 }
