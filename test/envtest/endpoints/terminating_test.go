@@ -65,25 +65,25 @@ var _ = Describe("A namespace on its way out", Serial, func() {
 				Expect(api.Delete(ctx, &slice)).To(Succeed())
 			}
 		}
-		asked := func(what string, least, most int, change func()) {
+		refused := func(what string) int { return bad.asked("POST")[what] }
+		asked := func(least, mostSlices, mostEndpoints int, change func()) {
 			GinkgoHelper()
 			bad.set(func(f *faults) { f.requests = map[string]int{} })
 			change()
-			refused := func() int { return bad.asked("POST")[what] }
-			Eventually(refused).Should(BeNumerically(">=", least))
-			Consistently(refused).WithTimeout(3*time.Second).Should(BeNumerically("<=", most), "it is asked again and again")
+			Eventually(refused).WithArguments("endpointslices").Should(BeNumerically(">=", least))
+			Consistently(func() [2]int { return [2]int{refused("endpointslices"), refused("endpoints")} }).WithTimeout(3*time.Second).Should(HaveExactElements(
+				BeNumerically("<=", mostSlices), BeNumerically("<=", mostEndpoints)), "it is asked again and again")
 			Expect(bad.asked("POST")).NotTo(HaveKey("events"), "which it takes none of")
-			GinkgoWriter.Println("asked to create", refused(), what)
+			GinkgoWriter.Println("asked to create", refused("endpointslices"), "slices and", refused("endpoints"), "Endpoints")
 		}
-		asked("endpointslices", 2, 8, func() {
+		asked(2, 8, 0, func() {
 			remove("web")
 			remove("held") // of a Service on its way out
 			s.relabel("red")
 		})
-		asked("endpoints", 1, 3, func() {
+		asked(3, 10, 3, func() {
 			Expect(api.Delete(ctx, &corev1.Endpoints{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "web"}})).To(Succeed())
-		})
-		asked("endpointslices", 3, 10, func() {
+			Eventually(refused).WithArguments("endpoints").Should(BeNumerically(">=", 1))
 			remove("db")
 			s.relabelCustom("red")
 		})
