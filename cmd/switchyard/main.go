@@ -105,8 +105,8 @@ This program runs a local cluster in namespaces of its own, with a real control
 plane and the real suite (your machine's network stays as it is), and answers
 questions about it or any other cluster: those of the first list below (lint with
 --cluster) ask the one of --kubeconfig, or of KUBECONFIG; without these the local
-cluster if one is running, else the one that kubectl would ask. All but trace
-take --context, too. As kubectl's plugin, "kubectl switchyard who", they ask
+cluster if one is running, else the one that kubectl would ask. All but top and
+trace take --context, too. As kubectl's plugin, "kubectl switchyard who", they ask
 whom kubectl asks.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
