@@ -32,6 +32,7 @@ import (
 // several goroutines.
 type Conn struct {
 	socket   *net.IPConn
+	release  func() // its port
 	messages chan []byte
 	opened   chan struct{}
 	done     chan struct{}
@@ -50,14 +51,19 @@ func Dial(ctx context.Context, remote netip.AddrPort) (*Conn, error) {
 	if remote.Addr().Is4() {
 		network = "ip4:132"
 	}
+	port, release, err := takePort()
+	if err != nil {
+		return nil, fmt.Errorf("dialling SCTP %s: %w", remote, err)
+	}
 	// Connected, so that the kernel hands over ICMP errors and other hosts'
 	// packets stay out.
 	socket, err := net.DialIP(network, nil, &net.IPAddr{IP: remote.Addr().AsSlice(), Zone: remote.Addr().Zone()})
 	if err != nil {
+		release()
 		return nil, fmt.Errorf("dialling SCTP %s: %w", remote, err)
 	}
-	c := &Conn{socket: socket, messages: make(chan []byte, 64), opened: make(chan struct{}), done: make(chan struct{})}
-	c.start(remote)
+	c := &Conn{socket: socket, release: release, messages: make(chan []byte, 64), opened: make(chan struct{}), done: make(chan struct{})}
+	c.start(remote, port)
 	select {
 	case <-c.opened:
 		return c, nil
@@ -70,9 +76,8 @@ func Dial(ctx context.Context, remote netip.AddrPort) (*Conn, error) {
 	return nil, fmt.Errorf("dialling SCTP %s: %w", remote, err)
 }
 
-func (c *Conn) start(remote netip.AddrPort) {
+func (c *Conn) start(remote netip.AddrPort, port uint16) {
 	local, _ := netip.AddrFromSlice(c.socket.LocalAddr().(*net.IPAddr).IP)
-	port := uint16(49152 + rand.IntN(65536-49152))
 	assoc, first := newClient(netip.AddrPortFrom(local.Unmap(), port), remote, randomTag(), rand.Uint32(), time.Now())
 	c.assoc = assoc
 	c.transmit([]packet{first})
@@ -142,6 +147,7 @@ func (c *Conn) stop(err error) {
 	c.mu.Unlock()
 	_ = c.socket.Close()
 	c.running.Wait()
+	c.release()
 }
 
 func (c *Conn) read() {

@@ -203,6 +203,61 @@ func TestManyClientsAtOnce(t *testing.T) {
 	}
 }
 
+func TestClientsOfOneNamespaceHavePortsOfTheirOwn(t *testing.T) {
+	n := newNetwork(t)
+	listen(t, n.server, 7)
+	t.Cleanup(sctp.PreferPort(65534)) // of which two are left
+	open := func() *sctp.Conn {
+		t.Helper()
+		conn, err := dial(t, n.client, "10.0.2.2:7")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		return conn
+	}
+	first, second, third := open(), open(), open()
+	for conn, want := range map[*sctp.Conn]uint16{first: 65534, second: 65535, third: 49152} {
+		if got := conn.LocalAddr().Port(); got != want {
+			t.Errorf("a client has port %d, want %d", got, want)
+		}
+	}
+	if err := second.Close(); err != nil { // which is no end of the others
+		t.Error(err)
+	}
+	for _, conn := range []*sctp.Conn{first, third} {
+		if got := exchange(t, conn, "x"); got != "10.0.1.2 says x" {
+			t.Errorf("%q", got)
+		}
+	}
+	if got := open().LocalAddr().Port(); got != 65535 {
+		t.Errorf("a client has port %d, want the one that was given back", got)
+	}
+}
+
+func TestAClientHasNoPortOfAListener(t *testing.T) {
+	n := newNetwork(t)
+	listen(t, n.server, 7)
+	listen(t, n.client, 50000)
+	t.Cleanup(sctp.PreferPort(50000))
+	conn, err := dial(t, n.client, "10.0.2.2:7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	for range 3 { // the listener would tell the server that there is no such client
+		if got := exchange(t, conn, "x"); got != "10.0.1.2 says x" {
+			t.Errorf("%q", got)
+		}
+	}
+	do(t, n.client, func() error {
+		if _, err := sctp.Listen(conn.LocalAddr().Port(), nil); !errors.Is(err, syscall.EADDRINUSE) {
+			t.Errorf("listening at a client's port: %v", err)
+		}
+		return nil
+	})
+}
+
 func TestRefusalsAreInstant(t *testing.T) {
 	n := newNetwork(t)
 	listen(t, n.server, 1)

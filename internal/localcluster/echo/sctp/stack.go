@@ -73,13 +73,17 @@ var (
 
 // Listen opens a port on all addresses, of both families, of the calling
 // thread's network namespace: call it inside netns.Namespace.Do. It needs
-// CAP_NET_RAW there. EADDRINUSE is returned for a port that is open.
+// CAP_NET_RAW there. EADDRINUSE is returned for a port that is open, or a
+// client's.
 func Listen(port uint16, handler Handler) (*Listener, error) {
 	stacksMu.Lock()
 	defer stacksMu.Unlock()
 	inode, err := namespaceInode()
 	if err != nil {
 		return nil, err
+	}
+	if portTaken(inode, port) {
+		return nil, os.NewSyscallError("bind", syscall.EADDRINUSE)
 	}
 	s := stacks[inode]
 	if s == nil {
@@ -90,9 +94,6 @@ func Listen(port uint16, handler Handler) (*Listener, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ports[port] != nil {
-		return nil, os.NewSyscallError("bind", syscall.EADDRINUSE)
-	}
 	s.ports[port] = handler
 	return &Listener{stack: s, port: port}, nil
 }
