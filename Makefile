@@ -11,6 +11,11 @@ KUSTOMIZE := go tool kustomize
 # What `make up` passes to `switchyard up`, for example UPFLAGS="--nodes 3".
 UPFLAGS ?=
 FUZZTIME ?= 30s
+# The container image, and what it is made for.
+IMG ?= switchyard:latest
+PLATFORMS ?= linux_amd64 linux_arm64
+# The time in the image: of the commit, so that the same sources give the same image.
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 # One setting for all builds and tests, so that they share the build cache; it
 # also needs no C compiler and gives static binaries. Only -race differs.
 export CGO_ENABLED := 0
@@ -42,6 +47,28 @@ build: ## Build the binaries into bin/.
 	go build -ldflags "$(LDFLAGS)" -o $(BIN)/switchyard ./cmd/switchyard
 	ln -sf switchyard $(BIN)/kubectl-switchyard
 	ln -sf switchyard $(BIN)/kubectl_complete-switchyard
+
+.PHONY: image
+image: ## Assemble the container image without Docker: an OCI archive in dist/, for each of PLATFORMS.
+	@rm -rf dist/image
+	@for platform in $(PLATFORMS); do for program in manager node dns; do \
+		echo "building switchyard-$$program for $$platform"; \
+		GOOS=$${platform%_*} GOARCH=$${platform#*_} go build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)" -o dist/image/$$platform/switchyard-$$program ./cmd/$$program || exit 1; \
+	done; done
+	cd hack/image && go run . -binaries $(CURDIR)/dist/image -output $(CURDIR)/dist/switchyard-image.tar -name $(IMG) \
+		-version "$(VERSION)" -revision "$(shell git rev-parse HEAD 2>/dev/null)" -created "$(SOURCE_DATE_EPOCH)" $(IMAGEFLAGS)
+
+.PHONY: image-push
+image-push: ## Assemble the container image and push it to IMG.
+	@$(MAKE) --no-print-directory image IMAGEFLAGS="-push $(IMG)"
+
+.PHONY: docker-build
+docker-build: ## Build the container image with Docker.
+	docker build --build-arg VERSION="$(VERSION)" -t $(IMG) .
+
+.PHONY: docker-push
+docker-push: ## Push the container image with Docker.
+	docker push $(IMG)
 
 .PHONY: controlplane
 controlplane: ## Build the control plane (etcd, kube-apiserver, ...) unless it is built.
@@ -100,6 +127,7 @@ $(GOLANGCI_LINT):
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Run golangci-lint.
 	$(GOLANGCI_LINT) run
+	cd hack/image && $(GOLANGCI_LINT) run
 
 .PHONY: lint-fix
 lint-fix: $(GOLANGCI_LINT) ## Run golangci-lint and mend what it can.
@@ -117,7 +145,7 @@ deps: ## Install (as root) or name what the tests need from the distribution.
 
 .PHONY: test
 test: deps build controlplane $(BIN)/k8s/kube-proxy $(BIN)/coredns ## Run every test: unit, envtest, packets in namespaces, end to end.
-	$(MAKE) --no-print-directory -j3 test-module test-differential test-discovery
+	$(MAKE) --no-print-directory -j3 test-module test-differential test-discovery test-image
 
 # Most suites wait, for an API server, a lease or the kernel, more than they
 # compute. Those that wait most begin, beside the other modules, which compute.
@@ -141,6 +169,10 @@ test-differential: controlplane ## Compare validation, environments and endpoint
 .PHONY: test-discovery
 test-discovery: controlplane ## Compare DNS answers with those of CoreDNS's own plugin, over generated Services.
 	cd test/discovery && go test -count=1 -timeout 15m ./...
+
+.PHONY: test-image
+test-image: ## Test what assembles the container image.
+	cd hack/image && go test -count=1 -timeout 10m ./...
 
 .PHONY: test-netns
 test-netns: deps build controlplane ## Run the packet tests in network namespaces.
