@@ -86,7 +86,7 @@ func validateInterface(flag, name string) error {
 func (o *Options) features() policy.Features {
 	f := policy.Features{
 		AnswerEcho: o.Own.AnswerEcho, CountConnections: o.Own.CountConnections,
-		RefusePooled: len(o.Own.Announce) > 0, // each of them draws the addresses here
+		RefusePooled:       len(o.Own.Announce) > 0, // each of them draws the addresses here
 		LocalhostNodePorts: o.Own.LocalhostNodePorts || o.Proxy.FeatureGates[gateLocalhostNodePorts] && o.namesLoopback(),
 	}
 	switch o.Proxy.DetectLocalMode {
