@@ -98,6 +98,7 @@ func newBed(t *testing.T) *bed {
 	config.QPS = -1
 	b := &bed{T: t, config: config, client: must(kubernetes.NewForConfig(config))(t)}
 	b.bridge, b.outside = prereq.Namespace(t), prereq.Namespace(t)
+	b.in(b.bridge, withoutDAD)
 	b.in(b.bridge, func() error {
 		bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0"}}
 		return errors.Join(netlink.LinkAdd(bridge), netlink.LinkSetUp(bridge))
@@ -150,7 +151,7 @@ func (b *bed) newNode(i int) {
 // plug connects a namespace to the bridge, by its eth0.
 func (b *bed) plug(ns *netns.Namespace, name string, ips [2]netip.Addr) {
 	b.Helper()
-	b.in(ns, func() error { return os.WriteFile("/proc/sys/net/ipv6/conf/default/accept_dad", []byte("0"), 0) })
+	b.in(ns, withoutDAD)
 	b.in(b.bridge, func() error {
 		bridge, err := netlink.LinkByName("br0")
 		if err != nil {
@@ -160,6 +161,11 @@ func (b *bed) plug(ns *netns.Namespace, name string, ips [2]netip.Addr) {
 		return errors.Join(netlink.LinkAdd(veth), netlink.LinkSetUp(veth))
 	})
 	b.in(ns, func() error { return addresses("eth0", ips, [2]int{24, 64}) })
+}
+
+// withoutDAD has IPv6 addresses of interfaces to come work at once.
+func withoutDAD() error {
+	return os.WriteFile("/proc/sys/net/ipv6/conf/default/accept_dad", []byte("0"), 0)
 }
 
 func addresses(device string, ips [2]netip.Addr, bits [2]int) error {

@@ -28,7 +28,7 @@ import (
 // Of the two frames for IPv4 it counts the reply.
 func (b *bed) listen(addr netip.Addr) *atomic.Int64 {
 	b.Helper()
-	fd, _, err := b.packets(addr)
+	fd, _, err := packets(b.outside, addr)
 	if err != nil {
 		b.Fatal(err)
 	}

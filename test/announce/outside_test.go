@@ -177,7 +177,7 @@ func (b *bed) whoHas(addr netip.Addr) []string {
 // ask sends one question, which is not repeated, and returns once that many nodes
 // have answered.
 func (b *bed) ask(addr netip.Addr, limit time.Duration, enough int) (names []string, err error) {
-	fd, own, err := b.packets(addr)
+	fd, own, err := packets(b.outside, addr)
 	if err != nil {
 		return nil, err
 	}
@@ -204,14 +204,14 @@ func (b *bed) ask(addr netip.Addr, limit time.Duration, enough int) (names []str
 	return names, nil
 }
 
-// packets is a socket outside for the frames by which addresses of that family are
-// found, and its link address. Each read takes a tenth of a second at most.
-func (b *bed) packets(addr netip.Addr) (fd int, own net.HardwareAddr, err error) {
+// packets is a socket at a machine for the frames by which addresses of that family
+// are found, and its link address. Each read takes a tenth of a second at most.
+func packets(at *netns.Namespace, addr netip.Addr) (fd int, own net.HardwareAddr, err error) {
 	kind := uint16(unix.ETH_P_ARP)
 	if addr.Is6() {
 		kind = unix.ETH_P_IPV6
 	}
-	err = b.outside.Do(func() error {
+	err = at.Do(func() error {
 		link, err := netlink.LinkByName("eth0")
 		if err != nil {
 			return err
