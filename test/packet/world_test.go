@@ -18,6 +18,7 @@ package packet
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"net/netip"
 	"os"
@@ -50,8 +51,18 @@ type world struct {
 	links                       byte // how many machines anotherMachine made
 }
 
-// eachFamily runs a test in a world of IPv4 and in one of IPv6.
+// TestMain lets four tests run at a time, on whatever machine: each has a world of
+// its own, and most wait for what must not come.
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
+// eachFamily runs a test in a world of IPv4 and in one of IPv6, beside other tests.
 func eachFamily(t *testing.T, test func(w *world)) {
+	t.Parallel()
 	for _, family := range []model.Family{model.IPv4, model.IPv6} {
 		t.Run(family.String(), func(t *testing.T) { test(newWorld(t, family)) })
 	}
