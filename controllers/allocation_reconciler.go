@@ -27,12 +27,9 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -88,7 +85,7 @@ func (r *AllocationReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		return fmt.Errorf("setting up the allocation controller: it needs an index and a namespace for claims")
 	}
 	r.setDefaults(mgr)
-	claims, err := r.claimsCache(mgr)
+	claims, err := claimsCache(mgr, r.Namespace, allocator.ClaimLabel)
 	if err != nil {
 		return fmt.Errorf("setting up the cache of claims: %w", err)
 	}
@@ -128,24 +125,6 @@ type onEveryReplica struct{ manager.Runnable }
 
 // NeedLeaderElection implements manager.LeaderElectionRunnable.
 func (onEveryReplica) NeedLeaderElection() bool { return false }
-
-// claimsCache watches claims only: the cluster's other Leases change every few
-// seconds for each node.
-func (r *AllocationReconciler) claimsCache(mgr ctrl.Manager) (cache.Cache, error) {
-	isClaim, err := labels.NewRequirement(allocator.ClaimLabel, selection.Exists, nil)
-	if err != nil {
-		return nil, err
-	}
-	return cache.New(mgr.GetConfig(), cache.Options{
-		HTTPClient: mgr.GetHTTPClient(),
-		Scheme:     mgr.GetScheme(),
-		Mapper:     mgr.GetRESTMapper(),
-		ByObject: map[client.Object]cache.ByObject{&coordinationv1.Lease{}: {
-			Namespaces: map[string]cache.Config{r.Namespace: {}},
-			Label:      labels.NewSelector().Add(*isClaim),
-		}},
-	})
-}
 
 // ReadyCheck is for /readyz: the webhook answers from the index only when it
 // holds all Services.

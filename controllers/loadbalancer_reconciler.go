@@ -23,9 +23,6 @@ import (
 	"sync"
 	"time"
 
-	coordinationv1 "k8s.io/api/coordination/v1"
-	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/selection"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
@@ -97,7 +94,7 @@ func (r *LoadBalancerReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	}
 	r.setDefaults(mgr)
 	var err error
-	if r.claims, err = balancerClaims(mgr, r.Options.Namespace); err == nil {
+	if r.claims, err = claimsCache(mgr, r.Options.Namespace, balancer.AddressLabel); err == nil {
 		err = mgr.Add(onEveryReplica{r.claims})
 	}
 	if err != nil {
@@ -136,24 +133,6 @@ func (r *LoadBalancerReconciler) setDefaults(mgr ctrl.Manager) {
 		r.Options.Workers = 8
 	}
 	r.cache, r.desk = mgr.GetCache(), newBalancerDesk(r.Options.Class)
-}
-
-// balancerClaims watches the claims among the Leases: those of nodes change every
-// few seconds.
-func balancerClaims(mgr ctrl.Manager, namespace string) (cache.Cache, error) {
-	isClaim, err := labels.NewRequirement(balancer.AddressLabel, selection.Exists, nil)
-	if err != nil {
-		return nil, err
-	}
-	return cache.New(mgr.GetConfig(), cache.Options{
-		HTTPClient: mgr.GetHTTPClient(),
-		Scheme:     mgr.GetScheme(),
-		Mapper:     mgr.GetRESTMapper(),
-		ByObject: map[client.Object]cache.ByObject{&coordinationv1.Lease{}: {
-			Namespaces: map[string]cache.Config{namespace: {}},
-			Label:      labels.NewSelector().Add(*isClaim),
-		}},
-	})
 }
 
 // Reconcile looks at one thing.
