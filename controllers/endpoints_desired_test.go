@@ -26,6 +26,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"switchyard.dev/switchyard/internal/subsets/subsetstest"
 )
 
 // testService selects pods and offers TCP 80 to target.
@@ -69,27 +71,6 @@ func podPort(name string, number int32, protocol corev1.Protocol) func(*corev1.P
 		ports := &pod.Spec.Containers[0].Ports
 		*ports = append(*ports, corev1.ContainerPort{Name: name, ContainerPort: number, Protocol: protocol})
 	}
-}
-
-// spell prints subsets the short way: "10.0.0.1 !10.0.0.2 @ http:8080/TCP", with
-// an exclamation mark before what is not ready.
-func spell(subsets []corev1.EndpointSubset) []string {
-	lines := []string{}
-	for _, subset := range subsets {
-		line := ""
-		for _, address := range subset.Addresses {
-			line += address.IP + " "
-		}
-		for _, address := range subset.NotReadyAddresses {
-			line += "!" + address.IP + " "
-		}
-		line += "@"
-		for _, port := range subset.Ports {
-			line += fmt.Sprintf(" %s:%d/%s", port.Name, port.Port, port.Protocol)
-		}
-		lines = append(lines, line)
-	}
-	return lines
 }
 
 func TestDesiredEndpointsSubsets(t *testing.T) {
@@ -161,7 +142,7 @@ func TestDesiredEndpointsSubsets(t *testing.T) {
 	}
 	for title, tc := range cases {
 		t.Run(title, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, spell(desiredEndpoints(nil, tc.service, tc.pods).Subsets)); diff != "" {
+			if diff := cmp.Diff(tc.want, subsetstest.Spell(desiredEndpoints(nil, tc.service, tc.pods).Subsets)); diff != "" {
 				t.Errorf("subsets (-want +got):\n%s", diff)
 			}
 		})

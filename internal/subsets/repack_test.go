@@ -24,26 +24,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
-)
 
-func spell(subsets []corev1.EndpointSubset) []string {
-	lines := []string{}
-	for _, subset := range subsets {
-		line := ""
-		for _, address := range subset.Addresses {
-			line += address.IP + " "
-		}
-		for _, address := range subset.NotReadyAddresses {
-			line += "!" + address.IP + " "
-		}
-		line += "@"
-		for _, port := range subset.Ports {
-			line += fmt.Sprintf(" %s:%d/%s", port.Name, port.Port, port.Protocol)
-		}
-		lines = append(lines, line)
-	}
-	return lines
-}
+	"switchyard.dev/switchyard/internal/subsets/subsetstest"
+)
 
 func TestRepack(t *testing.T) {
 	port := func(name string, number int32) corev1.EndpointPort {
@@ -88,7 +71,7 @@ func TestRepack(t *testing.T) {
 	}
 	for title, tc := range cases {
 		t.Run(title, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, spell(Repack(tc.subsets))); diff != "" {
+			if diff := cmp.Diff(tc.want, subsetstest.Spell(Repack(tc.subsets))); diff != "" {
 				t.Errorf("subsets (-want +got):\n%s", diff)
 			}
 		})
