@@ -148,8 +148,8 @@ func (s *scene) bothAnswer(all ...*managers.Manager) {
 				return nil
 			}
 			for _, each := range all {
-				s.front.Remove(each)
-				s.front.Add(each)
+				s.front.Remove(each.Webhooks())
+				s.front.Add(each.Webhooks())
 			}
 			return errors.New("not yet")
 		})
@@ -160,8 +160,8 @@ func (s *scene) bothAnswer(all ...*managers.Manager) {
 // there to do so.
 func (s *scene) answersAlone(alone, absent *managers.Manager) {
 	s.Helper()
-	s.front.Remove(absent)
-	defer s.front.Add(absent)
+	s.front.Remove(absent.Webhooks())
+	defer s.front.Add(absent.Webhooks())
 	holder := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: managers.Namespace, Name: "holder"}, Spec: corev1.ServiceSpec{
 		Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Port: 80}},
 	}}

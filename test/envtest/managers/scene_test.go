@@ -73,12 +73,12 @@ func newScene(t *testing.T, mode allocator.Mode) *scene {
 	t.Helper()
 	s := newServer(t, "--allocation="+string(mode), "--service-node-port-range="+ports.String())
 	var err error
-	s.front, err = managers.NewFront()
+	s.front, err = managers.NewFront("127.0.0.1:0")
 	s.must(err)
 	t.Cleanup(s.front.Close)
 	first, second := s.start(), s.start()
-	s.front.Add(first)
-	s.front.Add(second)
+	s.front.Add(first.Webhooks())
+	s.front.Add(second.Webhooks())
 	s.must(managers.InstallWebhooks(t.Context(), s.api, s.front.Port()))
 	s.awaitReady(first)
 	s.awaitReady(second)
@@ -163,14 +163,14 @@ func (s *scene) awaitReady(m *managers.Manager) {
 // kill ends a manager as the kernel would, and has another take its place.
 func (s *scene) kill(m *managers.Manager) {
 	m.Kill()
-	s.front.Remove(m)
+	s.front.Remove(m.Webhooks())
 }
 
 func (s *scene) replace() *managers.Manager {
 	s.Helper()
 	m := s.start()
 	s.awaitReady(m)
-	s.front.Add(m)
+	s.front.Add(m.Webhooks())
 	return m
 }
 

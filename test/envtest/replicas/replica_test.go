@@ -36,6 +36,7 @@ import (
 
 	"switchyard.dev/switchyard/allocator"
 	"switchyard.dev/switchyard/controllers"
+	"switchyard.dev/switchyard/test/testenv/managers"
 	"switchyard.dev/switchyard/webhooks"
 )
 
@@ -46,7 +47,7 @@ type fleet struct {
 	mode   allocator.Mode
 	ports  allocator.PortSpan
 	certs  string
-	front  *front
+	front  *managers.Front
 	// ahead is what the replicas' clocks are ahead of the machine's, in ns.
 	ahead atomic.Int64
 	// lethal is how many claims it takes on average to end a replica; 0 for none.
@@ -112,12 +113,12 @@ func (f *fleet) start() (*replica, error) {
 			return nil, errors.New("a replica did not start in time")
 		}
 	}
-	f.front.add(r.address)
+	f.front.Add(r.address)
 	return r, nil
 }
 
 func (r *replica) stop() {
-	r.fleet.front.cut(r.address)
+	r.fleet.front.Remove(r.address)
 	r.cancel()
 	<-r.stopped
 }
@@ -127,7 +128,7 @@ func (r *replica) stop() {
 func (r *replica) die() {
 	if r.died.CompareAndSwap(false, true) {
 		r.fleet.deaths.Add(1)
-		r.fleet.front.cut(r.address)
+		r.fleet.front.Remove(r.address)
 		close(r.dead)
 	}
 }

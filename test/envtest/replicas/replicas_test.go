@@ -45,6 +45,7 @@ import (
 	"switchyard.dev/switchyard/allocator"
 	"switchyard.dev/switchyard/api/v1alpha1"
 	"switchyard.dev/switchyard/test/testenv"
+	"switchyard.dev/switchyard/test/testenv/managers"
 )
 
 const (
@@ -237,7 +238,7 @@ func newClient(t *testing.T, config *rest.Config) client.Client {
 }
 
 // startAPIServer starts one that asks whoever is behind the front.
-func startAPIServer(t *testing.T, ports allocator.PortSpan) (*envtest.Environment, *rest.Config, *front) {
+func startAPIServer(t *testing.T, ports allocator.PortSpan) (*envtest.Environment, *rest.Config, *managers.Front) {
 	t.Helper()
 	environment, err := testenv.New()
 	if err != nil {
@@ -257,7 +258,11 @@ func startAPIServer(t *testing.T, ports allocator.PortSpan) (*envtest.Environmen
 		}
 	})
 	options := environment.WebhookInstallOptions
-	front := newFront(t, net.JoinHostPort(options.LocalServingHost, strconv.Itoa(options.LocalServingPort)))
+	front, err := managers.NewFront(net.JoinHostPort(options.LocalServingHost, strconv.Itoa(options.LocalServingPort)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(front.Close)
 	if err := newClient(t, config).Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: systemNamespace}}); err != nil {
 		t.Fatal(err)
 	}

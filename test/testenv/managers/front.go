@@ -18,6 +18,7 @@ package managers
 
 import (
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"slices"
@@ -29,18 +30,17 @@ import (
 type Front struct {
 	listener net.Listener
 
-	mu    sync.Mutex
-	ports []int
-	conns map[int][]net.Conn // by the port of a manager
+	mu   sync.Mutex
+	live map[string]map[net.Conn]struct{} // by the address of a manager
 }
 
-// NewFront listens at a free port of this machine.
-func NewFront() (*Front, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+// NewFront listens at the address; port 0 is a free one.
+func NewFront(address string) (*Front, error) {
+	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	f := &Front{listener: listener, conns: map[int][]net.Conn{}}
+	f := &Front{listener: listener, live: map[string]map[net.Conn]struct{}{}}
 	go f.run()
 	return f, nil
 }
@@ -48,22 +48,21 @@ func NewFront() (*Front, error) {
 // Port is where the API server is to call.
 func (f *Front) Port() int { return f.listener.Addr().(*net.TCPAddr).Port }
 
-// Add lets a manager have connections.
-func (f *Front) Add(m *Manager) {
+// Add lets the manager that serves at the address have connections.
+func (f *Front) Add(address string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.ports = append(f.ports, m.WebhookPort)
+	f.live[address] = map[net.Conn]struct{}{}
 }
 
 // Remove lets it have no more, and ends those that it has.
-func (f *Front) Remove(m *Manager) {
+func (f *Front) Remove(address string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.ports = slices.DeleteFunc(f.ports, func(port int) bool { return port == m.WebhookPort })
-	for _, conn := range f.conns[m.WebhookPort] {
+	for conn := range f.live[address] {
 		_ = conn.Close()
 	}
-	delete(f.conns, m.WebhookPort)
+	delete(f.live, address)
 }
 
 // Close ends everything.
@@ -81,11 +80,11 @@ func (f *Front) run() {
 
 func (f *Front) forward(from net.Conn) {
 	defer func() { _ = from.Close() }()
-	to := f.dial()
+	to, done := f.dial()
 	if to == nil {
 		return
 	}
-	defer func() { _ = to.Close() }()
+	defer done()
 	go func() {
 		_, _ = io.Copy(to, from)
 		_ = to.Close()
@@ -94,17 +93,23 @@ func (f *Front) forward(from net.Conn) {
 }
 
 // dial connects to one of the managers, nil when there is none or it does not answer.
-func (f *Front) dial() net.Conn {
+func (f *Front) dial() (net.Conn, func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.ports) == 0 {
-		return nil
+	addresses := slices.Collect(maps.Keys(f.live))
+	if len(addresses) == 0 {
+		return nil, nil
 	}
-	port := f.ports[rand.IntN(len(f.ports))]
-	conn, err := net.DialTCP("tcp", nil, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+	address := addresses[rand.IntN(len(addresses))]
+	conn, err := net.Dial("tcp", address)
 	if err != nil {
-		return nil
+		return nil, nil
 	}
-	f.conns[port] = append(f.conns[port], conn)
-	return conn
+	f.live[address][conn] = struct{}{}
+	return conn, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.live[address], conn)
+		_ = conn.Close()
+	}
 }

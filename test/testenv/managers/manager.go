@@ -91,6 +91,9 @@ func Start(program, kubeconfig, log string, args ...string) (*Manager, error) {
 	return m, nil
 }
 
+// Webhooks is the address of its webhooks.
+func (m *Manager) Webhooks() string { return fmt.Sprintf("127.0.0.1:%d", m.WebhookPort) }
+
 // AwaitReady returns when it serves, or has ended.
 func (m *Manager) AwaitReady(ctx context.Context) error {
 	for {
