@@ -18,6 +18,7 @@ package balancer
 
 import (
 	"net/netip"
+	"reflect"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -67,6 +68,13 @@ func (e *entry) shareTerms() string {
 	return e.onTerms
 }
 
+// sameButStatus reports whether all is as it was that decides what a known Service has.
+func (e *entry) sameButStatus(now Service) bool {
+	was := e.Service
+	was.Status, now.Status = nil, nil
+	return reflect.DeepEqual(was, now)
+}
+
 // NewBook is one without pools and Services.
 func NewBook() *Book {
 	return &Book{
@@ -100,8 +108,13 @@ func (b *Book) Observe(service Service) {
 		b.adopt(e)
 		return
 	}
+	service = service.sorted()
+	if e.sameButStatus(service) {
+		e.Status = service.Status
+		return // as after each write of ours
+	}
 	b.unindex(e)
-	e.Service, e.onTerms = service.sorted(), ""
+	e.Service, e.onTerms = service, ""
 	b.index(e)
 	b.dirty[e] = true
 	for _, family := range families {

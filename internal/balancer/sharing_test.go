@@ -125,3 +125,17 @@ func TestTermsOfHolders(t *testing.T) {
 		t.Errorf("looking again allocates %v times", n)
 	}
 }
+
+func TestAStatusIsNoReasonToServeOthers(t *testing.T) {
+	a := svc("a", sharing("k", 80))
+	book := Open(World{Pools: []allocator.AddrPool{pool("p", "192.0.2.1")}, Services: []Service{a, svc("b", sharing("k", 80))}})
+	book.Settle()
+	book.Observe(with(a, status("192.0.2.1")))
+	if len(book.dirty)+len(book.freed.pools) > 0 {
+		t.Error("others are looked at again")
+	}
+	book.Observe(with(a, sharing("k", 81)))
+	if len(book.dirty) != 1 || len(book.freed.pools) != 1 {
+		t.Error("another port is nothing to others")
+	}
+}
