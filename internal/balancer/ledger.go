@@ -78,6 +78,9 @@ type Sight struct {
 	// Served is true for a Service that is ours.
 	Served, Deleting bool
 	Addrs            []netip.Addr
+	// Strange is true if there is more to the addresses than we write: another mode,
+	// ports, or names of hosts.
+	Strange bool
 	// Condition is ours, nil where there is none. A Service that has it and is not
 	// served has been.
 	Condition *metav1.Condition
@@ -89,6 +92,10 @@ type shown struct {
 	seen    uint64
 	doubted []netip.Addr // written perhaps
 	written bool         // the addresses are as we have written them
+	wrote   []netip.Addr // the last that we have written, in this Service
+	// past is true once the API server is read: what it says is right, also if it
+	// has an older version, as after a restore from a backup.
+	past bool
 	// settled is the step after which the Service was this version: the rest is
 	// written by others, and stays.
 	settled *StatusStep
@@ -109,7 +116,7 @@ func NewLedger(book *Book) *Ledger {
 // known, which it reports.
 func (l *Ledger) SawService(sight Sight) (news bool) {
 	old := l.shows[sight.Key]
-	if old != nil && isOlder(sight.Version, old.Version) {
+	if old != nil && !old.past && isOlder(sight.Version, old.Version) {
 		return false
 	}
 	if l.uidOf(sight.Key) != sight.UID {
@@ -124,17 +131,36 @@ func (l *Ledger) SawService(sight Sight) (news bool) {
 	} else {
 		now.seen = l.tick()
 	}
-	now.written = old != nil && old.written && old.UID == sight.UID && slices.Equal(old.Addrs, sight.Addrs)
+	if old != nil && old.UID == sight.UID {
+		now.written, now.wrote = old.written && sameAddrs(old.Sight, sight), old.wrote
+	}
 	l.show(sight.Key, now)
 	return true
+}
+
+// Read says that the next sight of a Service comes from the API server, which was
+// asked when this version was known. If it still is, that sight is the newer one.
+func (l *Ledger) Read(key types.NamespacedName, version string) {
+	if old := l.shows[key]; old != nil && old.Version == version {
+		old.past = true
+	}
+}
+
+// ReadAll says so of all Services. Nothing was taken in since the API server was asked.
+func (l *Ledger) ReadAll() {
+	for _, old := range l.shows {
+		old.past = true
+	}
 }
 
 // Overwritten reports whether a sight has other addresses than we have written,
 // though the Service is the same one and ours: somebody else writes them.
 func (l *Ledger) Overwritten(sight Sight) bool {
 	old := l.shows[sight.Key]
-	return old != nil && old.written && old.UID == sight.UID && sight.Served && !isOlder(sight.Version, old.Version) && !slices.Equal(old.Addrs, sight.Addrs)
+	return old != nil && old.written && old.UID == sight.UID && sight.Served && !isOlder(sight.Version, old.Version) && !sameAddrs(old.Sight, sight)
 }
+
+func sameAddrs(a, b Sight) bool { return slices.Equal(a.Addrs, b.Addrs) && a.Strange == b.Strange }
 
 // GoneService takes in that a Service was deleted.
 func (l *Ledger) GoneService(key types.NamespacedName, uid types.UID) {
@@ -167,7 +193,7 @@ func (l *Ledger) WroteService(step StatusStep, sight Sight) {
 	if l.isOthers(sight) {
 		return
 	}
-	l.show(sight.Key, &shown{Sight: sight, seen: l.tick(), settled: &step, written: true})
+	l.show(sight.Key, &shown{Sight: sight, seen: l.tick(), settled: &step, written: true, wrote: step.Addrs})
 }
 
 // DoubtService says that a step may have been made or not, from when it is begun

@@ -41,6 +41,9 @@ type StatusStep struct {
 	// Touch is for a write that has to change something, whatever is there: a claim
 	// says that the Service is leaving.
 	Touch bool
+	// Repairs is true if it would write again what somebody else has written over, or
+	// add to it. A step that takes away what we wrote last is for nobody to wait for.
+	Repairs bool
 	// Look is for such a Service that is not ours: it has to be read, and nothing
 	// is to be written.
 	Look  bool
@@ -70,13 +73,28 @@ func (l *Ledger) NextStatus(key types.NamespacedName) (step StatusStep, needed b
 	if l.isClaimed(now, step.Addrs) {
 		return step, false // once the claims of what it loses are written
 	}
-	done := slices.Equal(step.Addrs, now.Addrs) && sameCondition(step.Condition, now.Condition)
-	if settled := now.settled != nil && now.settled.equal(&step); (done || settled) && len(now.doubted) == 0 {
+	step.Repairs = now.isRepairedBy(&step)
+	if now.isDone(&step) {
 		step.Look = leaves && !now.Served
 		return step, leaves
 	}
 	step.Touch = false // it changes something anyway
 	return step, true
+}
+
+// isDone reports whether a step has nothing to write.
+func (s *shown) isDone(step *StatusStep) bool {
+	strange := s.Strange && len(step.Addrs) > 0
+	done := slices.Equal(step.Addrs, s.Addrs) && !strange && sameCondition(step.Condition, s.Condition)
+	settled := s.settled != nil && s.settled.equal(step)
+	return (done || settled) && len(s.doubted) == 0
+}
+
+// isRepairedBy is true for a step that takes away nothing of what we wrote last.
+func (s *shown) isRepairedBy(step *StatusStep) bool {
+	return s.Served && !slices.ContainsFunc(s.wrote, func(addr netip.Addr) bool {
+		return slices.Contains(s.Addrs, addr) && !slices.Contains(step.Addrs, addr)
+	})
 }
 
 // isClaimed reports whether claims still say that a Service has what it is to lose.
@@ -169,9 +187,12 @@ func SightOf(object *corev1.Service, class Class) Sight {
 		Served: class.Serves(object), Deleting: object.DeletionTimestamp != nil,
 	}
 	for _, ingress := range object.Status.LoadBalancer.Ingress {
-		if addr, err := netip.ParseAddr(ingress.IP); err == nil {
+		addr, err := netip.ParseAddr(ingress.IP)
+		if err == nil {
 			sight.Addrs = append(sight.Addrs, addr.Unmap())
 		}
+		otherMode := ingress.IPMode != nil && *ingress.IPMode != corev1.LoadBalancerIPModeVIP
+		sight.Strange = sight.Strange || err != nil || otherMode || ingress.Hostname != "" || len(ingress.Ports) > 0
 	}
 	for i := range object.Status.Conditions {
 		if object.Status.Conditions[i].Type == v1alpha1.LoadBalancerAddressAssigned {

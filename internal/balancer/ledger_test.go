@@ -117,6 +117,29 @@ func TestAnAddressIsClaimedBeforeItIsShown(t *testing.T) {
 	expect(t, "after an older version", statusOf(ledger, "a"), "[192.0.2.1] AddressAssigned")
 }
 
+// TestWhatTheAPIServerHasIsRight, also if it was restored from a backup.
+func TestWhatTheAPIServerHasIsRight(t *testing.T) {
+	a := svc("a")
+	ledger := office(World{Services: []Service{a}})
+	sight := func(version string) Sight { return Sight{Key: a.Key, UID: a.UID, Version: version, Served: true} }
+	ledger.SawService(sight("20"))
+	if ledger.SawService(sight("5")) {
+		t.Error("what a watch tells too late is news")
+	}
+	ledger.Read(a.Key, "19")
+	if ledger.SawService(sight("5")) {
+		t.Error("what was read before the last news is news")
+	}
+	ledger.Read(a.Key, "20")
+	if !ledger.SawService(sight("5")) || ledger.SawService(sight("4")) {
+		t.Error("what was read is no news, or all that is older is")
+	}
+	ledger.ReadAll()
+	if !ledger.SawService(sight("3")) {
+		t.Error("what was listed is no news")
+	}
+}
+
 func TestAnAddressIsGivenOnlyWhenNobodyElseShowsIt(t *testing.T) {
 	a, b := svc("a", status("192.0.2.1")), svc("b", wish("192.0.2.1"))
 	ledger := office(World{Pools: []allocator.AddrPool{pool("p", "192.0.2.1")}, Services: []Service{a, b}, Claims: []Claim{claim("192.0.2.1", a)}})
@@ -351,5 +374,58 @@ func TestWhoWritesOurAddresses(t *testing.T) {
 	ledger.SawService(sight("23", "203.0.113.1"))
 	if ledger.Overwritten(sight("24", "203.0.113.2")) {
 		t.Error("a dispute is counted twice between two writes of ours")
+	}
+}
+
+func TestWhatIsBesideOurAddressesIsTakenAway(t *testing.T) {
+	a := svc("a", status("192.0.2.1"))
+	ledger := office(World{Pools: []allocator.AddrPool{pool("p", "192.0.2.1")}, Services: []Service{a}, Claims: []Claim{claim("192.0.2.1", a)}})
+	step, _ := ledger.NextStatus(a.Key)
+	sight := Sight{Key: a.Key, UID: a.UID, Version: "20", Served: true, Addrs: a.Status, Condition: step.Condition}
+	ledger.WroteService(step, sight)
+	expect(t, "what is written", statusOf(ledger, "a"), "right")
+	sight.Version, sight.Strange = "21", true
+	if !ledger.Overwritten(sight) {
+		t.Error("it is nobody's dispute")
+	}
+	ledger.SawService(sight)
+	expect(t, "with another mode", statusOf(ledger, "a"), "[192.0.2.1] AddressAssigned")
+}
+
+// TestWhatWaitsForTheEndOfADispute: what is repaired does, and what only takes away
+// what is ours does not.
+func TestWhatWaitsForTheEndOfADispute(t *testing.T) {
+	a := svc("a", status("192.0.2.1"))
+	ledger := office(World{Pools: []allocator.AddrPool{pool("p", "192.0.2.1")}, Services: []Service{a}, Claims: []Claim{claim("192.0.2.1", a)}})
+	step, _ := ledger.NextStatus(a.Key)
+	sight := Sight{Key: a.Key, UID: a.UID, Version: "20", Served: true, Addrs: a.Status, Condition: step.Condition}
+	ledger.WroteService(step, sight)
+	sight.Version, sight.Addrs = "21", addrsOf([]string{"192.0.2.1", "203.0.113.1"})
+	ledger.SawService(sight)
+	repairs := func() bool {
+		step, needed := ledger.NextStatus(a.Key)
+		return needed && step.Repairs
+	}
+	if !repairs() {
+		t.Error("the repair does not wait")
+	}
+	ledger.book.SetPools(nil)
+	ledger.book.Settle()
+	ledger.wrote(t, "192.0.2.1")
+	if repairs() {
+		t.Error("who has lost the address waits")
+	}
+	step, _ = ledger.NextStatus(a.Key)
+	sight.Version, sight.Addrs, sight.Condition = "22", nil, step.Condition
+	ledger.WroteService(step, sight)
+	sight.Version, sight.Addrs = "23", addrsOf([]string{"192.0.2.1"})
+	ledger.SawService(sight)
+	if !repairs() {
+		t.Error("the next one does not wait, though it was not ours")
+	}
+	sight.Version, sight.Served = "24", false
+	ledger.SawService(sight)
+	if repairs() {
+		t.Error("a Service that is not ours any longer waits")
 	}
 }
