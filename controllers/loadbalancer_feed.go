@@ -19,6 +19,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -112,6 +113,9 @@ func (r *LoadBalancerReconciler) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("beginning with the addresses that load balancers have: %w", err)
 	}
+	if r.desk.book == nil && r.desk.pools.keepForAWhile(slices.Collect(maps.Keys(records)), r.Now()) {
+		r.queue.AddAfter(balancerRequest{Duty: takePools}, r.Options.PoolGrace)
+	}
 	r.enqueue(r.desk.load(services, records))
 	ctrl.LoggerFrom(ctx).Info("Addresses of load balancers are known", "claims", len(records))
 	return nil
@@ -147,29 +151,27 @@ func (r *LoadBalancerReconciler) listed(ctx context.Context) ([]corev1.Service, 
 	}
 }
 
-// complete reports whether all Services that have a claim are listed, or gone.
+// complete reports whether all Services that have a claim are listed, or gone: they
+// are if they are in no list that is read after the claims.
 func (r *LoadBalancerReconciler) complete(ctx context.Context, services []corev1.Service, records map[netip.Addr]balancer.Record) (bool, error) {
-	listed := map[types.UID]bool{}
-	for i := range services {
-		listed[services[i].UID] = true
-	}
+	missing := map[types.UID]bool{}
 	for _, record := range records {
 		for _, holder := range slices.Concat(record.Holders, record.Leaving) {
-			if listed[holder.UID] {
-				continue
-			}
-			listed[holder.UID] = true // it is looked for once
-			var service corev1.Service
-			err := r.Live.Get(ctx, holder.Service, &service)
-			if client.IgnoreNotFound(err) != nil {
-				return false, fmt.Errorf("looking for Service %s: %w", holder.Service, err)
-			}
-			if err == nil && service.UID == holder.UID {
-				return false, nil
-			}
+			missing[holder.UID] = true
 		}
 	}
-	return true, nil
+	for i := range services {
+		delete(missing, services[i].UID)
+	}
+	if len(missing) == 0 {
+		return true, nil
+	}
+	var now metav1.PartialObjectMetadataList
+	now.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ServiceList"))
+	if err := r.Live.List(ctx, &now); err != nil {
+		return false, fmt.Errorf("looking for Services that have a claim: %w", err)
+	}
+	return !slices.ContainsFunc(now.Items, func(s metav1.PartialObjectMetadata) bool { return missing[s.UID] }), nil
 }
 
 // learnNamespaces reads those of our Services that the cache does not have yet.

@@ -18,6 +18,7 @@ package controllers
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -108,6 +109,27 @@ func (s poolShelf) observe(seen []poolSeen, now time.Time, grace time.Duration) 
 		}
 	}
 	return changed, wait
+}
+
+// keepForAWhile has addresses that no pool has stay with who has them, as if their
+// pool had just been deleted: at the start nobody knows whether it was. It reports
+// whether there are any.
+func (s poolShelf) keepForAWhile(addrs []netip.Addr, now time.Time) bool {
+	set := allocator.NewAddrPoolSet(v1alpha1.UseLoadBalancer, s.all())
+	var left []allocator.AddrSpan
+	for _, addr := range addrs {
+		if _, owned := set.OwnerOf(addr); !owned {
+			left = append(left, allocator.AddrSpan{First: addr, Last: addr})
+		}
+	}
+	if len(left) == 0 {
+		return false
+	}
+	slices.SortFunc(left, func(a, b allocator.AddrSpan) int { return a.First.Compare(b.First) })
+	// Whatever pool comes has precedence.
+	pool := allocator.AddrPool{Use: v1alpha1.UseLoadBalancer, Priority: -1, Created: now, Ranges: left}
+	s[""] = &shelvedPool{pool: makeshift(pool), gone: now, makeshift: true}
+	return true
 }
 
 // makeshift is a pool that can not be read, where nobody remembers what it was. For

@@ -141,3 +141,38 @@ func TestLoadBalancerEvents(t *testing.T) {
 		})
 	}
 }
+
+func TestAddressesOfAPoolThatWentBeforeTheStartStayForAWhile(t *testing.T) {
+	now := time.Unix(1000, 0)
+	pool := allocator.AddrPool{Name: "a", Use: v1alpha1.UseLoadBalancer, Ranges: []allocator.AddrSpan{allocator.SpanOfPrefix(netip.MustParsePrefix("192.0.2.0/24"))}}
+	seen := []poolSeen{{name: "a", uid: "1", generation: 1, pool: pool}}
+	shelf := poolShelf{}
+	shelf.observe(seen, now, time.Second)
+	if shelf.keepForAWhile([]netip.Addr{netip.MustParseAddr("192.0.2.7")}, now) || len(shelf) != 1 {
+		t.Error("what is in a pool is kept for a while")
+	}
+	gone := netip.MustParseAddr("198.51.100.7")
+	if !shelf.keepForAWhile([]netip.Addr{gone, netip.MustParseAddr("2001:db8::7")}, now) {
+		t.Error("what is in no pool is not kept")
+	}
+	owner := func() string {
+		set := allocator.NewAddrPoolSet(v1alpha1.UseLoadBalancer, shelf.all())
+		i, owned := set.OwnerOf(gone)
+		if !owned {
+			return "nobody"
+		}
+		return fmt.Sprintf("%q, disabled %t, selects %t", set.Pool(i).Name, set.Pool(i).Disabled, set.Pool(i).Selects(nil, nil))
+	}
+	if got := owner(); got != `"", disabled true, selects true` {
+		t.Errorf("it is %s's", got)
+	}
+	again := pool
+	again.Name, again.Created, again.Ranges = "b", now.Add(time.Hour), []allocator.AddrSpan{{First: gone, Last: gone}}
+	shelf.observe(append(seen, poolSeen{name: "b", uid: "2", generation: 1, pool: again}), now, time.Second)
+	if got := owner(); got != `"b", disabled false, selects true` {
+		t.Errorf("when its pool comes back, it is %s's", got)
+	}
+	if changed, _ := shelf.observe(seen, now.Add(time.Second), time.Second); !changed || shelf[""] != nil {
+		t.Error("it stays for ever")
+	}
+}

@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -29,6 +30,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"switchyard.dev/switchyard/api/v1alpha1"
+	"switchyard.dev/switchyard/controllers"
 	"switchyard.dev/switchyard/internal/balancer"
 )
 
@@ -170,6 +172,36 @@ var _ = Describe("A pool that nobody can read", Serial, func() {
 		})
 		s.service("c")
 		Eventually(s.state("c")).Should(Equal(s.v4(1)))
+	})
+})
+
+var _ = Describe("An address of a pool that has gone", Serial, func() {
+	It("stays for a while when its pool has gone while no manager led", func(ctx SpecContext) {
+		s := newScene(ctx)
+		alone()
+		pool := s.pool("one", s.range4(1, 9))
+		first := newLead(nil)
+		DeferCleanup(first.stop)
+		s.service("a", asking(s.v4(9)))
+		Eventually(s.state("a")).Should(Equal(s.v4(9)))
+		s.update("a", asking(""))
+		first.stop()
+		Expect(admin.Delete(ctx, pool)).To(Succeed())
+		changes := past.moved()
+		patient := newLead(nil, func(o *controllers.LoadBalancerOptions) { o.PoolGrace = time.Hour })
+		DeferCleanup(patient.stop)
+		s.service("b")
+		Eventually(s.state("b")).Should(Equal("PoolDisabled"))
+		Expect(s.state("a")()).To(Equal(s.v4(9)))
+		again := s.pool("one", s.range4(1, 9))
+		Eventually(s.state("b")).Should(Equal(s.v4(1)))
+		Expect(s.state("a")()).To(Equal(s.v4(9)))
+		Expect(past.moved()-changes).To(Equal(1), "b has got one")
+		patient.stop()
+		Expect(admin.Delete(ctx, again)).To(Succeed())
+		next := newLead(nil)
+		DeferCleanup(next.stop)
+		Eventually(s.state("a")).Should(Equal("NoPool"))
 	})
 })
 
