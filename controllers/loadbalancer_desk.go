@@ -79,6 +79,7 @@ func newBalancerDesk(class balancer.Class) *balancerDesk {
 // load takes in all Services and claims, which are newer than what came before.
 func (d *balancerDesk) load(services []corev1.Service, records map[netip.Addr]balancer.Record) []balancerRequest {
 	d.reloading = false
+	d.ledger.ReadAll()
 	listed := map[types.NamespacedName]types.UID{}
 	for i := range services {
 		listed[keyOf(&services[i])] = services[i].UID
@@ -291,9 +292,7 @@ func (d *balancerDesk) settle() []balancerRequest {
 		for i := range outcome.Decisions {
 			decision := &outcome.Decisions[i]
 			requests = append(requests, balancerRequest{Service: decision.Service})
-			if len(decision.Lost) > 0 {
-				d.losses[decision.Service] = append(d.losses[decision.Service], decision.Lost...)
-			}
+			d.lose(decision)
 		}
 		for i := range outcome.Claims {
 			requests = append(requests, balancerRequest{Addr: outcome.Claims[i].Addr})
@@ -302,9 +301,30 @@ func (d *balancerDesk) settle() []balancerRequest {
 	return requests
 }
 
-// told is why a Service has lost addresses that it has not got back, once.
-func (d *balancerDesk) told(key types.NamespacedName, has []netip.Addr) []balancer.Loss {
-	losses := slices.DeleteFunc(d.losses[key], func(l balancer.Loss) bool { return slices.Contains(has, l.Addr) })
+// lose notes what the user is to be told, once: after a reload the Book says it again.
+func (d *balancerDesk) lose(decision *balancer.Decision) {
+	for _, loss := range decision.Lost {
+		same := func(l balancer.Loss) bool { return l.Addr == loss.Addr && l.Reason == loss.Reason }
+		if all := d.losses[decision.Service]; !slices.ContainsFunc(all, same) {
+			d.losses[decision.Service] = append(all, loss)
+		}
+	}
+}
+
+// told is why a Service has lost addresses that it has not got back, once they are
+// out of its status.
+func (d *balancerDesk) told(key types.NamespacedName, status []netip.Addr) (losses []balancer.Loss) {
+	all := d.losses[key]
 	delete(d.losses, key)
+	decision, _ := d.book.Decision(key)
+	for _, loss := range all {
+		switch {
+		case slices.Contains(decision.Addrs, loss.Addr):
+		case slices.Contains(status, loss.Addr):
+			d.losses[key] = append(d.losses[key], loss)
+		default:
+			losses = append(losses, loss)
+		}
+	}
 	return losses
 }

@@ -44,7 +44,10 @@ func (r *LoadBalancerReconciler) writeStatus(ctx context.Context, key types.Name
 		r.mu.Unlock()
 		return r.readService(ctx, step)
 	}
-	wait, before := r.desk.disputes.wait(key, r.Now()), r.desk.services[key]
+	wait, before := time.Duration(0), r.desk.services[key]
+	if step.Repairs {
+		wait = r.desk.disputes.wait(key, r.Now())
+	}
 	if needed && wait <= 0 && len(step.Unproved) == 0 {
 		r.desk.ledger.DoubtService(step) // until it is answered, nobody else gets the address
 	}
@@ -238,6 +241,7 @@ func (r *LoadBalancerReconciler) readService(ctx context.Context, step balancer.
 		r.enqueue(r.desk.forgetService(&service))
 		return nil
 	}
+	r.desk.ledger.Read(step.Key, step.Version)
 	r.enqueue(r.observeService(&service))
 	if step.Look {
 		r.desk.ledger.LookedAt(step)

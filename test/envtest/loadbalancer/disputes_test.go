@@ -51,4 +51,23 @@ var _ = Describe("Another controller that writes the same status", Serial, func(
 		Eventually(s.events("a")).Should(ContainElement("Warning AddressOverwritten"))
 		Eventually(s.state("a")).Should(Equal(s.v4(1)))
 	})
+
+	It("is set right as well if only the mode, a port or a name is another", func(ctx SpecContext) {
+		s := newScene(ctx)
+		s.pool("one", s.range4(1, 9))
+		s.service("a")
+		Eventually(s.state("a")).Should(Equal(s.v4(1)))
+		ours := s.get("a").Status.LoadBalancer.Ingress
+		for _, other := range [][]corev1.LoadBalancerIngress{
+			{{IP: s.v4(1), IPMode: new(corev1.LoadBalancerIPModeProxy)}},
+			{{IP: s.v4(1), Ports: []corev1.PortStatus{{Port: 80, Protocol: corev1.ProtocolTCP}}}},
+			{{IP: s.v4(1)}, {Hostname: "lb.example.org"}},
+		} {
+			now := s.get("a")
+			before := now.DeepCopy()
+			now.Status.LoadBalancer.Ingress = other
+			Expect(admin.Status().Patch(ctx, now, client.MergeFrom(before))).To(Succeed())
+			Eventually(func() []corev1.LoadBalancerIngress { return s.get("a").Status.LoadBalancer.Ingress }).Should(Equal(ours))
+		}
+	})
 })
