@@ -91,3 +91,68 @@ var _ = Describe("A status that a manager has begun to write", Serial, func() {
 		old.stop()
 	})
 })
+
+var _ = Describe("A claim that a manager has begun to write", Serial, func() {
+	// held has a manager begin to write the claim of the only address, and another
+	// give that to b meanwhile.
+	held := func(s scene, verb string) (old *lead, write string) {
+		GinkgoHelper()
+		alone()
+		s.pool("one", s.v4(1))
+		old = newLead(nil)
+		DeferCleanup(old.stop)
+		s.service("a", sharing("k"))
+		s.service("c", sharing("k"), on(81))
+		Eventually(s.holders(s.v4(1))).Should(Or(Equal("a,c"), Equal("c,a")))
+		write = verb + " leases " + s.lease(s.v4(1)).Name
+		old.set(func(l *line) { l.hold, l.only = make(chan struct{}), write })
+		s.remove("c")
+		if verb == "DELETE" {
+			Eventually(s.holders(s.v4(1))).Should(Equal("a"))
+			s.remove("a")
+		}
+		Eventually(old.waiting).Should(BeTrue())
+		next := newLead(nil)
+		DeferCleanup(next.stop)
+		if verb != "DELETE" {
+			Eventually(s.holders(s.v4(1))).Should(Equal("a"))
+			s.remove("a")
+		}
+		s.service("b")
+		Eventually(s.state("b")).Should(Equal(s.v4(1)))
+		return old, write
+	}
+
+	refused := func(s scene, verb string) {
+		GinkgoHelper()
+		old, write := held(s, verb)
+		before := s.lease(s.v4(1)).UID
+		old.release()
+		Eventually(old.met).Should(ContainElement(write))
+		Consistently(s.holders(s.v4(1))).Should(Equal("b"))
+		Expect(s.lease(s.v4(1)).UID).To(Equal(before))
+	}
+
+	It("is not changed if another manager has written it since", func(ctx SpecContext) { refused(newScene(ctx), "PATCH") })
+
+	It("is not deleted if another manager has written it since", func(ctx SpecContext) { refused(newScene(ctx), "DELETE") })
+})
+
+var _ = Describe("A manager that hears of Services too late", Serial, func() {
+	It("reads them when another has changed a claim", func(ctx SpecContext) {
+		s := newScene(ctx)
+		alone()
+		pool := s.pool("one", s.range4(1, 9))
+		late := newLead(nil)
+		DeferCleanup(late.stop)
+		s.service("a")
+		Eventually(s.state("a")).Should(Equal(s.v4(1)))
+		late.set(func(l *line) { l.deaf = make(chan struct{}) })
+		other := newLead(nil)
+		s.service("b")
+		Eventually(s.state("b")).Should(Equal(s.v4(2)))
+		other.stop()
+		Expect(admin.Delete(ctx, pool)).To(Succeed())
+		Eventually(s.state("b")).Should(Equal("NoPool"))
+	})
+})

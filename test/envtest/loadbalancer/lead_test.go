@@ -64,8 +64,11 @@ type line struct {
 	hold   chan struct{} // writes wait for it
 	only   string        // the only one that does, if it is set
 	held   int           // how many have
+	deaf   chan struct{} // what watches of Services tell waits for it
 	writes []string
 	denied []string
+	// conflicts are writes that met another version.
+	conflicts []string
 }
 
 // writeOf is VERB RESOURCE NAME, with status where it is one of a Service.
@@ -123,11 +126,34 @@ func (l *line) trip(next http.RoundTripper, request *http.Request) (*http.Respon
 		l.denied = append(l.denied, request.Method+" "+request.URL.Path)
 		l.mu.Unlock()
 	}
+	if err == nil && response.StatusCode == http.StatusConflict {
+		l.set(func(l *line) { l.conflicts = append(l.conflicts, what) })
+	}
+	if query := request.URL.Query(); err == nil && query.Get("watch") != "" && strings.HasSuffix(request.URL.Path, "/services") {
+		response.Body = &ear{response.Body, l}
+	}
 	if err == nil && fate == lost {
 		_ = response.Body.Close()
 		return nil, io.ErrUnexpectedEOF
 	}
 	return response, err
+}
+
+// ear is what a watch tells, which may be late.
+type ear struct {
+	io.ReadCloser
+	line *line
+}
+
+func (e *ear) Read(p []byte) (int, error) {
+	n, err := e.ReadCloser.Read(p)
+	e.line.mu.Lock()
+	deaf := e.line.deaf
+	e.line.mu.Unlock()
+	if deaf != nil {
+		<-deaf
+	}
+	return n, err
 }
 
 // isOurs are the writes of claims and statuses.
@@ -161,6 +187,13 @@ func (l *line) written() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.writes)
+}
+
+// met are the writes that met another version so far.
+func (l *line) met() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.conflicts)
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)
@@ -252,6 +285,10 @@ func (m *lead) stop() {
 		if l.hold != nil {
 			close(l.hold)
 			l.hold = nil
+		}
+		if l.deaf != nil {
+			close(l.deaf)
+			l.deaf = nil
 		}
 	})
 	Eventually(m.ended).Should(BeClosed())
