@@ -18,7 +18,6 @@ package announce
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -26,61 +25,26 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
-	"syscall"
 
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
-	"switchyard.dev/switchyard/test/testenv"
+	"switchyard.dev/switchyard/test/testenv/process"
 )
-
-// process is a running switchyard-node.
-type process struct {
-	cmd  *exec.Cmd
-	log  *syncBuffer
-	done chan struct{}
-}
 
 // program is the agent; the variable is for who has built another one.
 func program() string {
 	if path := os.Getenv("SWITCHYARD_NODE"); path != "" {
 		return path
 	}
-	return filepath.Join(testenv.Root(), "bin", "switchyard-node")
+	return process.Built("switchyard-node")
 }
 
 // start starts the node's agent, with more flags if need be, and does not wait.
 func (n *node) start(flags ...string) {
 	n.Helper()
-	a := &process{log: &syncBuffer{}, done: make(chan struct{})}
-	a.cmd = exec.Command(program(), append(flags, "--kubeconfig="+n.kubeconfig(), "--hostname-override="+n.name, "--announce=l2", "--v=2",
-		"--healthz-bind-address=127.0.0.1:10256", "--metrics-bind-address=127.0.0.1:10249")...)
-	a.cmd.Stderr = a.log
-	// It must not outlive the test, nor the thread that started it.
-	a.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	started := make(chan error, 1)
-	go func() {
-		defer close(a.done)
-		_ = n.ns.Do(func() error {
-			err := a.cmd.Start()
-			started <- err
-			if err == nil {
-				_ = a.cmd.Wait()
-			}
-			return nil
-		})
-	}()
-	if err := <-started; err != nil {
-		n.Fatal(err)
-	}
-	n.agent = a
-	n.Cleanup(func() { a.end(os.Kill) })
-}
-
-func (a *process) end(signal os.Signal) {
-	_ = a.cmd.Process.Signal(signal)
-	<-a.done
+	n.agent = process.Run(n, exec.Command(program(), append(flags, "--kubeconfig="+n.kubeconfig(), "--hostname-override="+n.name, "--announce=l2", "--v=2",
+		"--healthz-bind-address=127.0.0.1:10256", "--metrics-bind-address=127.0.0.1:10249")...), n.ns)
 }
 
 // metric is the value of one of the agent's metrics, empty for none.
@@ -122,21 +86,3 @@ func (n *node) kubeconfig() string {
 
 // late is for what is cleaned up after the test.
 func (*bed) late() context.Context { return context.Background() }
-
-// syncBuffer keeps what an agent prints.
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.buf.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.buf.String()
-}

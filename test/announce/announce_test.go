@@ -60,9 +60,9 @@ func TestANodeWithoutInterfaceTakesNothing(t *testing.T) {
 	b.newService(corev1.ServiceExternalTrafficPolicyCluster, b.nodes...)
 	b.answered()
 	mute, others := b.nodes[0], b.nodes[1:]
-	mute.agent.end(syscall.SIGTERM)
+	mute.agent.End(syscall.SIGTERM)
 	mute.start("--announce-interfaces=nope")
-	b.await("it says so", func() bool { return strings.Contains(mute.agent.log.String(), "no interface to answer on") })
+	b.await("it says so", func() bool { return strings.Contains(mute.agent.Log(), "no interface to answer on") })
 	b.await("it is counted", func() bool { return mute.metric("switchyard_node_announcer_mute") == "1" })
 	for _, n := range others {
 		b.exclude(n, true)
@@ -92,7 +92,7 @@ func TestANodeWithoutInterfaceTakesNothing(t *testing.T) {
 func TestAnAgentThatIsKilled(t *testing.T) {
 	b := newBed(t)
 	b.newService(corev1.ServiceExternalTrafficPolicyCluster, b.nodes...)
-	b.failOver("the agent is killed", func(owner *node) { owner.agent.end(os.Kill) })
+	b.failOver("the agent is killed", func(owner *node) { owner.agent.End(os.Kill) })
 }
 
 func TestANodeThatIsGone(t *testing.T) {
@@ -109,7 +109,7 @@ func (b *bed) lose(n *node) {
 	b.Helper()
 	b.cable(n, netlink.LinkSetDown)
 	n.gate.close(true)
-	n.agent.end(os.Kill)
+	n.agent.End(os.Kill)
 }
 
 // cable does something to the bridge's end of a node's cable.
@@ -147,7 +147,7 @@ func (b *bed) failOver(what string, fault func(owner *node)) {
 func TestPlannedMovesLoseNoConnection(t *testing.T) {
 	for name, move := range map[string]func(b *bed, owner *node){
 		"the node is excluded": func(b *bed, owner *node) { b.exclude(owner, true) },
-		"the agent is ended":   func(_ *bed, owner *node) { owner.agent.end(syscall.SIGTERM) },
+		"the agent is ended":   func(_ *bed, owner *node) { owner.agent.End(syscall.SIGTERM) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBed(t)

@@ -36,6 +36,7 @@ import (
 	"switchyard.dev/switchyard/internal/netns"
 	"switchyard.dev/switchyard/test/prereq"
 	"switchyard.dev/switchyard/test/testenv"
+	"switchyard.dev/switchyard/test/testenv/process"
 )
 
 // system is where the claims are.
@@ -57,7 +58,7 @@ type node struct {
 	name  string
 	ns    *netns.Namespace
 	gate  *gate
-	agent *process
+	agent *process.Process
 	mac   net.HardwareAddr
 	// ips are its addresses, endpoints those that answer with its name.
 	ips, endpoints [2]netip.Addr
@@ -220,9 +221,6 @@ func (b *bed) await(what string, condition func() bool) {
 	b.Helper()
 	for deadline := time.Now().Add(30 * time.Second); !condition(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			for _, n := range b.nodes {
-				b.Logf("%s says:\n%s", n.name, n.agent.log)
-			}
 			b.Fatalf("waited in vain: %s", what)
 		}
 	}

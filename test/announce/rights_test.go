@@ -102,7 +102,7 @@ func TestATokenOfANodeIsWorthThatNode(t *testing.T) {
 	b.newService(corev1.ServiceExternalTrafficPolicyCluster, b.nodes...)
 	b.answered()
 	for _, n := range b.nodes { // whose agents would write, too
-		n.agent.end(syscall.SIGKILL)
+		n.agent.End(syscall.SIGKILL)
 	}
 	leases := b.client.CoordinationV1().Leases(system)
 	lb := balancer.LeaseOf(system, balancer.Claim{Addr: vips[0]}).Name
