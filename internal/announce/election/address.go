@@ -41,8 +41,10 @@ type address struct {
 	addr    netip.Addr
 	claim   Claim
 	claimed bool
-	place   announce.Place
-	phase   phase
+	// known is when the claim was taken.
+	known time.Time
+	place announce.Place
+	phase phase
 	// answering says that requests for the address are answered.
 	answering bool
 	// writing is the number of the write under way, 0 for none.
@@ -91,9 +93,12 @@ type Write struct {
 	Holder string
 	Term   int32
 	// Suspect, if it has a name, is the record that must not have changed: it is to be
-	// read past every cache, before the write. Version 0 is for one that must
-	// not exist.
+	// read past every cache, before the write and not before Known, when the claim
+	// was known to have the version. One read will do for many writes: who comes back
+	// after it has to write the claim first. Version 0 is for one that must not
+	// exist.
 	Suspect     Record
+	Known       time.Time
 	run, number int
 }
 
@@ -127,7 +132,7 @@ func (e *Elector) Wrote(now time.Time, w Write, outcome Outcome, version uint64)
 		e.settlePhase(now, a)
 		return false
 	}
-	a.claim.Version, a.claim.Holder, a.claim.Term = version, w.Holder, w.Term
+	a.claim.Version, a.claim.Holder, a.claim.Term, a.known = version, w.Holder, w.Term, now
 	if w.Holder != e.me {
 		e.settlePhase(now, a)
 		return false

@@ -163,7 +163,7 @@ func (e *Elector) SetClaim(now time.Time, c Claim) {
 	if c.Version <= a.claim.Version {
 		return
 	}
-	a.claim, a.claimed = c, true
+	a.claim, a.claimed, a.known = c, true, now
 	switch mine := c.Holder == e.me; {
 	case mine && a.writing == 0 && a.phase != owner:
 		a.phase = held
@@ -346,7 +346,7 @@ func (e *Elector) Next(now time.Time) (writes []Write) {
 			continue
 		}
 		if w, ok := e.write(now, a); ok {
-			w.Addr, w.Version, w.run = a.addr, a.claim.Version, e.run
+			w.Addr, w.Version, w.Known, w.run = a.addr, a.claim.Version, a.known, e.run
 			w.Term = a.claim.Term
 			if w.Holder != a.claim.Holder {
 				w.Term++

@@ -98,7 +98,7 @@ func TestSilentHolderLosesItsAddresses(t *testing.T) {
 		t.Fatalf("it writes %+v before its time", writes)
 	}
 	s.renewedUntil(2, 2)
-	want := Write{Kind: Take, Addr: vip, Version: 10, Holder: "me", Term: 5, Suspect: Record{Node: "other", Version: 5, Standing: announce.Fit}}
+	want := Write{Kind: Take, Addr: vip, Version: 10, Holder: "me", Term: 5, Suspect: Record{Node: "other", Version: 5, Standing: announce.Fit}, Known: at(0)}
 	w := s.only(2)
 	if diff := cmp.Diff(want, w, cmp.AllowUnexported(Write{}), cmp.FilterPath(isInner, cmp.Ignore()), compareAddr); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -71,7 +71,8 @@ type leases struct {
 	typed.LeaseInterface
 	namespace, node string
 	// owner is the Node, which takes its record with it.
-	owner metav1.OwnerReference
+	owner    metav1.OwnerReference
+	suspects *suspects
 }
 
 type values map[string]any
@@ -123,7 +124,7 @@ func (l leases) write(ctx context.Context, w election.Write) (outcome election.O
 	ctx, cancel := context.WithTimeout(ctx, writePatience)
 	defer cancel()
 	if w.Suspect.Node != "" {
-		live, err := l.record(ctx, w.Suspect.Node)
+		live, err := l.suspects.record(ctx, w)
 		if err != nil {
 			return election.Unknown, nil, nil, err
 		}

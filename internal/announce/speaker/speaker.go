@@ -115,6 +115,7 @@ func New(config Config) *Speaker {
 		places: map[netip.Addr]announce.Place{}, barred: map[netip.Addr]string{},
 		holders: map[netip.Addr][]balancer.Holder{}, contests: map[netip.Addr]time.Time{}, log: logr.Discard(),
 	}
+	s.leases.suspects = &suspects{read: s.leases.record, known: map[string]*suspect{}}
 	return s
 }
 
