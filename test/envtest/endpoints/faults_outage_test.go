@@ -35,7 +35,7 @@ import (
 var _ = Describe("An API server", Serial, func() {
 	// outage is long enough for watches, and what is tried again, to have failed a few
 	// times. They come back as much later as it lasts, up to half a minute.
-	const outage = 5 * time.Second
+	const outage = 3 * time.Second
 
 	It("that is away in the middle of an update and comes back finds everything as it should be", func(ctx SpecContext) {
 		bad := startBehindFaults()
