@@ -39,6 +39,7 @@ var balancerChecks = []Check{
 	{"LoadBalancer: two Services share an address", sharedAddress},
 	{"LoadBalancer: policy Local keeps the client's address", balancedLocal},
 	{"LoadBalancer: a node is taken out, another answers", movedAddress},
+	{"LoadBalancer: a node's agent hangs, another answers", failedOver},
 	{"LoadBalancer: nobody answers once the Service is gone", releasedAddress},
 	{"LoadBalancer: the Service comes back, to its address", returnedAddress},
 }

@@ -29,6 +29,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"switchyard.dev/switchyard/internal/localcluster/control"
 	"switchyard.dev/switchyard/internal/probe"
 )
 
@@ -60,6 +61,8 @@ type Bed struct {
 	Clientset kubernetes.Interface
 	// Command is a program of this machine in a place of the cluster.
 	Command func(ctx context.Context, place Place, argv ...string) (*exec.Cmd, error)
+	// Status is what the cluster says of its programs.
+	Status func(ctx context.Context) (control.Status, error)
 	// Switchyard is the path of the CLI, which holds the probe.
 	Switchyard string
 	// Patience bounds the wait for a state; 0 is 30 s.

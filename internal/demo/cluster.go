@@ -123,7 +123,7 @@ func (c *Cluster) Bed() (*Bed, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Bed{Client: typed, Clientset: clientset, Command: c.Command, Switchyard: c.switchyard}, nil
+	return &Bed{Client: typed, Clientset: clientset, Command: c.Command, Status: c.Status, Switchyard: c.switchyard}, nil
 }
 
 func (c *Cluster) cli(ctx context.Context, args ...string) *exec.Cmd {
