@@ -231,6 +231,25 @@ var _ = Describe("A Service that is not ours", func() {
 		Eventually(s.events("a")).Should(ContainElement("Normal AddressReleased"))
 	})
 
+	It("has nothing of ours once it is of another class (L7)", func(ctx SpecContext) {
+		s := newScene(ctx)
+		s.pool("one", s.range4(1, 9))
+		s.service("a")
+		Eventually(s.state("a")).Should(Equal(s.v4(1)))
+		s.update("a", func(service *corev1.Service) {
+			service.Spec.Type, service.Spec.LoadBalancerClass, service.Spec.AllocateLoadBalancerNodePorts = corev1.ServiceTypeClusterIP, nil, nil
+		})
+		s.update("a", func(service *corev1.Service) {
+			service.Spec.Type, service.Spec.LoadBalancerClass = corev1.ServiceTypeLoadBalancer, new("example.org/cloud")
+		})
+		Eventually(s.state("a")).Should(Equal("none"))
+		Eventually(s.holders(s.v4(1))).Should(Equal("none"))
+		version := s.get("a").ResourceVersion
+		s.service("b")
+		Eventually(s.state("b")).Should(Equal(s.v4(1)))
+		Expect(s.get("a").ResourceVersion).To(Equal(version))
+	})
+
 	It("keeps its NodePorts and its health check when it is ours", func(ctx SpecContext) {
 		s := newScene(ctx)
 		s.pool("one", s.range4(1, 9))

@@ -45,7 +45,8 @@ func read(t *testing.T, pattern string) string {
 
 // TestEveryRowHasATest: what docs/load-balancer-rows.md quotes exists.
 func TestEveryRowHasATest(t *testing.T) {
-	sources := read(t, "test/envtest/loadbalancer/*_test.go") + read(t, "internal/balancer/*_test.go") + read(t, "cmd/manager/app/*_test.go") + read(t, "controllers/loadbalancer_*_test.go")
+	sources := read(t, "test/envtest/loadbalancer/*_test.go") + read(t, "internal/balancer/*_test.go") + read(t, "cmd/manager/app/*_test.go") + read(t, "controllers/loadbalancer_*_test.go") +
+		read(t, "internal/announce/*_test.go") + read(t, "internal/announce/*/*_test.go") + read(t, "test/announce/*_test.go")
 	sources = strings.ReplaceAll(sources, `with "+name+" is`, "with 429 is")
 	sources = strings.ReplaceAll(sources, `whose "+what+" was`, "whose claim was")
 	_, table, _ := strings.Cut(read(t, "docs/load-balancer-rows.md"), "|---|---|---|\n")
