@@ -160,6 +160,15 @@ func (s situation) related(reader string) runtime.Object {
 	return serviceRef(s.other.Service, s.other.UID)
 }
 
+// serviceAsOf is a Service in one version. client-go counts Events of one reason
+// about one object together and keeps the first one's text; another version is
+// another object to it, so that what is told of that has its own.
+func serviceAsOf(key types.NamespacedName, uid types.UID, version string) *corev1.Service {
+	ref := serviceRef(key, uid)
+	ref.ResourceVersion = version
+	return ref
+}
+
 func serviceRef(key types.NamespacedName, uid types.UID) *corev1.Service {
 	return &corev1.Service{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},

@@ -21,7 +21,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"switchyard.dev/switchyard/internal/audit"
 	"switchyard.dev/switchyard/internal/diagnosis"
@@ -72,8 +71,8 @@ func toldByAllocation(condition metav1.Condition) bool {
 	return false
 }
 
-func (r *DiagnosisReconciler) tell(key types.NamespacedName, uid types.UID, changed []transition) {
+func (r *DiagnosisReconciler) tell(service *corev1.Service, changed []transition) {
 	for _, e := range eventsOf(changed) {
-		r.Recorder.Eventf(serviceRef(key, uid), nil, e.kind, e.reason, "Diagnose", "%s", e.note)
+		r.Recorder.Eventf(serviceAsOf(keyOf(service), service.UID, service.ResourceVersion), nil, e.kind, e.reason, "Diagnose", "%s", e.note)
 	}
 }

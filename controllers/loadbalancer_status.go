@@ -222,7 +222,7 @@ func (r *LoadBalancerReconciler) wroteStatus(step balancer.StatusStep, before, a
 	r.queue.Add(balancerRequest{Service: step.Key})
 	gained := slices.ContainsFunc(is.Addrs, func(addr netip.Addr) bool { return !slices.Contains(was.Addrs, addr) })
 	for _, e := range loadBalancerEvents(was, is, r.desk.told(step.Key, is.Addrs), gained) {
-		r.Recorder.Eventf(serviceRef(step.Key, step.UID), nil, e.kind, e.reason, "AssignAddress", "%s", e.note)
+		r.Recorder.Eventf(serviceAsOf(step.Key, step.UID, after.ResourceVersion), nil, e.kind, e.reason, "AssignAddress", "%s", e.note)
 	}
 }
 

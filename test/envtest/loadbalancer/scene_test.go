@@ -217,6 +217,15 @@ func (s scene) holders(addr string) func() string {
 
 // events are KIND REASON of a Service's, once each.
 func (s scene) events(name string) func() []string {
+	return s.told(name, func(e *eventsv1.Event) string { return e.Type + " " + e.Reason })
+}
+
+// notes are the texts of a Service's Events.
+func (s scene) notes(name string) func() []string {
+	return s.told(name, func(e *eventsv1.Event) string { return e.Note })
+}
+
+func (s scene) told(name string, what func(*eventsv1.Event) string) func() []string {
 	return func() []string {
 		var list eventsv1.EventList
 		if err := admin.List(s, &list, client.InNamespace(s.namespace)); err != nil {
@@ -225,7 +234,7 @@ func (s scene) events(name string) func() []string {
 		var found []string
 		for i := range list.Items {
 			if e := &list.Items[i]; e.Regarding.Name == name {
-				found = append(found, e.Type+" "+e.Reason)
+				found = append(found, what(e))
 			}
 		}
 		return found

@@ -82,6 +82,18 @@ var _ = Describe("A Service that asks for addresses", func() {
 		Eventually(s.events("a")).Should(ContainElement("Normal AddressMoved"))
 	})
 
+	It("hears of each address that it gets", func(ctx SpecContext) {
+		s := newScene(ctx)
+		s.pool("one", s.range4(1, 9))
+		s.service("a", asking(s.v4(3)))
+		Eventually(s.state("a")).Should(Equal(s.v4(3)))
+		for _, addr := range []string{s.v4(4), s.v4(5)} {
+			s.update("a", asking(addr))
+			Eventually(s.state("a")).Should(Equal(addr))
+		}
+		Eventually(s.notes("a")).Should(ContainElements(ContainSubstring(s.v4(3)), ContainSubstring(s.v4(4)), ContainSubstring(s.v4(5))))
+	})
+
 	It("takes none of a node, of a ServiceCIDR, or of somebody's externalIPs", func(ctx SpecContext) {
 		s := newScene(ctx)
 		node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{GenerateName: "node-"}}
