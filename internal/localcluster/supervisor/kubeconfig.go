@@ -34,6 +34,8 @@ const contextName = "switchyard"
 type user struct {
 	pair  pki.Pair
 	token string
+	// tokenFile holds one that changes.
+	tokenFile string
 }
 
 // kubeconfig is a client's access to the API server at that URL.
@@ -41,7 +43,7 @@ func kubeconfig(server string, ca []byte, u user) ([]byte, error) {
 	config := clientcmdapi.NewConfig()
 	config.Clusters[contextName] = &clientcmdapi.Cluster{Server: server, CertificateAuthorityData: ca}
 	config.AuthInfos[contextName] = &clientcmdapi.AuthInfo{
-		ClientCertificateData: u.pair.Cert, ClientKeyData: u.pair.Key, Token: u.token,
+		ClientCertificateData: u.pair.Cert, ClientKeyData: u.pair.Key, Token: u.token, TokenFile: u.tokenFile,
 	}
 	config.Contexts[contextName] = &clientcmdapi.Context{Cluster: contextName, AuthInfo: contextName, Namespace: "default"}
 	config.CurrentContext = contextName

@@ -17,6 +17,8 @@ limitations under the License.
 package supervisor
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -26,9 +28,14 @@ import (
 )
 
 func TestKubectlReadsTheKubeconfig(t *testing.T) {
+	tokenFile := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(tokenFile, []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	tests := map[string]user{
-		"a certificate": {pair: pki.Pair{Cert: []byte("cert"), Key: []byte("key")}},
-		"a token":       {token: "secret"},
+		"a certificate":  {pair: pki.Pair{Cert: []byte("cert"), Key: []byte("key")}},
+		"a token":        {token: "secret"},
+		"a token's file": {tokenFile: tokenFile},
 	}
 	for name, u := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -43,7 +50,10 @@ func TestKubectlReadsTheKubeconfig(t *testing.T) {
 			if got.Host != "https://127.0.0.1:6443" || string(got.CAData) != "ca" {
 				t.Errorf("server %s, authority %q", got.Host, got.CAData)
 			}
-			gotUser := user{pair: pki.Pair{Cert: got.CertData, Key: got.KeyData}, token: got.BearerToken}
+			gotUser := user{pair: pki.Pair{Cert: got.CertData, Key: got.KeyData}, token: got.BearerToken, tokenFile: got.BearerTokenFile}
+			if gotUser.tokenFile != "" {
+				gotUser.token = "" // what was in it
+			}
 			if diff := cmp.Diff(u, gotUser, cmp.AllowUnexported(user{})); diff != "" {
 				t.Errorf("user (-want +got):\n%s", diff)
 			}

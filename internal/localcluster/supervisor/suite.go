@@ -20,17 +20,11 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"time"
 
 	"golang.org/x/sync/errgroup"
-	authenticationv1 "k8s.io/api/authentication/v1"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"switchyard.dev/switchyard/internal/localcluster/layout"
 	"switchyard.dev/switchyard/internal/localcluster/manifests"
-	"switchyard.dev/switchyard/internal/localcluster/pki"
 )
 
 // What the install manifests call things.
@@ -139,7 +133,7 @@ func agentOn(node layout.Node) string { return agentName + "@" + node.Name }
 
 func (s *Supervisor) startAgents(ctx, starting context.Context, st *step) error {
 	for _, node := range s.cluster.Nodes {
-		access, err := s.nodeTokenAccess(starting, agentOn(node), agentName, node.Name)
+		access, err := s.nodeTokenAccess(ctx, starting, agentOn(node), agentName, node.Name)
 		if err != nil {
 			return err
 		}
@@ -160,32 +154,4 @@ func (s *Supervisor) startAgents(ctx, starting context.Context, st *step) error 
 		}
 	}
 	return nil
-}
-
-// tokenAccess writes a kubeconfig with a token of the ServiceAccount. The
-// token lasts as long as the certificates do: nobody refreshes it.
-func (s *Supervisor) tokenAccess(ctx context.Context, name, account string) (string, error) {
-	return s.boundTokenAccess(ctx, name, account, nil)
-}
-
-// nodeTokenAccess is tokenAccess with a token that says which node it is of, as
-// those of pods do; it is worth nothing once the Node is deleted.
-func (s *Supervisor) nodeTokenAccess(ctx context.Context, name, account, nodeName string) (string, error) {
-	node := &corev1.Node{}
-	if err := s.client.Get(ctx, client.ObjectKey{Name: nodeName}, node); err != nil {
-		return "", fmt.Errorf("reading Node %s for its agent's token: %w", nodeName, err)
-	}
-	return s.boundTokenAccess(ctx, name, account, &authenticationv1.BoundObjectReference{
-		APIVersion: "v1", Kind: "Node", Name: node.Name, UID: node.UID,
-	})
-}
-
-func (s *Supervisor) boundTokenAccess(ctx context.Context, name, account string, to *authenticationv1.BoundObjectReference) (string, error) {
-	lifetime := int64(pki.Lifetime / time.Second)
-	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &lifetime, BoundObjectRef: to}}
-	holder := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: suiteNamespace, Name: account}}
-	if err := s.client.SubResource("token").Create(ctx, holder, request); err != nil {
-		return "", fmt.Errorf("requesting a token for ServiceAccount %s/%s: %w", suiteNamespace, account, err)
-	}
-	return s.access(name, user{token: request.Status.Token})
 }
