@@ -33,14 +33,17 @@ type eventOf struct{ kind, reason, note string }
 // a Normal one where it is well again. What is only to be said about a Service that
 // answers is in its condition alone, and so is that a new Service is well, and what
 // could not be found out. That endpoints are missing is not told once more as what
-// follows from it.
-func eventsOf(changed []transition) []eventOf {
+// follows from it, and while they are it is no news that nothing else is in the way.
+func eventsOf(changed []transition, written []metav1.Condition) []eventOf {
+	endpoints := conditionOf(written, diagnosis.EndpointsAvailable)
 	var events []eventOf
 	for _, t := range changed {
 		e := eventOf{kind: corev1.EventTypeWarning, reason: t.after.Reason, note: boundedNote(t.after.Message)}
 		was, is := t.before != nil && badFound(*t.before), badFound(t.after)
 		switch {
 		case is && toldByAllocation(t.after), !is && !was, !is && toldByAllocation(*t.before):
+			continue
+		case !is && t.after.Type == diagnosis.Reachable && endpoints != nil && badFound(*endpoints):
 			continue
 		case !is:
 			e.kind, e.reason = corev1.EventTypeNormal, wellReasons[t.after.Type]
@@ -71,8 +74,8 @@ func toldByAllocation(condition metav1.Condition) bool {
 	return false
 }
 
-func (r *DiagnosisReconciler) tell(service *corev1.Service, changed []transition) {
-	for _, e := range eventsOf(changed) {
+func (r *DiagnosisReconciler) tell(service *corev1.Service, result transitions) {
+	for _, e := range eventsOf(result.changed, result.write) {
 		r.Recorder.Eventf(serviceAsOf(keyOf(service), service.UID, service.ResourceVersion), nil, e.kind, e.reason, "Diagnose", "%s", e.note)
 	}
 }

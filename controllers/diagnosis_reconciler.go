@@ -225,7 +225,7 @@ func (r *DiagnosisReconciler) write(ctx context.Context, service *corev1.Service
 	for _, t := range result.changed {
 		diagnosisTransitions.WithLabelValues(t.after.Type, string(t.after.Status)).Inc()
 	}
-	r.tell(service, result.changed)
+	r.tell(service, result)
 	return nil
 }
 

@@ -216,13 +216,24 @@ func TestEventsOfTransitions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			result := findTransitions(tc.there, tc.found, nil, nil, judgedAt, 0)
 			var got []string
-			for _, e := range eventsOf(result.changed) {
+			for _, e := range eventsOf(result.changed, result.write) {
 				got = append(got, e.kind+" "+e.reason)
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestNothingIsReachedBeforeItIsThere(t *testing.T) {
+	before := foundAs("False NodeUnknown", "False NodeUnknown", hasAddress, noConflict)[1]
+	reached := []transition{{before: &before, after: allWell()[1]}}
+	if got := eventsOf(reached, foundAs("False NodeUnknown", reaches, hasAddress, noConflict)); len(got) > 0 {
+		t.Errorf("%v are told while there are no endpoints", got)
+	}
+	if got := eventsOf(reached, allWell()); len(got) != 1 {
+		t.Errorf("%v are told, want one Event", got)
 	}
 }
 

@@ -53,10 +53,7 @@ var _ = DescribeTable("A Service that does not answer is told why, and when it a
 	s.answers("web")
 	Expect(s.is("web", diagnosis.AddressAllocated)()).To(Equal("True Allocated"))
 	Expect(s.is("web", diagnosis.Conflicted)()).To(Equal("False NoConflict"))
-	// On the way it may be found that nothing keeps connections away, before
-	// the endpoints that they get to are there.
-	Eventually(s.events("web")).Should(SatisfyAny(ConsistOf("Warning "+string(f.reason), "Normal EndpointsReady"),
-		ConsistOf("Warning "+string(f.reason), "Normal Reachable", "Normal EndpointsReady")))
+	Eventually(s.events("web")).Should(ConsistOf("Warning "+string(f.reason), "Normal EndpointsReady"))
 },
 	Entry("no pod has the label", fault{
 		reason: diagnosis.NoMatchingPods,
