@@ -265,14 +265,7 @@ var _ = Describe("An API server that refuses writes", Serial, func() {
 		DeferCleanup(m.stop)
 		s.service("a")
 		Eventually(s.state("a")).Should(Equal(s.v4(1)))
-		l.set(func(l *line) {
-			l.judge = func(write string) verdict {
-				if write == "PATCH services a/status" {
-					return http.StatusInternalServerError
-				}
-				return pass
-			}
-		})
+		l.set(refusing(ofA))
 		s.updatePool(pool, onlyFor("b"))
 		s.serviceFor("b")
 		Eventually(s.state("b")).Should(Equal(s.v4(2)))
@@ -290,14 +283,7 @@ var _ = Describe("An API server that refuses writes", Serial, func() {
 		DeferCleanup(m.stop)
 		s.service("a")
 		Eventually(s.state("a")).Should(Equal(s.v4(1)))
-		l.set(func(l *line) {
-			l.judge = func(write string) verdict {
-				if write == "PATCH services a/status" {
-					return http.StatusInternalServerError
-				}
-				return pass
-			}
-		})
+		l.set(refusing(ofA))
 		s.updatePool(pool, onlyFor("b"))
 		s.serviceFor("b")
 		Consistently(func() []string { return ingressOf(s.get("b")) }).Should(BeEmpty())

@@ -40,8 +40,6 @@ func (s scene) serviceFor(name string) {
 }
 
 var _ = Describe("A status that a manager has begun to write", Serial, func() {
-	const ofA = "PATCH services a/status"
-
 	It("can not arrive any longer when its address is given on", func(ctx SpecContext) {
 		s := newScene(ctx)
 		alone()

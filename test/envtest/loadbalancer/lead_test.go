@@ -56,6 +56,21 @@ const (
 	// Others are the status that is answered instead of sending it.
 )
 
+// refusing has the API server fail at one write, each time.
+func refusing(refused string) func(*line) {
+	return func(l *line) {
+		l.judge = func(write string) verdict {
+			if write == refused {
+				return http.StatusInternalServerError
+			}
+			return pass
+		}
+	}
+}
+
+// ofA is the write of the status of a Service called a.
+const ofA = "PATCH services a/status"
+
 // line is how a manager reaches the API server.
 type line struct {
 	mu     sync.Mutex
