@@ -40,6 +40,7 @@ import (
 // added to a status only if its claim was written or read after that version of the
 // Service was: whoever takes the address away changes the claim first and the
 // Service then, so that one of the two is found out, however late the write comes.
+// It is taken out on the same terms, since whoever gave it has changed both likewise.
 type Ledger struct {
 	book   *Book
 	claims map[netip.Addr]*claimRecord
@@ -50,6 +51,7 @@ type Ledger struct {
 	showing map[netip.Addr]map[types.NamespacedName]bool
 	freed   map[netip.Addr]bool // which no status has any longer
 	learnt  uint64              // counts what is read and written
+	loaded  uint64              // when all claims were read
 	stale   bool                // somebody else has changed a claim
 }
 
@@ -244,6 +246,7 @@ func (l *Ledger) show(key types.NamespacedName, now *shown) {
 		l.freed[addr] = true
 		if delete(l.showing[addr], key); len(l.showing[addr]) == 0 {
 			delete(l.showing, addr)
+			l.forgetAbsent(addr)
 		}
 	}
 }

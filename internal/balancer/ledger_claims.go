@@ -45,7 +45,8 @@ type ClaimStep struct {
 	// no other.
 	Version string
 	// Seen goes with the answer to a read.
-	Seen uint64
+	Seen  uint64
+	begun uint64
 }
 
 // claimRecord is the record of a claim as it was last read or written.
@@ -57,8 +58,12 @@ type claimRecord struct {
 	// unlabelled claims are written again, holders and all.
 	unlabelled bool
 	doubtful   bool
-	seen       uint64
-	wrote      []Holder // by a step of which nobody knows whether it was made
+	// It became so, at the latest, when it was seen, and was so at some time after
+	// that was asked for: a read or a write takes its time.
+	seen, asked uint64
+	wrote       []Holder // by a step of which nobody knows whether it was made
+	// noticed is the version for which it is doubtful, if it is for one.
+	noticed *string
 }
 
 func (r *claimRecord) has(key types.NamespacedName, uid types.UID) bool {
@@ -91,14 +96,16 @@ type Record struct {
 	Unlabelled bool
 }
 
-func (r Record) claim(seen uint64) *claimRecord {
-	return &claimRecord{version: r.Version, holders: r.Holders, leaving: r.Leaving, illegible: r.Illegible, unlabelled: r.Unlabelled, seen: seen}
+func (r Record) claim(asked, seen uint64) *claimRecord {
+	return &claimRecord{
+		version: r.Version, holders: r.Holders, leaving: r.Leaving, illegible: r.Illegible, unlabelled: r.Unlabelled, asked: asked, seen: seen,
+	}
 }
 
 // NextClaim is what is to be done about an address.
 func (l *Ledger) NextClaim(addr netip.Addr) ClaimStep {
 	record := l.record(addr)
-	step := ClaimStep{Claim: Claim{Addr: addr}, Version: record.version, Seen: record.seen}
+	step := ClaimStep{Claim: Claim{Addr: addr}, Version: record.version, Seen: record.seen, begun: l.learnt}
 	switch {
 	case l.stale:
 		return step
@@ -137,9 +144,20 @@ func (l *Ledger) blocked(addr netip.Addr, holders []Holder) bool {
 
 func (l *Ledger) record(addr netip.Addr) *claimRecord {
 	if l.claims[addr] == nil {
-		return &claimRecord{}
+		return &claimRecord{asked: l.loaded}
 	}
 	return l.claims[addr]
+}
+
+// isAbsent is true of what is known of an address that has no claim.
+func (r *claimRecord) isAbsent() bool { return r.version == "" && !r.doubtful }
+
+// forgetAbsent leaves out when an address that has no claim was asked for. It is for
+// the Services that show it.
+func (l *Ledger) forgetAbsent(addr netip.Addr) {
+	if record := l.claims[addr]; record != nil && record.isAbsent() {
+		delete(l.claims, addr)
+	}
 }
 
 // Holders are those that a claim is known to have.
@@ -151,13 +169,20 @@ func (l *Ledger) WroteClaim(step ClaimStep, version string) {
 	if old.version != "" && version != "" && isOlder(version, old.version) {
 		return
 	}
-	if step.Write == ClaimDelete {
-		l.keep(step.Addr, nil)
-		return
+	now := &claimRecord{asked: step.begun, seen: l.tick()}
+	if step.Write != ClaimDelete {
+		now.version, now.holders, now.leaving = version, step.Holders, step.Leaving
+		now.illegible = step.Write == ClaimLabel
 	}
-	now := &claimRecord{version: version, holders: step.Holders, leaving: step.Leaving, seen: l.tick()}
-	now.illegible = step.Write == ClaimLabel
+	// A watch may tell of a write before its answer comes, and of the next one, too.
+	now.doubtful = old.noticed != nil && *old.noticed != now.version
 	l.keep(step.Addr, now)
+}
+
+// ProveClaim is the step that reads a claim because of a status that is to be written.
+func (l *Ledger) ProveClaim(addr netip.Addr) ClaimStep {
+	l.DoubtClaim(addr, l.record(addr).wrote)
+	return l.NextClaim(addr)
 }
 
 // DoubtClaim says that a claim has to be read: a step of it came to nothing or
@@ -177,11 +202,7 @@ func (l *Ledger) SawClaim(step ClaimStep, read Record) (foreign bool) {
 		return false
 	}
 	known := slices.Equal(read.Holders, old.holders) || old.wrote != nil && slices.Equal(read.Holders, old.wrote)
-	if read.Version == "" {
-		l.keep(step.Addr, nil)
-	} else {
-		l.keep(step.Addr, read.claim(l.tick()))
-	}
+	l.keep(step.Addr, read.claim(step.begun, l.tick()))
 	foreign = !known && !read.Illegible
 	l.stale = l.stale || foreign
 	return foreign
@@ -199,6 +220,7 @@ func (l *Ledger) Noticed(addr netip.Addr, now Record) bool {
 		return false
 	}
 	l.DoubtClaim(addr, old.wrote)
+	l.claims[addr].noticed = &now.Version
 	return true
 }
 
@@ -206,8 +228,8 @@ func (l *Ledger) Noticed(addr netip.Addr, now Record) bool {
 func (l *Ledger) LoadClaims(records map[netip.Addr]Record) {
 	l.stale = false
 	clear(l.claims)
-	l.leavers = newLeavers()
+	l.leavers, l.loaded = newLeavers(), l.learnt
 	for addr, read := range records {
-		l.keep(addr, read.claim(l.tick()))
+		l.keep(addr, read.claim(l.loaded, l.tick()))
 	}
 }

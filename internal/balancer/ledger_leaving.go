@@ -30,7 +30,8 @@ import (
 // arrive. It fails once the Service has another version, and a write to that version
 // finds the claim. So a claim first says who is leaving, the Service is written then,
 // and the address is given on after that. As the claim says it, the next manager
-// goes on with it.
+// goes on with it. One that is to keep the address after all is written first as well:
+// the write that was to take it out may be on its way.
 type leavers struct {
 	leavingOf map[types.NamespacedName]map[netip.Addr]bool
 	moved     map[types.NamespacedName]move
@@ -50,8 +51,8 @@ func newLeavers() leavers {
 // keep replaces what is known of a claim.
 func (l *Ledger) keep(addr netip.Addr, now *claimRecord) {
 	before := l.record(addr)
-	if l.claims[addr] = now; now == nil {
-		delete(l.claims, addr)
+	if l.claims[addr] = now; len(l.showing[addr]) == 0 {
+		l.forgetAbsent(addr)
 	}
 	for _, h := range l.record(addr).leaving {
 		if l.leavingOf[h.Service] == nil {
@@ -75,13 +76,14 @@ func (l *Ledger) keep(addr netip.Addr, now *claimRecord) {
 	}
 }
 
-// leaving are those that a claim has and is not to have, and that a write may yet
-// come to. Who is gone has none.
+// leaving are those that a claim has and is not to have, or says that they are leaving,
+// and that a write may yet come to. Who is gone has none.
 func (l *Ledger) leaving(record *claimRecord, wanted []Holder) []Holder {
 	var left []Holder
 	for _, h := range slices.Concat(record.holders, record.leaving) {
 		there := l.uidOf(h.Service) == h.UID
-		if there && !holds(wanted, h.Service, h.UID) && !holds(left, h.Service, h.UID) && !l.hasLeft(record, h.Service, h.UID) {
+		stays := holds(wanted, h.Service, h.UID) && !holds(record.leaving, h.Service, h.UID)
+		if there && !stays && !holds(left, h.Service, h.UID) && !l.hasLeft(record, h.Service, h.UID) {
 			left = append(left, Holder{Service: h.Service, UID: h.UID})
 		}
 	}
@@ -100,8 +102,7 @@ func (l *Ledger) leaves(key types.NamespacedName) bool {
 	uid := l.uidOf(key)
 	for addr := range l.leavingOf[key] {
 		record := l.claims[addr]
-		stays := holds(l.book.holdersOf(addr), key, uid)
-		if holds(record.leaving, key, uid) && !record.doubtful && !stays && !l.hasLeft(record, key, uid) {
+		if holds(record.leaving, key, uid) && !record.doubtful && !l.hasLeft(record, key, uid) {
 			return true
 		}
 	}

@@ -90,12 +90,24 @@ func TestWhoLeavesAndIsNotOursIsRead(t *testing.T) {
 	expect(t, "the claim if it is not", stepOf(ledger, "192.0.2.1"), "change b")
 }
 
-func TestWhoComesBackHasNotLeft(t *testing.T) {
-	a, b := svc("a"), svc("b")
-	ledger := moving(a, b)
+// TestWhoComesBackIsWrittenFirst: the write that was to take the address out of its
+// status may be on its way, from a manager that leads no longer.
+func TestWhoComesBackIsWrittenFirst(t *testing.T) {
+	a, b := svc("a", status("192.0.2.1")), svc("b")
+	ledger := office(World{Pools: []allocator.AddrPool{pool("p", "192.0.2.1")}, Services: []Service{a, b}, Claims: []Claim{claim("192.0.2.1", a)}})
+	step, _ := ledger.NextStatus(a.Key)
+	ledger.WroteService(step, Sight{Key: a.Key, UID: a.UID, Version: "40", Served: true, Addrs: step.Addrs, Condition: step.Condition})
+	ledger.book.SetPools([]allocator.AddrPool{pool("p", "192.0.2.1", forServices("name", "b"))})
+	ledger.book.Settle()
 	ledger.wrote(t, "192.0.2.1")
+	expect(t, "its status, as long as it leaves", statusOf(ledger, "a"), "[] NoPool")
 	ledger.book.SetPools([]allocator.AddrPool{pool("p", "192.0.2.1", forServices("name", "a"))})
 	ledger.book.Settle()
-	expect(t, "the claim", stepOf(ledger, "192.0.2.1"), "change a")
-	expect(t, "its status", statusOf(ledger, "a"), "right")
+	expect(t, "the claim", stepOf(ledger, "192.0.2.1"), "")
+	expect(t, "its status", statusOf(ledger, "a"), "touch [192.0.2.1] AddressAssigned")
+	step, _ = ledger.NextStatus(a.Key)
+	ledger.WroteService(step, Sight{Key: a.Key, UID: a.UID, Version: "50", Served: true, Addrs: step.Addrs, Condition: step.Condition})
+	expect(t, "the claim then", stepOf(ledger, "192.0.2.1"), "change a")
+	ledger.wrote(t, "192.0.2.1")
+	expect(t, "its status then", statusOf(ledger, "a"), "right")
 }

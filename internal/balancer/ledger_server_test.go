@@ -37,10 +37,25 @@ type server struct {
 	pools    []allocator.AddrPool
 	// news are what watches tell, in order; nil is a Service that is gone.
 	serviceNews []stored
-	claimNews   []netip.Addr
+	claimNews   []claimNews
 	// late are statuses of managers that are as good as dead, and arrive when they
 	// do the most harm.
 	late []StatusStep
+	// gifts are the addresses that claims gave to Services.
+	gifts map[gift]*gifted
+}
+
+type gift struct {
+	addr netip.Addr
+	to   types.UID
+}
+
+// gifted is when a claim last began to say so, and when it last ceased to.
+type gifted struct{ given, left int }
+
+type claimNews struct {
+	addr netip.Addr
+	Record
 }
 
 type stored struct {
@@ -86,6 +101,12 @@ func (s *server) write(step StatusStep) bool {
 			}
 		}
 	}
+	for _, addr := range s.wouldTake(step) {
+		if s.isUnjust(old, addr) {
+			s.t.Errorf("%s loses %s, which its claim says that it has: %+v, and the Service has version %s",
+				step.Key, addr, s.gifts[gift{addr, old.UID}], old.sight.Version)
+		}
+	}
 	now := *old
 	now.sight.Addrs, now.sight.Condition = step.Addrs, step.Condition
 	if now.sight.Version = old.sight.Version; step.Touch || !slices.Equal(old.sight.Addrs, step.Addrs) || !sameCondition(old.sight.Condition, step.Condition) {
@@ -95,7 +116,20 @@ func (s *server) write(step StatusStep) bool {
 	return true
 }
 
-// deliver is when a late status arrives: once another Service has the address.
+// isUnjust reports whether a Service can not lose an address any longer, as its claim
+// gives it to the Service. It can if that has begun since the Service is as it is, and
+// had ended before: then a manager may have read in between that it is to lose it.
+func (s *server) isUnjust(service *stored, addr netip.Addr) bool {
+	if !holds(s.claims[addr].Holders, service.Key, service.UID) {
+		return false
+	}
+	version, _ := strconv.Atoi(service.sight.Version)
+	when := s.gifts[gift{addr, service.UID}]
+	return version > when.given || version < when.left
+}
+
+// deliver is when a late status arrives: once another Service has the address that it
+// gives, or the Service itself the one that it takes away.
 func (s *server) deliver() {
 	for _, step := range s.late {
 		others := func(addr netip.Addr) bool {
@@ -106,7 +140,8 @@ func (s *server) deliver() {
 			}
 			return false
 		}
-		if slices.ContainsFunc(step.Addrs, others) {
+		again := func(addr netip.Addr) bool { return holds(s.claims[addr].Holders, step.Key, step.UID) }
+		if slices.ContainsFunc(step.Addrs, others) || slices.ContainsFunc(s.wouldTake(step), again) {
 			s.write(step)
 		}
 	}
@@ -116,11 +151,37 @@ func (s *server) claim(step ClaimStep) bool {
 	if s.claims[step.Addr].Version != step.Version {
 		return false
 	}
+	before, version := s.claims[step.Addr].Holders, s.next()
 	if delete(s.claims, step.Addr); step.Write != ClaimDelete {
-		s.claims[step.Addr] = Record{Version: s.next(), Holders: step.Holders, Leaving: step.Leaving}
+		s.claims[step.Addr] = Record{Version: version, Holders: step.Holders, Leaving: step.Leaving}
 	}
-	s.claimNews = append(s.claimNews, step.Addr)
+	s.noteGifts(step.Addr, before, s.claims[step.Addr].Holders)
+	s.claimNews = append(s.claimNews, claimNews{step.Addr, s.claims[step.Addr]})
 	return true
+}
+
+func (s *server) noteGifts(addr netip.Addr, before, now []Holder) {
+	for _, h := range slices.Concat(before, now) {
+		of := gift{addr, h.UID}
+		if s.gifts[of] == nil {
+			s.gifts[of] = &gifted{}
+		}
+		switch was, is := holds(before, h.Service, h.UID), holds(now, h.Service, h.UID); {
+		case is && !was:
+			s.gifts[of].given = s.version
+		case was && !is:
+			s.gifts[of].left = s.version
+		}
+	}
+}
+
+// wouldTake are the addresses that a status would take away if it arrived now.
+func (s *server) wouldTake(step StatusStep) []netip.Addr {
+	now := s.services[step.Key]
+	if now == nil || now.UID != step.UID || now.sight.Version != step.Version {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(now.sight.Addrs), func(addr netip.Addr) bool { return slices.Contains(step.Addrs, addr) })
 }
 
 // wouldAdd reports whether a status would arrive, and show what is not there yet.

@@ -73,6 +73,7 @@ func (l *Ledger) NextStatus(key types.NamespacedName) (step StatusStep, needed b
 	if l.isClaimed(now, step.Addrs) {
 		return step, false // once the claims of what it loses are written
 	}
+	step.Unproved = append(step.Unproved, l.unprovedOf(now, step.Addrs)...)
 	step.Repairs = now.isRepairedBy(&step)
 	if now.isDone(&step) {
 		step.Look = leaves && !now.Served
@@ -104,6 +105,18 @@ func (l *Ledger) isClaimed(now *shown, left []netip.Addr) bool {
 	})
 }
 
+// unprovedOf are the addresses that a Service is to lose and that it may have been given
+// since their claims were read: by another manager, as this one is late.
+func (l *Ledger) unprovedOf(now *shown, left []netip.Addr) (addrs []netip.Addr) {
+	for _, addr := range now.Addrs {
+		record := l.record(addr)
+		if !slices.Contains(left, addr) && !slices.Contains(addrs, addr) && (record.doubtful || record.asked < now.seen) {
+			addrs = append(addrs, addr)
+		}
+	}
+	return addrs
+}
+
 // fill says what a Service of ours is to have, and whether it waits for a claim.
 func (l *Ledger) fill(step *StatusStep, now *shown, decision Decision) (waits bool) {
 	for _, addr := range decision.Addrs {
@@ -112,7 +125,7 @@ func (l *Ledger) fill(step *StatusStep, now *shown, decision Decision) (waits bo
 		switch {
 		case record.has(now.Key, now.UID):
 			step.Addrs = append(step.Addrs, addr)
-			if !there && record.seen <= now.seen {
+			if !there && record.asked < now.seen {
 				step.Unproved = append(step.Unproved, addr)
 			}
 		case there:

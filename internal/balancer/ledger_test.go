@@ -278,6 +278,31 @@ func TestSomebodyElseHasChangedAClaim(t *testing.T) {
 	}
 }
 
+// TestAWriteOfOursIsAnsweredAfterTheNextOneIsKnown: what is noticed meanwhile is either
+// the write itself or one that comes after it.
+func TestAWriteOfOursIsAnsweredAfterTheNextOneIsKnown(t *testing.T) {
+	a, b := svc("a"), svc("b")
+	addr := netip.MustParseAddr("192.0.2.1")
+	for name, tc := range map[string]struct {
+		noticed Record
+		want    string
+	}{
+		"itself":             {Record{Version: "200", Holders: claim("192.0.2.1", a).Holders}, ""},
+		"somebody else's":    {Record{Version: "201", Holders: claim("192.0.2.1", b).Holders}, "read"},
+		"that it is deleted": {Record{}, "read"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ledger := office(World{Pools: []allocator.AddrPool{pool("p", "192.0.2.1")}, Services: []Service{a}})
+			ledger.LoadClaims(map[netip.Addr]Record{addr: {Version: "100"}})
+			step := ledger.NextClaim(addr)
+			expect(t, "what is written", stepOf(ledger, "192.0.2.1"), "change a")
+			ledger.Noticed(addr, tc.noticed)
+			ledger.WroteClaim(step, "200")
+			expect(t, "what is to be done then", stepOf(ledger, "192.0.2.1"), tc.want)
+		})
+	}
+}
+
 func TestAClaimThatHasLostItsLabel(t *testing.T) {
 	a := svc("a", status("192.0.2.1"))
 	world := World{Pools: []allocator.AddrPool{pool("p", "192.0.2.1")}, Services: []Service{a}, Claims: []Claim{claim("192.0.2.1", a)}}
@@ -338,6 +363,7 @@ func TestWhatIsNotOursIsNotWritten(t *testing.T) {
 	ledger.SawService(Sight{Key: a.Key, UID: a.UID, Version: "10", Addrs: a.Status})
 	expect(t, "another's", statusOf(ledger, "a"), "right")
 	ledger.SawService(Sight{Key: a.Key, UID: a.UID, Version: "11", Addrs: a.Status, Condition: &metav1.Condition{Reason: "AddressAssigned"}})
+	ledger.read("192.0.2.1", Record{})
 	expect(t, "what was ours", statusOf(ledger, "a"), "[]")
 	step, _ := ledger.NextStatus(a.Key)
 	ledger.WroteService(step, Sight{Key: a.Key, UID: a.UID, Version: "12", Addrs: a.Status})
@@ -347,6 +373,7 @@ func TestWhatIsNotOursIsNotWritten(t *testing.T) {
 	ledger.SawService(Sight{Key: b.Key, UID: b.UID, Version: "20", Served: true, Addrs: addrsOf([]string{"203.0.113.9"})})
 	ledger.book.Observe(with(b, from("nowhere")))
 	ledger.book.Settle()
+	ledger.read("203.0.113.9", Record{})
 	step, _ = ledger.NextStatus(b.Key)
 	expect(t, "what others have written in ours", statusOf(ledger, "b"), "[] NoPool")
 	ledger.WroteService(step, Sight{Key: b.Key, UID: b.UID, Version: "21", Served: true, Addrs: addrsOf([]string{"203.0.113.9"}), Condition: step.Condition})

@@ -110,7 +110,7 @@ func Version(text string) uint64 {
 func (b *Book) set(ctx context.Context, lease *coordinationv1.Lease) {
 	a, err := Read(lease)
 	if err != nil {
-		log.FromContext(ctx).Info("Leaving out an address, its Lease can not be read", "error", err.Error())
+		log.FromContext(ctx).Info("Leaving out an address, its Lease can not be read", "reason", err.Error())
 		b.remove(lease.Name)
 		return
 	}
