@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -32,6 +33,11 @@ import (
 // Cleanup removes our table from each family, in the network namespace of the
 // calling thread. That it is not there is success; a table that a living
 // process protects is an *OwnedError.
+//
+// Another program may serve in our place by now, and no connection may be lost
+// between the two. So first our hooks leave new connections to it, but for the
+// one that gives what we translated the node's address, which only it can; and
+// nothing is deleted that a packet may be in.
 func Cleanup(ctx context.Context, families []model.Family) error {
 	conn, err := nfnl.Dial()
 	if err != nil {
@@ -43,14 +49,47 @@ func Cleanup(ctx context.Context, families []model.Family) error {
 		if err := ctx.Err(); err != nil {
 			return errors.Join(append(failed, err)...)
 		}
-		w := newWriter(ruleset.NewSchema(family, policy.Features{}))
-		w.removeTable()
-		w.table = ruleset.StandInName
-		w.removeTable()
-		if err := conn.Commit(unix.NFNL_SUBSYS_NFTABLES, &w.Messages); err != nil {
-			err = lister{conn, w.schema}.explain(err)
-			failed = append(failed, fmt.Errorf("nftables %s: removing the table: %w", family, err))
+		l := lister{conn, ruleset.NewSchema(family, policy.Features{})}
+		if err := l.removeTables(); err != nil {
+			failed = append(failed, fmt.Errorf("nftables %s: removing the table: %w", family, l.explain(err)))
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// removeTables removes the table and the stand-in, in three steps with a pause
+// between them.
+func (l lister) removeTables() error {
+	both := []lister{l, {l.conn, l.schema.StandIn()}}
+	isLast := func(hook string) bool { return hook == lastHook }
+	for _, step := range []func(w *writer, hooks []string){
+		func(w *writer, hooks []string) { w.emptyChains(slices.DeleteFunc(hooks, isLast)) },
+		func(w *writer, hooks []string) { w.emptyChains(hooks) },
+		func(w *writer, _ []string) { w.removeTable() },
+	} {
+		for _, table := range both {
+			hooks, err := table.hooks()
+			if err != nil {
+				return err
+			}
+			w := newWriter(table.schema)
+			if step(w, hooks); w.Len() == 0 {
+				continue
+			}
+			if err := l.conn.Commit(unix.NFNL_SUBSYS_NFTABLES, &w.Messages); err != nil {
+				return err
+			}
+		}
+		Settle()
+	}
+	return nil
+}
+
+// lastHook is the hook that packets pass behind all others.
+const lastHook = "nat-postrouting"
+
+func (w *writer) emptyChains(names []string) {
+	for _, name := range names {
+		w.emptyChain(name)
+	}
 }

@@ -35,7 +35,7 @@ const minimumKernel = "5.13"
 func probe(conn *nfnl.Conn, schema *ruleset.Schema) error {
 	w := newWriter(schema)
 	w.table = ruleset.TableName + "-probe"
-	w.createTable()
+	w.createTable(false)
 	err := conn.Rehearse(unix.NFNL_SUBSYS_NFTABLES, &w.Messages)
 	var refused *nfnl.MessageError
 	if errors.As(err, &refused) && refused.Errno != unix.EPERM {

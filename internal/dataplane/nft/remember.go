@@ -25,7 +25,7 @@ import (
 	"switchyard.dev/switchyard/internal/dataplane/ruleset"
 )
 
-// operationDelete is NFT_DYNSET_OP_DELETE, since Linux 5.7.
+// operationDelete is NFT_DYNSET_OP_DELETE, since Linux 5.4.
 const operationDelete = 2
 
 // dynamic adds, prolongs or deletes the element of a map whose key is key and

@@ -44,7 +44,10 @@ import (
 // With a stand-in, whose hooks come after those of both, only chains that no
 // packet needs are emptied, and only tables that no packet is in are deleted. A
 // table whose hooks are empty needs none: either a stand-in serves already,
-// because a replacement was cut short, or nothing does.
+// because a replacement was cut short, or nothing does. While a stand-in serves, the
+// hooks of the table get their rules last: were they there before the elements, who
+// goes on after a replacement was cut short would take such a table for the one that
+// serves, and write the stand-in anew, which does.
 func (t *Table) replace(ctx context.Context, found *tableState, node policy.Node, desired []policy.Decision) (Result, error) {
 	hooks, err := lister{t.conn, t.schema}.hooks()
 	if err != nil {
@@ -60,7 +63,11 @@ func (t *Table) replace(ctx context.Context, found *tableState, node policy.Node
 			return before, err
 		}
 	}
-	result, err := t.create(ctx, node, desired, true)
+	where := inPlace
+	if found.standIn {
+		where = beforeStandIn
+	}
+	result, err := t.create(ctx, node, desired, where)
 	result.Transactions += before.Transactions
 	return result, err
 }
@@ -73,7 +80,7 @@ func (t *Table) writeStandIn(ctx context.Context, node policy.Node, desired []po
 		planner:      ruleset.Planner{Features: t.planner.Features},
 		untranslated: map[conntrack.Destination]struct{}{}, gone: map[conntrack.Destination]struct{}{},
 	}
-	_, err := s.write(ctx, node, desired, true, result)
+	_, err := s.write(ctx, node, desired, inPlace, result)
 	return err
 }
 
@@ -96,7 +103,7 @@ func (t *Table) dismissStandIn(result *Result) error {
 // retire empties the hooks of a table, so that no packet enters it any more, and
 // waits for those that are in it.
 func (t *Table) retire(schema *ruleset.Schema, hooks []string, result *Result) error {
-	settle() // all packets pass the table that takes over
+	Settle() // all packets pass the table that takes over
 	w := newWriter(schema)
 	for _, chain := range hooks {
 		w.emptyChain(chain)
@@ -107,7 +114,7 @@ func (t *Table) retire(schema *ruleset.Schema, hooks []string, result *Result) e
 			return err
 		}
 	}
-	settle()
+	Settle()
 	return nil
 }
 
@@ -133,10 +140,10 @@ func (l lister) hooks() ([]string, error) {
 	return slices.Sorted(maps.Keys(found)), err
 }
 
-// settle waits until every packet that was in a hook has left it. Packets pass
+// Settle waits until every packet that was in a hook has left it. Packets pass
 // hooks as readers of RCU, and the kernel waits for all of those before it
 // answers. Where it may not be asked, no packet takes as long as the pause.
-func settle() {
+func Settle() {
 	const global = 1 // MEMBARRIER_CMD_GLOBAL
 	if _, _, errno := unix.Syscall(unix.SYS_MEMBARRIER, global, 0, 0); errno != 0 {
 		time.Sleep(100 * time.Millisecond)

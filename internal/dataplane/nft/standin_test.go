@@ -95,6 +95,42 @@ func TestAReplacementThatWasCutShortIsCompleted(t *testing.T) {
 	}
 }
 
+// Each agent that goes on is of another version than the one before, and is cut short
+// as well, one transaction later.
+func TestAgentsThatAreCutShortInTurnLeaveATableThatServes(t *testing.T) {
+	versions := []policy.Features{everyFeature, {AnswerEcho: true}, {CountConnections: true}}
+	for _, family := range families {
+		t.Run(family.String(), func(t *testing.T) {
+			for commits := 4; commits < 9; commits++ {
+				ns := newNamespace(t)
+				fullSync(t, open(t, ns, family, nft.Options{}), node(family), mixture(family))
+				for i := 0; ; i++ {
+					faults := &nfnltest.Faults{}
+					next := open(t, ns, family, nft.Options{Features: versions[i%len(versions)], Dial: faults.Dial})
+					after := i
+					if i == 0 {
+						after = commits
+					}
+					faults.Add(nfnltest.Commit, 0, after)
+					faults.Add(nfnltest.Commit, unix.EPERM, 1)
+					_, err := next.FullSync(context.Background(), node(family), mixture(family))
+					_ = next.Close()
+					if faults.Left() > 0 && err == nil {
+						break
+					}
+					if !errors.Is(err, unix.EPERM) {
+						t.Fatal(err)
+					}
+					if !serves(t, ns, family, "switchyard") && !serves(t, ns, family, "switchyard-stand-in") {
+						t.Errorf("no table serves when agent %d is cut short after %d transactions, the first one having been after %d", i+1, after, commits)
+					}
+				}
+				expectNoStandIn(t, ns)
+			}
+		})
+	}
+}
+
 // serves says whether a table has all it needs for the first Service.
 func serves(t *testing.T, ns *netns.Namespace, family model.Family, table string) bool {
 	t.Helper()

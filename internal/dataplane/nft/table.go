@@ -225,7 +225,7 @@ func (t *Table) sync(ctx context.Context, node policy.Node, desired []policy.Dec
 	var result Result
 	switch {
 	case !found.exists:
-		result, err = t.create(ctx, node, desired, false)
+		result, err = t.create(ctx, node, desired, inNoPlace)
 	case !ours:
 		result, err = t.replace(ctx, &found, node, desired)
 	default:
@@ -255,11 +255,19 @@ func (t *Table) adopt(ctx context.Context, found tableState, node policy.Node, d
 // together. With ten endpoints each they fill one transaction.
 const servicePortsAtOnce = 512
 
-// create writes a table, in place of one that no packet needs any more or where
-// there is none.
-func (t *Table) create(ctx context.Context, node policy.Node, desired []policy.Decision, replace bool) (Result, error) {
+// place is where a table is written.
+type place int
+
+const (
+	inNoPlace     place = iota // there is none
+	inPlace                    // of one that no packet needs any more
+	beforeStandIn              // of such a one, while a stand-in serves
+)
+
+// create writes a table.
+func (t *Table) create(ctx context.Context, node policy.Node, desired []policy.Decision, where place) (Result, error) {
 	result := Result{Recreated: true}
-	prolonged, err := t.write(ctx, node, desired, replace, &result)
+	prolonged, err := t.write(ctx, node, desired, where, &result)
 	if err != nil {
 		return result, err
 	}
@@ -268,12 +276,14 @@ func (t *Table) create(ctx context.Context, node policy.Node, desired []policy.D
 }
 
 // write writes a table. All ServicePorts in one plan would be a good part of an
-// agent's memory, and the first would wait for the last.
+// agent's memory, and the first would wait for the last. Where a stand-in serves they
+// do: a table whose hooks have rules is complete then, and one that is not is known by
+// its empty hooks to whoever goes on with it.
 // It returns the ServicePorts whose clients stay longer than asked.
 func (t *Table) write(
-	ctx context.Context, node policy.Node, desired []policy.Decision, replace bool, result *Result,
+	ctx context.Context, node policy.Node, desired []policy.Decision, where place, result *Result,
 ) (prolonged []model.ServicePortName, err error) {
-	if err := t.conn.Commit(unix.NFNL_SUBSYS_NFTABLES, &t.emptyTable(replace).Messages); err != nil {
+	if err := t.conn.Commit(unix.NFNL_SUBSYS_NFTABLES, &t.emptyTable(where).Messages); err != nil {
 		return nil, err
 	}
 	result.Transactions++
@@ -287,17 +297,23 @@ func (t *Table) write(
 			return nil, err
 		}
 	}
-	return prolonged, nil
+	if where != beforeStandIn {
+		return prolonged, nil
+	}
+	w := newWriter(t.schema)
+	w.fillHooks()
+	result.Transactions++
+	return prolonged, t.conn.Commit(unix.NFNL_SUBSYS_NFTABLES, &w.Messages)
 }
 
 // emptyTable writes a new table, after the removal of the one that is there.
-func (t *Table) emptyTable(replace bool) *writer {
+func (t *Table) emptyTable(where place) *writer {
 	w := newWriter(t.schema)
 	w.flags = t.flags
-	if replace {
+	if where != inNoPlace {
 		w.removeTable()
 	}
-	w.createTable()
+	w.createTable(where == beforeStandIn)
 	return w
 }
 

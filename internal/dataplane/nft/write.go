@@ -57,8 +57,9 @@ func (w *writer) removeTable() {
 	w.String(unix.NFTA_TABLE_NAME, w.table)
 }
 
-// createTable writes the whole schema, without elements.
-func (w *writer) createTable() {
+// createTable writes the whole schema, without elements and, if the hooks are to
+// come last, without their rules.
+func (w *writer) createTable(hooksLast bool) {
 	w.newTable(unix.NLM_F_EXCL)
 	for i, set := range w.schema.Sets {
 		w.set(set, uint32(i+1))
@@ -67,6 +68,21 @@ func (w *writer) createTable() {
 		w.chain(c)
 	}
 	for _, c := range w.schema.Chains {
+		if hooksLast && c.Hook != nil {
+			continue
+		}
+		for _, r := range c.Rules {
+			w.rule(c.Name, r)
+		}
+	}
+}
+
+// fillHooks writes the rules of the hooks.
+func (w *writer) fillHooks() {
+	for _, c := range w.schema.Chains {
+		if c.Hook == nil {
+			continue
+		}
 		for _, r := range c.Rules {
 			w.rule(c.Name, r)
 		}
