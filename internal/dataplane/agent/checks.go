@@ -150,7 +150,7 @@ func (c *laneChecks) sync(ctx context.Context, object func(types.NamespacedName)
 			continue
 		}
 		log.FromContext(ctx).Info("A health-check node port does not answer, trying again",
-			"service", klog.KRef(service.Namespace, service.Name), "error", failing[service])
+			"service", klog.KRef(service.Namespace, service.Name), "reason", failing[service])
 		c.recorder.Event(reference(object(service)), corev1.EventTypeWarning, health.ReasonCheckNotStarted, failing[service])
 	}
 	c.failing, c.tryAt = failing, time.Now().Add(checksAgain)

@@ -53,7 +53,7 @@ func (a *Agent) awaitServer(ctx context.Context) bool {
 		}
 		if err.Error() != said || time.Since(saidAt) > serverReminder {
 			log.Info("Waiting for the API server; rules that are already in the kernel keep working",
-				"tried", "listing Services", "error", err.Error())
+				"tried", "listing Services", "reason", err.Error())
 			said, saidAt = err.Error(), time.Now()
 		}
 		sleep(ctx, serverPause)

@@ -60,6 +60,7 @@ type switchyardMetrics struct {
 	written                 *prometheus.CounterVec
 	programming             *prometheus.HistogramVec
 	fullSyncs, repairs      *prometheus.CounterVec
+	lastRepair              *prometheus.GaugeVec
 	problems                *prometheus.CounterVec
 	checkFailures           *prometheus.CounterVec
 }
@@ -76,7 +77,7 @@ const (
 // Counters of the families exist at once, with 0, so that an alert on their
 // rate sees the first event.
 func NewMetrics(version string, families ...model.Family) *Metrics {
-	r := registrar{Registry: prometheus.NewRegistry(), listed: new([]listing)}
+	r := registrar{Registry: prometheus.NewRegistry()}
 	for _, family := range families {
 		r.families = append(r.families, family.String())
 	}
@@ -133,6 +134,7 @@ func (m *Metrics) registerSwitchyard(r registrar) {
 		programming:   r.perFamily("switchyard_node_programming_duration_seconds", "From the arrival of a change here to its rules", arrivals),
 		fullSyncs:     r.counter("switchyard_node_full_syncs_total", "Full syncs by what caused them", familyLabel, "cause"),
 		repairs:       r.counter("switchyard_node_repairs_total", "Foreign changes to our tables undone, by what they had changed", familyLabel, "cause"),
+		lastRepair:    r.gauge("switchyard_node_last_repair_timestamp_seconds", "When a foreign change was last undone", familyLabel),
 		problems:      r.counter("switchyard_node_problems_total", "Parts of objects that could not be used", "kind", "field"),
 		checkFailures: r.familyCounter("switchyard_node_service_check_failures_total", "Attempts to open a healthCheckNodePort that failed"),
 	}

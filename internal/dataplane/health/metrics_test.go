@@ -17,21 +17,16 @@ limitations under the License.
 package health
 
 import (
-	"context"
 	"errors"
 	"net/http"
-	"net/http/httptest"
-	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/client-go/discovery"
-	"k8s.io/client-go/rest"
 
 	"switchyard.dev/switchyard/internal/dataplane/model"
 )
@@ -154,6 +149,26 @@ func TestRepairsAreCountedByWhatWasLost(t *testing.T) {
 	}
 }
 
+func TestTheTimeOfARepairIsThatOfTheLastThing(t *testing.T) {
+	metrics := NewMetrics("test", model.IPv4, model.IPv6)
+	const name = "switchyard_node_last_repair_timestamp_seconds"
+	metrics.Synced(Sync{Family: model.IPv4, Cause: "repair"})           // nothing was lost
+	metrics.Synced(Sync{Family: model.IPv4, Cause: "start", Added: 10}) // nobody's fault
+	if got := values(t, metrics, name); len(got) > 0 {
+		t.Errorf("a time of no repair: %v", got)
+	}
+	before := time.Now().Unix()
+	metrics.Synced(Sync{Family: model.IPv6, Cause: "repair", Deleted: 1})
+	got := values(t, metrics, name)
+	if len(got) != 1 || !strings.HasPrefix(got[0], name+`{ip_family="IPv6"} `) {
+		t.Fatalf("metrics: %v", got)
+	}
+	at, err := strconv.ParseFloat(strings.Fields(got[0])[1], 64)
+	if err != nil || int64(at) < before {
+		t.Errorf("%s (%v), want at least %d", got[0], err, before)
+	}
+}
+
 func TestPendingIsThatOfTheFamilyBehind(t *testing.T) {
 	metrics := NewMetrics("test", model.IPv4, model.IPv6)
 	const names = "kubeproxy_sync_proxy_rules_(service|endpoint)_changes_pending"
@@ -184,85 +199,4 @@ func TestOtherFailuresAreCounted(t *testing.T) {
 	if diff := cmp.Diff(want, values(t, metrics, "[a-z_]*cleanup_failures_total|[a-z_]*check_failures_total")); diff != "" {
 		t.Errorf("failures (-want +got):\n%s", diff)
 	}
-}
-
-// readerFunc is a TrafficReader for one test.
-type readerFunc func() ([]ServiceTraffic, error)
-
-func (f readerFunc) ReadTraffic(context.Context) ([]ServiceTraffic, error) { return f() }
-
-// TestThePageListsEveryMetric compares docs/metrics.md with what is registered:
-// names, types and labels.
-func TestThePageListsEveryMetric(t *testing.T) {
-	metrics := NewMetrics("test", model.IPv4)
-	metrics.ServeTraffic(readerFunc(func() ([]ServiceTraffic, error) {
-		return []ServiceTraffic{{Service: web, Family: model.IPv4, Counted: true}}, nil
-	}), 1)
-	metrics.ServeRoutes()
-	metrics.ServeAnnouncements()
-	metrics.CountRequests()
-	askAPIServer(t)
-
-	registered := map[string]listing{}
-	for _, l := range *metrics.registry.listed {
-		registered[l.name] = l
-	}
-	if diff := cmp.Diff(documented(t), registered, cmp.AllowUnexported(listing{})); diff != "" {
-		t.Errorf("docs/metrics.md and the registry (-page +registry):\n%s", diff)
-	}
-	gathered, err := metrics.registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	of := map[string]string{}
-	for _, family := range gathered {
-		name := family.GetName()
-		if _, ok := registered[name]; !ok && !strings.HasPrefix(name, "go_") && !strings.HasPrefix(name, "process_") {
-			t.Errorf("%s is served and not listed", name)
-		}
-		of[name] = strings.ToLower(family.GetType().String())
-	}
-	for _, name := range []string{"rest_client_requests_total", "rest_client_request_duration_seconds", "switchyard_node_service_tracked_bytes"} {
-		if of[name] != registered[name].kind {
-			t.Errorf("%s is served as %q and listed as %q", name, of[name], registered[name].kind)
-		}
-	}
-}
-
-// askAPIServer makes one request with client-go.
-func askAPIServer(t *testing.T) {
-	t.Helper()
-	server := httptest.NewServer(http.NotFoundHandler())
-	defer server.Close()
-	client, err := discovery.NewDiscoveryClientForConfig(&rest.Config{Host: server.URL})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := client.ServerVersion(); !apierrors.IsNotFound(err) {
-		t.Fatalf("a server without anything answers %v", err)
-	}
-}
-
-// documented are the tables' rows that begin with a metric, without those of the
-// manager, which package webhooks compares.
-func documented(t *testing.T) map[string]listing {
-	t.Helper()
-	page, err := os.ReadFile("../../../docs/metrics.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ours, _, _ := strings.Cut(string(page), "\n## Metrics of the manager's admission\n")
-	rows := map[string]listing{}
-	row := regexp.MustCompile("(?m)^\\| `([a-z0-9_]+)` \\| (counter|gauge|histogram) \\|([a-z_, ]*)\\| .+ \\|$")
-	for _, match := range row.FindAllStringSubmatch(ours, -1) {
-		l := listing{name: match[1], kind: match[2]}
-		if labels := strings.TrimSpace(match[3]); labels != "" {
-			l.labels = strings.Split(labels, ", ")
-		}
-		if _, twice := rows[l.name]; twice {
-			t.Errorf("the page lists %s twice", l.name)
-		}
-		rows[l.name] = l
-	}
-	return rows
 }

@@ -106,11 +106,15 @@ func (m *Metrics) written(s Sync, label string) {
 	}
 	switch {
 	case s.Cause != causeRepair:
+		return
 	case s.Recreated:
 		own.repairs.WithLabelValues(label, lostTable).Inc()
 	case s.Added+s.Deleted+s.Replaced > 0:
 		own.repairs.WithLabelValues(label, lostElements).Inc()
+	default:
+		return // nothing was lost
 	}
+	own.lastRepair.WithLabelValues(label).SetToCurrentTime()
 }
 
 // Queued notes the time of a change that waits.

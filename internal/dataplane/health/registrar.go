@@ -18,22 +18,10 @@ package health
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// registrar makes and registers collectors in one step, and lists them.
+// registrar makes and registers collectors in one step.
 type registrar struct {
 	*prometheus.Registry
 	families []string
-	listed   *[]listing
-}
-
-// listing is what the documentation says of a metric.
-type listing struct {
-	name, kind string
-	labels     []string
-}
-
-func (r registrar) list(kind, name string, labels []string, collector prometheus.Collector) {
-	r.MustRegister(collector)
-	*r.listed = append(*r.listed, listing{name, kind, labels})
 }
 
 // perFamily is a histogram with a series for each family.
@@ -63,18 +51,18 @@ func (r registrar) familyGauge(name, help string) *prometheus.GaugeVec {
 
 func (r registrar) histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
 	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
-	r.list("histogram", name, labels, h)
+	r.MustRegister(h)
 	return h
 }
 
 func (r registrar) gauge(name, help string, labels ...string) *prometheus.GaugeVec {
 	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
-	r.list("gauge", name, labels, g)
+	r.MustRegister(g)
 	return g
 }
 
 func (r registrar) counter(name, help string, labels ...string) *prometheus.CounterVec {
 	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
-	r.list("counter", name, labels, c)
+	r.MustRegister(c)
 	return c
 }

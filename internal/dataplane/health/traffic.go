@@ -64,22 +64,19 @@ var otherServices = types.NamespacedName{Name: "other"}
 // the others share one with namespace "" and service "other".
 func (m *Metrics) ServeTraffic(reader TrafficReader, maxServices int) {
 	labels := []string{"namespace", "service", familyLabel}
-	describe := func(kind, name, help string) *prometheus.Desc {
-		*m.registry.listed = append(*m.registry.listed, listing{name, kind, labels})
-		return prometheus.NewDesc(name, help, labels, nil)
-	}
+	describe := func(name, help string) *prometheus.Desc { return prometheus.NewDesc(name, help, labels, nil) }
 	t := &traffic{
 		reader: reader, room: maxServices,
 		own: map[types.NamespacedName]bool{}, begun: map[trafficKey]uint64{}, served: map[trafficKey]ServiceTraffic{},
-		connections: describe("counter", "switchyard_node_service_connections_total", "Connections begun through the Service"),
-		tracked:     describe("gauge", "switchyard_node_service_tracked_connections", "Connections of the Service that are tracked now"),
-		packets:     describe("gauge", "switchyard_node_service_tracked_packets", "Packets that those have carried so far"),
-		bytes:       describe("gauge", "switchyard_node_service_tracked_bytes", "Bytes that those have carried so far"),
+		connections: describe("switchyard_node_service_connections_total", "Connections begun through the Service"),
+		tracked:     describe("switchyard_node_service_tracked_connections", "Connections of the Service that are tracked now"),
+		packets:     describe("switchyard_node_service_tracked_packets", "Packets that those have carried so far"),
+		bytes:       describe("switchyard_node_service_tracked_bytes", "Bytes that those have carried so far"),
 		failures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "switchyard_node_service_traffic_failures_total", Help: "Scrapes that could not read the kernel's counters",
 		}),
 	}
-	m.registry.list("counter", "switchyard_node_service_traffic_failures_total", nil, t)
+	m.registry.MustRegister(t)
 }
 
 type trafficKey struct {

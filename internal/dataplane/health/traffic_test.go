@@ -17,6 +17,7 @@ limitations under the License.
 package health
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -25,6 +26,11 @@ import (
 
 	"switchyard.dev/switchyard/internal/dataplane/model"
 )
+
+// readerFunc is a TrafficReader for one test.
+type readerFunc func() ([]ServiceTraffic, error)
+
+func (f readerFunc) ReadTraffic(context.Context) ([]ServiceTraffic, error) { return f() }
 
 func TestTrafficOfServicesOnlyGrows(t *testing.T) {
 	const names = "switchyard_node_service_(connections_total|tracked_bytes|traffic_failures_total)"
