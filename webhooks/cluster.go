@@ -39,7 +39,7 @@ import (
 )
 
 // +kubebuilder:rbac:groups="",resources=services;pods;nodes;namespaces,verbs=get;list;watch
-// +kubebuilder:rbac:groups=networking.k8s.io,resources=servicecidrs,verbs=get;list;watch
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=servicecidrs,verbs=list;watch
 // +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=list
 
 // Cluster is the World as the cluster has it: found in the cache by the indexes

@@ -75,9 +75,9 @@ func (e Exemptions) Object(object client.Object) bool {
 }
 
 // onlyLetsGo tells whether an update leaves an object that is being deleted as it
-// was, but for its metadata: whoever removes a finalizer is never in the way of
-// a rule. That an object is being deleted is no exemption by itself. A user may
-// keep it so for as long as a finalizer, and proxies serve it all the while.
+// was, but for metadata that no rule reads: whoever removes a finalizer is never in
+// the way of a rule. That an object is being deleted is no exemption by itself. A user
+// may keep it so for as long as a finalizer, and proxies serve it all the while.
 func onlyLetsGo(before, after client.Object) bool {
 	return after.GetDeletionTimestamp() != nil && equality.Semantic.DeepEqual(contentsOf(before), contentsOf(after))
 }
@@ -86,7 +86,7 @@ func onlyLetsGo(before, after client.Object) bool {
 func contentsOf(object client.Object) []any {
 	switch o := object.(type) {
 	case *corev1.Service:
-		return []any{o.Spec, o.Status}
+		return []any{o.Spec, o.Status, o.Annotations} // These ask for addresses, too.
 	case *corev1.Endpoints:
 		return []any{o.Subsets}
 	case *discoveryv1.EndpointSlice:

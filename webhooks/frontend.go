@@ -198,10 +198,11 @@ func heldAddrs(svc *corev1.Service) map[netip.Addr]bool {
 }
 
 // wantedAddrs are those that the Service holds and those it waits for: what it
-// asked for, until a controller has given it any address.
+// asked for, until a controller has given it any address. One that is being deleted
+// waits for nothing, however long a finalizer keeps it.
 func wantedAddrs(svc *corev1.Service) map[netip.Addr]bool {
 	wanted := heldAddrs(svc)
-	if len(ingressVIPs(svc)) == 0 {
+	if len(ingressVIPs(svc)) == 0 && svc.DeletionTimestamp == nil {
 		for _, v := range requestedVIPs(svc) {
 			wanted[v.addr] = true
 		}

@@ -71,6 +71,14 @@ func TestWhatIsBeingDeletedGainsNothing(t *testing.T) {
 			_, err := services.ValidateUpdate(t.Context(), going(service("web", ingress())), going(service("web", ingress("198.51.100.1"))))
 			return err
 		},
+		"a load balancer's address that it asks for": func() error {
+			_, err := services.ValidateUpdate(t.Context(), going(service("web", ingress())), going(service("web", requests("10.96.0.1"))))
+			return err
+		},
+		"a load balancer's address that an annotation asks for": func() error {
+			_, err := services.ValidateUpdate(t.Context(), going(service("web", ingress())), going(service("web", wishing("metallb.io/loadBalancerIPs", "10.96.0.1"))))
+			return err
+		},
 		"a node port": func() error {
 			_, err := services.ValidateUpdate(t.Context(), going(service("web")), going(service("web", onNodePort(30080, corev1.ProtocolTCP))))
 			return err

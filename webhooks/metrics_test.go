@@ -17,46 +17,12 @@ limitations under the License.
 package webhooks
 
 import (
-	"os"
-	"regexp"
-	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	admissionv1 "k8s.io/api/admission/v1"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 )
-
-// described are the names of our metrics, with their labels.
-func described() map[string]string {
-	text := regexp.MustCompile(`fqName: "([a-z_]+)".*variableLabels: \{([a-z,]*)\}`)
-	metrics := map[string]string{}
-	for _, collector := range admissionMetrics {
-		descs := make(chan *prometheus.Desc, 1)
-		collector.Describe(descs)
-		match := text.FindStringSubmatch((<-descs).String())
-		metrics[match[1]] = match[2]
-	}
-	return metrics
-}
-
-// TestThePageListsEveryAdmissionMetric compares docs/metrics.md with what is registered.
-func TestThePageListsEveryAdmissionMetric(t *testing.T) {
-	page, err := os.ReadFile("../docs/metrics.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	rows := map[string]string{}
-	row := regexp.MustCompile("(?m)^\\| `(switchyard_admission_[a-z_]+)` \\| (?:counter|gauge|histogram) \\|([a-z_, ]*)\\| .+ \\|$")
-	for _, match := range row.FindAllStringSubmatch(string(page), -1) {
-		rows[match[1]] = strings.ReplaceAll(strings.TrimSpace(match[2]), " ", "")
-	}
-	if diff := cmp.Diff(rows, described()); diff != "" {
-		t.Errorf("docs/metrics.md and the metrics (-page +code):\n%s", diff)
-	}
-}
 
 func TestRequestsAreCountedByHowTheyEnd(t *testing.T) {
 	count := func(result string) float64 {

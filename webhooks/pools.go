@@ -33,7 +33,8 @@ import (
 	"switchyard.dev/switchyard/api/v1alpha1"
 )
 
-// +kubebuilder:rbac:groups=switchyard.dev,resources=portpools;addresspools;portreservations;addressreservations,verbs=get;list;watch
+// +kubebuilder:rbac:groups=switchyard.dev,resources=portpools;addresspools,verbs=list;watch
+// +kubebuilder:rbac:groups=switchyard.dev,resources=portreservations;addressreservations,verbs=get;list;watch
 
 // Pools are the PortPools and AddressPools of a cluster, with an index of which
 // number belongs to which of them. They do not change.

@@ -36,7 +36,7 @@ import (
 
 // +kubebuilder:webhook:path=/mutate--v1-service,mutating=true,failurePolicy=ignore,sideEffects=NoneOnDryRun,timeoutSeconds=3,groups="",resources=services,verbs=create;update,versions=v1,name=mservice.switchyard.dev,admissionReviewVersions=v1,patch=`{"namespaceSelector":{"matchExpressions":[{"key":"kubernetes.io/metadata.name","operator":"NotIn","values":["switchyard-system"]}]},"matchConditions":[{"name":"not-the-api-server","expression":"!(request.namespace == 'default' && request.name == 'kubernetes' && request.userInfo.username == 'system:apiserver')"},{"name":"not-cluster-dns","expression":"!(request.namespace == 'kube-system' && (request.name == 'kube-dns' || (has(object.metadata.labels) && 'k8s-app' in object.metadata.labels && object.metadata.labels['k8s-app'] == 'kube-dns')))"},{"name":"not-just-letting-go","expression":"!has(object.metadata.deletionTimestamp) || oldObject == null || object.spec != oldObject.spec"}]}`
 // +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch
-// +kubebuilder:rbac:groups=networking.k8s.io,resources=servicecidrs,verbs=get;list;watch
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=servicecidrs,verbs=list;watch
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=ipaddresses,verbs=get
 // +kubebuilder:rbac:groups="",resources=services,verbs=create,namespace=switchyard-system
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch

@@ -120,36 +120,39 @@ func newAddresses(change ServiceChange) (int, *field.Path) {
 // checkExternalIPInUse is X1. Two Services that serve one external IP and port
 // are resolved per node by chance (kubernetes/kubernetes#69599).
 func checkExternalIPInUse(ctx context.Context, world World, change ServiceChange) ([]Finding, error) {
-	return portsInUse(ctx, world, change, externalVIPs(change.New), addedPorts(change), heldAddrs)
+	return portsInUse(ctx, world, change, externalVIPs(change.New), addedPorts(change), holders)
 }
 
 // checkLoadBalancerIPInUse is X2: whatever controller gave the address. One that
 // is asked for, as in spec.loadBalancerIP, is refused where another has it, or asks for
-// it and waits: of two that wait only one could get it. An address that is given
-// is not refused because of one who waits, who may wait for ever.
+// it and may get it: of two that wait only one could. An address that is given is not
+// refused because of one who waits, who may wait for ever.
 func checkLoadBalancerIPInUse(ctx context.Context, world World, change ServiceChange) ([]Finding, error) {
-	found, err := portsInUse(ctx, world, change, ingressVIPs(change.New), addedPorts(change), heldAddrs)
+	found, err := portsInUse(ctx, world, change, ingressVIPs(change.New), addedPorts(change), holders)
 	if err != nil || len(found) > 0 {
 		return found, err
 	}
 	asked := portsBeyond(change, addrsOf(requestedVIPs(change.Old)))
-	return portsInUse(ctx, world, change, requestedVIPs(change.New), asked, wantedAddrs)
+	return portsInUse(ctx, world, change, requestedVIPs(change.New), asked, holdersAndWaiting)
 }
 
 // portsInUse reports the ports that the change brings to an address where another
-// Service, by what counts as its addresses, already has them. One address may be
-// shared by different ports.
+// Service that counts already has them. One address may be shared by different ports.
 func portsInUse(ctx context.Context, world World, change ServiceChange, vips []vip,
-	added func(netip.Addr) Ports, addrs func(*corev1.Service) map[netip.Addr]bool) ([]Finding, error) {
+	added func(netip.Addr) Ports, counting func(context.Context, World, netip.Addr) (claimant, error)) ([]Finding, error) {
 	var found []Finding
 	for _, v := range distinct(vips) {
 		ports := added(v.addr)
 		if len(ports) == 0 {
 			continue
 		}
+		counts, err := counting(ctx, world, v.addr)
+		if err != nil {
+			return found, err
+		}
 		holders, err := world.ServicesByVIP(ctx, v.addr, func(svc *corev1.Service) bool {
 			_, serves := ports.servedBy(svc)
-			return serves && !change.is(svc) && addrs(svc)[v.addr]
+			return serves && !change.is(svc) && counts(svc)
 		})
 		if err != nil {
 			return found, err

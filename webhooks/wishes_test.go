@@ -61,30 +61,33 @@ func TestAddressesAreAskedForInAnnotations(t *testing.T) {
 
 func TestWhatAnAnnotationAsksForIsJudgedLikeTheField(t *testing.T) {
 	const metallb = "metallb.io/loadBalancerIPs"
-	world := &memory{required: v1alpha1.UseLoadBalancer, cidrs: []ServiceCIDR{{"kubernetes", netip.MustParsePrefix("10.96.0.0/16")}},
+	world := &memory{cidrs: []ServiceCIDR{{"kubernetes", netip.MustParsePrefix("10.96.0.0/16")}},
 		services: []*corev1.Service{service("waiting", wishing(metallb, "198.51.100.2"))}}
 	for name, tc := range map[string]struct {
-		off      string
+		required v1alpha1.AddressUse
 		old, new *corev1.Service
 		want     wantVerdict
 	}{
 		"X2: another waits for it": {
-			off: "X5", new: service("web", requests("198.51.100.2")),
+			new:  service("web", requests("198.51.100.2")),
 			want: wantVerdict{errors: []string{"default/waiting already waits for this address with port 80/TCP"}}},
 		"X3: a ClusterIP's": {
-			off: "X5", new: service("web", wishing(metallb, "10.96.0.10")), want: wantVerdict{errors: []string{"this is inside 10.96.0.0/16"}}},
+			new: service("web", wishing(metallb, "10.96.0.10")), want: wantVerdict{errors: []string{"this is inside 10.96.0.0/16"}}},
 		"X5: on an update": {
-			old: service("web", ingress()), new: service("web", wishing(metallb, "198.51.100.3")), want: wantVerdict{errors: []string{"rule X5"}}},
+			required: v1alpha1.UseLoadBalancer, old: service("web", ingress()), new: service("web", wishing(metallb, "198.51.100.3")),
+			want: wantVerdict{errors: []string{"rule X5"}}},
 		"X5: both ways is once": {
-			new: service("web", wishing(metallb, "198.51.100.3"), requests("198.51.100.3")), want: wantVerdict{errors: []string{"spec.loadBalancerIP"}}},
+			required: v1alpha1.UseLoadBalancer, new: service("web", wishing(metallb, "198.51.100.3"), requests("198.51.100.3")),
+			want: wantVerdict{errors: []string{"spec.loadBalancerIP"}}},
 		"what was there before may stay": {
-			old: service("web", wishing(metallb, "198.51.100.3")), new: service("web", wishing(metallb, "198.51.100.3"), selecting("app", "x"))},
-		"of a ClusterIP Service it means nothing": {new: service("web", wishing(metallb, "198.51.100.3"), ofType(corev1.ServiceTypeClusterIP))},
-		"nonsense is the controller's to refuse":  {new: service("web", wishing(metallb, "any, 198.51.100.0/24,,"))},
-		"another annotation":                      {new: service("web", wishing("example.com/ips", "198.51.100.3"))},
+			required: v1alpha1.UseLoadBalancer, old: service("web", wishing(metallb, "198.51.100.3")), new: service("web", wishing(metallb, "198.51.100.3"), selecting("app", "x"))},
+		"of a ClusterIP Service it means nothing": {required: v1alpha1.UseLoadBalancer, new: service("web", wishing(metallb, "198.51.100.3"), ofType(corev1.ServiceTypeClusterIP))},
+		"nonsense is the controller's to refuse":  {required: v1alpha1.UseLoadBalancer, new: service("web", wishing(metallb, "any, 198.51.100.0/24,,"))},
+		"another annotation":                      {required: v1alpha1.UseLoadBalancer, new: service("web", wishing("example.com/ips", "198.51.100.3"))},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := ValidateService(t.Context(), world, Severities{"X12": Off, tc.off: Off}, ServiceChange{Old: tc.old, New: tc.new})
+			world.required = tc.required
+			got, err := ValidateService(t.Context(), world, Severities{"X12": Off}, ServiceChange{Old: tc.old, New: tc.new})
 			if err != nil {
 				t.Fatal(err)
 			}
