@@ -36,7 +36,7 @@ import (
 // +kubebuilder:rbac:groups=switchyard.dev,resources=addressreservations,verbs=get;list;watch;delete
 // +kubebuilder:rbac:groups=switchyard.dev,resources=addressreservations/status,verbs=update
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=ipaddresses,verbs=get;list;watch;create;delete
-// +kubebuilder:rbac:groups=networking.k8s.io,resources=servicecidrs,verbs=get;list;watch
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=servicecidrs,verbs=list;watch
 
 // addressReservationReconciler holds reserved ClusterIPs while no Service has them.
 type addressReservationReconciler struct{ *reservations }

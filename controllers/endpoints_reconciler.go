@@ -44,8 +44,8 @@ const (
 )
 
 // +kubebuilder:rbac:groups="",resources=services;pods,verbs=get;list;watch
-// +kubebuilder:rbac:groups="",resources=endpoints,verbs=get;list;watch;create;update;delete
-// +kubebuilder:rbac:groups="",resources=endpoints/restricted,verbs=create
+// +kubebuilder:rbac:roleName=manager-endpoints-role,groups="",resources=endpoints,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:roleName=manager-endpoints-role,groups="",resources=endpoints/restricted,verbs=create
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // EndpointsReconciler keeps the legacy Endpoints object of every Service that has
@@ -57,8 +57,6 @@ type EndpointsReconciler struct {
 	Live client.Reader
 	// Options are the tunables; zero values are defaulted.
 	Options EndpointsOptions
-	// Guard, when set, must agree before the first request is worked on.
-	Guard *WriterGuard
 
 	services *selectorIndex
 	pods     podIndex
@@ -281,7 +279,6 @@ func (r *EndpointsReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&corev1.Service{}, r.dirty.wholes(serviceEvents(r.services))).
 		Watches(&corev1.Pod{}, podEvents(r.services, r.Options.BatchPeriod, r.dirty.add)).
 		Watches(&corev1.Endpoints{}, r.endpointsEvents()).
-		WatchesRawSource(r.Guard.source()).
 		Complete(r)
 }
 

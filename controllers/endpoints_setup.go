@@ -102,8 +102,8 @@ func (o *EndpointsOptions) controller() controller.Options {
 }
 
 // SetupEndpoints adds to the manager the controllers that the mode asks for.
-// They start with the leader, and only if nobody else is found to write the same
-// objects; otherwise the manager stops with a *ForeignWriterError.
+// They start with the leader, once nobody else is found to write the same objects.
+// Until then the manager is not ready, unless it has been before.
 func SetupEndpoints(mgr ctrl.Manager, mode EndpointsMode, options EndpointsOptions) error {
 	options.Default()
 	if err := options.Validate(); err != nil {
@@ -113,13 +113,14 @@ func SetupEndpoints(mgr ctrl.Manager, mode EndpointsMode, options EndpointsOptio
 		return nil
 	}
 	guard := NewWriterGuard(mgr.GetAPIReader(), mode)
-	errs := []error{mgr.Add(guard)}
-	mirroring := &EndpointSliceMirroringReconciler{Options: options, Guard: guard}
+	errs := []error{mgr.Add(guard), mgr.Add(leaderLook{guard}), mgr.AddReadyzCheck("endpoints", guard.ReadyCheck)}
+	mgr = guardedManager{mgr, guard}
+	mirroring := &EndpointSliceMirroringReconciler{Options: options}
 	if mode == EndpointsAll {
 		mirroring.Live = mgr.GetAPIReader()
 		errs = append(errs,
-			(&EndpointSliceReconciler{Options: options, Guard: guard}).SetupWithManager(mgr),
-			(&EndpointsReconciler{Options: options, Guard: guard}).SetupWithManager(mgr))
+			(&EndpointSliceReconciler{Options: options}).SetupWithManager(mgr),
+			(&EndpointsReconciler{Options: options}).SetupWithManager(mgr))
 	}
 	errs = append(errs, mirroring.SetupWithManager(mgr))
 	if err := errors.Join(errs...); err != nil {

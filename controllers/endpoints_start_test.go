@@ -22,6 +22,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,6 +35,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 )
 
 func TestParseEndpointsMode(t *testing.T) {
@@ -209,6 +211,62 @@ func TestGuardWaitsForTheServerAndReadsEveryPage(t *testing.T) {
 			t.Errorf("refusal %v, want one because of default/new", err)
 		}
 	})
+}
+
+func TestNothingStartsAndNobodyIsReadyBesideARival(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := &apiServer{slices: []metav1.PartialObjectMetadata{written("web", 5)}}
+		guard := NewWriterGuard(server, EndpointsSelectorless)
+		guard.now = func() time.Time { return noon }
+		ready := func() error { return guard.ReadyCheck(nil) }
+		if ready() == nil {
+			t.Error("ready before it has looked")
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var started atomic.Int32
+		controller := manager.RunnableFunc(func(context.Context) error { started.Add(1); return nil })
+		run(ctx, t, guard)
+		time.Sleep(time.Minute)
+		if err := ready(); err == nil || !strings.Contains(err.Error(), "--controllers=*,-endpointslice-mirroring-controller") {
+			t.Errorf("the readiness is %v, without the remedy", err)
+		}
+
+		server.set(metav1.PartialObjectMetadata{})
+		time.Sleep(guardRetry)
+		synctest.Wait()
+		if err := ready(); err != nil {
+			t.Errorf("the rival is gone, and yet: %v", err)
+		}
+
+		// It becomes the leader when the rival has come back.
+		server.set(written("web", 5))
+		run(ctx, t, leaderLook{guard})
+		run(ctx, t, guarded{controller, guard})
+		run(ctx, t, guarded{controller, guard})
+		time.Sleep(time.Minute)
+		if err := ready(); err != nil || started.Load() != 0 {
+			t.Errorf("beside a rival that came back %d controllers have started, and the readiness is %v", started.Load(), err)
+		}
+		server.set(metav1.PartialObjectMetadata{})
+		time.Sleep(guardRetry)
+		synctest.Wait()
+		if started.Load() != 2 {
+			t.Errorf("%d controllers have started, want both", started.Load())
+		}
+		cancel()
+		synctest.Wait()
+	})
+}
+
+// run starts something that must not end with an error.
+func run(ctx context.Context, t *testing.T, runnable manager.Runnable) {
+	t.Helper()
+	go func() {
+		if err := runnable.Start(ctx); err != nil {
+			t.Errorf("it ended: %v", err)
+		}
+	}()
 }
 
 func TestGuardReportsARivalThatComesLater(t *testing.T) {

@@ -48,8 +48,9 @@ const (
 )
 
 // +kubebuilder:rbac:groups="",resources=services;pods;nodes,verbs=get;list;watch
-// +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=get;list;watch;create;update;delete
-// +kubebuilder:rbac:groups="",resources=services/finalizers,verbs=update
+// +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=get;list;watch
+// +kubebuilder:rbac:roleName=manager-endpoints-role,groups=discovery.k8s.io,resources=endpointslices,verbs=create;update;delete
+// +kubebuilder:rbac:roleName=manager-endpoints-role,groups="",resources=services/finalizers,verbs=update
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // EndpointSliceReconciler keeps the EndpointSlices of every Service that has a
@@ -63,8 +64,6 @@ type EndpointSliceReconciler struct {
 	Live client.Reader
 	// Options are the tunables; zero values are defaulted.
 	Options EndpointsOptions
-	// Guard, when set, must agree before the first request is worked on.
-	Guard *WriterGuard
 
 	owner    sliceOwner
 	services *selectorIndex
@@ -242,7 +241,6 @@ func (r *EndpointSliceReconciler) watch(mgr ctrl.Manager) error {
 		Watches(&corev1.Node{}, r.dirty.wholes(r.topology.events())).
 		Watches(&discoveryv1.EndpointSlice{}, r.dirty.wholes(r.owner.events(delay, foreign)), builder.WithPredicates(r.newOrStray())).
 		WatchesRawSource(source.TypedChannel(r.topology.overloaded, queueGeneric(r.dirty))).
-		WatchesRawSource(r.Guard.source()).
 		Complete(r)
 }
 

@@ -42,9 +42,11 @@ const (
 	mirroringFieldManager = "switchyard-endpointslice-mirroring-controller"
 )
 
-// +kubebuilder:rbac:groups="",resources=services;endpoints,verbs=get;list;watch
-// +kubebuilder:rbac:groups="",resources=endpoints/finalizers,verbs=update
-// +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch
+// +kubebuilder:rbac:roleName=manager-endpoints-role,groups="",resources=endpoints,verbs=get;list;watch
+// +kubebuilder:rbac:roleName=manager-endpoints-role,groups="",resources=endpoints/finalizers,verbs=update
+// +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=get;list;watch
+// +kubebuilder:rbac:roleName=manager-endpoints-role,groups=discovery.k8s.io,resources=endpointslices,verbs=create;update;delete
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // EndpointSliceMirroringReconciler copies Endpoints that somebody made by hand,
@@ -58,8 +60,6 @@ type EndpointSliceMirroringReconciler struct {
 	Live client.Reader
 	// Options are the tunables; zero values are defaulted.
 	Options EndpointsOptions
-	// Guard, when set, must agree before the first request is worked on.
-	Guard *WriterGuard
 
 	owner    sliceOwner
 	recorder legacyRecorder
@@ -251,7 +251,6 @@ func (r *EndpointSliceMirroringReconciler) SetupWithManager(mgr ctrl.Manager) er
 		Watches(&corev1.Endpoints{}, mirrorSourceEvents(r.madeOfPods)).
 		Watches(&corev1.Service{}, selectorChangeEvents()).
 		Watches(&discoveryv1.EndpointSlice{}, r.owner.events(r.Options.BatchPeriod, nil)).
-		WatchesRawSource(r.Guard.source()).
 		Complete(r)
 }
 

@@ -37,8 +37,9 @@ import (
 
 // +kubebuilder:rbac:groups="",resources=services;nodes;namespaces,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=services/status,verbs=patch
-// +kubebuilder:rbac:groups=networking.k8s.io,resources=servicecidrs,verbs=get;list;watch
-// +kubebuilder:rbac:groups=switchyard.dev,resources=addresspools;addressreservations,verbs=get;list;watch
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=servicecidrs,verbs=list;watch
+// +kubebuilder:rbac:groups=switchyard.dev,resources=addresspools,verbs=list;watch
+// +kubebuilder:rbac:groups=switchyard.dev,resources=addressreservations,verbs=get;list;watch
 // +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get;list;watch;create;patch;delete,namespace=switchyard-system
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 

@@ -86,11 +86,10 @@ func (r *LoadBalancerReconciler) writeStatus(ctx context.Context, key types.Name
 	return err
 }
 
-// proveClaim reads a claim that may have been taken away since it was written.
+// proveClaim reads a claim that another manager may have changed since it was read.
 func (r *LoadBalancerReconciler) proveClaim(ctx context.Context, addr netip.Addr) error {
 	r.mu.Lock()
-	r.desk.ledger.DoubtClaim(addr, nil)
-	step := r.desk.ledger.NextClaim(addr)
+	step := r.desk.ledger.ProveClaim(addr)
 	r.mu.Unlock()
 	return r.readClaim(ctx, step)
 }

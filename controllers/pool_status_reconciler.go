@@ -40,10 +40,11 @@ import (
 	"switchyard.dev/switchyard/api/v1alpha1"
 )
 
-// +kubebuilder:rbac:groups=switchyard.dev,resources=portpools;addresspools;portreservations;addressreservations,verbs=get;list;watch
+// +kubebuilder:rbac:groups=switchyard.dev,resources=portpools;addresspools,verbs=list;watch
+// +kubebuilder:rbac:groups=switchyard.dev,resources=portreservations;addressreservations,verbs=get;list;watch
 // +kubebuilder:rbac:groups=switchyard.dev,resources=portpools/status;addresspools/status,verbs=update
 // +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch
-// +kubebuilder:rbac:groups=networking.k8s.io,resources=servicecidrs,verbs=get;list;watch
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=servicecidrs,verbs=list;watch
 
 const (
 	// poolPace is the shortest time between two looks at pools. Counting takes
@@ -125,6 +126,7 @@ func (p *poolStatuses) look(
 		return ctrl.Result{}, fmt.Errorf("listing pools: %w", err)
 	}
 	if meta.LenList(list) == 0 {
+		poolNumbers.forget(list)
 		return ctrl.Result{}, nil
 	}
 	changed, known := judge()
@@ -154,6 +156,7 @@ func (r *portPoolReconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctr
 	var list v1alpha1.PortPoolList
 	return r.look(ctx, &r.pace, &list, func() (changed []client.Object, known bool) {
 		views, known := r.index.PortPools(), true
+		poolNumbers.takePorts(views)
 		limit := r.index.RangeOf(allocator.PortNumber(1))
 		for i := range list.Items {
 			object := &list.Items[i]
@@ -189,6 +192,7 @@ func (r *addressPoolReconciler) Reconcile(ctx context.Context, _ ctrl.Request) (
 	var list v1alpha1.AddressPoolList
 	return r.look(ctx, &r.pace, &list, func() (changed []client.Object, known bool) {
 		views, known := r.index.AddrPools(), true
+		poolNumbers.takeAddresses(views)
 		for i := range list.Items {
 			object := &list.Items[i]
 			next := *object.Status.DeepCopy()

@@ -19,7 +19,7 @@ package controllers
 import (
 	"context"
 	"fmt"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -30,8 +30,10 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 )
+
+// guardRetry is how often the guard looks again until it agrees.
+const guardRetry = 10 * time.Second
 
 // guardPeriod is how often the guard looks again once it has agreed: an upgrade of
 // the control plane may well bring kube-controller-manager's default flags back.
@@ -41,45 +43,37 @@ const guardPeriod = 5 * time.Minute
 // managed fields that our caches leave out.
 const guardPage = 500
 
-// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,resourceNames=kube-controller-manager,verbs=get
+// +kubebuilder:rbac:roleName=manager-endpoints-role,groups=coordination.k8s.io,resources=leases,resourceNames=kube-controller-manager,verbs=get
 
-// WriterGuard looks, once and past every cache, for another controller that still
-// writes the objects we are about to take over. It is asked by each controller
-// before its workers start, which is after this process became the leader.
+// WriterGuard looks, past every cache, for another controller that still writes
+// the objects we are about to take over. Every replica asks it before it is ready,
+// and the leader once more before the controllers start: see writer_gate.go.
 type WriterGuard struct {
 	reader client.Reader
 	mode   EndpointsMode
 	now    func() time.Time
+	retry  time.Duration
 	period time.Duration
 
-	once sync.Once
-	err  error
+	// ready is closed once nobody else was found at work, and against says why it
+	// is not.
+	ready   chan struct{}
+	against atomic.Pointer[error]
+	// open is closed once the controllers may start.
+	open chan struct{}
 }
 
 // NewWriterGuard needs a reader that does not cache.
 func NewWriterGuard(uncached client.Reader, mode EndpointsMode) *WriterGuard {
-	return &WriterGuard{reader: uncached, mode: mode, now: time.Now, period: guardPeriod}
+	return &WriterGuard{
+		reader: uncached, mode: mode, now: time.Now, retry: guardRetry, period: guardPeriod,
+		ready: make(chan struct{}), open: make(chan struct{}),
+	}
 }
 
 // Check returns a *ForeignWriterError when somebody else is at work. While the API
 // server cannot be reached it waits and says so.
 func (g *WriterGuard) Check(ctx context.Context) error {
-	g.once.Do(func() { g.err = g.check(ctx) })
-	return g.err
-}
-
-// source lets a controller wait for the guard like for a cache: no worker starts
-// before it has agreed. A nil guard agrees with everything.
-func (g *WriterGuard) source() source.Source {
-	return source.Func(func(ctx context.Context, _ requestQueue) error {
-		if g == nil {
-			return nil
-		}
-		return g.Check(ctx)
-	})
-}
-
-func (g *WriterGuard) check(ctx context.Context) error {
 	var refusal error
 	err := wait.PollUntilContextCancel(ctx, time.Second, true, func(ctx context.Context) (bool, error) {
 		live, err := g.look(ctx)
@@ -100,23 +94,6 @@ func (g *WriterGuard) check(ctx context.Context) error {
 
 func (g *WriterGuard) refusal(live *foreignWrite) error {
 	return &ForeignWriterError{Mode: g.mode, Object: live.object, Manager: live.manager, Time: live.time, Leads: live.leads}
-}
-
-// Start looks again from time to time and logs what would keep this manager from
-// starting now. It does not stop it: that would take the webhooks away as well.
-func (g *WriterGuard) Start(ctx context.Context) error {
-	// It ends with the context, which is no error.
-	_ = wait.PollUntilContextCancel(ctx, g.period, false, func(ctx context.Context) (bool, error) {
-		live, err := g.look(ctx)
-		switch {
-		case err != nil:
-			ctrl.LoggerFrom(ctx).Error(err, "Looking for other endpoint controllers")
-		case live != nil:
-			ctrl.LoggerFrom(ctx).Error(g.refusal(live), "Another endpoint controller has begun to work")
-		}
-		return false, nil
-	})
-	return nil
 }
 
 // look returns the latest write of somebody who is still at work, or nil.
