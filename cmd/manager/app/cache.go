@@ -17,6 +17,7 @@ limitations under the License.
 package app
 
 import (
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/fields"
@@ -26,8 +27,10 @@ import (
 
 // cacheOptions keep in memory what is read and no more: nobody reads
 // managedFields from the cache, pods and nodes are cut down to what endpoints
-// and rules need, and the only Secret is that of the certificate.
-func cacheOptions(namespace, secret string) cache.Options {
+// and rules need, and the only Secret is that of the certificate. What the roles
+// name is asked for by its name.
+func cacheOptions(options Options) cache.Options {
+	named := func(name string) fields.Selector { return fields.OneTermEqualSelector("metadata.name", name) }
 	return cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
@@ -35,8 +38,10 @@ func cacheOptions(namespace, secret string) cache.Options {
 			&corev1.Node{}:            {Transform: trimNode},
 			&networkingv1.IPAddress{}: {Transform: trimAddress},
 			&corev1.Secret{}: {Namespaces: map[string]cache.Config{
-				namespace: {FieldSelector: fields.OneTermEqualSelector("metadata.name", secret)},
+				options.Namespace: {FieldSelector: named(certificateSecret)},
 			}},
+			&admissionregistrationv1.ValidatingWebhookConfiguration{}: {Field: named(options.Webhooks.ValidatingConfiguration)},
+			&admissionregistrationv1.MutatingWebhookConfiguration{}:   {Field: named(options.Webhooks.MutatingConfiguration)},
 		},
 	}
 }

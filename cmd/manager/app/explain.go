@@ -21,11 +21,19 @@ import (
 	"fmt"
 	"net"
 	"syscall"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"switchyard.dev/switchyard/api/v1alpha1"
 )
 
-// explain adds the remedy to an error that the command line can cure; nil stays
-// nil.
+// explain adds the remedy to an error that the command line or the missing part of
+// an installation can cure; nil stays nil.
 func explain(err error, options Options) error {
+	var missing *meta.NoKindMatchError
+	if errors.As(err, &missing) && missing.GroupKind.Group == v1alpha1.GroupVersion.Group {
+		return fmt.Errorf("%w: install the CustomResourceDefinitions (`kubectl apply --server-side -k config/crd`, or the whole of dist/install-*.yaml)", err)
+	}
 	var listen *net.OpError
 	if !errors.As(err, &listen) || listen.Op != "listen" || listen.Addr == nil {
 		return err

@@ -23,6 +23,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -35,6 +36,7 @@ import (
 	"switchyard.dev/switchyard/api/v1alpha1"
 	"switchyard.dev/switchyard/controllers"
 	"switchyard.dev/switchyard/internal/balancer"
+	"switchyard.dev/switchyard/internal/certificate"
 	"switchyard.dev/switchyard/webhooks"
 )
 
@@ -50,8 +52,13 @@ type Options struct {
 	LeaderElect      bool
 	ProbeBindAddress string
 	Metrics          MetricsOptions
-	Webhooks         WebhookOptions
-	EnableHTTP2      bool
+	// Profiling serves profiles beside the metrics.
+	Profiling   bool
+	Webhooks    WebhookOptions
+	EnableHTTP2 bool
+	// Certificates say how long each step of exchanging our own takes, where
+	// that differs from the defaults.
+	Certificates certificate.Options
 
 	// Endpoints says which endpoint controllers of Kubernetes to stand in for.
 	Endpoints controllers.EndpointsMode
@@ -218,6 +225,7 @@ func (o *Options) AddFlags(flags *flag.FlagSet) {
 func (o *Options) addMetricsFlags(flags *flag.FlagSet) {
 	flags.StringVar(&o.Metrics.BindAddress, "metrics-bind-address", o.Metrics.BindAddress, "`Address` of /metrics, for example :8443; 0 serves none.")
 	flags.BoolVar(&o.Metrics.Secure, "metrics-secure", o.Metrics.Secure, "Serve metrics by HTTPS, to those whom the API server allows.")
+	flags.BoolVar(&o.Profiling, "profiling", o.Profiling, "Serve /debug/pprof beside /metrics, to those whom the API server allows.")
 	flags.StringVar(&o.Metrics.Dir, "metrics-cert-path", o.Metrics.Dir, "`Directory` of the metrics certificate; self-signed when not given.")
 	flags.StringVar(&o.Metrics.Cert, "metrics-cert-name", o.Metrics.Cert, "Metrics certificate `file` in that directory.")
 	flags.StringVar(&o.Metrics.Key, "metrics-cert-key", o.Metrics.Key, "Metrics key `file` in that directory.")
@@ -293,6 +301,7 @@ func (o *Options) Validate() error {
 	errs := []error{
 		validateAddress("--health-probe-bind-address", o.ProbeBindAddress),
 		validateAddress("--metrics-bind-address", o.Metrics.BindAddress),
+		o.validateProfiling(),
 	}
 	if o.Webhooks.Enabled && (o.Webhooks.Port < 1 || o.Webhooks.Port > 65535) {
 		errs = append(errs, fmt.Errorf("--webhook-port %d is no port: use 1 to 65535", o.Webhooks.Port))
@@ -341,8 +350,10 @@ func (f CertFiles) validate(name string) error {
 	if f.Dir == "" {
 		return nil
 	}
-	if _, err := os.Stat(f.Dir); err != nil {
-		return fmt.Errorf("%s: %w; mount the certificate there, or leave the flag out", name, err)
+	for _, file := range []string{f.Cert, f.Key} {
+		if _, err := os.Stat(filepath.Join(f.Dir, file)); err != nil {
+			return fmt.Errorf("%s: %w; mount the certificate there, or leave the flag out", name, err)
+		}
 	}
 	return nil
 }

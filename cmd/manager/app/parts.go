@@ -46,6 +46,7 @@ type parts struct {
 // setupParts adds everything that runs to the manager.
 func setupParts(ctx context.Context, mgr ctrl.Manager, options Options, certs *certificates) (*parts, error) {
 	parts := &parts{}
+	observeCertificates(certs, options)
 	index := allocator.NewServices(options.NodePorts)
 	if options.Allocation != allocator.Off {
 		parts.allocation = &controllers.AllocationReconciler{Index: index, Namespace: options.Namespace}
@@ -82,7 +83,7 @@ func setupParts(ctx context.Context, mgr ctrl.Manager, options Options, certs *c
 	if err := webhooks.SetupInformers(ctx, mgr.GetCache()); err != nil {
 		return nil, err
 	}
-	if err := certs.setup(ctx, mgr, options); err != nil {
+	if err := certs.setup(mgr); err != nil {
 		return nil, err
 	}
 	validation, err := rules(ctx, mgr, options)

@@ -20,6 +20,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -70,12 +71,11 @@ func Serve(ctx context.Context, config *rest.Config, options Options) error {
 	// Watches would be compressed event by event, which costs both sides more than
 	// to send the bytes (kube-controller-manager does without, too).
 	config.DisableCompression = true
-	certs, err := newCertificates(options)
-	if err != nil {
-		return err
-	}
-	defer certs.remove()
-	mgr, err := ctrl.NewManager(config, managerOptions(options, certs))
+	certs := newCertificates(options)
+	server := &drainingServer{Server: webhookServer(options, certs)}
+	ctx, cancel := server.drainedAfter(ctx)
+	defer cancel()
+	mgr, err := ctrl.NewManager(config, managerOptions(options, server))
 	if err != nil {
 		return fmt.Errorf("starting the manager: %w", err)
 	}
@@ -92,13 +92,13 @@ func Serve(ctx context.Context, config *rest.Config, options Options) error {
 	return nil
 }
 
-func managerOptions(options Options, certs *certificates) ctrl.Options {
+func managerOptions(options Options, server webhook.Server) ctrl.Options {
 	return ctrl.Options{
 		Scheme:                 scheme,
-		Cache:                  cacheOptions(options.Namespace, certificateSecret),
+		Cache:                  cacheOptions(options),
 		Metrics:                metricsOptions(options),
 		HealthProbeBindAddress: options.ProbeBindAddress,
-		WebhookServer:          webhookServer(options, certs),
+		WebhookServer:          server,
 		// A process runs one manager, but those of tests run several in turn.
 		Controller:              config.Controller{SkipNameValidation: new(true)},
 		LeaderElection:          options.LeaderElect,
@@ -116,6 +116,9 @@ func metricsOptions(options Options) metricsserver.Options {
 		SecureServing: options.Metrics.Secure,
 		TLSOpts:       tlsOptions(options),
 	}
+	if options.Profiling {
+		metrics.ExtraHandlers = debugPages()
+	}
 	if options.Metrics.Secure {
 		metrics.FilterProvider = filters.WithAuthenticationAndAuthorization
 	}
@@ -129,10 +132,10 @@ func webhookServer(options Options, certs *certificates) webhook.Server {
 	return webhook.NewServer(webhook.Options{
 		Host:     options.Webhooks.Host,
 		Port:     options.Webhooks.Port,
-		CertDir:  certs.files.Dir,
-		CertName: certs.files.Cert,
-		KeyName:  certs.files.Key,
-		TLSOpts:  append(tlsOptions(options), clientCertificates(options.Webhooks.ClientCA)...),
+		CertDir:  options.Webhooks.Dir,
+		CertName: options.Webhooks.Cert,
+		KeyName:  options.Webhooks.Key,
+		TLSOpts:  slices.Concat(tlsOptions(options), clientCertificates(options.Webhooks.ClientCA), []func(*tls.Config){certs.serve}),
 	})
 }
 
