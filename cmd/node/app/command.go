@@ -69,6 +69,8 @@ func execute(ctx context.Context, args []string, stdout io.Writer) error {
 		return o.writeConfig()
 	case o.Cleanup:
 		return o.cleanup(ctx)
+	case o.Own.CleanupKubeProxy:
+		return o.cleanupKubeProxy(ctx, stdout)
 	case o.InitOnly:
 		return initOnly(ctx, r)
 	}

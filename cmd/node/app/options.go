@@ -55,6 +55,10 @@ type Options struct {
 // OwnOptions are what kube-proxy does not have. Their zero values change
 // nothing, but for ProtectTable.
 type OwnOptions struct {
+	// ConfigOptional goes without the file of --config while there is none.
+	ConfigOptional bool `json:"-"`
+	// CleanupKubeProxy removes what kube-proxy left, in place of running.
+	CleanupKubeProxy bool `json:"-"`
 	// ProtectTable is on, off or auto: on where the kernel can.
 	ProtectTable string `json:"protectTable"`
 	// LocalhostNodePorts answers NodePorts on 127.0.0.1.
@@ -115,6 +119,10 @@ func (o *Options) flags() *pflag.FlagSet {
 }
 
 func (o *OwnOptions) addFlags(fs *pflag.FlagSet) {
+	fs.BoolVar(&o.ConfigOptional, "config-optional", o.ConfigOptional,
+		"take the defaults while the file of --config does not exist; it takes effect when it comes")
+	fs.BoolVar(&o.CleanupKubeProxy, "cleanup-kube-proxy", o.CleanupKubeProxy,
+		"remove the rules that kube-proxy has left on this node, where the agent is ready, and exit")
 	fs.StringVar(&o.ProtectTable, "protect-table", o.ProtectTable,
 		"keep others from flushing our tables: on, off, or auto for on where the kernel can (Linux 6.9)")
 	fs.BoolVar(&o.LocalhostNodePorts, "nodeports-on-localhost", o.LocalhostNodePorts,
@@ -155,7 +163,7 @@ func resolve(args []string) (resolved, error) {
 	if r.options.Config != "" {
 		config, text, err := readConfig(r.options.Config)
 		r.file = text
-		if err != nil {
+		if err != nil && !(r.options.Own.ConfigOptional && errors.Is(err, os.ErrNotExist)) {
 			return r, err
 		}
 		r.options = newOptions(config)

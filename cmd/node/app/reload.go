@@ -46,6 +46,10 @@ type reloader struct {
 	current resolved
 	// use takes a configuration that differs in live flags only.
 	use func(resolved) error
+	// try tells why the program could not start with another configuration.
+	try func(context.Context, resolved) error
+	// refused is what try has said of the file as it is now.
+	refused string
 }
 
 // run applies what changes in the file and can be applied; when something else
@@ -65,8 +69,12 @@ func (r *reloader) run(ctx context.Context) error {
 		case <-ticker.C:
 		}
 		text, err := os.ReadFile(path)
-		if err != nil || bytes.Equal(text, known) {
+		same := bytes.Equal(text, known)
+		if err != nil || same && r.refused == "" {
 			continue // while it is replaced, there may be none
+		}
+		if !same {
+			r.refused = ""
 		}
 		if known, err = r.reload(ctx); err != nil {
 			return err
@@ -79,9 +87,18 @@ func (r *reloader) reload(ctx context.Context) ([]byte, error) {
 	next, err := resolve(r.args)
 	if err != nil {
 		ctrllog.FromContext(ctx).Error(err, "The configuration file has changed and can not be used, going on with the configuration so far")
+		r.refused = ""
 		return next.file, nil
 	}
 	return next.file, r.take(ctx, next)
+}
+
+// refuse says once that the program could not start with the file.
+func (r *reloader) refuse(ctx context.Context, err error) {
+	if r.refused != err.Error() {
+		r.refused = err.Error()
+		ctrllog.FromContext(ctx).Error(err, "The configuration file has changed and the program could not start with it, going on as it is and trying again")
+	}
 }
 
 func (r *reloader) take(ctx context.Context, next resolved) error {
@@ -91,9 +108,14 @@ func (r *reloader) take(ctx context.Context, next resolved) error {
 		fixed = changed
 	}
 	if len(fixed) > 0 {
+		if err := r.try(ctx, next); err != nil {
+			r.refuse(ctx, err)
+			return nil
+		}
 		return fmt.Errorf("--config=%s has changed in what can not change while the program runs (%s): ending, to be started again with it",
 			r.current.options.Config, strings.Join(fixed, ", "))
 	}
+	r.refused = ""
 	if len(changed) == 0 {
 		return nil
 	}

@@ -106,6 +106,9 @@ func run(ctx context.Context, args []string, r resolved) error {
 	shown := &pages{started: time.Now(), log: log}
 	shown.current.Store(&r)
 	log.Info("Starting", "version", version.String(), "node", nodeName, "families", fmt.Sprint(kernel.families))
+	if o.Config != "" && r.file == nil {
+		log.Info("There is no configuration file, going on without until it comes", "path", o.Config)
+	}
 	node := nodeReference(nodeName)
 	// As kube-proxy says it, for who waits for a node to be served.
 	recorder.Event(node, corev1.EventTypeNormal, "Starting", "")
@@ -118,7 +121,7 @@ func run(ctx context.Context, args []string, r resolved) error {
 		reload := &reloader{args: args, current: r, use: func(next resolved) error {
 			shown.current.Store(&next)
 			return use(ctx, next.options, log, programmer)
-		}}
+		}, try: func(ctx context.Context, next resolved) error { return next.options.couldStart(ctx, o) }}
 		group.Go(func() error { return reload.run(ctx) })
 	}
 	for _, run := range background {

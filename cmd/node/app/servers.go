@@ -56,13 +56,13 @@ func (s server) serve(ctx context.Context, hardFail bool, warnings nodeWarnings)
 			return nil
 		case hardFail:
 			if eventErr := warnings.sayNow(ctx, s.reason, err.Error()); eventErr != nil {
-				log.Info("Could not send an Event", "reason", s.reason, "error", eventErr.Error())
+				log.Info("Could not send an Event", "event", s.reason, "reason", eventErr.Error())
 			}
 			return err
 		case err.Error() != said:
 			said = err.Error()
 			warnings.say(s.reason, said)
-			log.Info("An address is not served, trying again every 5 s; Services are programmed all the same", "error", said)
+			log.Info("An address is not served, trying again every 5 s; Services are programmed all the same", "reason", said)
 		}
 		select {
 		case <-ctx.Done():

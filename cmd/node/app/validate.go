@@ -37,6 +37,7 @@ func (o *Options) Validate() error {
 	_, nodeErr := o.node()
 	return errors.Join(
 		nodeErr,
+		o.validateTask(),
 		validateConntrack(p.Conntrack),
 		validateAddress("healthz-bind-address", p.HealthzBindAddress),
 		validateAddress("metrics-bind-address", p.MetricsBindAddress),
@@ -51,6 +52,25 @@ func (o *Options) Validate() error {
 		validateRange("kube-api-burst", p.ClientConnection.Burst, 0, 1<<31-1),
 		validatePeriods(p),
 	)
+}
+
+// validateTask wants one of what is done in place of running: which came first would
+// be chance, and --cleanup removes our own rules.
+func (o *Options) validateTask() error {
+	var asked []string
+	for _, task := range []struct {
+		flag string
+		set  bool
+	}{{"--cleanup", o.Cleanup}, {"--cleanup-kube-proxy", o.Own.CleanupKubeProxy}, {"--init-only", o.InitOnly}} {
+		if task.set {
+			asked = append(asked, task.flag)
+		}
+	}
+	if len(asked) > 1 {
+		return fmt.Errorf("%s: give one of them, as each does something else and then exits: --cleanup removes the rules of switchyard-node, "+
+			"--cleanup-kube-proxy those of kube-proxy, --init-only sets up the node", strings.Join(asked, " and "))
+	}
+	return nil
 }
 
 // validateAddress takes IP:PORT; the server's own socket would take names as
