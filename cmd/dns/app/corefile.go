@@ -43,6 +43,7 @@ type options struct {
 	Metrics      string
 	Health       string
 	Ready        string
+	Profiling    bool
 }
 
 func (o *options) addTo(flags *pflag.FlagSet) {
@@ -61,6 +62,7 @@ func (o *options) addTo(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Metrics, "metrics-bind-address", "127.0.0.1:9153", "Address of /metrics; none if empty.")
 	flags.StringVar(&o.Health, "health-probe-bind-address", "127.0.0.1:8080", "Address of /health; none if empty.")
 	flags.StringVar(&o.Ready, "ready-probe-bind-address", "127.0.0.1:8181", "Address of /ready; none if empty.")
+	flags.BoolVar(&o.Profiling, "profiling", false, "Serve /debug/pprof at 127.0.0.1:6053.")
 }
 
 // corefile is the configuration: the file, or what the flags stand for.
@@ -70,7 +72,7 @@ func (o *options) corefile() ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("--config: %w: give the path of a Corefile that this user can read", err)
 		}
-		return content, nil
+		return content, refuseOpenProfiles(o.config, content)
 	}
 	if err := o.validate(); err != nil {
 		return nil, err
@@ -117,6 +119,9 @@ var page = template.Must(template.New("Corefile").Funcs(template.FuncMap{"join":
     {{- end}}
     {{- with .Ready}}
     ready {{.}}
+    {{- end}}
+    {{- if .Profiling}}
+    pprof 127.0.0.1:6053
     {{- end}}
     {{- with .Metrics}}
     prometheus {{.}}

@@ -45,6 +45,7 @@ import (
 	_ "github.com/coredns/coredns/plugin/metrics"
 	_ "github.com/coredns/coredns/plugin/minimal"
 	_ "github.com/coredns/coredns/plugin/multisocket"
+	_ "github.com/coredns/coredns/plugin/pprof"
 	_ "github.com/coredns/coredns/plugin/ready"
 	_ "github.com/coredns/coredns/plugin/reload"
 	_ "github.com/coredns/coredns/plugin/rewrite"
@@ -60,7 +61,7 @@ import (
 // What is ours is answered from memory, faster than from the cache, which could
 // only make it older; it keeps what others answer.
 var directives = []string{
-	"metadata", "cancel", "timeouts", "multisocket", "reload", "bufsize", "bind", "debug", "ready", "health", "prometheus", "errors", "log", "local",
+	"metadata", "cancel", "timeouts", "multisocket", "reload", "bufsize", "bind", "debug", "ready", "health", "pprof", "prometheus", "errors", "log", "local",
 	"dns64", "any", "loadbalance", "rewrite", "acl", "header", "minimal", "template", "hosts", plugin.Name, "cache", "file", "loop", "forward", "whoami",
 }
 

@@ -27,6 +27,8 @@ import (
 
 	"github.com/coredns/caddy"
 	clog "github.com/coredns/coredns/plugin/pkg/log"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"switchyard.dev/switchyard/internal/version"
 )
@@ -34,12 +36,18 @@ import (
 // serverType is CoreDNS's name for itself.
 const serverType = "dns"
 
+// buildInfo is beside CoreDNS's own, which has its version.
+var buildInfo = promauto.NewGaugeVec(prometheus.GaugeOpts{
+	Name: "switchyard_dns_build_info", Help: "Always 1; the label is the version.",
+}, []string{"version"})
+
 // run serves until ctx ends, and then in an orderly way as long as the Corefile
 // says (lameduck).
 func run(ctx context.Context, o *options) error {
 	if err := prepare(); err != nil {
 		return err
 	}
+	buildInfo.WithLabelValues(version.String()).Set(1)
 	caddy.AppName, caddy.AppVersion = "switchyard-dns", version.String()
 	// The plugin reload asks for the configuration again.
 	load := func(string) (caddy.Input, error) {
