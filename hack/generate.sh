@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Generates from the markers in the code, deterministically and offline:
 #   config/rbac/role.yaml        what the manager may do
-#   config/rbac/node_role.yaml   what the node agent may do
+#   config/node/rbac/role.yaml   what the node agent may do
 #   config/dns/role.yaml         what the DNS server may do
 #   config/webhook/manifests.yaml
 #   config/crd/bases/            the schemas of our own objects
 #   api/*/zz_generated.deepcopy.go
-# and renders config/local for the binary that starts local clusters.
+# and renders config/local for the binary that starts local clusters, and
+# config/overlays into dist/, for kubectl and as a Helm chart.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -24,9 +25,9 @@ go tool controller-gen \
 	output:webhook:artifacts:config=config/webhook
 
 go tool controller-gen \
-	rbac:roleName=node-role,fileName=node_role.yaml \
+	rbac:roleName=node-role,fileName=role.yaml \
 	paths="$(join "${node[@]}")" \
-	output:rbac:artifacts:config=config/rbac
+	output:rbac:artifacts:config=config/node/rbac
 
 go tool controller-gen \
 	rbac:roleName=switchyard-dns,fileName=role.yaml \
@@ -44,3 +45,6 @@ trap 'rm -f "$install.next"' EXIT # left there only when rendering fails
 	go tool kustomize build config/local
 } >"$install.next"
 mv "$install.next" "$install"
+
+hack/installer.sh switchyard:latest
+(cd hack/chart && go run . -output ../../dist/chart/switchyard)

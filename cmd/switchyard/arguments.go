@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -33,6 +34,30 @@ func exactly(name string) cobra.PositionalArgs {
 		}
 		return fmt.Errorf("want one %s, got %d arguments: `%s --help` says more", name, len(args), c.CommandPath())
 	}
+}
+
+// nothing takes no argument.
+func nothing(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return fmt.Errorf("unexpected argument %q: `%s --help` says what it takes", args[0], c.CommandPath())
+}
+
+// likeness is how many letters a command may differ in to be meant.
+const likeness = 2
+
+// aCommand refuses what is none of the root's, and names the nearest.
+func aCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	c.SuggestionsMinimumDistance = likeness
+	near := ""
+	if found := c.SuggestionsFor(args[0]); len(found) > 0 {
+		near = fmt.Sprintf("did you mean %s? ", strings.Join(found, " or "))
+	}
+	return fmt.Errorf("there is no command %q: %s`%s --help` lists the commands", args[0], near, c.CommandPath())
 }
 
 // explainFlag says what is no number in words of the user's, not of Go's.

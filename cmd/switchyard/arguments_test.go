@@ -41,6 +41,10 @@ func TestWrongArgumentsAreNamed(t *testing.T) {
 		"an unknown order":      {args: []string{"top", "--sort", "name"}, want: "--sort \"name\": want connections or bytes"},
 		"two kinds of agents":   {args: []string{"top", "--node", "1", "--metrics-url", "http://a/metrics"}, want: "give one of them"},
 		"an agent without URL":  {args: []string{"top", "--metrics-url", "node-1"}, want: "--metrics-url \"node-1\": want a URL"},
+		"no command":            {args: []string{"nonsense"}, want: "there is no command \"nonsense\": `switchyard --help` lists the commands"},
+		"nearly a command":      {args: []string{"stauts"}, want: "there is no command \"stauts\": did you mean status? `switchyard --help` lists"},
+		"an audit of something": {args: []string{"audit", "extra"}, want: "unexpected argument \"extra\": `switchyard audit --help` says"},
+		"no time for agents":    {args: []string{"status", "--agent-timeout", "-5s"}, want: "--agent-timeout -5s: the time must be positive"},
 		"a time without a unit": {args: []string{"up", "--wait", "5"}, want: "missing unit in duration"},
 	}
 	for name, tc := range tests {

@@ -52,7 +52,7 @@ Exit codes: 0 nothing is wrong; 1 there are findings; 2 there are none, but you
 may not read all that it takes to know, or the cluster could not be read.`,
 		Example: `  switchyard audit
   switchyard audit -o json | jq '.findings[] | select(.severity == "error")'`,
-		Args:              arguments(cobra.NoArgs),
+		Args:              arguments(nothing),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	o.addFlags(c)

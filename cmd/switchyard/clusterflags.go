@@ -17,6 +17,7 @@ limitations under the License.
 package main
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,7 +28,11 @@ import (
 )
 
 // clusterFlags say which cluster is asked, as kubectl's do.
-type clusterFlags struct{ kubeconfig, context string }
+type clusterFlags struct {
+	kubeconfig, context string
+	// patience is that of below unless set.
+	patience time.Duration
+}
 
 // kubeconfigHelp says what reachCluster does.
 const kubeconfigHelp = "Kubeconfig; without it that of $KUBECONFIG, else the local cluster if one is running, else as kubectl chooses."
@@ -57,7 +62,7 @@ func (f *clusterFlags) clientOf(cluster reach) (c client.Client, config *rest.Co
 		return nil, nil, err
 	}
 	config = cluster.config
-	config.Timeout, config.WarningHandler = patience, rest.NoWarnings{}
+	config.Timeout, config.WarningHandler = cmp.Or(f.patience, patience), rest.NoWarnings{}
 	c, err = client.New(config, client.Options{Scheme: scheme})
 	return c, config, err
 }

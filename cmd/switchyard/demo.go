@@ -37,7 +37,7 @@ func demoCommand() *cobra.Command {
 		Long: `Start a local cluster of its own (one that is already up is not touched), apply
 the manifests of config/samples, and check each of them with real connections
 from pods, nodes and outside. A line per check; exit code 1 if one of them failed.`,
-		Args: cobra.NoArgs,
+		Args: nothing,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			self, err := os.Executable()
 			if err != nil {

@@ -30,7 +30,7 @@ func downCommand() *cobra.Command {
 		Short: "End the local cluster and remove everything it made",
 		Long: `End the local cluster, wait until all of its processes are gone, and remove its
 state directory. This works after a crash, too.`,
-		Args: cobra.NoArgs,
+		Args: nothing,
 		RunE: func(c *cobra.Command, _ []string) error {
 			dir, err := stateDir()
 			if err != nil {

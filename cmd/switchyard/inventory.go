@@ -25,6 +25,8 @@ import (
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"switchyard.dev/switchyard/allocator"
 	"switchyard.dev/switchyard/internal/inventory"
@@ -84,6 +86,9 @@ func (o *inventoryOptions) look(ctx context.Context, scope inventory.Scope) (fun
 	if err != nil {
 		return nil, err
 	}
+	if err := answers(ctx, config); err != nil {
+		return nil, readingError(err, config.Host)
+	}
 	nodePorts := inventory.NodePorts{From: inventory.FromFlag}
 	if o.nodePorts == "" {
 		nodePorts = inventory.LearnNodePorts(ctx, inventory.Flagz(config), c, o.system)
@@ -97,6 +102,20 @@ func (o *inventoryOptions) look(ctx context.Context, scope inventory.Scope) (fun
 		}
 		return inv.Index(), nil
 	}, nil
+}
+
+// answers tells whether the API server answers at all, be it with a refusal. What is
+// read afterwards can lack this and that, and would wait for each.
+func answers(ctx context.Context, config *rest.Config) error {
+	clients, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	_, err = clients.RESTClient().Get().AbsPath("/version").DoRaw(ctx)
+	if _, is := errors.AsType[*apierrors.StatusError](err); is {
+		return nil
+	}
+	return err
 }
 
 // absentError tells of something asked about that is not there: the API server is

@@ -29,7 +29,7 @@ func kubeconfigCommand() *cobra.Command {
 		Use:     "kubeconfig",
 		Short:   "Print the path of the local cluster's kubeconfig",
 		Example: "  export KUBECONFIG=$(switchyard kubeconfig)",
-		Args:    cobra.NoArgs,
+		Args:    nothing,
 		RunE: func(c *cobra.Command, _ []string) error {
 			dir, err := stateDir()
 			if err != nil {

@@ -110,14 +110,15 @@ trace take --context, too. As kubectl's plugin, "kubectl switchyard who", they a
 whom kubectl asks.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          aCommand,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	addGroup(root, "questions", "Questions about a cluster:",
-		whyCommand(), whoCommand(), poolsCommand(), auditCommand(), lintCommand(), envCommand(), recordsCommand(), traceCommand(), topCommand())
-	addGroup(root, "local", "The local cluster:", upCommand(), downCommand(), statusCommand(), kubeconfigCommand(), execCommand(), logsCommand(),
+		statusCommand(), whyCommand(), whoCommand(), poolsCommand(), auditCommand(), lintCommand(), envCommand(), recordsCommand(), traceCommand(), topCommand(),
+		bugReportCommand())
+	addGroup(root, "local", "The local cluster:", upCommand(), downCommand(), kubeconfigCommand(), execCommand(), logsCommand(),
 		probeCommand(), resolveCommand(), demoCommand())
-	root.AddCommand(versionCommand(), initCommand(), supervisorCommand(), enterCommand(), followCommand(), getCommand())
+	root.AddCommand(versionCommand(), initCommand(), supervisorCommand(), enterCommand(), followCommand(), getCommand(), connectCommand())
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w: `%s --help` lists the flags", explainFlag(err), c.CommandPath())
 	})

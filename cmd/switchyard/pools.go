@@ -50,7 +50,7 @@ With -o wide also priorities, selectors and ranges of the pools.
 Exit codes: 0; 2 the cluster could not be read.`,
 		Example: `  switchyard pools
   switchyard pools -o json | jq '.pools[] | select(.free < 10) | .name'`,
-		Args:              arguments(cobra.NoArgs),
+		Args:              arguments(nothing),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	o.addFlags(c)

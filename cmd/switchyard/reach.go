@@ -71,7 +71,11 @@ func (f clusterFlags) reach() (reach, error) {
 	config := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: f.context})
 	var err error
 	r.config, err = config.ClientConfig()
-	if clientcmd.IsEmptyConfig(err) || errors.Is(err, rest.ErrNotInCluster) {
+	empty := clientcmd.IsEmptyConfig(err) || errors.Is(err, rest.ErrNotInCluster)
+	if empty && chosen != "" {
+		return r, fmt.Errorf("the kubeconfig %s names no cluster: give another with --kubeconfig, or leave it and KUBECONFIG out", chosen)
+	}
+	if empty {
 		return r, errors.New("no cluster to ask: start one with `switchyard up`, or give --kubeconfig")
 	}
 	if err != nil {

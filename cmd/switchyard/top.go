@@ -64,7 +64,7 @@ is named below the table, and asked again.`,
 		Example: `  switchyard top -n shop
   switchyard top --once -o json
   switchyard top --metrics-url http://127.0.0.1:10249/metrics`,
-		Args: cobra.NoArgs,
+		Args: nothing,
 	}
 	flags := c.Flags()
 	flags.StringVar(&o.node, "node", "", "Only this node of the local cluster, by name or number.")

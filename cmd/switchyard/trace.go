@@ -45,6 +45,7 @@ type traceOptions struct {
 	trace.Query
 	protocol   string
 	kubeconfig string
+	system     string
 	agentURL   string
 	output     string
 	live       bool
@@ -75,7 +76,7 @@ than explained; 2 the question could not be answered.`,
 		Example: `  switchyard trace --from web-6d4cf56db6-x7x2z --to shop.default:http
   switchyard trace --from outside --to node-1:31000 --live
   switchyard trace --from 203.0.113.9 --to 192.0.2.1:443 --node worker-3`,
-		Args: cobra.NoArgs,
+		Args: nothing,
 	}
 	o.addFlags(c)
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
@@ -100,6 +101,7 @@ func (o *traceOptions) addFlags(c *cobra.Command) {
 	flags.StringVar(&o.Node, "node", "", "Node to look from, if not the client's or the one that has or announces the destination.")
 	flags.StringVar(&o.Domain, "cluster-domain", layout.ClusterDomain, "The cluster's DNS domain.")
 	flags.StringVar(&o.kubeconfig, "kubeconfig", "", kubeconfigHelp)
+	flags.StringVar(&o.system, "manager-namespace", "switchyard-system", "Namespace of switchyard-manager, where claims of addresses are.")
 	flags.StringVar(&o.agentURL, "agent-url", "", "Metrics server of the node's agent, if it is not at 127.0.0.1:10249 there.")
 	flags.StringVarP(&o.output, "output", "o", "", "json, or nothing for text.")
 	flags.BoolVar(&o.live, "live", false, "Make the connection, and follow it through the kernel.")
@@ -140,7 +142,7 @@ func (o *traceOptions) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	objects, err := trace.Read(c.Context(), client)
+	objects, err := trace.Read(c.Context(), client, o.system)
 	if err != nil {
 		return err
 	}

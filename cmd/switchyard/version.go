@@ -28,7 +28,7 @@ func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Args:  nothing,
 		Run: func(c *cobra.Command, _ []string) {
 			_, _ = fmt.Fprintln(c.OutOrStdout(), version.String())
 		},

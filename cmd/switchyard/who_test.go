@@ -64,7 +64,7 @@ func TestQuestionsThatCanNotBeAnsweredExitWith2(t *testing.T) {
 		"who of nonsense":      {[]string{"who", "Web!"}, "ask for 30080, 10.96.0.10, fd00::10 or shop/web"},
 		"who of a Service":     {[]string{"who", "web", "--kubeconfig", away}, "up? --kubeconfig and --context choose another"},
 		"who as XML":           {[]string{"who", "30080", "-o", "xml"}, "unknown output format \"xml\": use json, yaml or wide"},
-		"audit of something":   {[]string{"audit", "web"}, "unknown command"},
+		"audit of something":   {[]string{"audit", "web"}, "unexpected argument"},
 		"an unknown flag":      {[]string{"pools", "--bogus"}, "unknown flag: --bogus: `switchyard pools --help` lists the flags"},
 		"a range of nothing":   {[]string{"pools", "--service-node-port-range", "9-2"}, "--service-node-port-range: port range \"9-2\": want FIRST-LAST"},
 		"no kubeconfig":        {[]string{"audit", "--kubeconfig", "/does/not/exist"}, "no such file"},

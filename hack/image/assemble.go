@@ -25,7 +25,7 @@ import (
 
 // assemble makes an image of each platform and the index of them.
 func assemble(platforms []platform, o options) (v1.ImageIndex, error) {
-	base, err := baseLayer()
+	base, err := baseLayer(o.local)
 	if err != nil {
 		return nil, err
 	}
@@ -45,14 +45,14 @@ func assemble(platforms []platform, o options) (v1.ImageIndex, error) {
 // pulled as that one.
 func imageOf(p platform, base v1.Layer, o options) (v1.Image, error) {
 	history := v1.History{Created: v1.Time{Time: o.created.UTC()}, CreatedBy: "switchyard/hack/image"}
-	layers := []mutate.Addendum{{Layer: base, History: history, MediaType: types.OCILayer}}
+	layers := []mutate.Addendum{{Layer: base, History: history}}
 	for _, program := range p.programs {
-		l, err := programLayer(program)
+		l, err := programLayer(program, o.local)
 		if err != nil {
 			return nil, err
 		}
 		history.Comment = program.name
-		layers = append(layers, mutate.Addendum{Layer: l, History: history, MediaType: types.OCILayer})
+		layers = append(layers, mutate.Addendum{Layer: l, History: history})
 	}
 	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
 	image, err := mutate.Append(image, layers...)

@@ -203,7 +203,7 @@ func checkImage(t *testing.T, image v1.Image, machine elf.Machine) {
 func TestTheBill(t *testing.T) {
 	directory := t.TempDir()
 	build(t, directory, "linux", "amd64", "-trimpath")
-	platforms, err := findPlatforms(directory)
+	platforms, err := findPlatforms(directory, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,8 +229,14 @@ func TestAnImageIsPushed(t *testing.T) {
 	defer server.Close()
 	directory := t.TempDir()
 	build(t, directory, "linux", "amd64", "-trimpath")
-	to := strings.TrimPrefix(server.URL, "http://") + "/switchyard:v1"
-	if err := run(t.Context(), options{binaries: directory, push: to}); err != nil {
+	address := strings.TrimPrefix(server.URL, "http://")
+	o := made(t, strings.ReplaceAll(command(t, "../../docs/install.md", "make image-push"), "registry.example.com", address))
+	to := address + "/switchyard:v1"
+	if o.push != to {
+		t.Fatalf("it pushes to %q, want %q", o.push, to)
+	}
+	o.binaries, o.output = directory, filepath.Join(directory, "image.tar")
+	if err := run(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
 	ref, err := name.ParseReference(to)
@@ -269,10 +275,18 @@ func TestProgramsThatDoNotFit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			directory := t.TempDir()
 			c.make(directory)
-			if _, err := findPlatforms(directory); err == nil || !strings.Contains(err.Error(), c.want) {
+			if _, err := findPlatforms(directory, false); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error is %v, want one with %q", err, c.want)
 			}
 		})
+	}
+}
+
+func TestProgramsOfThisMachine(t *testing.T) {
+	directory := t.TempDir()
+	build(t, directory, "linux", "amd64")
+	if platforms, err := findPlatforms(directory, true); err != nil || len(platforms) != 1 {
+		t.Errorf("found %v, %v", platforms, err)
 	}
 }
 
@@ -282,7 +296,7 @@ func TestFlags(t *testing.T) {
 	if err != nil || o.created.Unix() != 12 {
 		t.Errorf("%+v, %v", o, err)
 	}
-	for _, args := range [][]string{{}, {"-binaries=b"}, {"-binaries=b", "-output=o", "x"}, {"-created=never"}, {"-created=-1"}} {
+	for _, args := range [][]string{{}, {"-binaries=b"}, {"-binaries=b", "-output=o", "x"}, {"-binaries=b", "-push=r", "-local"}, {"-created=never"}, {"-created=-1"}} {
 		if _, err := parse(args); err == nil {
 			t.Errorf("%v are taken", args)
 		}

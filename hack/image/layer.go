@@ -24,7 +24,9 @@ import (
 	"os"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 	"golang.org/x/crypto/x509roots/fallback/bundle"
 )
 
@@ -49,8 +51,8 @@ type file struct {
 
 // baseLayer is all but programs: names of users, the authorities that sign
 // certificates (Mozilla's, as golang.org/x/crypto has them), and /tmp.
-func baseLayer() (v1.Layer, error) {
-	return layer([]file{
+func baseLayer(local bool) (v1.Layer, error) {
+	return layer(local, []file{
 		{"etc/", 0o755, nil},
 		{"etc/group", 0o644, []byte(group)},
 		{"etc/passwd", 0o644, []byte(passwd)},
@@ -61,16 +63,17 @@ func baseLayer() (v1.Layer, error) {
 	})
 }
 
-func programLayer(p program) (v1.Layer, error) {
+func programLayer(p program, local bool) (v1.Layer, error) {
 	content, err := os.ReadFile(p.path)
 	if err != nil {
 		return nil, err
 	}
-	return layer([]file{{p.name, 0o755, content}})
+	return layer(local, []file{{p.name, 0o755, content}})
 }
 
-// layer has files in the order given, with no owner but root and no time.
-func layer(files []file) (v1.Layer, error) {
+// layer has files in the order given, with no owner but root and no time. What does
+// not leave this machine is not compressed.
+func layer(local bool, files []file) (v1.Layer, error) {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	for _, f := range files {
@@ -88,7 +91,11 @@ func layer(files []file) (v1.Layer, error) {
 	if err := w.Close(); err != nil {
 		return nil, err
 	}
-	return tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil })
+	if local {
+		return static.NewLayer(b.Bytes(), types.OCIUncompressedLayer), nil
+	}
+	return tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil },
+		tarball.WithMediaType(types.OCILayer), tarball.WithCompressedCaching)
 }
 
 // authorities leaves out those that are trusted for some certificates only: a

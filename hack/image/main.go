@@ -33,8 +33,10 @@ type options struct {
 	// binaries has a directory GOOS_GOARCH for each platform.
 	binaries, output, push string
 	name                   string
-	version, revision      string
-	created                time.Time
+	// local is for an image that does not leave this machine.
+	local             bool
+	version, revision string
+	created           time.Time
 }
 
 func main() {
@@ -59,6 +61,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.binaries, "binaries", "", "directory with a directory linux_ARCH of static programs for each architecture")
 	flags.StringVar(&o.output, "output", "", "OCI archive to write; bills of materials are written beside it")
 	flags.StringVar(&o.push, "push", "", "registry/repository:tag to push to, with the credentials that docker and podman keep")
+	flags.BoolVar(&o.local, "local", false, "take programs as they are built for this machine, not reproducibly; for tests, not with -push")
 	flags.StringVar(&o.name, "name", "switchyard:latest", "name of the image when the archive is loaded")
 	flags.StringVar(&o.version, "version", "", "version for the image's labels")
 	flags.StringVar(&o.revision, "revision", "", "commit for the image's labels")
@@ -80,6 +83,8 @@ func parse(args []string) (options, error) {
 		return o, fmt.Errorf("unknown argument %q: give flags only, see -h", flags.Arg(0))
 	case o.binaries == "":
 		return o, errors.New("-binaries is missing: name the directory that has linux_amd64 and the like")
+	case o.local && o.push != "":
+		return o, errors.New("-local and -push are both given: what others run is built with -trimpath")
 	case o.output == "" && o.push == "":
 		return o, errors.New("nothing to do: give -output, -push, or both")
 	}
@@ -95,7 +100,7 @@ func seconds(text string) (time.Time, error) {
 }
 
 func run(ctx context.Context, o options) error {
-	platforms, err := findPlatforms(o.binaries)
+	platforms, err := findPlatforms(o.binaries, o.local)
 	if err != nil {
 		return err
 	}

@@ -38,8 +38,9 @@ type program struct {
 
 // findPlatforms looks into each directory GOOS_GOARCH. Programs that do not fit
 // are an error: an image must not hold another architecture's programs, or some
-// that need a libc, which is not in it.
-func findPlatforms(directory string) ([]platform, error) {
+// that need a libc, which is not in it. Unless local, they must not hold paths of
+// this machine either.
+func findPlatforms(directory string, local bool) ([]platform, error) {
 	entries, err := os.ReadDir(directory)
 	if err != nil {
 		return nil, err
@@ -61,7 +62,11 @@ func findPlatforms(directory string) ([]platform, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%s is no Go program: %w", path, err)
 			}
-			for setting, want := range map[string]string{"GOOS": system, "GOARCH": arch, "CGO_ENABLED": "0", "-trimpath": "true"} {
+			wants := map[string]string{"GOOS": system, "GOARCH": arch, "CGO_ENABLED": "0", "-trimpath": "true"}
+			if local {
+				delete(wants, "-trimpath")
+			}
+			for setting, want := range wants {
 				if got := settingOf(info, setting); got != want {
 					return nil, fmt.Errorf("%s was built with %s=%q, want %q", path, setting, got, want)
 				}

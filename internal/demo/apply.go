@@ -23,7 +23,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -35,24 +34,18 @@ import (
 
 const fieldOwner = client.FieldOwner("switchyard-demo")
 
-// ApplySamples applies what kustomization.yaml lists, in its order, but Services
-// that ask for NodePorts by number before all others: the cluster gives others any
-// that is free, and it may be one of these.
+// ApplySamples applies what kustomization.yaml lists, in its order.
 func (b *Bed) ApplySamples(ctx context.Context) error {
 	files, err := fs.Glob(samples.Files, "[0-9]*.yaml")
 	if err != nil {
 		return err
 	}
-	var all []*unstructured.Unstructured
 	for _, file := range files { // the names sort in the order of the list
-		objects, err := parse(file)
-		if err != nil {
+		if err := b.apply(ctx, file); err != nil {
 			return err
 		}
-		all = append(all, objects...)
 	}
-	slices.SortStableFunc(all, func(a, b *unstructured.Unstructured) int { return turn(a) - turn(b) })
-	return b.applyAll(ctx, all)
+	return nil
 }
 
 // apply applies every object of one sample file.
@@ -61,10 +54,6 @@ func (b *Bed) apply(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
-	return b.applyAll(ctx, objects)
-}
-
-func (b *Bed) applyAll(ctx context.Context, objects []*unstructured.Unstructured) error {
 	for _, o := range objects {
 		err := b.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(o), fieldOwner, client.ForceOwnership)
 		if err != nil {
@@ -72,25 +61,6 @@ func (b *Bed) applyAll(ctx context.Context, objects []*unstructured.Unstructured
 		}
 	}
 	return nil
-}
-
-// turn is when an object is applied: what namespaces hold needs them.
-func turn(o *unstructured.Unstructured) int {
-	switch {
-	case o.GetKind() == "Namespace":
-		return 0
-	case asksForNodePort(o):
-		return 1
-	}
-	return 2
-}
-
-func asksForNodePort(o *unstructured.Unstructured) bool {
-	ports, _, _ := unstructured.NestedSlice(o.Object, "spec", "ports")
-	return o.GetKind() == "Service" && slices.ContainsFunc(ports, func(port any) bool {
-		fields, _ := port.(map[string]any)
-		return fields["nodePort"] != nil
-	})
 }
 
 func parse(file string) ([]*unstructured.Unstructured, error) {

@@ -63,6 +63,8 @@ type Bed struct {
 	Command func(ctx context.Context, place Place, argv ...string) (*exec.Cmd, error)
 	// Status is what the cluster says of its programs.
 	Status func(ctx context.Context) (control.Status, error)
+	// Agent is the process of a node's agent; nil looks for it in Status.
+	Agent func(ctx context.Context, node string) (pid int, err error)
 	// Switchyard is the path of the CLI, which holds the probe.
 	Switchyard string
 	// Patience bounds the wait for a state; 0 is 30 s.

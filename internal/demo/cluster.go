@@ -132,10 +132,10 @@ func (c *Cluster) cli(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// Status is what `switchyard status` says of the cluster.
+// Status is what `switchyard status --processes` says of the cluster.
 func (c *Cluster) Status(ctx context.Context) (control.Status, error) {
 	var status control.Status
-	out, err := c.cli(ctx, "status", "-o", "json").Output()
+	out, err := c.cli(ctx, "status", "--processes", "-o", "json").Output()
 	if err != nil {
 		return status, fmt.Errorf("asking for the cluster's status: %w%s", err, stderrOf(err))
 	}

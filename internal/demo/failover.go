@@ -72,6 +72,9 @@ func failedOver(ctx context.Context, b *Bed) (seen string, err error) {
 
 // agent is the process of a node's agent.
 func (b *Bed) agent(ctx context.Context, node string) (int, error) {
+	if b.Agent != nil {
+		return b.Agent(ctx, node)
+	}
 	status, err := b.Status(ctx)
 	if err != nil {
 		return 0, err

@@ -29,12 +29,24 @@ const maxText = 1000
 // terminal's cursor, begin a line or turn the direction of writing around is
 // shown as U+FFFD.
 func Printable(text string) string {
-	return bounded(strings.Map(func(r rune) rune {
-		if unicode.IsGraphic(r) {
+	return bounded(strings.Map(visible, text), maxText)
+}
+
+// PrintableLines is the same of a text of several lines, however long.
+func PrintableLines(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' {
 			return r
 		}
-		return unicode.ReplacementChar
-	}, text), maxText)
+		return visible(r)
+	}, text)
+}
+
+func visible(r rune) rune {
+	if unicode.IsGraphic(r) {
+		return r
+	}
+	return unicode.ReplacementChar
 }
 
 // Quote makes one short line of somebody else's words.

@@ -20,9 +20,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 
+	"switchyard.dev/switchyard/internal/localcluster/software"
 	"switchyard.dev/switchyard/internal/localcluster/supervisor"
 )
 
@@ -32,8 +34,8 @@ const assetsVar = "KUBEBUILDER_ASSETS"
 
 // FindBinaries finds the programs of a cluster: the suite's beside this
 // program, the control plane's in k8s/ below that, or in KUBEBUILDER_ASSETS.
-// The error names every one that is missing, and the remedy.
-func FindBinaries() (supervisor.Binaries, error) {
+// The error names every one that is missing of those chosen, and the remedy.
+func FindBinaries(chosen software.Choice) (supervisor.Binaries, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return supervisor.Binaries{}, fmt.Errorf("finding the switchyard program: %w", err)
@@ -41,10 +43,10 @@ func FindBinaries() (supervisor.Binaries, error) {
 	if self, err = filepath.EvalSymlinks(self); err != nil {
 		return supervisor.Binaries{}, fmt.Errorf("finding the switchyard program: %w", err)
 	}
-	return findBinaries(filepath.Dir(self), os.Getenv(assetsVar))
+	return findBinaries(filepath.Dir(self), os.Getenv(assetsVar), chosen)
 }
 
-func findBinaries(dir, assets string) (supervisor.Binaries, error) {
+func findBinaries(dir, assets string, chosen software.Choice) (supervisor.Binaries, error) {
 	remedy := "run `make controlplane`"
 	if assets == "" {
 		assets = filepath.Join(dir, "k8s")
@@ -59,11 +61,32 @@ func findBinaries(dir, assets string) (supervisor.Binaries, error) {
 		Manager:           filepath.Join(dir, "switchyard-manager"),
 		NodeAgent:         filepath.Join(dir, "switchyard-node"),
 		DNS:               filepath.Join(dir, "switchyard-dns"),
+		KubeProxy:         filepath.Join(assets, "kube-proxy"),
 	}
-	return b, errors.Join(
-		missing(assets, remedy, b.Etcd, b.APIServer, b.ControllerManager, b.Scheduler),
-		missing(dir, "run `make build`", b.Manager, b.NodeAgent, b.DNS),
-	)
+	controlPlane := []string{b.Etcd, b.APIServer, b.ControllerManager, b.Scheduler}
+	if chosen.WithKubeProxy() {
+		controlPlane = append(controlPlane, b.KubeProxy)
+	}
+	errs := []error{missing(assets, remedy, controlPlane...), missingTool(chosen.KubeProxy)}
+	if chosen.WithSuite() {
+		errs = append(errs, missing(dir, "run `make build`", b.Manager, b.NodeAgent, b.DNS))
+	}
+	return b, errors.Join(errs...)
+}
+
+// missingTool tells of the program that kube-proxy programs the kernel with.
+func missingTool(mode string) error {
+	program, pkg := "iptables", "iptables"
+	switch mode {
+	case software.KubeProxyNone:
+		return nil
+	case software.KubeProxyNFTables:
+		program, pkg = "nft", "nftables"
+	}
+	if _, err := exec.LookPath(program); err != nil {
+		return fmt.Errorf("--kube-proxy=%s needs the program %s: run `make deps`, or install the package %s", mode, program, pkg)
+	}
+	return nil
 }
 
 // missing names the programs among paths that can not be run.

@@ -21,6 +21,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"switchyard.dev/switchyard/internal/localcluster/software"
 )
 
 func TestMissingProgramsAreNamedWithTheRemedy(t *testing.T) {
@@ -28,7 +30,7 @@ func TestMissingProgramsAreNamedWithTheRemedy(t *testing.T) {
 	program(t, dir, "switchyard-node")
 	program(t, assets, "etcd")
 	program(t, assets, "kube-apiserver")
-	_, err := findBinaries(dir, assets)
+	_, err := findBinaries(dir, assets, software.Choice{}.Complete())
 	if err == nil {
 		t.Fatal("nothing was missed")
 	}
@@ -44,12 +46,33 @@ func TestProgramsAreFoundBesideThisOne(t *testing.T) {
 	for _, name := range []string{"switchyard-node", "switchyard-manager", "switchyard-dns", "k8s/etcd", "k8s/kube-apiserver", "k8s/kube-controller-manager", "k8s/kube-scheduler"} {
 		program(t, dir, name)
 	}
-	got, err := findBinaries(dir, "")
+	got, err := findBinaries(dir, "", software.Choice{}.Complete())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if want := filepath.Join(dir, "k8s", "etcd"); got.Etcd != want {
 		t.Errorf("etcd is %s, want %s", got.Etcd, want)
+	}
+}
+
+func TestOnlyWhatIsChosenIsMissed(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"k8s/etcd", "k8s/kube-apiserver", "k8s/kube-controller-manager", "k8s/kube-scheduler"} {
+		program(t, dir, name)
+	}
+	stock := software.Choice{Suite: software.SuiteNone}
+	if _, err := findBinaries(dir, "", stock.Complete()); err != nil {
+		t.Error(err)
+	}
+	t.Setenv("PATH", dir)
+	for mode, tool := range map[string]string{software.KubeProxyIPTables: "iptables", software.KubeProxyNFTables: "nft"} {
+		stock.KubeProxy = mode
+		_, err := findBinaries(dir, "", stock.Complete())
+		for _, want := range []string{"no kube-proxy in " + filepath.Join(dir, "k8s") + ": run `make controlplane`", "needs the program " + tool + ": run `make deps`"} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%q is not in: %v", want, err)
+			}
+		}
 	}
 }
 

@@ -156,7 +156,7 @@ func (c *commands) mustRun(t *testing.T, args ...string) string {
 func (c *commands) status(t *testing.T) control.Status {
 	t.Helper()
 	var status control.Status
-	if err := json.NewDecoder(bytes.NewBufferString(c.mustRun(t, "status", "-o", "json"))).Decode(&status); err != nil {
+	if err := json.NewDecoder(bytes.NewBufferString(c.mustRun(t, "status", "--processes", "-o", "json"))).Decode(&status); err != nil {
 		t.Fatal(err)
 	}
 	return status

@@ -22,6 +22,7 @@ import (
 	"os"
 	"os/exec"
 
+	"switchyard.dev/switchyard/internal/localcluster/runner/image"
 	"switchyard.dev/switchyard/internal/localcluster/state"
 	"switchyard.dev/switchyard/internal/localcluster/supervisor"
 	"switchyard.dev/switchyard/internal/version"
@@ -30,6 +31,10 @@ import (
 // begin starts the cluster's init.
 func (u *upper) begin(lock *state.Lock, binaries supervisor.Binaries) error {
 	if err := u.dir.Prepare(); err != nil {
+		return err
+	}
+	images, err := image.Load(u.options.Images, u.dir.Images())
+	if err != nil {
 		return err
 	}
 	api, err := listenAPI(u.options.Port)
@@ -45,6 +50,7 @@ func (u *upper) begin(lock *state.Lock, binaries supervisor.Binaries) error {
 	config := supervisor.Config{
 		State: u.dir, Nodes: u.options.Nodes, Zones: u.options.Zones,
 		Port: api.Addr().(*net.TCPAddr).Port, Wait: u.options.Wait, Binaries: binaries,
+		Software: u.options.Software, Images: images,
 	}
 	if err := u.startInit(config, lock, api, commands); err != nil {
 		return err
@@ -102,6 +108,7 @@ func (u *upper) record(config supervisor.Config) error {
 	}
 	return u.dir.WriteRecord(state.Record{
 		PID: pid, StartTime: started, Nodes: config.Nodes, Zones: config.Zones, Port: config.Port, Version: version.String(),
+		Software: config.Software,
 	})
 }
 

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"switchyard.dev/switchyard/internal/localcluster/control"
+	"switchyard.dev/switchyard/internal/localcluster/software"
 	"switchyard.dev/switchyard/internal/localcluster/state"
 )
 
@@ -53,9 +54,10 @@ func (e *RunningError) Error() string {
 		e.Record.Nodes, e.Record.PID, e.Kubeconfig)
 }
 
-// Fits reports whether the running cluster has that many nodes in those zones.
-func (e *RunningError) Fits(nodes int, zones []string) bool {
-	return e.Ready && e.Record.Nodes == nodes && slices.Equal(e.Record.Zones, zones)
+// Fits reports whether the running cluster has that many nodes in those zones,
+// and runs what was chosen.
+func (e *RunningError) Fits(nodes int, zones []string, chosen software.Choice) bool {
+	return e.Ready && e.Record.Nodes == nodes && slices.Equal(e.Record.Zones, zones) && e.Record.Software == chosen
 }
 
 func describeRunning(ctx context.Context, dir state.Dir) error {

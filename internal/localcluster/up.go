@@ -27,6 +27,7 @@ import (
 
 	"switchyard.dev/switchyard/internal/localcluster/control"
 	"switchyard.dev/switchyard/internal/localcluster/layout"
+	"switchyard.dev/switchyard/internal/localcluster/software"
 	"switchyard.dev/switchyard/internal/localcluster/state"
 )
 
@@ -43,6 +44,10 @@ type UpOptions struct {
 	KeepRunning bool
 	// Wait is how long the cluster may take to become ready.
 	Wait time.Duration
+	// Software is what runs in it; what is left open is filled in.
+	Software software.Choice
+	// Images are OCI archives of images that containers can be run from.
+	Images []string
 	// Out gets the progress, in place if it is a Terminal.
 	Out      io.Writer
 	Terminal bool
@@ -66,7 +71,7 @@ func (o *UpOptions) Validate() error {
 	if o.Wait <= 0 {
 		errs = append(errs, fmt.Errorf("--wait %v: the time must be positive", o.Wait))
 	}
-	return errors.Join(append(errs, validateZones(o.Zones))...)
+	return errors.Join(append(errs, validateZones(o.Zones), o.Software.Complete().Validate())...)
 }
 
 // Up starts a cluster and waits until it is ready. Without KeepRunning it then
@@ -77,7 +82,8 @@ func Up(ctx context.Context, dir state.Dir, o UpOptions, ready func(time.Duratio
 	if err := o.Validate(); err != nil {
 		return err
 	}
-	binaries, err := FindBinaries()
+	o.Software = o.Software.Complete()
+	binaries, err := FindBinaries(o.Software)
 	if err != nil {
 		return err
 	}

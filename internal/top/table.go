@@ -26,6 +26,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"switchyard.dev/switchyard/internal/diagnosis"
 )
 
 // Row is one Service on one node.
@@ -107,7 +109,7 @@ func value[N float64 | uint64](n *N) N {
 }
 
 // Print writes the rows as a table, of which at most lines are filled; 0 is no
-// limit.
+// limit. Names of Services are what nodes say.
 func Print(out io.Writer, rows []Row, lines int) error {
 	left := 0
 	if lines > 0 && len(rows) > lines-2 {
@@ -118,7 +120,8 @@ func Print(out io.Writer, rows []Row, lines int) error {
 	_, _ = fmt.Fprintln(table, "NAMESPACE\tSERVICE\tNODE\tNEW/S\tCONNECTIONS\tTRACKED\tPACKETS\tBYTES")
 	for _, r := range rows {
 		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n",
-			dash(r.Namespace), r.Service, r.Node, rateText(r.Rate), r.Connections, r.Tracked, count(r.Packets), bytesText(r.Bytes))
+			diagnosis.Printable(dash(r.Namespace)), diagnosis.Printable(r.Service), diagnosis.Printable(r.Node),
+			rateText(r.Rate), r.Connections, r.Tracked, count(r.Packets), bytesText(r.Bytes))
 	}
 	if err := table.Flush(); err != nil {
 		return err

@@ -50,8 +50,9 @@ type Objects struct {
 }
 
 // Read lists them all, at once. As for the agent, ServiceCIDRs need not exist
-// nor be allowed to read.
-func Read(ctx context.Context, client kubernetes.Interface) (o Objects, err error) {
+// nor be allowed to read. The claims of addresses are in the manager's namespace,
+// which is system.
+func Read(ctx context.Context, client kubernetes.Interface, system string) (o Objects, err error) {
 	lists, ctx := errgroup.WithContext(ctx)
 	var all metav1.ListOptions
 	lists.Go(func() error {
@@ -82,7 +83,7 @@ func Read(ctx context.Context, client kubernetes.Interface) (o Objects, err erro
 		return keep(err, func() { o.ServiceCIDRs = list.Items })
 	})
 	lists.Go(func() error {
-		list, err := client.CoordinationV1().Leases(suiteNamespace).List(ctx, metav1.ListOptions{LabelSelector: balancer.AddressLabel})
+		list, err := client.CoordinationV1().Leases(system).List(ctx, metav1.ListOptions{LabelSelector: balancer.AddressLabel})
 		if err == nil { // without, the node has to be said
 			o.Announcers = announcers(list.Items)
 		}
@@ -93,9 +94,6 @@ func Read(ctx context.Context, client kubernetes.Interface) (o Objects, err erro
 	}
 	return o, nil
 }
-
-// suiteNamespace is that of the manager, where the claims of addresses are.
-const suiteNamespace = "switchyard-system"
 
 func announcers(leases []coordinationv1.Lease) map[netip.Addr]string {
 	nodes := map[netip.Addr]string{}

@@ -47,7 +47,7 @@ func TestServiceCIDRsNeedNotBeRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			client := fake.NewClientset()
 			client.PrependReactor("list", resource.Resource, func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, tc.err })
-			o, err := Read(t.Context(), client)
+			o, err := Read(t.Context(), client, "services")
 			if (err != nil) != tc.refused {
 				t.Errorf("error %v, want one: %v", err, tc.refused)
 			}
@@ -72,11 +72,11 @@ func TestWhoAnnouncesAddressesNeedNotBeRead(t *testing.T) {
 		"that a role may not read": {err: apierrors.NewForbidden(resource, "", errors.New("no"))},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client := fake.NewClientset(lease("switchyard-system", "lb-192.0.2.7"), lease("shop", "lb-192.0.2.8"))
+			client := fake.NewClientset(lease("services", "lb-192.0.2.7"), lease("shop", "lb-192.0.2.8"))
 			if tc.err != nil {
 				client.PrependReactor("list", resource.Resource, func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, tc.err })
 			}
-			o, err := Read(t.Context(), client)
+			o, err := Read(t.Context(), client, "services")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -22,10 +22,11 @@ import (
 	"text/tabwriter"
 
 	"switchyard.dev/switchyard/internal/dataplane/explain"
+	"switchyard.dev/switchyard/internal/diagnosis"
 )
 
 // Text is the answer for people: what was asked, the steps, the endpoints with
-// their chances, the verdict, and what to do.
+// their chances, the verdict, and what to do. Much of it is the node's own words.
 func (a Answer) Text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "from %s to %s, as %s sees it\n\n", a.From, a.To, a.Node)
@@ -41,7 +42,7 @@ func (a Answer) Text() string {
 	if a.Live != nil {
 		b.WriteString("\n" + a.Live.Text())
 	}
-	return b.String()
+	return diagnosis.PrintableLines(b.String())
 }
 
 // writeSteps leaves out the last one, which the verdict says better.

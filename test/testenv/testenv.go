@@ -40,14 +40,18 @@ func New() (*envtest.Environment, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &envtest.Environment{
+	environment := &envtest.Environment{
 		BinaryAssetsDirectory: assets,
 		CRDDirectoryPaths:     []string{filepath.Join(Root(), "config", "crd", "bases")},
 		ErrorIfCRDPathMissing: true,
 
 		ControlPlaneStartTimeout: patience,
 		ControlPlaneStopTimeout:  patience,
-	}, nil
+	}
+	if dir := os.Getenv(AuditVariable); dir != "" {
+		return environment, auditTo(environment, dir)
+	}
+	return environment, nil
 }
 
 // Assets is the directory that holds etcd, kube-apiserver and kubectl.

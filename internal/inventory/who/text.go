@@ -28,6 +28,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	"switchyard.dev/switchyard/internal/audit"
+	"switchyard.dev/switchyard/internal/diagnosis"
 	"switchyard.dev/switchyard/internal/inventory"
 )
 
@@ -42,9 +43,14 @@ func newWriter(out io.Writer, now time.Time, wide bool) writer {
 	return writer{tabwriter.NewWriter(out, 0, 0, 2, ' ', 0), now, wide}
 }
 
-// line writes cells of one row; tabwriter keeps errors until it is flushed.
+// line writes cells of one row; tabwriter keeps errors until it is flushed. Some
+// of them are others' words, such as annotations.
 func (w writer) line(cells ...string) {
-	_, _ = fmt.Fprintln(w, strings.Join(cells, "\t"))
+	row := make([]string, 0, len(cells))
+	for _, cell := range cells {
+		row = append(row, diagnosis.Printable(cell))
+	}
+	_, _ = fmt.Fprintln(w, strings.Join(row, "\t"))
 }
 
 // Print writes the answer for people: the verdict, the holders, then what else

@@ -22,3 +22,8 @@ import _ "embed"
 //
 //go:embed install.yaml
 var Install string
+
+// KubeProxy is a template of YAML documents: what kubeadm installs of kube-proxy.
+//
+//go:embed kube-proxy.yaml.tmpl
+var KubeProxy string

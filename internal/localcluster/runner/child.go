@@ -49,10 +49,18 @@ type orders struct {
 	Args     []string
 	Env      []string
 	Mounts   []mount
+	// Root is nil for a program of this machine, in this machine's root.
+	Root *rootOrders
 }
 
-// mount puts a file or directory of the Pod at a path of its programs.
-type mount struct{ Source, Target string }
+// mount puts a file or directory of the Pod at a path of its programs. ReadOnly
+// is heeded in the root of an image.
+type mount struct {
+	Source, Target string
+	// Within is a path in Source, of which that alone is meant.
+	Within   string
+	ReadOnly bool
+}
 
 // MaybeChild becomes a Pod's program if this process was started for that, and
 // returns otherwise. It must be the first call of main: the network namespace
@@ -76,20 +84,21 @@ func becomeProgram(file io.ReadCloser) error {
 		return fmt.Errorf("reading orders: %w", err)
 	}
 	_ = file.Close()
-	if err := privateMounts(o.Mounts); err != nil {
-		return err
+	enter := enterMachine
+	if o.Root != nil {
+		enter = enterImage
 	}
-	if o.Hostname != "" {
-		if err := unix.Unshare(unix.CLONE_NEWUTS); err != nil {
-			return fmt.Errorf("making a host name namespace: %w", err)
-		}
-		if err := unix.Sethostname([]byte(o.Hostname)); err != nil {
-			return fmt.Errorf("setting the host name: %w", err)
-		}
+	if err := enter(o); err != nil {
+		return err
 	}
 	if o.Dir != "" {
 		if err := os.Chdir(o.Dir); err != nil {
 			return fmt.Errorf("working directory: %w", err)
+		}
+	}
+	if o.Root != nil {
+		if err := o.Root.Privileges.apply(); err != nil {
+			return err
 		}
 	}
 	path, err := lookPath(o.Args[0], o.Env)
@@ -98,6 +107,23 @@ func becomeProgram(file io.ReadCloser) error {
 	}
 	if err := syscall.Exec(path, o.Args, o.Env); err != nil {
 		return fmt.Errorf("exec %s: %w", path, err)
+	}
+	return nil
+}
+
+// enterMachine keeps this machine's files but for those of the Pod.
+func enterMachine(o orders) error {
+	if err := privateMounts(o.Mounts); err != nil {
+		return err
+	}
+	if o.Hostname == "" {
+		return nil
+	}
+	if err := unix.Unshare(unix.CLONE_NEWUTS); err != nil {
+		return fmt.Errorf("making a host name namespace: %w", err)
+	}
+	if err := unix.Sethostname([]byte(o.Hostname)); err != nil {
+		return fmt.Errorf("setting the host name: %w", err)
 	}
 	return nil
 }
@@ -123,9 +149,9 @@ func privateMounts(mounts []mount) error {
 	}
 	sources := make([]*os.File, len(mounts))
 	for i, m := range mounts {
-		fd, err := unix.Open(m.Source, unix.O_PATH|unix.O_CLOEXEC, 0)
+		fd, err := m.open()
 		if err != nil {
-			return fmt.Errorf("opening %s: %w", m.Source, err)
+			return err
 		}
 		sources[i] = os.NewFile(uintptr(fd), m.Source)
 	}

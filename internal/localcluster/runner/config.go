@@ -25,7 +25,9 @@ import (
 
 	"github.com/go-logr/logr"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
 
+	"switchyard.dev/switchyard/internal/localcluster/runner/image"
 	"switchyard.dev/switchyard/internal/netns"
 )
 
@@ -58,7 +60,12 @@ type Config struct {
 	// ClientCAs is nil.
 	ServingCert tls.Certificate
 	ClientCAs   *x509.CertPool
-	Log         logr.Logger
+	// Images are what containers can be run from; those of other images are
+	// echo servers.
+	Images image.Set
+	// Clock is what tokens are renewed by; the machine's if it is nil.
+	Clock clock.Clock
+	Log   logr.Logger
 }
 
 func (c Config) validate() error {

@@ -25,6 +25,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"switchyard.dev/switchyard/internal/localcluster/runner/image"
 )
 
 // container is one container of a Pod over all its runs. Its worker's lock
@@ -33,6 +35,10 @@ type container struct {
 	spec   *corev1.Container
 	role   role
 	policy corev1.RestartPolicy
+	kind   kind
+	image  image.Image // of kindImage
+
+	privileges privileges // of the present or last run of an image's program
 
 	phase    phase
 	run      run
@@ -55,12 +61,13 @@ type container struct {
 }
 
 // newContainers takes over what the Pod's status says of earlier runs.
-func newContainers(pod *corev1.Pod) []*container {
+func newContainers(pod *corev1.Pod, images image.Set) []*container {
 	roles := rolesOf(pod)
 	statuses := slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses)
 	var all []*container
 	for i, spec := range containersOf(pod) {
 		c := &container{spec: spec, role: roles[i], policy: pod.Spec.RestartPolicy, stopProbes: func() {}, stopLiveness: func() {}}
+		c.kind, c.image = kindOf(pod, spec, images)
 		if c.role == roleInit && c.policy == corev1.RestartPolicyAlways {
 			c.policy = corev1.RestartPolicyOnFailure
 		}
@@ -72,7 +79,7 @@ func newContainers(pod *corev1.Pod) []*container {
 		}
 		for _, status := range statuses {
 			if status.Name == spec.Name {
-				c.adopt(status, !isProgram(pod))
+				c.adopt(status)
 			}
 		}
 		all = append(all, c)
@@ -80,11 +87,9 @@ func newContainers(pod *corev1.Pod) []*container {
 	return all
 }
 
-func isProgram(pod *corev1.Pod) bool { return pod.Annotations[RunLocal] == "true" }
-
 // adopt continues from a status that an earlier runner wrote. An echo server
 // is resumed as the same run; a program is gone.
-func (c *container) adopt(status corev1.ContainerStatus, isEcho bool) {
+func (c *container) adopt(status corev1.ContainerStatus) {
 	c.attempt = status.RestartCount
 	c.last = status.LastTerminationState.Terminated
 	switch {
@@ -92,7 +97,7 @@ func (c *container) adopt(status corev1.ContainerStatus, isEcho bool) {
 		t := status.State.Terminated
 		c.phase, c.message, c.began = phaseExited, t.Message, t.StartedAt.Time
 		c.exited = ending{code: t.ExitCode, signal: t.Signal, reason: t.Reason, at: t.FinishedAt.Time}
-	case status.State.Running != nil && isEcho:
+	case status.State.Running != nil && c.kind == kindEcho:
 		c.resumed, c.began = true, status.State.Running.StartedAt.Time
 	case status.State.Running != nil:
 		c.phase, c.began = phaseExited, status.State.Running.StartedAt.Time
@@ -163,12 +168,9 @@ func (c *container) terminated(pod *corev1.Pod) *corev1.ContainerStateTerminated
 func (c *container) status(pod *corev1.Pod, inBackOff bool) corev1.ContainerStatus {
 	started := c.phase == phaseRunning && c.started
 	s := corev1.ContainerStatus{
-		Name: c.spec.Name, Image: c.spec.Image, ImageID: "switchyard.dev/echo",
+		Name: c.spec.Name, Image: c.spec.Image, ImageID: c.imageID(),
 		RestartCount: c.attempt, Started: &started,
 		Ready: c.phase == phaseRunning && c.ready,
-	}
-	if isProgram(pod) {
-		s.ImageID = "switchyard.dev/run-local"
 	}
 	if c.phase != phaseWaiting || c.attempt > 0 {
 		s.ContainerID = c.id(pod)

@@ -18,18 +18,22 @@ limitations under the License.
 // the Node, gives each of its Pods a network namespace with addresses, runs
 // its containers, probes them, reports status and serves the kubelet API.
 //
-// A container is an echo server (package echo) on its declared ports, whatever
-// its image. With the annotation RunLocal on the Pod, its command is run as a
-// program of this machine instead, inside the Pod's network namespace and a
-// mount namespace that has the Pod's /etc/resolv.conf, /etc/hosts and, in
-// place of /run, a directory of its own with the service account's token.
+// A container is one of three kinds. If the node has its image (package image),
+// the image's program is run in a root of its own, with the user, groups,
+// capabilities and mounts that the manifest says. With the annotation RunLocal on
+// the Pod, its command is run as a program of this machine instead, with its
+// rights, in a mount namespace that has the Pod's /etc/resolv.conf, /etc/hosts
+// and, in place of /run, a directory of its own. Any other is an echo server
+// (package echo) on its declared ports. Programs have volumes, which follow the
+// objects they are made of, and are in the Pod's network namespace.
 //
 // Desired state is what the API says now: each Pod has one worker that
 // compares and acts; plan.go (what to start), status.go, probe.go, env*.go,
-// files.go and addresses.go are pure, the rest is thin. A runner that stops
-// takes its Pods' namespaces with it, and one that starts builds them again
-// with the same addresses: echo containers go on as if nothing had been,
-// programs count as killed and follow their restartPolicy.
+// files.go, addresses.go, security.go, capabilities.go and payload.go are pure,
+// the rest is thin. A runner that stops takes its Pods' namespaces with it, and
+// one that starts builds them again with the same addresses: echo containers go
+// on as if nothing had been, programs count as killed and follow their
+// restartPolicy.
 //
 // It never touches a namespace but the node's and the Pods', and never reaps a
 // process that it did not start.

@@ -41,6 +41,8 @@ type envSource struct {
 	podIPs   []netip.Addr
 	nodeIPs  []netip.Addr
 	services []serviceenv.Variable
+	// base is what an image says.
+	base []string
 	// configMap and secret read one object of the Pod's namespace.
 	configMap func(name string) (map[string]string, error)
 	secret    func(name string) (map[string]string, error)
@@ -54,6 +56,10 @@ func containerEnv(source envSource, container *corev1.Container) ([]string, erro
 	b.set("PATH", defaultPath)
 	b.set("HOME", "/root")
 	b.set("HOSTNAME", hostname(source.pod))
+	for _, variable := range source.base {
+		name, value, _ := strings.Cut(variable, "=")
+		b.set(name, value)
+	}
 	services := map[string]string{}
 	for _, v := range source.services {
 		services[v.Name] = v.Value

@@ -17,12 +17,14 @@ limitations under the License.
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -34,7 +36,8 @@ import (
 	"switchyard.dev/switchyard/internal/netns"
 )
 
-// Exec runs a program of this machine as if it were in the container.
+// Exec runs a program of the container's image in it, or else a program of this
+// machine as if it were there.
 func (r *Runner) Exec(ctx context.Context, target kubelet.Container, command []string, stdio kubelet.Stdio) error {
 	w, err := r.worker(target.Namespace, target.Pod)
 	if err != nil {
@@ -69,7 +72,7 @@ func (w *worker) exec(ctx context.Context, name string, command []string, stdio 
 		}
 	})
 	if err != nil {
-		return notStarted(err, stdio)
+		return notStarted(err, o, stdio)
 	}
 	if stdin != nil {
 		// Not by os/exec, whose Wait would wait for a client's next key.
@@ -92,12 +95,18 @@ func (w *worker) execOrders(ctx context.Context, pod *corev1.Pod, name string, c
 	if w.sandbox == nil || c.run == nil {
 		return nil, orders{}, fmt.Errorf("container %s is not running", name)
 	}
-	mounts, err := w.mounts(ctx, pod, c.spec)
-	if err != nil && isProgram(pod) {
+	if running, ok := c.run.(*programRun); ok && c.kind == kindImage {
+		return w.sandbox.ns, orders{
+			Args: command, Env: c.env, Dir: filepath.Join("/", cmp.Or(c.spec.WorkingDir, c.image.Config.WorkingDir)),
+			Root: &rootOrders{Join: running.cmd.Process.Pid, Privileges: c.privileges},
+		}, nil
+	}
+	mounts, err := w.mounts(ctx, pod, c)
+	if err != nil && c.kind == kindLocal {
 		return nil, orders{}, err
 	}
 	o := orders{Args: command, Env: c.env, Mounts: mounts}
-	if isProgram(pod) {
+	if c.kind == kindLocal {
 		o.Dir = c.spec.WorkingDir // an image's, for an echo container: not on this machine
 	}
 	if !pod.Spec.HostNetwork {
@@ -108,14 +117,18 @@ func (w *worker) execOrders(ctx context.Context, pod *corev1.Pod, name string, c
 
 // notStarted tells a user why a command could not be run, as kubectl shows no
 // more than the exit code: 127 if there is no such program, as in a shell.
-func notStarted(err error, stdio kubelet.Stdio) error {
+func notStarted(err error, o orders, stdio kubelet.Stdio) error {
 	code := 126
 	if strings.Contains(err.Error(), exec.ErrNotFound.Error()) || strings.Contains(err.Error(), os.ErrNotExist.Error()) {
 		code = 127
 	}
+	from := "Commands in Pods of the local cluster are programs of this machine"
+	if o.Root != nil {
+		from = "Commands in this container are programs of its image"
+	}
 	for _, out := range []io.Writer{writer(stdio.Err), writer(stdio.Out)} {
 		if out != io.Discard {
-			_, _ = fmt.Fprintf(out, "Commands in Pods of the local cluster are programs of this machine: %v\r\n", err)
+			_, _ = fmt.Fprintf(out, "%s: %v\r\n", from, err)
 			break
 		}
 	}
@@ -146,7 +159,7 @@ func execOnTerminal(ctx context.Context, ns *netns.Namespace, o orders, stdio ku
 	cmd, err := launch(ns, o, func(cmd *exec.Cmd) { onTerminal(cmd, slave) })
 	_ = slave.Close()
 	if err != nil {
-		return notStarted(err, stdio)
+		return notStarted(err, o, stdio)
 	}
 	go func() {
 		for size := range stdio.Resize {
@@ -189,7 +202,7 @@ func (w *worker) execIn(_ *corev1.Pod, container string) func(context.Context, [
 // probeExec lets exec probes of echo containers pass: their programs are the
 // image's, which is not here.
 func (w *worker) probeExec(pod *corev1.Pod, c *container) func(context.Context, []string) error {
-	if !isProgram(pod) {
+	if c.kind == kindEcho {
 		return func(context.Context, []string) error { return nil }
 	}
 	return w.execIn(pod, c.spec.Name)

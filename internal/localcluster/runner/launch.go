@@ -53,7 +53,7 @@ func launch(ns *netns.Namespace, o orders, prepare func(cmd *exec.Cmd)) (*exec.C
 	}
 	defer func() { _ = errorsRead.Close() }()
 	cmd.ExtraFiles = []*os.File{ordersRead, errorsWrite}
-	err = ns.Do(cmd.Start)
+	err = ns.Do(func() error { return startIn(o.Root, cmd) })
 	_ = ordersRead.Close()
 	_ = errorsWrite.Close()
 	if err != nil {
@@ -69,6 +69,27 @@ func launch(ns *netns.Namespace, o orders, prepare func(cmd *exec.Cmd)) (*exec.C
 		return nil, errors.New(string(reason))
 	}
 	return cmd, nil
+}
+
+// startIn gives a program of an image process ids of its own, of which it has the
+// first: what it leaves behind ends with it. A command gets those of the program
+// that it joins.
+func startIn(root *rootOrders, cmd *exec.Cmd) error {
+	switch {
+	case root == nil:
+	case root.Join == 0:
+		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWPID
+	default:
+		ids, err := os.Open(fmt.Sprintf("/proc/%d/ns/pid", root.Join))
+		if err != nil {
+			return fmt.Errorf("the container is not running: %w", err)
+		}
+		defer func() { _ = ids.Close() }()
+		if err := unix.Setns(int(ids.Fd()), unix.CLONE_NEWPID); err != nil {
+			return fmt.Errorf("entering the container's process ids: %w", err)
+		}
+	}
+	return cmd.Start()
 }
 
 // signalAll signals a program and all that it started and did not detach.

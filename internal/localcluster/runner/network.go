@@ -28,6 +28,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"switchyard.dev/switchyard/internal/netns"
@@ -212,6 +213,25 @@ func single(ip netip.Addr) *net.IPNet {
 
 func everywhere(like netip.Addr) *net.IPNet {
 	return &net.IPNet{IP: make(net.IP, like.BitLen()/8), Mask: net.CIDRMask(0, like.BitLen())}
+}
+
+// setSysctls sets what the Pod's security context asks for, in its own network.
+func setSysctls(ns *netns.Namespace, pod *corev1.Pod) error {
+	if pod.Spec.SecurityContext == nil {
+		return nil
+	}
+	return ns.Do(func() error {
+		for _, sysctl := range pod.Spec.SecurityContext.Sysctls {
+			name, ok := strings.CutPrefix(strings.ReplaceAll(sysctl.Name, ".", "/"), "net/")
+			if !ok {
+				return fmt.Errorf("sysctl %s: the local cluster sets those of the network only", sysctl.Name)
+			}
+			if err := setSysctl(name, sysctl.Value); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // setSysctl writes a file under /proc/sys/net, which shows the namespace of

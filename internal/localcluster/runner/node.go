@@ -162,8 +162,8 @@ func desiredNode(config Config) *corev1.Node {
 }
 
 // nodeStatus is the Node's status, transition times and others' conditions
-// kept. Capacity is notional, as no image runs: the machine may be small, the
-// manifests are not.
+// kept. Capacity is notional, as most containers are echo servers: the machine
+// may be small, the manifests are not.
 func nodeStatus(config Config, old corev1.NodeStatus, now time.Time) corev1.NodeStatus {
 	status := *old.DeepCopy()
 	status.Addresses = nodeAddresses(config.NodeName, config.NodeIPs)
@@ -176,6 +176,10 @@ func nodeStatus(config Config, old corev1.NodeStatus, now time.Time) corev1.Node
 	status.Allocatable = status.Capacity.DeepCopy()
 	status.DaemonEndpoints.KubeletEndpoint.Port = kubeletPort
 	status.NodeInfo = nodeInfo(config.NodeName)
+	status.Images = nil
+	for _, i := range config.Images {
+		status.Images = append(status.Images, corev1.ContainerImage{Names: i.Names})
+	}
 	for _, condition := range []corev1.NodeCondition{
 		{Type: corev1.NodeMemoryPressure, Status: corev1.ConditionFalse, Reason: "KubeletHasSufficientMemory", Message: "the node runner does not limit memory"},
 		{Type: corev1.NodeDiskPressure, Status: corev1.ConditionFalse, Reason: "KubeletHasNoDiskPressure", Message: "the node runner does not limit disk space"},

@@ -56,7 +56,8 @@ type node struct {
 	stop   func()
 }
 
-func newNode(t *testing.T) *node {
+// newNode starts one; change may alter its configuration first.
+func newNode(t *testing.T, change ...func(*runner.Config)) *node {
 	t.Helper()
 	prereq.Root(t)
 	rest := apiServer(t)
@@ -88,6 +89,9 @@ func newNode(t *testing.T) *node {
 		ServingCert: certificate, ClientCAs: shared.ca.Pool(),
 		Log: testr.NewWithInterface(t, testr.Options{Verbosity: 2}),
 	}}
+	for _, f := range change {
+		f(&made.config)
+	}
 	if made.client, err = kubernetes.NewForConfig(rest); err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,6 @@ package runner
 import (
 	"context"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -40,6 +39,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/clock"
 )
 
 // Runner plays kubelet for one node.
@@ -59,6 +59,9 @@ type Runner struct {
 
 // New returns a runner; Run checks its Config.
 func New(config Config) *Runner {
+	if config.Clock == nil {
+		config.Clock = clock.RealClock{}
+	}
 	return &Runner{
 		config: config, log: config.Log.WithValues("node", config.NodeName),
 		addresses: newAddresses(config.PodCIDRs),
@@ -198,35 +201,6 @@ func (r *Runner) event(pod *corev1.Pod, kind, reason, message string) {
 
 func (r *Runner) serviceList() ([]*corev1.Service, error) {
 	return r.services.List(labels.Everything())
-}
-
-func (r *Runner) configMapReader(ctx context.Context, namespace string) func(string) (map[string]string, error) {
-	return func(name string) (map[string]string, error) {
-		object, err := r.client.CoreV1().ConfigMaps(namespace).Get(ctx, name, metav1.GetOptions{})
-		if err != nil {
-			return nil, err
-		}
-		return merged(object.Data, object.BinaryData), nil
-	}
-}
-
-func (r *Runner) secretReader(ctx context.Context, namespace string) func(string) (map[string]string, error) {
-	return func(name string) (map[string]string, error) {
-		object, err := r.client.CoreV1().Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
-		if err != nil {
-			return nil, err
-		}
-		return merged(nil, object.Data), nil
-	}
-}
-
-func merged(text map[string]string, binary map[string][]byte) map[string]string {
-	all := make(map[string]string, len(text)+len(binary))
-	maps.Copy(all, text)
-	for key, value := range binary {
-		all[key] = string(value)
-	}
-	return all
 }
 
 func (r *Runner) removeLogs(pod *corev1.Pod) {

@@ -41,6 +41,8 @@ type sandbox struct {
 	index uint32 // of its own addresses; 0 on the host network
 	link  string
 	dir   string
+	// volumes are set once there is a sandbox.
+	volumes *volumeKeeper
 }
 
 func podKey(pod *corev1.Pod) string { return pod.Namespace + "_" + pod.Name }
@@ -79,6 +81,9 @@ func (r *Runner) newSandbox(pod *corev1.Pod) (_ *sandbox, err error) {
 		return nil, err
 	}
 	if err := connect(r.config.Namespace, s.ns, s.link, s.ips, r.addresses.gateways()); err != nil {
+		return nil, err
+	}
+	if err := setSysctls(s.ns, pod); err != nil {
 		return nil, err
 	}
 	return s, s.writeFiles(pod, r.config)
@@ -120,6 +125,9 @@ func (r *Runner) keepAddresses(pods []corev1.Pod) {
 // removeSandbox is idempotent; what it could not remove is in its error.
 func (r *Runner) removeSandbox(s *sandbox) error {
 	var errs []error
+	if s.volumes != nil {
+		s.volumes.end()
+	}
 	if s.index != 0 {
 		if s.ns != nil {
 			killInside(s.ns)
@@ -129,6 +137,7 @@ func (r *Runner) removeSandbox(s *sandbox) error {
 		r.addresses.release(s.index)
 		s.index = 0
 	}
+	unmountVolumes(s.dir)
 	return errors.Join(append(errs, os.RemoveAll(s.dir))...)
 }
 
@@ -168,6 +177,7 @@ func (r *Runner) cleanLeftovers() error {
 		}
 		_ = unix.Unmount(path, unix.MNT_DETACH)
 		_ = os.Remove(path)
+		unmountVolumes(filepath.Join(r.config.StateDir, "pods", dir.Name()))
 		_ = os.RemoveAll(filepath.Join(r.config.StateDir, "pods", dir.Name()))
 	}
 	return nil

@@ -71,12 +71,11 @@ func (w *worker) newRun(ctx context.Context, pod *corev1.Pod, c *container, env 
 	if c.phase == phaseExited {
 		attempt++
 	}
-	program := isProgram(pod)
-	if !program && c.role == roleInit {
+	if c.kind == kindEcho && c.role == roleInit {
 		return finishedRun{at: time.Now()}, nil // there is nothing to wait for
 	}
 	var o orders
-	if program {
+	if c.kind != kindEcho {
 		var err error
 		if o, err = w.orders(ctx, pod, c, env); err != nil {
 			return nil, err
@@ -88,7 +87,7 @@ func (w *worker) newRun(ctx context.Context, pod *corev1.Pod, c *container, env 
 		return nil, err
 	}
 	var r run
-	if program {
+	if c.kind != kindEcho {
 		r, err = startProgram(w.sandbox.ns, o, c.spec, log)
 	} else {
 		r, err = startEcho(pod, c.spec, w.sandbox.ips, w.sandbox.ns, log, w.poke)
@@ -109,10 +108,10 @@ func (w *worker) removeOldLog(pod *corev1.Pod, c *container, attempt int32) {
 
 // orders is how a container's program is started.
 func (w *worker) orders(ctx context.Context, pod *corev1.Pod, c *container, env []string) (orders, error) {
-	if len(c.spec.Command) == 0 {
+	if c.kind == kindLocal && len(c.spec.Command) == 0 {
 		return orders{}, fmt.Errorf("%w: a Pod with %s runs no image: container %s needs a command", errConfig, RunLocal, c.spec.Name)
 	}
-	mounts, err := w.mounts(ctx, pod, c.spec)
+	mounts, err := w.mounts(ctx, pod, c)
 	if err != nil {
 		return orders{}, err
 	}
@@ -126,13 +125,18 @@ func (w *worker) orders(ctx context.Context, pod *corev1.Pod, c *container, env 
 	if !pod.Spec.HostNetwork {
 		o.Hostname = hostname(pod)
 	}
+	if c.kind == kindImage {
+		if err := w.imageOrders(pod, c, &o); err != nil {
+			return orders{}, err
+		}
+	}
 	if c.spec.TTY && !slices.ContainsFunc(env, func(v string) bool { return len(v) > 5 && v[:5] == "TERM=" }) {
 		o.Env = append(slices.Clone(env), "TERM=xterm")
 	}
 	return o, nil
 }
 
-func (w *worker) mounts(ctx context.Context, pod *corev1.Pod, c *corev1.Container) ([]mount, error) {
+func (w *worker) mounts(ctx context.Context, pod *corev1.Pod, c *container) ([]mount, error) {
 	etc := filepath.Join(w.sandbox.dir, "etc")
 	mounts := []mount{
 		{Source: filepath.Join(etc, "resolv.conf"), Target: "/etc/resolv.conf"},
@@ -150,6 +154,7 @@ func (w *worker) environment(ctx context.Context, pod *corev1.Pod, c *container)
 	links := pod.Spec.EnableServiceLinks == nil || *pod.Spec.EnableServiceLinks
 	return containerEnv(envSource{
 		pod: pod, podIPs: w.sandbox.ips, nodeIPs: w.r.config.NodeIPs,
+		base:      c.baseEnv(pod),
 		services:  serviceenv.For(services, pod.Namespace, links),
 		configMap: w.r.configMapReader(ctx, pod.Namespace),
 		secret:    w.r.secretReader(ctx, pod.Namespace),

@@ -143,7 +143,7 @@ func TestTransitionTimesChangeWithTheStatusOnly(t *testing.T) {
 func TestContainerStatusOverItsRuns(t *testing.T) {
 	pod := podOf("a")
 	pod.UID = "u"
-	c := newContainers(pod)[0]
+	c := newContainers(pod, nil)[0]
 	shape := func() string {
 		s := c.status(pod, c.phase == phaseExited && c.failures > 1)
 		switch {

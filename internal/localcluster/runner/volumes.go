@@ -18,149 +18,125 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // volumeMounts makes the volumes that a program's container mounts: projected
 // ones (the service account's token is one), ConfigMaps, Secrets, emptyDir and
-// hostPath, as they are now; they are not kept up to date. A mount path must
-// exist on this machine or lie under /run, where every program has its own.
-func (w *worker) volumeMounts(ctx context.Context, pod *corev1.Pod, c *corev1.Container) ([]mount, error) {
+// hostPath. For a program of this machine a mount path must exist there or lie
+// under /run, where every such program has its own.
+func (w *worker) volumeMounts(ctx context.Context, pod *corev1.Pod, c *container) ([]mount, error) {
 	var mounts []mount
-	for _, vm := range c.VolumeMounts {
-		target := resolve(vm.MountPath)
-		if _, err := os.Stat(target); err != nil && !strings.HasPrefix(target, "/run/") {
-			return nil, fmt.Errorf("%w: volume %s: %s does not exist on this machine; mount it below /run", errConfig, vm.Name, vm.MountPath)
+	for _, vm := range c.spec.VolumeMounts {
+		if c.kind == kindLocal {
+			target := resolve(vm.MountPath)
+			if _, err := os.Stat(target); err != nil && !strings.HasPrefix(target, "/run/") {
+				return nil, fmt.Errorf("%w: volume %s: %s does not exist on this machine; mount it below /run", errConfig, vm.Name, vm.MountPath)
+			}
 		}
 		for i := range pod.Spec.Volumes {
-			if pod.Spec.Volumes[i].Name != vm.Name {
+			v := &pod.Spec.Volumes[i]
+			if v.Name != vm.Name {
 				continue
 			}
-			source, err := w.volume(ctx, pod, &pod.Spec.Volumes[i])
+			source, err := w.volume(ctx, pod, v)
 			if err != nil {
 				return nil, fmt.Errorf("%w: volume %s: %w", errConfig, vm.Name, err)
 			}
-			mounts = append(mounts, mount{Source: filepath.Join(source, filepath.Clean("/"+vm.SubPath)), Target: vm.MountPath})
+			within := strings.TrimPrefix(filepath.Clean("/"+vm.SubPath), "/")
+			if v.EmptyDir != nil && within != "" {
+				if err := makeWithin(source, within); err != nil {
+					return nil, fmt.Errorf("%w: volume %s: %w", errConfig, vm.Name, err)
+				}
+			}
+			mounts = append(mounts, mount{Source: source, Within: within, Target: vm.MountPath, ReadOnly: vm.ReadOnly || isKept(v)})
 		}
 	}
 	return mounts, nil
 }
 
-// volume makes one volume and returns its directory.
+// volume makes one volume, if this is its Pod's first container to want it, and
+// returns its directory.
 func (w *worker) volume(ctx context.Context, pod *corev1.Pod, v *corev1.Volume) (string, error) {
-	dir := filepath.Join(w.sandbox.dir, "volumes", v.Name)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
-	}
-	configMap, secret := w.r.configMapReader(ctx, pod.Namespace), w.r.secretReader(ctx, pod.Namespace)
+	dir := filepath.Join(volumesDir(w.sandbox.dir), v.Name)
 	switch {
-	case v.EmptyDir != nil:
-		return dir, nil
 	case v.HostPath != nil:
 		return v.HostPath.Path, nil
-	case v.ConfigMap != nil:
-		return dir, writeKeys(dir, configMap, "ConfigMap", v.ConfigMap.Name, v.ConfigMap.Items, v.ConfigMap.Optional)
-	case v.Secret != nil:
-		return dir, writeKeys(dir, secret, "Secret", v.Secret.SecretName, v.Secret.Items, v.Secret.Optional)
-	case v.DownwardAPI != nil:
-		return dir, w.writeFields(dir, pod, v.DownwardAPI.Items)
-	case v.Projected == nil:
-		return "", fmt.Errorf("its type is not supported by the local cluster")
-	}
-	for _, source := range v.Projected.Sources {
-		var err error
-		switch {
-		case source.ServiceAccountToken != nil:
-			err = w.writeToken(ctx, dir, pod, source.ServiceAccountToken)
-		case source.ConfigMap != nil:
-			err = writeKeys(dir, configMap, "ConfigMap", source.ConfigMap.Name, source.ConfigMap.Items, source.ConfigMap.Optional)
-		case source.Secret != nil:
-			err = writeKeys(dir, secret, "Secret", source.Secret.Name, source.Secret.Items, source.Secret.Optional)
-		case source.DownwardAPI != nil:
-			err = w.writeFields(dir, pod, source.DownwardAPI.Items)
+	case v.EmptyDir != nil:
+		if _, err := os.Stat(dir); err == nil {
+			return dir, nil
 		}
-		if err != nil {
-			return "", err
-		}
+		return dir, makeEmptyDir(dir, v.EmptyDir, volumeGroup(pod))
+	case isKept(v):
+		return dir, w.sandbox.volumes.add(ctx, pod, v, dir)
 	}
-	return dir, nil
+	return "", errors.New("its type is not supported by the local cluster")
 }
 
-func writeKeys(dir string, read func(string) (map[string]string, error), kind, name string, items []corev1.KeyToPath, optional *bool) error {
-	data, err := lookUp(read, kind, name, optional)
-	if err != nil {
-		return err
-	}
-	if len(items) == 0 {
-		for key, value := range data {
-			if err := writeInside(dir, key, value); err != nil {
-				return err
-			}
-		}
-	}
-	for _, item := range items {
-		value, ok := data[item.Key]
-		if !ok && (optional == nil || !*optional) {
-			return fmt.Errorf("%s %s has no key %s", kind, name, item.Key)
-		}
-		if ok {
-			if err := writeInside(dir, item.Path, value); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (w *worker) writeFields(dir string, pod *corev1.Pod, items []corev1.DownwardAPIVolumeFile) error {
-	source := envSource{pod: pod, podIPs: w.sandbox.ips, nodeIPs: w.r.config.NodeIPs}
-	for _, item := range items {
-		if item.FieldRef == nil {
-			continue
-		}
-		value, err := fieldValue(source, item.FieldRef.FieldPath)
-		if err != nil {
-			return err
-		}
-		if err := writeInside(dir, item.Path, value); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// writeToken asks for a token that is bound to the Pod.
-func (w *worker) writeToken(ctx context.Context, dir string, pod *corev1.Pod, source *corev1.ServiceAccountTokenProjection) error {
-	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
-		ExpirationSeconds: source.ExpirationSeconds,
-		BoundObjectRef:    &authenticationv1.BoundObjectReference{APIVersion: "v1", Kind: "Pod", Name: pod.Name, UID: pod.UID},
-	}}
-	if source.Audience != "" {
-		request.Spec.Audiences = []string{source.Audience}
-	}
-	token, err := w.r.client.CoreV1().ServiceAccounts(pod.Namespace).CreateToken(ctx, pod.Spec.ServiceAccountName, request, metav1.CreateOptions{})
-	if err != nil {
-		return fmt.Errorf("asking for a token of service account %s: %w", pod.Spec.ServiceAccountName, err)
-	}
-	return writeInside(dir, source.Path, token.Status.Token)
-}
-
-// writeInside writes a file that can not leave dir: paths come from objects.
-func writeInside(dir, path, content string) error {
-	root, err := os.OpenRoot(dir)
+// makeWithin makes a directory in a volume, where no link leads out of it.
+func makeWithin(volume, path string) error {
+	root, err := os.OpenRoot(volume)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = root.Close() }()
-	if err := root.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if _, err := root.Stat(path); err == nil {
+		return nil // perhaps a file
+	}
+	return root.MkdirAll(path, 0o777)
+}
+
+// isKept tells of volumes with objects' content, which is kept up to date and
+// which programs can not write.
+func isKept(v *corev1.Volume) bool {
+	return v.ConfigMap != nil || v.Secret != nil || v.DownwardAPI != nil || v.Projected != nil
+}
+
+func volumesDir(sandbox string) string { return filepath.Join(sandbox, "volumes") }
+
+// makeEmptyDir makes one that everybody can write, in memory if that is asked
+// for; a size limit is of memory alone. It is there once it is whole: a directory
+// that is left behind would be taken for it.
+func makeEmptyDir(dir string, source *corev1.EmptyDirVolumeSource, group *int64) (err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	return root.WriteFile(path, []byte(content), 0o644)
+	defer func() {
+		if err != nil {
+			_ = unix.Unmount(dir, unix.MNT_DETACH) // it may not be mounted
+			err = errors.Join(err, os.Remove(dir))
+		}
+	}()
+	if source.Medium == corev1.StorageMediumMemory {
+		options := "mode=0777"
+		if limit := source.SizeLimit; limit != nil && limit.Sign() > 0 {
+			options += fmt.Sprintf(",size=%d", limit.Value())
+		}
+		if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, options); err != nil {
+			return fmt.Errorf("mounting a tmpfs: %w", err)
+		}
+	}
+	mode := os.FileMode(0o777)
+	if group != nil {
+		if err := own(dir, -1, int(*group)); err != nil {
+			return err
+		}
+		mode |= os.ModeSetgid
+	}
+	return os.Chmod(dir, mode)
+}
+
+// unmountVolumes undoes what makeEmptyDir mounted.
+func unmountVolumes(sandbox string) {
+	entries, _ := os.ReadDir(volumesDir(sandbox))
+	for _, entry := range entries {
+		_ = unix.Unmount(filepath.Join(volumesDir(sandbox), entry.Name()), unix.MNT_DETACH)
+	}
 }

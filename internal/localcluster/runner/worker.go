@@ -60,7 +60,7 @@ func newWorker(r *Runner, pod *corev1.Pod, after <-chan struct{}) *worker {
 	w := &worker{
 		r: r, pod: pod, after: after,
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
-		containers: newContainers(pod), startTime: time.Now(),
+		containers: newContainers(pod, r.config.Images), startTime: time.Now(),
 	}
 	if pod.Status.StartTime != nil {
 		w.startTime = pod.Status.StartTime.Time
@@ -176,7 +176,9 @@ func (w *worker) advance(ctx context.Context, pod *corev1.Pod) time.Duration {
 			return retryInterval
 		}
 		w.sandbox = sandbox
+		w.sandbox.volumes = w.newVolumeKeeper(sandbox.ips)
 	}
+	w.sandbox.volumes.note(pod)
 	p := planContainers(w.views(), time.Now())
 	for len(p.start) > 0 {
 		if wait := w.startAll(ctx, pod, p.start); wait > 0 {

@@ -92,6 +92,9 @@ func (d Dir) Log(name string) string { return filepath.Join(d.Logs(), name+".log
 // Run is the mount point of the cluster's private tmpfs.
 func (d Dir) Run() string { return filepath.Join(string(d), "run") }
 
+// Images is the directory of the images that nodes have.
+func (d Dir) Images() string { return filepath.Join(string(d), "images") }
+
 // Namespaces is the directory of named network namespaces. It exists inside
 // the cluster only: see NamespacePath.
 func (d Dir) Namespaces() string { return filepath.Join(d.Run(), "netns") }
@@ -137,9 +140,9 @@ func (d Dir) RemoveButLogs() error {
 }
 
 // ours are the entries of a state directory; nothing else in it is ever
-// removed, so that a mistaken SWITCHYARD_STATE costs nobody their files.
+// removed. Whoever holds the lock knows that they are ours: see refuseForeign.
 func (d Dir) ours() []string {
-	return []string{d.record(), d.Kubeconfig(), d.Socket(), d.Run(), d.Logs()}
+	return []string{d.record(), d.Kubeconfig(), d.Socket(), d.Run(), d.Logs(), d.Images()}
 }
 
 func (d Dir) clear(keep map[string]bool) error {

@@ -17,7 +17,8 @@ limitations under the License.
 // Package state is the one place where a local cluster touches the machine's
 // file system: its state directory.
 //
-//	lock          held by the cluster's processes, and so by nobody once they are gone
+//	lock          held by the cluster's processes, and so by nobody once they are gone;
+//	              it says whose directory this is
 //	cluster.json  the Record: who runs it, and what it looks like
 //	kubeconfig    for kubectl on the machine, mode 0600
 //	control.sock  where the supervisor answers
@@ -27,4 +28,6 @@ limitations under the License.
 // Whether a cluster runs is never read from a file, but from the lock: the
 // kernel releases it with the last process that holds it, however that ended.
 // A directory whose lock is free is what a crash left, and may be replaced.
+//
+// A directory that holds anything else than such a state is never touched.
 package state

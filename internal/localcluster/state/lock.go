@@ -40,9 +40,12 @@ type Lock struct {
 func (l *Lock) Close() error { return l.File.Close() }
 
 // TryLock takes the lock, or returns ErrRunning. It makes the directory if
-// there is none.
+// there is none, and refuses one that holds what is not ours.
 func (d Dir) TryLock() (*Lock, error) {
 	for {
+		if err := d.refuseForeign(); err != nil {
+			return nil, err
+		}
 		if err := d.make(); err != nil {
 			return nil, err
 		}
@@ -58,6 +61,10 @@ func (d Dir) TryLock() (*Lock, error) {
 			return nil, fmt.Errorf("locking %s: %w", file.Name(), err)
 		}
 		if stillThere(file) {
+			if err := writeMark(file); err != nil {
+				_ = file.Close()
+				return nil, err
+			}
 			return &Lock{File: file}, nil
 		}
 		// Between open and flock another process removed the directory: what

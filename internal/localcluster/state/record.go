@@ -22,6 +22,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"switchyard.dev/switchyard/internal/localcluster/software"
 )
 
 // Record says who runs the cluster and what it looks like.
@@ -36,6 +38,8 @@ type Record struct {
 	// Port is where the API server answers on the machine's 127.0.0.1.
 	Port    int    `json:"port"`
 	Version string `json:"version"`
+	// Software is what was chosen to run in it.
+	Software software.Choice `json:"software"`
 }
 
 // WriteRecord replaces the record, in one step for readers.

@@ -25,6 +25,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"switchyard.dev/switchyard/internal/localcluster/runner/image"
+	"switchyard.dev/switchyard/internal/localcluster/software"
 	"switchyard.dev/switchyard/internal/localcluster/state"
 )
 
@@ -38,12 +40,16 @@ type Config struct {
 	// Wait is how long the cluster may take to become ready.
 	Wait     time.Duration
 	Binaries Binaries
+	Software software.Choice
+	// Images are what containers can be run from.
+	Images image.Set
 }
 
 // Binaries are the paths of the programs that make up a cluster.
 type Binaries struct {
 	Etcd, APIServer, ControllerManager, Scheduler string
 	Manager, NodeAgent, DNS                       string
+	KubeProxy                                     string
 }
 
 // Encode is the form that Decode reads.

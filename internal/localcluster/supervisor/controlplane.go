@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 
 	"switchyard.dev/switchyard/internal/localcluster/layout"
+	"switchyard.dev/switchyard/internal/localcluster/software"
 )
 
 // apiServerPort is where the API server listens on the first node.
@@ -90,8 +91,15 @@ func (s *Supervisor) apiServerArgs() []string {
 	}
 }
 
-// controllerManagerArgs leave out the three endpoint controllers: they are
-// what switchyard-manager runs in their place.
+// controllers are those of kube-controller-manager. The suite is in the place of
+// three of them; whoever wants to install it so has to turn them off as well.
+func (s *Supervisor) controllers() string {
+	if s.config.Software.EndpointControllers == software.On {
+		return "*"
+	}
+	return "*,-endpoints-controller,-endpointslice-controller,-endpointslice-mirroring-controller"
+}
+
 func (s *Supervisor) controllerManagerArgs(access string) []string {
 	file := s.credentials.file
 	return append([]string{
@@ -100,7 +108,7 @@ func (s *Supervisor) controllerManagerArgs(access string) []string {
 		"--authorization-kubeconfig=" + access,
 		"--bind-address=127.0.0.1",
 		"--leader-elect=false",
-		"--controllers=*,-endpoints-controller,-endpointslice-controller,-endpointslice-mirroring-controller",
+		"--controllers=" + s.controllers(),
 		"--use-service-account-credentials=true",
 		"--service-account-private-key-file=" + file("sa.key"),
 		"--root-ca-file=" + file("ca.crt"),

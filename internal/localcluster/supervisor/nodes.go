@@ -78,6 +78,7 @@ func (s *Supervisor) runnerConfig(node layout.Node) (runner.Config, error) {
 		DNSAddrs:      layout.DNSAddrs(),
 		ServingCert:   serving,
 		ClientCAs:     s.credentials.ca.Pool(),
+		Images:        s.config.Images,
 		Log:           s.log.WithName("runner"),
 	}, nil
 }

@@ -38,11 +38,14 @@ const (
 // Ports of the suite's processes on their nodes. The manager's are not its
 // defaults, 8081 and 8443: pods on the first node's network may want those.
 const (
-	managerHealthPort  = 9440
-	managerMetricsPort = 9441
-	webhookPort        = 9443
-	agentHealthPort    = 10256
+	managerHealthPort = 9440
+	webhookPort       = 9443
+	agentHealthPort   = 10256
 )
+
+// ManagerMetricsPort is where the manager serves its metrics, on the loopback device
+// of the first node.
+const ManagerMetricsPort = 9441
 
 // startSuite installs and starts what this project is, as an operator would,
 // with the accounts and roles of the install manifests: the manager and an
@@ -114,7 +117,7 @@ func (s *Supervisor) startManager(ctx, starting context.Context, st *step) error
 		"--webhooks=on",
 		fmt.Sprintf("--webhook-port=%d", webhookPort),
 		fmt.Sprintf("--health-probe-bind-address=:%d", managerHealthPort),
-		fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", managerMetricsPort),
+		fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", ManagerMetricsPort),
 		"--metrics-secure=false", // as the agents' on their loopback device
 	}))
 	return st.until(starting, healthy(http.DefaultClient, fmt.Sprintf("http://%s:%d/readyz", node.IPs()[0], managerHealthPort)))

@@ -157,7 +157,12 @@ func (s *Supervisor) start(ctx, starting context.Context) error {
 	all, starting := errgroup.WithContext(starting)
 	all.Go(func() error { return s.startControllers(ctx, starting) })
 	all.Go(func() error { return s.startNodes(ctx, starting) })
-	all.Go(func() error { return s.startSuite(ctx, starting) })
+	if s.config.Software.WithSuite() {
+		all.Go(func() error { return s.startSuite(ctx, starting) })
+	}
+	if s.config.Software.WithKubeProxy() {
+		all.Go(func() error { return s.startKubeProxy(starting) })
+	}
 	return all.Wait()
 }
 

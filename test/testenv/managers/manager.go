@@ -23,9 +23,7 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -66,8 +64,7 @@ type Manager struct {
 	probes string
 }
 
-// Start runs program and returns at once. What it says goes to the file log, in
-// whose directory it also keeps its certificate.
+// Start runs program and returns at once. What it says goes to the file log.
 func Start(program, kubeconfig, log string, args ...string) (*Manager, error) {
 	ports, err := freePorts(3)
 	if err != nil {
@@ -84,7 +81,6 @@ func Start(program, kubeconfig, log string, args ...string) (*Manager, error) {
 		fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", ports[1]), "--metrics-secure=false",
 		"--health-probe-bind-address=" + m.probes,
 	}, args...)...)
-	cmd.Env = append(os.Environ(), "TMPDIR="+filepath.Dir(log))
 	if m.Process, err = process.Start(cmd, nil, log); err != nil {
 		return nil, err
 	}

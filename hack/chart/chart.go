@@ -1,0 +1,178 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// A chart is the manifests of all choices, on their way to templates.
+type chart struct {
+	objects []*template
+}
+
+// A template is one manifest.
+type template struct {
+	// id is its kind and name, with a slash between.
+	id, kind string
+	origin   string
+	root     node
+	when     string
+}
+
+// readChart builds all there is in config/, in each of the choices.
+func readChart(files tree, choices []choice) (*chart, error) {
+	if err := files.known(); err != nil {
+		return nil, err
+	}
+	m := merger{choices: choices}
+	c := &chart{}
+	var all []variant
+	origins := map[string]string{}
+	for n, choice := range m.choices {
+		objects, err := files.build(choice)
+		if err != nil {
+			return nil, err
+		}
+		manifests := map[string]any{}
+		for _, o := range objects {
+			id := idOf(o)
+			if manifests[id] != nil {
+				return nil, fmt.Errorf("there are two of %s", id)
+			}
+			manifests[id], origins[id] = o.content, o.origin
+		}
+		all = append(all, variant{in: 1 << n, value: manifests})
+	}
+	if err := c.add(m, all, origins); err != nil {
+		return nil, err
+	}
+	for _, directory := range []string{"dns", "grafana"} {
+		objects, err := files.buildDirectory(directory)
+		if err != nil {
+			return nil, err
+		}
+		manifests := map[string]any{}
+		for _, o := range objects {
+			manifests[idOf(o)], origins[idOf(o)] = o.content, o.origin
+		}
+		single := merger{choices: []choice{{}}}
+		if err := c.add(single, []variant{{in: 1, value: manifests}}, origins); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+func idOf(o object) string {
+	metadata, _ := o.content["metadata"].(map[string]any)
+	return fmt.Sprintf("%s/%s", o.content["kind"], metadata["name"])
+}
+
+// add merges manifests by their ids.
+func (c *chart) add(m merger, all []variant, origins map[string]string) error {
+	within := set(1)<<len(m.choices) - 1
+	merged, err := m.mappings(within, all)
+	if err != nil {
+		return err
+	}
+	for _, e := range merged.(*mapping).entries {
+		if slices.ContainsFunc(c.objects, func(t *template) bool { return t.id == e.key }) {
+			return fmt.Errorf("there are two of %s", e.key)
+		}
+		kind, _, _ := strings.Cut(e.key, "/")
+		c.objects = append(c.objects, &template{id: e.key, kind: kind, origin: origins[e.key], root: e.value, when: e.when})
+	}
+	return nil
+}
+
+// object returns a manifest by its kind and name.
+func (c *chart) object(id string) (*template, error) {
+	for _, t := range c.objects {
+		if t.id == id {
+			return t, nil
+		}
+	}
+	return nil, fmt.Errorf("config/ has no %s", id)
+}
+
+// place follows a path in a manifest.
+func (c *chart) place(id, path string) (place, error) {
+	t, err := c.object(id)
+	if err != nil {
+		return place{}, err
+	}
+	p, err := find(&t.root, path)
+	if err != nil {
+		return p, fmt.Errorf("%s: %w", id, err)
+	}
+	return p, nil
+}
+
+// finish does what is the same for all manifests, and looks for what nobody has
+// said anything about.
+func (c *chart) finish() error {
+	var errs []error
+	for _, t := range c.objects {
+		if strings.Contains(t.when, forPrometheus) && !strings.Contains(t.when, ".Values.") {
+			errs = append(errs, fmt.Errorf("%s: no value says when it is there: add its kind to monitoring in values_options.go", t.id))
+		}
+		if err := label(t); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", t.id, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// label replaces what says that kustomize made an object by Helm's labels.
+func label(t *template) error {
+	metadata, err := find(&t.root, "metadata")
+	if err != nil {
+		return err
+	}
+	m := (*metadata.value).(*mapping)
+	labels := m.get("labels")
+	if labels == nil {
+		labels = m.set("labels", &mapping{}, "")
+	}
+	all := labels.value.(*mapping)
+	all.entries = slices.DeleteFunc(all.entries, func(e *entry) bool { return e.key == "app.kubernetes.io/managed-by" })
+	all.entries = append(all.entries, &entry{value: block(`{{- include "switchyard.labels" . | nindent %d }}`)})
+	return nil
+}
+
+// files are the templates, by their path in the chart.
+func (c *chart) files() (map[string]string, error) {
+	files := map[string]string{}
+	for _, t := range c.objects {
+		r, err := render(t.root, 0)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", t.id, err)
+		}
+		name := path.Join("templates", strings.ReplaceAll(strings.TrimPrefix(t.origin, "./"), "bases/", ""))
+		if files[name] == "" {
+			files[name] = "{{- /* Generated by make chart from config/" + t.origin + ". DO NOT EDIT. */ -}}\n"
+		}
+		lines := guarded(t.when, append([]string{"---"}, r.lines...))
+		files[name] += strings.Join(lines, "\n") + "\n"
+	}
+	return files, nil
+}

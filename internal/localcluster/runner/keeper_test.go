@@ -1,0 +1,67 @@
+/*
+Copyright The Switchyard Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package runner
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr/testr"
+	corev1 "k8s.io/api/core/v1"
+	clocktesting "k8s.io/utils/clock/testing"
+)
+
+func TestAVolumeStaysWhenItsObjectsCanNotBeRead(t *testing.T) {
+	now := time.Now()
+	pod, dir, gone := podOf("main"), t.TempDir(), false
+	var content string
+	var until time.Time
+	var failure error
+	k := &volumeKeeper{
+		content: func(context.Context, *corev1.Pod, *corev1.Volume) (payload, time.Time, error) {
+			return payload{"file": {content: content, mode: usualMode}}, until, failure
+		},
+		latest: func() (*corev1.Pod, bool) { return pod, gone },
+		clock:  clocktesting.NewFakeClock(now), log: testr.New(t),
+		kept: map[string]*keptVolume{"v": {volume: &corev1.Volume{Name: "v"}, dir: dir}},
+	}
+	for _, step := range []struct {
+		name, content string
+		until         time.Time
+		failure       error
+		gone          bool
+		want          string
+		wantNext      time.Time
+	}{
+		{name: "a token is due in eight minutes", content: "1", until: now.Add(8 * time.Minute), want: "1", wantNext: now.Add(8 * time.Minute)},
+		{name: "the object was deleted", content: "2", failure: errors.New("not found"), want: "1", wantNext: now.Add(10 * time.Second)},
+		{name: "it is back", content: "3", want: "3"},
+		{name: "the Pod is gone", content: "4", gone: true, want: "3"},
+	} {
+		content, until, failure, gone = step.content, step.until, step.failure, step.gone
+		if next := k.updateAll(t.Context()); !next.Equal(step.wantNext) {
+			t.Errorf("%s: looks again at %v, want %v", step.name, next, step.wantNext)
+		}
+		if got, err := os.ReadFile(filepath.Join(dir, "file")); err != nil || string(got) != step.want {
+			t.Errorf("%s: the volume holds %q, %v; want %q", step.name, got, err, step.want)
+		}
+	}
+}
