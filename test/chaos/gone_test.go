@@ -41,7 +41,14 @@ type relay struct {
 	// told counts those, and lists what clients list, by a watch that begins with
 	// all there is (KEP-3157) or the old way.
 	told, lists atomic.Int64
+	// begun is when the last watch began, in nanoseconds of Unix time.
+	begun atomic.Int64
 }
+
+// shortWatch is how long a watch has to last, for client-go, to be gone on with
+// when it ends without having brought anything; what a shorter one is of is
+// listed anew, and nobody asks whether the version is known.
+const shortWatch = time.Second
 
 // newRelay puts a relay in the agents' way.
 func (b *bed) newRelay() *relay {
@@ -59,6 +66,9 @@ func (b *bed) newRelay() *relay {
 	r := &relay{}
 	r.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		query := request.URL.Query()
+		if query.Has("watch") {
+			r.begun.Store(time.Now().UnixNano())
+		}
 		switch {
 		case request.Method != http.MethodGet:
 		case !query.Has("watch") || query.Has("sendInitialEvents"):
@@ -92,11 +102,11 @@ func TestWatchesThatHaveToBeginAnewLoseNothing(t *testing.T) {
 	b.awaitSync()
 	start := relay.lists.Load()
 	toll := b.under(func() {
+		b.await("the watches have lasted", func() bool { return time.Since(time.Unix(0, relay.begun.Load())) > shortWatch*5/4 })
 		lists := relay.lists.Load()
 		relay.gone.Store(4) // Services, slices, the node, ServiceCIDRs
 		relay.CloseClientConnections()
 		b.await("something is listed again", func() bool { return relay.lists.Load() > lists })
-		pause(time.Second)
 	})
 	b.Logf("%d watches were told to begin anew, %d lists followed", relay.told.Load(), relay.lists.Load()-start)
 	if relay.told.Load() == 0 {

@@ -17,13 +17,18 @@ limitations under the License.
 package e2e
 
 import (
+	"slices"
 	"testing"
 
 	"switchyard.dev/switchyard/internal/demo"
+	"switchyard.dev/switchyard/test/docs/page"
 )
 
-// TestSamples makes every check of `make demo`.
+// TestSamples makes every check of what README.md shows, which is `switchyard demo`.
 func TestSamples(t *testing.T) {
+	if words := page.Recipe(t, theDemo(t)); !slices.Equal(words, []string{switchyard(), "demo"}) {
+		t.Fatalf("the page runs %q", words)
+	}
 	needCluster(t)
 	for _, c := range demo.Checks() {
 		t.Run(c.Name, func(t *testing.T) {
@@ -34,4 +39,14 @@ func TestSamples(t *testing.T) {
 			t.Log(seen)
 		})
 	}
+}
+
+// theDemo is the command of README.md that this test runs.
+func theDemo(t *testing.T) string {
+	t.Helper()
+	commands := page.RunBy(t, "README.md").Next(t).Commands()
+	if len(commands) != 1 {
+		t.Fatalf("README.md has the commands %q, want one", commands)
+	}
+	return commands[0]
 }

@@ -44,7 +44,7 @@ func TestANodeThatIsDeletedComesBack(t *testing.T) {
 	access := filepath.Join(cluster.State(), "run", "kubeconfigs", "switchyard-node@"+node)
 	await(t, func() error {
 		asAgent := kubectl(t.Context(), t, "--kubeconfig="+access, "get", "services", "-A")
-		out, err := exec.CommandContext(t.Context(), "nsenter", append([]string{"--target", strconv.Itoa(agent.PID), "--mount", "--net", "--"}, asAgent.Args...)...).CombinedOutput()
+		out, err := exec.CommandContext(t.Context(), "nsenter", append([]string{"--target", strconv.Itoa(agent.PID), "--mount", "--net", "--root", "--"}, asAgent.Args...)...).CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("as the agent of %s: %w: %s", node, err, out)
 		}

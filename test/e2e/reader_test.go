@@ -24,10 +24,11 @@ import (
 	"strings"
 	"testing"
 
+	"switchyard.dev/switchyard/test/docs/page"
 	"switchyard.dev/switchyard/test/prereq"
 )
 
-// TestADemoWhoseReaderGoesAwayLeavesNothing is `switchyard demo | head -n 1`.
+// TestADemoWhoseReaderGoesAwayLeavesNothing is `make demo | head -n 1`.
 func TestADemoWhoseReaderGoesAwayLeavesNothing(t *testing.T) {
 	prereq.Root(t)
 	temporary, err := os.MkdirTemp("", "e2e-") // a short path: sockets are made below it
@@ -35,7 +36,8 @@ func TestADemoWhoseReaderGoesAwayLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = os.RemoveAll(temporary) }()
-	demo := exec.CommandContext(t.Context(), switchyard(), "demo", "--nodes", "1")
+	words := page.Recipe(t, theDemo(t))
+	demo := exec.CommandContext(t.Context(), words[0], append(words[1:], "--nodes", "1")...)
 	demo.Env = append(os.Environ(), "TMPDIR="+temporary)
 	out, err := demo.StdoutPipe()
 	if err != nil {

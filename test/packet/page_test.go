@@ -68,7 +68,7 @@ func TestThePageOfBehavioursNamesTestsThatExist(t *testing.T) {
 // folder is where the page's short name of a package is.
 func folder(name string) string {
 	switch name {
-	case "packet", "chaos", "e2e":
+	case "packet", "chaos", "e2e", "migration":
 		return filepath.Join("test", name)
 	case "node":
 		return filepath.Join("cmd", "node", "app")

@@ -235,19 +235,26 @@ func (w *world) await(what string, condition func() bool) {
 	}
 }
 
-// sessions are the router's, with the time since when each is as it is.
-func (w *world) sessions() string {
+// sessions are those of the router's that are established, and since when.
+func (w *world) sessions() map[string]time.Time {
+	w.Helper()
 	out, err := exec.CommandContext(w.Context(), w.talk[0], append(w.talk[1:], "show", "protocols")...).CombinedOutput()
 	if err != nil {
-		return err.Error()
+		w.Fatalf("asking the router for its sessions: %v: %s", err, out)
 	}
-	var lines []string
+	all := map[string]time.Time{}
 	for line := range strings.Lines(string(out)) {
-		if strings.HasPrefix(line, "node") && strings.Contains(line, "Established") {
-			lines = append(lines, line)
+		fields := strings.Fields(line) // name, protocol, table, state, since, info
+		if len(fields) < 6 || !strings.HasPrefix(fields[0], "node") || fields[5] != "Established" {
+			continue
 		}
+		since, err := time.Parse("15:04:05.000", fields[4])
+		if err != nil {
+			w.Fatalf("reading since when %q is: %v", line, err)
+		}
+		all[fields[0]] = since
 	}
-	return strings.Join(lines, "")
+	return all
 }
 
 func (w *world) in(ns *netns.Namespace, fn func() error) {

@@ -21,6 +21,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -84,6 +85,7 @@ var _ = Describe("The manager's own certificate", Ordered, func() {
 
 		manager := start(func(options *app.Options) {
 			options.Webhooks.Dir = ""
+			options.Certificates.Settle = 100 * time.Millisecond
 			options.Webhooks.Host = ""
 			options.Webhooks.Port = port
 		})

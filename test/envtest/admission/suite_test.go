@@ -40,6 +40,7 @@ import (
 	"switchyard.dev/switchyard/api/v1alpha1"
 	"switchyard.dev/switchyard/cmd/manager/app"
 	"switchyard.dev/switchyard/test/testenv"
+	"switchyard.dev/switchyard/test/testenv/rights"
 )
 
 const (
@@ -58,7 +59,7 @@ func TestAdmission(t *testing.T) {
 	RegisterFailHandler(Fail)
 	SetDefaultEventuallyTimeout(time.Minute) // The machine may have other work.
 	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
-	RunSpecs(t, "Admission")
+	rights.AskedBy(t, "test/envtest/admission", func() bool { return RunSpecs(t, "Admission") })
 }
 
 var _ = BeforeSuite(func() {

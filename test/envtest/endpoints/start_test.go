@@ -27,10 +27,25 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
 
 	"switchyard.dev/switchyard/controllers"
 )
+
+// probed is a manager whose readiness can be asked for.
+type probed struct {
+	ctrl.Manager
+	check healthz.Checker
+}
+
+func (p *probed) AddReadyzCheck(_ string, check healthz.Checker) error {
+	p.check = check
+	return nil
+}
+
+func (p *probed) ready() error { return p.check(nil) }
 
 // Serial: the lease and the rival's slice are the whole cluster's.
 var _ = Describe("Another endpoint controller", Serial, func() {
@@ -47,7 +62,7 @@ var _ = Describe("Another endpoint controller", Serial, func() {
 			Endpoints:   []discoveryv1.Endpoint{},
 		}
 		Expect(rival.Create(ctx, slice)).To(Succeed())
-		DeferCleanup(func(ctx SpecContext) { Expect(api.Delete(ctx, slice)).To(Succeed()) })
+		DeferCleanup(func(ctx SpecContext) { Expect(client.IgnoreNotFound(api.Delete(ctx, slice))).To(Succeed()) })
 	})
 
 	// check is what a second manager asks before its controllers start.
@@ -73,19 +88,29 @@ var _ = Describe("Another endpoint controller", Serial, func() {
 		DeferCleanup(func(ctx SpecContext) { Expect(api.Delete(ctx, held)).To(Succeed()) })
 	}
 
-	It("that has just written keeps ours from starting, which says who and what to do", func(spec SpecContext) {
-		mgr := newManager()
+	It("that has just written keeps ours from being ready and from writing, until it is gone", func(spec SpecContext) {
+		stopControllers()
+		DeferCleanup(func() { startControllers(controllers.EndpointsAll) })
+		mgr := &probed{Manager: newManager()}
 		Expect(controllers.SetupEndpoints(mgr, controllers.EndpointsAll, controllers.EndpointsOptions{})).To(Succeed())
-		ctx, cancel := context.WithTimeout(spec, time.Minute)
-		defer cancel()
-		err := mgr.Start(ctx)
-		var refusal *controllers.ForeignWriterError
-		Expect(err).To(BeAssignableToTypeOf(refusal))
-		Expect(err.Error()).To(And(
+		ctx, cancel := context.WithCancel(spec)
+		ended := make(chan error, 1)
+		go func() { ended <- mgr.Start(ctx) }()
+		s := newScene(spec)
+		s.service("late")
+		Eventually(mgr.ready).Should(MatchError(And(
 			ContainSubstring("EndpointSlice %s/web-abcde", slice.Namespace),
 			ContainSubstring("kube-controller-manager"),
 			ContainSubstring("--controllers=*,-endpoints-controller,-endpointslice-controller,-endpointslice-mirroring-controller"),
-		))
+		)))
+		Consistently(func() int { return len(s.slices("late")) }).Should(BeZero())
+		Expect(ended).NotTo(Receive(), "the manager goes on")
+
+		Expect(api.Delete(spec, slice)).To(Succeed())
+		Eventually(mgr.ready).Should(Succeed())
+		Eventually(func() int { return len(s.slices("late")) }).Should(Equal(1))
+		cancel()
+		Eventually(ended).Should(Receive(BeNil()))
 	})
 
 	It("does not matter to the mode that leaves its objects alone", func(ctx SpecContext) {

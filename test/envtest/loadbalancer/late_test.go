@@ -90,6 +90,31 @@ var _ = Describe("A status that a manager has begun to write", Serial, func() {
 	})
 })
 
+var _ = Describe("A status from which a manager has begun to take the address", Serial, func() {
+	It("keeps it if it was decided otherwise meanwhile", func(ctx SpecContext) {
+		s := newScene(ctx)
+		alone()
+		pool := s.pool("one", s.v4(1))
+		old := newLead(nil)
+		DeferCleanup(old.stop)
+		s.service("a")
+		Eventually(s.state("a")).Should(Equal(s.v4(1)))
+		old.set(func(l *line) { l.hold, l.only = make(chan struct{}), ofA })
+		s.updatePool(pool, onlyFor("b"))
+		Eventually(old.waiting).Should(BeTrue())
+		Expect(s.holders(s.v4(1))()).To(BeEmpty(), "it is leaving")
+		s.updatePool(pool, func(p *v1alpha1.AddressPoolSpec) { p.ServiceSelector = nil })
+		next := newLead(nil)
+		DeferCleanup(next.stop)
+		Eventually(s.holders(s.v4(1))).Should(Equal("a"))
+		changes := past.moved()
+		old.release()
+		Consistently(past.moved).Should(Equal(changes))
+		Expect(s.state("a")()).To(Equal(s.v4(1)))
+		Eventually(old.met).Should(ContainElement(ofA))
+	})
+})
+
 var _ = Describe("A claim that a manager has begun to write", Serial, func() {
 	// held has a manager begin to write the claim of the only address, and another
 	// give that to b meanwhile.
@@ -134,6 +159,31 @@ var _ = Describe("A claim that a manager has begun to write", Serial, func() {
 	It("is not changed if another manager has written it since", func(ctx SpecContext) { refused(newScene(ctx), "PATCH") })
 
 	It("is not deleted if another manager has written it since", func(ctx SpecContext) { refused(newScene(ctx), "DELETE") })
+})
+
+var _ = Describe("A manager that hears of claims too late", Serial, func() {
+	It("takes nothing from whom another has given it", func(ctx SpecContext) {
+		s := newScene(ctx)
+		alone()
+		pool := s.pool("one", s.v4(1))
+		late := newLead(&line{hold: make(chan struct{}), only: ofA})
+		DeferCleanup(late.stop)
+		s.service("a")
+		Eventually(late.waiting).Should(BeTrue())
+		s.updatePool(pool, onlyFor("b"))
+		Eventually(s.holders(s.v4(1))).Should(BeEmpty(), "a is leaving, and late can not finish it")
+		name := s.lease(s.v4(1)).Name
+		late.set(func(l *line) { l.deaf, l.deafTo, l.asked = make(chan struct{}), "leases", nil })
+		next := newLead(nil)
+		DeferCleanup(next.stop)
+		changes := past.moved()
+		s.serviceFor("b")
+		Eventually(s.state("b")).Should(Equal(s.v4(1)))
+		Eventually(past.moved).Should(BeNumerically(">", changes))
+		Consistently(past.moved).Should(Equal(changes+1), "b has it, and never loses it")
+		Eventually(late.hasAsked(name)).Should(BeTrue())
+		Expect(s.state("b")()).To(Equal(s.v4(1)))
+	})
 })
 
 var _ = Describe("A manager that hears of Services too late", Serial, func() {

@@ -18,11 +18,13 @@ package loadbalancer
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -79,8 +81,11 @@ type line struct {
 	hold   chan struct{} // writes wait for it
 	only   string        // the only one that does, if it is set
 	held   int           // how many have
-	deaf   chan struct{} // what watches of Services tell waits for it
+	deaf   chan struct{} // what watches tell waits for it
+	deafTo string        // of this resource: services, unless it is set
 	writes []string
+	// asked are the claims that were read, each by its name.
+	asked  []string
 	denied []string
 	// conflicts are writes that met another version.
 	conflicts []string
@@ -105,6 +110,7 @@ func writeOf(request *http.Request) string {
 
 func (l *line) trip(next http.RoundTripper, request *http.Request) (*http.Response, error) {
 	what := writeOf(request)
+	l.noteAsked(request)
 	l.mu.Lock()
 	hold := l.hold
 	if !isOurs(what) || l.only != "" && l.only != what {
@@ -144,8 +150,8 @@ func (l *line) trip(next http.RoundTripper, request *http.Request) (*http.Respon
 	if err == nil && response.StatusCode == http.StatusConflict {
 		l.set(func(l *line) { l.conflicts = append(l.conflicts, what) })
 	}
-	if query := request.URL.Query(); err == nil && query.Get("watch") != "" && strings.HasSuffix(request.URL.Path, "/services") {
-		response.Body = &ear{response.Body, l}
+	if query := request.URL.Query(); err == nil && query.Get("watch") != "" {
+		response.Body = &ear{response.Body, l, path.Base(request.URL.Path)}
 	}
 	if err == nil && fate == lost {
 		_ = response.Body.Close()
@@ -157,15 +163,16 @@ func (l *line) trip(next http.RoundTripper, request *http.Request) (*http.Respon
 // ear is what a watch tells, which may be late.
 type ear struct {
 	io.ReadCloser
-	line *line
+	line     *line
+	resource string
 }
 
 func (e *ear) Read(p []byte) (int, error) {
 	n, err := e.ReadCloser.Read(p)
 	e.line.mu.Lock()
-	deaf := e.line.deaf
+	deaf, to := e.line.deaf, cmp.Or(e.line.deafTo, "services")
 	e.line.mu.Unlock()
-	if deaf != nil {
+	if deaf != nil && e.resource == to {
 		<-deaf
 	}
 	return n, err
@@ -202,6 +209,21 @@ func (l *line) written() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.writes)
+}
+
+func (l *line) noteAsked(request *http.Request) {
+	if request.Method == http.MethodGet && path.Base(path.Dir(request.URL.Path)) == "leases" {
+		l.set(func(l *line) { l.asked = append(l.asked, path.Base(request.URL.Path)) })
+	}
+}
+
+// hasAsked reports whether a claim was read.
+func (l *line) hasAsked(name string) func() bool {
+	return func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return slices.Contains(l.asked, name)
+	}
 }
 
 // met are the writes that met another version so far.
@@ -252,6 +274,7 @@ func newLead(l *line, options ...func(*controllers.LoadBalancerOptions)) *lead {
 	mgr, err := ctrl.NewManager(config, managerOptions())
 	Expect(err).NotTo(HaveOccurred())
 	m := &lead{line: l, ended: make(chan struct{})}
+	leads = append(leads, m)
 	m.reconciler = &controllers.LoadBalancerReconciler{Options: controllers.LoadBalancerOptions{
 		Namespace: systemNamespace, Class: balancer.Class{Name: class}, PoolGrace: poolGrace,
 	}}
@@ -295,6 +318,14 @@ func managerConfig(l *line) *rest.Config {
 // stop ends it; ending twice is fine.
 func (m *lead) stop() {
 	GinkgoHelper()
+	m.end()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	Expect(m.denied).To(BeEmpty(), "the manager's role lacks a right")
+}
+
+func (m *lead) end() {
+	GinkgoHelper()
 	m.cancel()
 	m.set(func(l *line) {
 		if l.hold != nil {
@@ -307,10 +338,20 @@ func (m *lead) stop() {
 		}
 	})
 	Eventually(m.ended).Should(BeClosed())
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	Expect(m.denied).To(BeEmpty(), "the manager's role lacks a right")
 }
+
+// leads are the managers that may run, besides the shared one: a spec that fails
+// leaves some to those after it otherwise.
+var leads []*lead
+
+var _ = AfterEach(func() {
+	for _, m := range leads {
+		if m != shared {
+			m.end()
+		}
+	}
+	leads = []*lead{shared}
+})
 
 // alone has the spec run with a manager of its own, and the shared one again after.
 func alone() {

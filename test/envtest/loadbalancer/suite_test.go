@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"switchyard.dev/switchyard/test/testenv/numbers"
+	"switchyard.dev/switchyard/test/testenv/rights"
 )
 
 const (
@@ -41,7 +42,7 @@ var (
 
 func TestLoadBalancers(t *testing.T) {
 	RegisterFailHandler(Fail)
-	RunSpecs(t, "Addresses of load balancers")
+	rights.AskedBy(t, "test/envtest/loadbalancer", func() bool { return RunSpecs(t, "Addresses of load balancers") })
 }
 
 var _ = BeforeSuite(func(ctx SpecContext) {

@@ -25,7 +25,7 @@ limitations under the License.
 // leader does, claims that are collected and reservations that are held, goes on
 // once the lease of the dead one has run out.
 //
-// Leaders also die in the middle of a change of a thousand pods: slices and
+// Leaders also die in the middle of a change of hundreds of pods: slices and
 // Endpoints come to what the pods are, and no Service loses its last ready endpoint
 // at any time.
 package managers

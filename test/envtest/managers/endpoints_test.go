@@ -18,6 +18,7 @@ package managers
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -31,15 +32,16 @@ import (
 )
 
 const (
-	// townServices have townPods together, and one more Service has them all.
+	// townServices have the pods of the town together, and one more has them all.
 	townServices = 20
-	townPods     = 1000
 	// townWriters is who changes pods at a time.
 	townWriters = 8
 )
 
-// TestLeadersDieInTheMiddleOfALargeUpdate ends the leader with SIGKILL while a
-// thousand pods change, and that which takes over while they change back. Each Service
+var townPods = flag.Int("pods", 400, "pods of a large update")
+
+// TestLeadersDieInTheMiddleOfALargeUpdate ends the leader with SIGKILL while
+// hundreds of pods change, and that which takes over while they change back. Each Service
 // has ready pods all the time, so none may ever be without a ready endpoint.
 func TestLeadersDieInTheMiddleOfALargeUpdate(t *testing.T) {
 	t.Parallel() // it mostly waits for a lease to run out
@@ -113,7 +115,7 @@ func newTown(s *scene) *town {
 	}
 	s.must(s.api.Create(s.Context(), &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: townAll},
 		Spec: corev1.ServiceSpec{Selector: map[string]string{"town": "all"}, Ports: []corev1.ServicePort{{Port: 80}}}}))
-	for i := range townPods {
+	for i := range *townPods {
 		address := fmt.Sprintf("10.1.%d.%d", i/250, 1+i%250)
 		w.pods = append(w.pods, &corev1.Pod{
 			ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: fmt.Sprint("pod-", i),

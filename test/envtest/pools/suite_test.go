@@ -27,6 +27,7 @@ import (
 	"switchyard.dev/switchyard/allocator"
 	"switchyard.dev/switchyard/internal/placeholder"
 	"switchyard.dev/switchyard/test/testenv/numbers"
+	"switchyard.dev/switchyard/test/testenv/rights"
 )
 
 const systemNamespace = numbers.Namespace
@@ -38,7 +39,7 @@ var (
 
 func TestPools(t *testing.T) {
 	RegisterFailHandler(Fail)
-	RunSpecs(t, "Pools and reservations against a real API server")
+	rights.AskedBy(t, "test/envtest/pools", func() bool { return RunSpecs(t, "Pools and reservations against a real API server") })
 }
 
 var _ = BeforeSuite(func(ctx SpecContext) {

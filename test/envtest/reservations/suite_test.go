@@ -27,6 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"switchyard.dev/switchyard/test/testenv/numbers"
+	"switchyard.dev/switchyard/test/testenv/rights"
 )
 
 const systemNamespace = numbers.Namespace
@@ -38,7 +39,7 @@ var (
 
 func TestReservations(t *testing.T) {
 	RegisterFailHandler(Fail)
-	RunSpecs(t, "Reservations against a real API server")
+	rights.AskedBy(t, "test/envtest/reservations", func() bool { return RunSpecs(t, "Reservations against a real API server") })
 }
 
 var _ = BeforeSuite(func(ctx SpecContext) {
