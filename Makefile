@@ -115,7 +115,7 @@ tidy: ## Run go mod tidy in every module.
 	@for m in $(MODULES); do (cd $$m && go mod tidy) || exit 1; done
 
 .PHONY: verify
-verify: ## Check formatting, licences, tidiness, vet and that generated files are up to date.
+verify: ## Check formatting, licences, tidiness, vet, lint and that generated files are up to date.
 	@hack/verify.sh
 
 GOLANGCI_LINT_VERSION ?= v2.15.0
@@ -128,6 +128,18 @@ $(GOLANGCI_LINT):
 lint: $(GOLANGCI_LINT) ## Run golangci-lint.
 	$(GOLANGCI_LINT) run
 	cd hack/image && $(GOLANGCI_LINT) run
+	cd hack/chart && $(GOLANGCI_LINT) run
+
+GOVULNCHECK_VERSION ?= v1.8.0
+GOVULNCHECK := $(BIN)/govulncheck-$(GOVULNCHECK_VERSION)
+$(GOVULNCHECK):
+	GOBIN=$(BIN) go install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
+	mv $(BIN)/govulncheck $@
+
+# Not part of verify: what it finds depends on a database that it fetches.
+.PHONY: vuln
+vuln: $(GOVULNCHECK) ## Look for known vulnerabilities that the code calls (fetches https://vuln.go.dev, or GOVULNDB).
+	@for m in $(MODULES); do echo "govulncheck in $$m"; (cd $$m && $(GOVULNCHECK) ./...) || exit 1; done
 
 .PHONY: lint-fix
 lint-fix: $(GOLANGCI_LINT) ## Run golangci-lint and mend what it can.
@@ -145,18 +157,26 @@ deps: ## Install (as root) or name what the tests need from the distribution.
 
 .PHONY: test
 test: deps build controlplane $(BIN)/k8s/kube-proxy $(BIN)/coredns ## Run every test: unit, envtest, packets in namespaces, end to end.
-	$(MAKE) --no-print-directory -j3 test-module test-differential test-discovery test-image
+	GOGC=$(TESTGOGC) $(MAKE) --no-print-directory -j3 test-module test-unit test-differential test-discovery test-observability test-image test-chart
 
+# Tests and the programs they start collect garbage less often: a quarter of the
+# time that those which compute take, for more memory.
+TESTGOGC ?= 400
 # Most suites wait, for an API server, a lease or the kernel, more than they
-# compute. Those that wait most begin, beside the other modules, which compute.
+# compute. The longest begin, beside the other modules, which compute.
 TESTP ?= $(shell echo $$((2 * $$(nproc))))
+# Packages whose tests need nothing but Go. Go keeps their results until something
+# they are made of or read changes; CI does not take kept ones.
+OUTSIDE = os/exec|syscall|golang.org/x/sys/unix|switchyard.dev/switchyard/(test|internal/localcluster)[^ ]*|[^ ]*(netns|netlink|nftables)[^ ]*
+UNIT = go list -f '{{.ImportPath}} {{join .TestImports " "}} {{join .XTestImports " "}} ' ./... | grep -vE '^[^ ]*/test/| ($(OUTSIDE)) ' | cut -d' ' -f1
 .PHONY: test-module
 test-module:
-	go test -p $(TESTP) -count=1 -timeout 20m ./test/envtest/... ./test/... ./...
+	unit=$$($(UNIT)) && rest=$$(go list ./... | grep -vxF "$$unit") && \
+		go test -p $(TESTP) -count=1 -timeout 20m ./test/install ./test/e2e ./test/announce ./test/envtest/... ./test/... $$rest
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need nothing but Go.
-	go test ./allocator/... ./webhooks/... ./controllers/... ./internal/dataplane/model/... ./internal/dataplane/policy/... ./internal/dataplane/ruleset/... ./internal/dataplane/explain/... ./internal/lookup/... ./internal/validation/... ./internal/inventory/... ./internal/audit/... ./internal/subsets/... ./internal/discovery
+	unit=$$($(UNIT)) && go test $(if $(CI),-count=1) $$unit
 
 # SWITCHYARD_DIFFERENTIAL_CLUSTERS=3000 lets endpoint controllers live through more
 # histories, SWITCHYARD_DIFFERENTIAL_SEED=2 through others; ..._FIRST=290 and
@@ -170,9 +190,17 @@ test-differential: controlplane ## Compare validation, environments and endpoint
 test-discovery: controlplane ## Compare DNS answers with those of CoreDNS's own plugin, over generated Services.
 	cd test/discovery && go test -count=1 -timeout 15m ./...
 
+.PHONY: test-observability
+test-observability: ## Play alerts and check the dashboard with Prometheus's own engine.
+	cd test/observability && go test -count=1 -timeout 10m ./...
+
 .PHONY: test-image
 test-image: ## Test what assembles the container image.
 	cd hack/image && go test -count=1 -timeout 10m ./...
+
+.PHONY: test-chart
+test-chart: controlplane ## Compare the Helm chart with kustomize, and install, upgrade and remove it on an API server.
+	cd hack/chart && go test -count=1 -timeout 10m ./...
 
 .PHONY: test-netns
 test-netns: deps build controlplane ## Run the packet tests in network namespaces.
@@ -194,6 +222,8 @@ test-fuzz: ## Fuzz each fuzz target for FUZZTIME.
 .PHONY: test-long
 test-long: test ## Run the tests in their long forms: fuzzing and the race detector on top.
 	go test -count=1 -timeout 40m ./test/envtest/replicas -args -steps=60
+	go test -count=1 -timeout 40m ./test/envtest/managers -args -pods=1000
+	go test -count=1 -timeout 40m ./test/envtest/loadbalancer -args -services=1000
 	SWITCHYARD_DIFFERENTIAL_CLUSTERS=500 SWITCHYARD_DIFFERENTIAL_SERVICES=240 $(MAKE) --no-print-directory test-differential test-discovery
 	CGO_ENABLED=1 go test -race -timeout 40m ./allocator/... ./controllers/... ./webhooks/... ./internal/dataplane/... ./test/chaos
 	hack/fuzz.sh $(FUZZTIME)
@@ -209,15 +239,42 @@ bench: deps build controlplane $(BIN)/k8s/kube-proxy $(BIN)/coredns ## Measure e
 
 ##@ Install on a cluster
 
+# Which of config/overlays: stock (beside kube-proxy), node (in its place) or full
+# (and in that of kube-controller-manager's endpoint controllers).
+OVERLAY ?= node
+RENDER = hack/render.sh "$(IMG)"
+
 .PHONY: build-installer
-build-installer: manifests ## Render dist/install.yaml.
-	@mkdir -p dist
-	$(KUSTOMIZE) build config/default > dist/install.yaml
+build-installer: manifests ## Render dist/install-*.yaml, one for each overlay and one for the DNS server, with the image IMG.
+	@hack/installer.sh "$(IMG)"
+
+.PHONY: chart
+chart: ## Generate the Helm chart dist/chart/switchyard from config/.
+	cd hack/chart && go run . -output ../../dist/chart/switchyard
+
+# The chart's version is VERSION where that is a semantic one, with the image IMG.
+CHART_REGISTRY ?= oci://localhost:5000/charts
+.PHONY: chart-package
+chart-package: ## Pack the Helm chart with the image IMG: dist/switchyard-VERSION.tgz.
+	cd hack/chart && go run . -output $(CURDIR)/dist/chart-package/switchyard -version "$(VERSION)" -image "$(IMG)" && \
+		go run ./pack -chart $(CURDIR)/dist/chart-package/switchyard -output $(CURDIR)/dist -created "$(SOURCE_DATE_EPOCH)" $(PACKFLAGS)
+
+.PHONY: chart-push
+chart-push: ## Pack the Helm chart and push it to CHART_REGISTRY.
+	@$(MAKE) --no-print-directory chart-package PACKFLAGS="-push $(CHART_REGISTRY)"
+
+.PHONY: install
+install: ## Install the CRDs alone on the cluster of the current kubeconfig.
+	$(KUSTOMIZE) build config/crd | $(KUBECTL) apply --server-side -f -
+
+.PHONY: uninstall
+uninstall: ## Remove the CRDs, and with them every pool and reservation.
+	$(KUSTOMIZE) build config/crd | $(KUBECTL) delete --ignore-not-found -f -
 
 .PHONY: deploy
-deploy: ## Install on the cluster of the current kubeconfig.
-	$(KUSTOMIZE) build config/default | $(KUBECTL) apply --server-side -f -
+deploy: ## Install OVERLAY with the image IMG on the cluster of the current kubeconfig.
+	$(RENDER) config/overlays/$(OVERLAY) | $(KUBECTL) apply --server-side -f -
 
 .PHONY: undeploy
-undeploy: ## Remove from the cluster of the current kubeconfig.
-	$(KUSTOMIZE) build config/default | $(KUBECTL) delete --ignore-not-found -f -
+undeploy: ## Remove OVERLAY from the cluster of the current kubeconfig.
+	$(RENDER) config/overlays/$(OVERLAY) | $(KUBECTL) delete --ignore-not-found -f -

@@ -5,8 +5,11 @@ set -euo pipefail
 missing=()
 need() { command -v "$1" >/dev/null || missing+=("$2"); }
 need nft nftables       # lists and reloads the ruleset in round-trip tests
+need iptables iptables  # what kube-proxy's mode of that name runs
 need ip iproute2        # shows the machine's links and routes for comparison
 need nsenter util-linux # runs programs inside a pod's or node's namespaces
+need jq jq              # what pages pipe JSON to
+need curl curl          # asks pages of agents inside their nodes
 need sysctl procps      # shows the machine's sysctls for comparison
 need bird bird2         # announces routes in tests of it
 need vtysh frr          # the same

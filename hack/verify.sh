@@ -23,6 +23,7 @@ for module in $(git ls-files 'go.mod' '*/go.mod' | xargs -n1 dirname); do
 	(cd "$module" && go mod tidy -diff >/dev/null) || fail "go.mod or go.sum of $module is not tidy (run go mod tidy there)"
 	(cd "$module" && go vet ./...) || fail "go vet in $module"
 done
+make --no-print-directory lint || fail "golangci-lint (run make lint; make lint-fix mends some)"
 
 echo "verify: comparing"
 dirty=$(git status --porcelain)
