@@ -21,12 +21,16 @@ package testenv
 
 import (
 	"fmt"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"switchyard.dev/switchyard/test/testenv/ports"
 )
 
 // patience is how long the control plane may take to start and to stop, on a
@@ -48,10 +52,37 @@ func New() (*envtest.Environment, error) {
 		ControlPlaneStartTimeout: patience,
 		ControlPlaneStopTimeout:  patience,
 	}
+	if err := takePorts(environment); err != nil {
+		return nil, err
+	}
 	if dir := os.Getenv(AuditVariable); dir != "" {
 		return environment, auditTo(environment, dir)
 	}
 	return environment, nil
+}
+
+// takePorts gives the servers ports that nobody else is given: those that envtest
+// would choose itself may be taken by a connection before a server listens there.
+func takePorts(environment *envtest.Environment) error {
+	var addresses [3]string
+	for i := range addresses {
+		var err error
+		if addresses[i], err = ports.Address(); err != nil {
+			return err
+		}
+	}
+	webhooks, err := ports.Free()
+	if err != nil {
+		return err
+	}
+	clients, peers, api := addresses[0], addresses[1], addresses[2]
+	etcd := &envtest.Etcd{URL: &url.URL{Scheme: "http", Host: clients}}
+	etcd.Configure().Set("listen-peer-urls", "http://"+peers)
+	environment.ControlPlane.Etcd = etcd
+	server := environment.ControlPlane.GetAPIServer()
+	server.SecureServing.Address, server.SecureServing.Port, err = net.SplitHostPort(api)
+	environment.WebhookInstallOptions.LocalServingHost, environment.WebhookInstallOptions.LocalServingPort = "127.0.0.1", webhooks
+	return err
 }
 
 // Assets is the directory that holds etcd, kube-apiserver and kubectl.

@@ -24,11 +24,14 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/miekg/dns"
+
+	"switchyard.dev/switchyard/test/testenv/ports"
 )
 
 // apiServer serves one namespace and one Service, in JSON and by lists.
@@ -58,13 +61,11 @@ func apiServer(t *testing.T) *httptest.Server {
 
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := ports.Free()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
+	return strconv.Itoa(port)
 }
 
 func TestTheServer(t *testing.T) {

@@ -33,6 +33,8 @@ import (
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
+
+	"switchyard.dev/switchyard/test/testenv/ports"
 )
 
 // serveReviews serves one path as the manager does, until the context ends.
@@ -41,12 +43,8 @@ func serveReviews(t *testing.T, ctx context.Context, judge http.HandlerFunc) (se
 	certs := httptest.NewUnstartedServer(nil)
 	certs.StartTLS()
 	certs.Close()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := ports.Free()
 	if err != nil {
-		t.Fatal(err)
-	}
-	port := free.Addr().(*net.TCPAddr).Port
-	if err := free.Close(); err != nil {
 		t.Fatal(err)
 	}
 	server = &drainingServer{Server: webhook.NewServer(webhook.Options{Host: "127.0.0.1", Port: port, TLSOpts: []func(*tls.Config){

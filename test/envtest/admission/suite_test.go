@@ -19,7 +19,6 @@ package admission
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"path/filepath"
 	"testing"
@@ -40,6 +39,7 @@ import (
 	"switchyard.dev/switchyard/api/v1alpha1"
 	"switchyard.dev/switchyard/cmd/manager/app"
 	"switchyard.dev/switchyard/test/testenv"
+	"switchyard.dev/switchyard/test/testenv/ports"
 	"switchyard.dev/switchyard/test/testenv/rights"
 )
 
@@ -165,10 +165,9 @@ func ready(address string) error {
 }
 
 func freePort() int {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := ports.Free()
 	Expect(err).NotTo(HaveOccurred())
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().(*net.TCPAddr).Port
+	return port
 }
 
 // newNamespace gives each spec its own, because envtest never finishes

@@ -20,7 +20,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -41,6 +40,7 @@ import (
 	"switchyard.dev/switchyard/cmd/manager/app"
 	"switchyard.dev/switchyard/test/testenv"
 	"switchyard.dev/switchyard/test/testenv/managers"
+	"switchyard.dev/switchyard/test/testenv/ports"
 )
 
 const (
@@ -218,10 +218,9 @@ func (s *scene) configurations() (*admissionregistrationv1.ValidatingWebhookConf
 // freeAddress is one that nobody listens at.
 func (s *scene) freeAddress() string {
 	s.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := ports.Address()
 	s.must(err)
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
+	return address
 }
 
 func ready(address string) error {

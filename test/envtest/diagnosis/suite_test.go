@@ -19,7 +19,6 @@ package diagnosis
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -44,6 +43,7 @@ import (
 	"switchyard.dev/switchyard/controllers"
 	"switchyard.dev/switchyard/internal/localcluster/manifests"
 	"switchyard.dev/switchyard/test/testenv"
+	"switchyard.dev/switchyard/test/testenv/ports"
 )
 
 const systemNamespace = "switchyard-system"
@@ -147,10 +147,9 @@ func startManager() {
 }
 
 func freeAddress() string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := ports.Address()
 	Expect(err).NotTo(HaveOccurred())
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
+	return address
 }
 
 func createNode(ctx context.Context, name string) {

@@ -18,7 +18,6 @@ package endpoints
 
 import (
 	"io"
-	"net"
 	"net/http"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -26,14 +25,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"switchyard.dev/switchyard/controllers"
+	"switchyard.dev/switchyard/test/testenv/ports"
 )
 
 var _ = Describe("The manager's metrics", Serial, func() {
 	It("have kube-controller-manager's names", func(ctx SpecContext) {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		address, err := ports.Address()
 		Expect(err).NotTo(HaveOccurred())
-		address := listener.Addr().String()
-		Expect(listener.Close()).To(Succeed())
 		stopControllers()
 		start(newManagerWith(restConfig, address), controllers.EndpointsAll, controllers.EndpointsOptions{})
 		DeferCleanup(func() {

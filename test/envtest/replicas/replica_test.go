@@ -21,7 +21,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -37,6 +36,7 @@ import (
 	"switchyard.dev/switchyard/allocator"
 	"switchyard.dev/switchyard/controllers"
 	"switchyard.dev/switchyard/test/testenv/managers"
+	"switchyard.dev/switchyard/test/testenv/ports"
 	"switchyard.dev/switchyard/webhooks"
 )
 
@@ -70,7 +70,7 @@ type replica struct {
 
 // start returns when the replica serves.
 func (f *fleet) start() (*replica, error) {
-	port, err := freePort()
+	port, err := ports.Free()
 	if err != nil {
 		return nil, err
 	}
@@ -177,13 +177,4 @@ func (f *fleet) keep(ctx context.Context, first *replica) error {
 		}
 		r = next
 	}
-}
-
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	port := listener.Addr().(*net.TCPAddr).Port
-	return port, listener.Close()
 }

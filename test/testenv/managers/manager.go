@@ -21,7 +21,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os/exec"
 	"time"
@@ -34,6 +33,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"switchyard.dev/switchyard/test/testenv/ports"
 	"switchyard.dev/switchyard/test/testenv/process"
 )
 
@@ -66,19 +66,23 @@ type Manager struct {
 
 // Start runs program and returns at once. What it says goes to the file log.
 func Start(program, kubeconfig, log string, args ...string) (*Manager, error) {
-	ports, err := freePorts(3)
+	port, err := ports.Free()
 	if err != nil {
 		return nil, err
 	}
-	m := &Manager{
-		WebhookPort: ports[0],
-		Metrics:     fmt.Sprintf("http://127.0.0.1:%d/metrics", ports[1]),
-		probes:      fmt.Sprintf("127.0.0.1:%d", ports[2]),
+	metrics, err := ports.Address()
+	if err != nil {
+		return nil, err
 	}
+	probes, err := ports.Address()
+	if err != nil {
+		return nil, err
+	}
+	m := &Manager{WebhookPort: port, Metrics: "http://" + metrics + "/metrics", probes: probes}
 	cmd := exec.Command(program, append([]string{
 		"--kubeconfig=" + kubeconfig, "--namespace=" + Namespace,
 		fmt.Sprintf("--webhook-port=%d", m.WebhookPort),
-		fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", ports[1]), "--metrics-secure=false",
+		"--metrics-bind-address=" + metrics, "--metrics-secure=false",
 		"--health-probe-bind-address=" + m.probes,
 	}, args...)...)
 	if m.Process, err = process.Start(cmd, nil, log); err != nil {
@@ -126,17 +130,3 @@ func (m *Manager) ready(ctx context.Context) error {
 
 // Stop asks it to end, and waits until it has.
 func (m *Manager) Stop() { m.Process.Stop(20 * time.Second) }
-
-// freePorts are different ones.
-func freePorts(n int) ([]int, error) {
-	var ports []int
-	for range n {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = listener.Close() }()
-		ports = append(ports, listener.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
-}
