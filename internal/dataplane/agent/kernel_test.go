@@ -295,7 +295,7 @@ func (w wire) eventually(t *testing.T, network, address, want string) {
 const (
 	// moment is enough for one attempt of many, patience for the only one.
 	moment   = time.Second
-	patience = 20 * time.Second
+	patience = 3 * time.Minute
 )
 
 // ask says who answers a new client of the node, or "refused" or another error.
@@ -339,7 +339,7 @@ func ask(conn net.Conn, limit time.Duration) string {
 
 func await(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !condition(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); !condition(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain: %s", what)
 		}

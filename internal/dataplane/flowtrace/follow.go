@@ -34,6 +34,9 @@ const traceGroup = 9
 // maxSteps bounds what is kept: a busy flow makes events without end.
 const maxSteps = 4096
 
+// forever is longer than anybody waits for a first packet.
+const forever = 24 * time.Hour
+
 // Follower follows a flow from Follow to Close.
 type Follower struct {
 	flow Flow
@@ -83,19 +86,12 @@ func (f *Follower) Close() error {
 }
 
 // Collect gathers packets until ctx is done or, after the first, no more came
-// for quiet. Packets are in the order in which they were seen first.
+// for quiet. What the kernel has told by then is gathered, also where this process
+// had to wait for a processor. Packets are in the order in which they were seen first.
 func (f *Follower) Collect(ctx context.Context, quiet time.Duration) ([]Packet, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var calm *time.Timer
-	defer func() {
-		if calm != nil {
-			calm.Stop()
-		}
-	}()
 	var g gathering
-	for g.steps < maxSteps {
-		err := f.listener.Receive(ctx, func(kind uint16, family uint8, a nfnl.Attributes) {
+	for while := forever; g.steps < maxSteps; while = quiet {
+		err := f.listener.ReceiveFor(ctx, while, func(kind uint16, family uint8, a nfnl.Attributes) {
 			if kind&0xff != unix.NFT_MSG_TRACE {
 				return
 			}
@@ -104,15 +100,10 @@ func (f *Follower) Collect(ctx context.Context, quiet time.Duration) ([]Packet, 
 			}
 		})
 		switch {
-		case ctx.Err() != nil:
+		case errors.Is(err, os.ErrDeadlineExceeded):
 			return g.packets, nil
 		case err != nil && !errors.Is(err, nfnl.ErrOverrun):
 			return g.packets, fmt.Errorf("following %s %s: %w", f.flow.Protocol, f.flow.Destination, err)
-		}
-		if calm == nil {
-			calm = time.AfterFunc(quiet, cancel)
-		} else {
-			calm.Reset(quiet)
 		}
 	}
 	return g.packets, nil

@@ -50,7 +50,7 @@ func TestTheEndOfATableIsNoNewsOfTheOtherFamily(t *testing.T) {
 	ended := make(chan error)
 	go func() { ended <- watcher.Run(ctx, func(f model.Family) { news <- f }) }()
 	var got []model.Family
-	for timeout := time.After(10 * time.Second); len(got) < 3 && ctx.Err() == nil; {
+	for timeout := time.After(3 * time.Minute); len(got) < 3 && ctx.Err() == nil; {
 		select {
 		case family := <-news:
 			got = append(got, family)

@@ -151,7 +151,7 @@ func next(t *testing.T, news <-chan model.Family) model.Family {
 	select {
 	case family := <-news:
 		return family
-	case <-time.After(30 * time.Second):
+	case <-time.After(3 * time.Minute):
 		t.Fatal("no news")
 		return 0
 	}

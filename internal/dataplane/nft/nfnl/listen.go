@@ -21,6 +21,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -89,9 +90,45 @@ func (l *Listener) Receive(ctx context.Context, handle func(kind uint16, family 
 	stop := context.AfterFunc(ctx, func() { _ = l.file.Close() })
 	defer stop()
 	n, err := l.file.Read(l.buf)
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	return l.hand(n, err, handle)
+}
+
+// ReceiveFor is Receive for a while at most, which leaves the listener open. What has
+// come by the end of the while, or of ctx, is handed over however late this process
+// finds out; with nothing there the error is os.ErrDeadlineExceeded.
+func (l *Listener) ReceiveFor(ctx context.Context, while time.Duration, handle func(kind uint16, family uint8, a Attributes)) error {
+	if err := l.file.SetReadDeadline(time.Now().Add(while)); err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = l.file.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	n, err := l.file.Read(l.buf)
+	if errors.Is(err, os.ErrDeadlineExceeded) { // which it says without a look at the socket
+		if n, err = l.readNow(); errors.Is(err, unix.EAGAIN) {
+			return os.ErrDeadlineExceeded
+		}
+	}
+	return l.hand(n, err, handle)
+}
+
+// readNow reads one packet; the error is EAGAIN if there is none.
+func (l *Listener) readNow() (n int, err error) {
+	raw, err := l.file.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	if failed := raw.Control(func(fd uintptr) { n, err = unix.Read(int(fd), l.buf) }); failed != nil {
+		return 0, failed
+	}
+	return n, err
+}
+
+// hand hands over the notifications of a packet that was read.
+func (l *Listener) hand(n int, err error, handle func(kind uint16, family uint8, a Attributes)) error {
+	switch {
 	case errors.Is(err, unix.ENOBUFS):
 		return ErrOverrun
 	case err != nil:
