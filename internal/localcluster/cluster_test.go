@@ -31,7 +31,7 @@ import (
 )
 
 // limit bounds every wait of these tests.
-const limit = 2 * time.Minute
+const limit = 5 * time.Minute
 
 func TestAClusterLeavesTheMachineAloneAndNothingBehind(t *testing.T) {
 	prereq.Root(t)

@@ -61,7 +61,7 @@ func endRunning(ctx context.Context, dir state.Dir) (*state.Lock, error) {
 			return nil, err
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, busy)
 	defer cancel()
 	lock, err := dir.WaitLock(ctx)
 	if errors.Is(err, state.ErrRunning) {
@@ -123,7 +123,7 @@ func (p *process) end(ctx context.Context, dir state.Dir) error {
 	if err := unix.PidfdSendSignal(p.fd, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
 		return fmt.Errorf("killing the cluster's init (pid %d): %w", p.pid, err)
 	}
-	if !p.await(2 * patience) {
+	if !p.await(busy) {
 		return fmt.Errorf("the cluster's init (pid %d) was killed and is still there: look for a process in state D", p.pid)
 	}
 	return nil

@@ -75,7 +75,7 @@ func AsPod(dir state.Dir, namespace string) (Network, error) {
 }
 
 func readPod(ctx context.Context, dir state.Dir, namespace, name string) (*corev1.Pod, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, busy)
 	defer cancel()
 	config, err := clientcmd.BuildConfigFromFlags("", dir.Kubeconfig())
 	if err != nil {

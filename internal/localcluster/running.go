@@ -29,9 +29,14 @@ import (
 	"switchyard.dev/switchyard/internal/localcluster/state"
 )
 
-// patience is how long a cluster may take to end by itself before it is
-// killed, and an answer of its supervisor to arrive.
-const patience = 5 * time.Second
+const (
+	// patience is how long a cluster may take to end by itself before it is killed.
+	patience = 5 * time.Second
+	// busy is how long a machine may take that has other work: for an answer of the
+	// supervisor or the API server, and to be rid of the processes of a cluster that
+	// was killed.
+	busy = time.Minute
+)
 
 // ErrNone means that no cluster runs.
 var ErrNone = errors.New("no local cluster is running: `switchyard up` starts one")
@@ -67,7 +72,7 @@ func describeRunning(ctx context.Context, dir state.Dir) error {
 		return running // it has not come far enough
 	}
 	running.Record = record
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, busy)
 	defer cancel()
 	status, err := control.NewClient(dir.Socket()).Status(ctx)
 	running.Ready = err == nil && status.Ready

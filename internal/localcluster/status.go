@@ -33,7 +33,7 @@ func Status(ctx context.Context, dir state.Dir) (control.Status, error) {
 	if err != nil {
 		return control.Status{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, busy)
 	defer cancel()
 	status, err := control.NewClient(dir.Socket()).Status(ctx)
 	if err != nil {

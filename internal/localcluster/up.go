@@ -56,7 +56,7 @@ type UpOptions struct {
 // Defaults are the options of a plain `switchyard up`.
 func (o *UpOptions) Defaults() {
 	o.Nodes = 2
-	o.Wait = time.Minute
+	o.Wait = 5 * time.Minute
 }
 
 // Validate reports what is wrong with the options.

@@ -34,8 +34,8 @@ import (
 	"switchyard.dev/switchyard/test/traffic"
 )
 
-// limit bounds every wait.
-const limit = 2 * time.Minute
+// limit bounds every wait, and each block of commands, whose own waits are shorter.
+const limit = 6 * time.Minute
 
 // cluster is a local cluster with kube-proxy and without the suite.
 type cluster struct{ program, state string }

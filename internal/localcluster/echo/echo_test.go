@@ -84,14 +84,14 @@ func (f *fixture) dial(network, address string) net.Conn {
 	f.t.Helper()
 	var conn net.Conn
 	err := f.ns.Do(func() (err error) {
-		conn, err = net.DialTimeout(network, address, 5*time.Second)
+		conn, err = net.DialTimeout(network, address, time.Minute)
 		return err
 	})
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	f.t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	return conn
 }
 

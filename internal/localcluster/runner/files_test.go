@@ -200,7 +200,7 @@ func TestAFollowedLogCrossesRotation(t *testing.T) {
 	write := func(text string) { _, _ = fmt.Fprintln(stream, text) }
 	write("before")
 	pipe := make(chan string, 100)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	ended := make(chan error, 1)
 	alive := make(chan struct{})

@@ -44,7 +44,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen; it is not asserted.
-const patience = 40 * time.Second
+const patience = 4 * time.Minute
 
 var subnets atomic.Int32
 
@@ -259,7 +259,7 @@ func (n *node) netnsOf(pod *corev1.Pod) *netns.Namespace {
 
 // get fetches a URL from inside a namespace.
 func get(ns *netns.Namespace, url string) (string, int, error) {
-	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
+	client := http.Client{Timeout: time.Minute, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, network, address string) (conn net.Conn, err error) {
 			err = ns.Do(func() error {
@@ -286,9 +286,10 @@ func programPod(command ...string) func(*corev1.Pod) {
 	}
 }
 
+// httpProbe fails at the first answer that says so, and not on a machine that is late.
 func httpProbe(path string) *corev1.Probe {
 	return &corev1.Probe{
 		ProbeHandler:  corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: path, Port: intstr.FromString("web")}},
-		PeriodSeconds: 1, FailureThreshold: 1,
+		PeriodSeconds: 1, FailureThreshold: 1, TimeoutSeconds: 60,
 	}
 }

@@ -21,6 +21,8 @@ import (
 	"io"
 	"net"
 	"testing"
+
+	"switchyard.dev/switchyard/test/testenv/ports"
 )
 
 func TestTheProxyPassesOnBothDirectionsAndTheirEnds(t *testing.T) {
@@ -55,9 +57,10 @@ func TestTheProxyPassesOnBothDirectionsAndTheirEnds(t *testing.T) {
 }
 
 func TestAClientOfAServerThatIsDownSeesTheConnectionEnd(t *testing.T) {
-	down := listenLoopback(t)
-	address := down.Addr().String()
-	_ = down.Close()
+	address, err := ports.Address()
+	if err != nil {
+		t.Fatal(err)
+	}
 	front := listenLoopback(t)
 	go proxy(context.Background(), front, address)
 	client, err := net.Dial("tcp", front.Addr().String())

@@ -35,6 +35,9 @@ import (
 	"switchyard.dev/switchyard/test/prereq"
 )
 
+// patience bounds every wait for what has to come.
+const patience = 3 * time.Minute
+
 // network is a client, a router that can translate, and a server.
 type network struct{ client, router, server *netns.Namespace }
 
@@ -102,7 +105,7 @@ func join(t *testing.T, router, other *netns.Namespace, name string, n int) {
 
 func dial(t *testing.T, ns *netns.Namespace, to string) (*sctp.Conn, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var conn *sctp.Conn
 	err := ns.Do(func() (err error) {
@@ -130,7 +133,7 @@ func exchange(t *testing.T, conn *sctp.Conn, message string) string {
 	if err := conn.Send([]byte(message)); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	answer, err := conn.Receive(ctx)
 	if err != nil {
