@@ -48,13 +48,9 @@ type Validation struct {
 
 	// turns has large changes wait for each other.
 	turns *turns
-	// patience is judgeTimeout unless set.
+	// patience is what the request allows unless set.
 	patience time.Duration
 }
-
-// judgeTimeout leaves the rest of the webhook's three seconds for the answer:
-// saying why is worth more than being cut off.
-const judgeTimeout = 2 * time.Second
 
 // write is one write of an object, as its kind's validator hands it in.
 type write struct {
@@ -83,7 +79,7 @@ func (v *Validation) judge(ctx context.Context, w write) (result string, warning
 		return resultAllowed, nil, nil
 	}
 	caller := ctx
-	ctx, cancel := context.WithDeadline(withReviews(ctx), arrivalOf(ctx).Add(cmp.Or(v.patience, judgeTimeout)))
+	ctx, cancel := context.WithDeadline(withReviews(ctx), arrivalOf(ctx).Add(cmp.Or(v.patience, allowedBy(ctx))))
 	defer cancel()
 	severities := v.severitiesIn(ctx, object.GetNamespace())
 	defer v.turns.take(ctx, object.GetNamespace(), w.size)()
@@ -144,7 +140,7 @@ const auditPrefix = "would be refused: "
 // enough at a time would escape every rule, and have others escape them.
 func (v *Validation) tooLong(ctx context.Context, warnings []string, err error) (admission.Warnings, error) {
 	ctrl.LoggerFrom(ctx).Error(err, "Had no time left to judge a change", "refused", !v.Audit)
-	refusal := tooLate(cmp.Or(v.patience, judgeTimeout))
+	refusal := tooLate(cmp.Or(v.patience, allowedBy(ctx)))
 	if v.Audit {
 		return append(warnings, auditPrefix+refusal.Error()), nil
 	}

@@ -19,6 +19,7 @@ package webhooks
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -49,9 +50,9 @@ const (
 	maxValues = 700_000
 	// readAtOnce are the large reviews that are read and judged at the same time.
 	readAtOnce = 2
-	// turnPatience is how long one waits for that: what is left of judgeTimeout is
-	// for reading and judging.
-	turnPatience = judgeTimeout / 2
+	// sendingTime is how long the sender of one may take, whatever he says that he
+	// allows us: who reaches the manager without the API server may say anything.
+	sendingTime = usualTime
 )
 
 // frontDoor is in front of a webhook. Reading and decoding a large review takes
@@ -62,14 +63,16 @@ type frontDoor struct {
 	hook  *admission.Webhook
 	lanes *turns
 	// instead answers what is not read.
-	instead  func(context.Context, head, error) admission.Response
+	instead func(context.Context, head, error) admission.Response
+	// patience is how long one waits for a turn: half of what the request allows
+	// unless set, as the rest is for reading and judging.
 	patience time.Duration
 }
 
 // newFrontDoor has all that lanes let in at a time in common with others that have
 // the same.
 func newFrontDoor(hook *admission.Webhook, lanes *turns, instead func(context.Context, head, error) admission.Response) *frontDoor {
-	return &frontDoor{hook: hook, lanes: lanes, instead: instead, patience: turnPatience}
+	return &frontDoor{hook: hook, lanes: lanes, instead: instead}
 }
 
 // readingTurns are those of large reviews.
@@ -80,14 +83,14 @@ func readingTurns() *turns {
 // ServeHTTP implements http.Handler.
 func (f *frontDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	arrived := time.Now()
-	r = r.WithContext(context.WithValue(r.Context(), arrivalKey{}, arrived))
+	r = r.WithContext(withArrival(r.Context(), arrival{at: arrived, allows: allowance(r)}))
 	if r.ContentLength >= 0 && r.ContentLength <= ordinaryReview {
 		f.hook.ServeHTTP(w, r)
 		return
 	}
 	// Who sends slowly would keep a turn from others. It is the time to read alone:
 	// net/http takes the deadline away at the end of the body.
-	_ = http.NewResponseController(w).SetReadDeadline(arrived.Add(2 * f.patience))
+	_ = http.NewResponseController(w).SetReadDeadline(arrived.Add(cmp.Or(2*f.patience, sendingTime)))
 	body := bufio.NewReaderSize(r.Body, headSize)
 	head := readHead(body)
 	response := f.inTurn(r.Context(), head, body)
@@ -103,11 +106,11 @@ func (f *frontDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // inTurn reads the review and has it answered when it is its turn.
 func (f *frontDoor) inTurn(ctx context.Context, head head, body io.Reader) admission.Response {
-	waiting, cancel := context.WithTimeout(ctx, f.patience)
+	waiting, cancel := context.WithTimeout(ctx, cmp.Or(f.patience, allowedBy(ctx)/2))
 	defer cancel()
 	defer f.lanes.take(waiting, head.Namespace, math.MaxInt)()
 	if waiting.Err() != nil {
-		return f.instead(ctx, head, tooLate(judgeTimeout))
+		return f.instead(ctx, head, tooLate(allowedBy(ctx)))
 	}
 	request, err := readReview(body)
 	if err != nil {
@@ -166,15 +169,4 @@ func (v *Validation) refuse(kind string) func(context.Context, head, error) admi
 		}
 		return response
 	}
-}
-
-type arrivalKey struct{}
-
-// arrivalOf is when the API server's request came in; its time goes on while we
-// read it.
-func arrivalOf(ctx context.Context) time.Time {
-	if arrived, ok := ctx.Value(arrivalKey{}).(time.Time); ok {
-		return arrived
-	}
-	return time.Now()
 }

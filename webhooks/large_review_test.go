@@ -19,7 +19,6 @@ package webhooks
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -102,11 +101,14 @@ func TestALargeReviewOfUnknownLengthIsJudged(t *testing.T) {
 }
 
 func TestWhoSendsManyLargeReviewsWaitsForHimself(t *testing.T) {
-	ask := func(v Validation, namespace string, busy ...string) *admissionv1.AdmissionResponse {
+	ask := func(v Validation, namespace string, refused bool, busy ...string) *admissionv1.AdmissionResponse {
 		d := door(v)
-		d.patience = 50 * time.Millisecond
+		d.patience = time.Hour
 		for _, other := range busy {
 			defer d.lanes.take(t.Context(), other, math.MaxInt)()
+		}
+		if refused {
+			d.patience = 50 * time.Millisecond
 		}
 		large := strings.Replace(padded("192.0.2.1", ordinaryReview), `"default"`, `"`+namespace+`"`, 1)
 		body := strings.Replace(string(asked(admissionv1.Create, "", large)), `"namespace":"default","operation"`, `"namespace":"`+namespace+`","operation"`, 1)
@@ -122,12 +124,12 @@ func TestWhoSendsManyLargeReviewsWaitsForHimself(t *testing.T) {
 		"as many as are read at a time": {[]string{"other", "another"}, true},
 		"oneself":                       {[]string{"mine"}, true},
 	} {
-		response := ask(Validation{}, "mine", tc.busy...)
+		response := ask(Validation{}, "mine", tc.refused, tc.busy...)
 		if response.UID != "u" || response.Allowed == tc.refused || tc.refused && response.Result.Code != http.StatusServiceUnavailable {
 			t.Errorf("%s: got %+v", name, response)
 		}
 	}
-	audited := ask(Validation{Audit: true}, "mine", "mine")
+	audited := ask(Validation{Audit: true}, "mine", true, "mine")
 	if !audited.Allowed || !slices.ContainsFunc(audited.Warnings, func(w string) bool { return strings.HasPrefix(w, auditPrefix) }) {
 		t.Errorf("in the audit mode: got %+v", audited)
 	}
@@ -186,7 +188,7 @@ func TestTheTimeToReadIsNotTheTimeToJudge(t *testing.T) {
 }
 
 func TestTheAllocatorLeavesAloneWhatItDoesNotRead(t *testing.T) {
-	response := leaveAlone(t.Context(), head{}, tooLate(judgeTimeout))
+	response := leaveAlone(t.Context(), head{}, tooLate(usualTime))
 	if !response.Allowed || len(response.Patches) > 0 || len(response.Warnings) != 1 {
 		t.Errorf("got %+v", response)
 	}
@@ -195,7 +197,7 @@ func TestTheAllocatorLeavesAloneWhatItDoesNotRead(t *testing.T) {
 // The API server gives up three seconds after it began to send.
 func TestTheTimeToJudgeBeginsWithTheRequest(t *testing.T) {
 	v := Validation{World: stuck{&memory{}, nothing}, patience: time.Hour}
-	late := context.WithValue(t.Context(), arrivalKey{}, time.Now().Add(-2*time.Hour))
+	late := withArrival(t.Context(), arrival{at: time.Now().Add(-2 * time.Hour)})
 	if _, err := (&ServiceValidator{v}).ValidateCreate(late, service("web", external("203.0.113.7"))); err == nil || !strings.Contains(err.Error(), "could not judge this within") {
 		t.Errorf("got %v", err)
 	}

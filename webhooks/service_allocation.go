@@ -95,8 +95,8 @@ type Releaser interface {
 const (
 	serviceAllocationPath = "/mutate--v1-service"
 
-	// The API server waits for 3 s; what is not decided by then passes.
-	allocationTimeout = 2 * time.Second
+	// What is to be taken back may still take so long when a request's time is over.
+	takeBackTime = 500 * time.Millisecond
 	// Each further attempt means that a holder was gone or a claim was lost.
 	allocationAttempts = 16
 )
@@ -168,7 +168,7 @@ func (a *ServiceAllocation) Handle(ctx context.Context, raw admission.Request) a
 	if !a.Index.Ready() {
 		return a.pass(ctx, errIndexNotReady)
 	}
-	ctx, cancel := context.WithTimeout(ctx, allocationTimeout)
+	ctx, cancel := context.WithDeadline(ctx, arrivalOf(ctx).Add(allowedBy(ctx)))
 	defer cancel()
 	response, err := a.decide(ctx, &request)
 	if err == nil {

@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -235,7 +236,11 @@ func (c *claims) giveUp(assignments []allocator.Assignment) {
 // unmake deletes claims again. If that fails they count until they expire. It has
 // a while of its own: the time of the request may be over.
 func (c *claims) unmake(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), allocationTimeout/4)
+	ends := time.Now()
+	if deadline, ok := ctx.Deadline(); ok && deadline.After(ends) {
+		ends = deadline
+	}
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), ends.Add(takeBackTime))
 	defer cancel()
 	errs := sideBySide(c.made, func(claim allocator.Claim) error { return c.giveBack(ctx, claim) })
 	return errors.Join(append(errs, sideBySide(c.unsure, func(n allocator.Number) error { return c.giveBackIfMade(ctx, n) })...)...)
