@@ -62,9 +62,6 @@ func (l located) FindAllStringSubmatchIndex(text string, _ int) (all [][]int) {
 	return all
 }
 
-// keyEnd begins with a word, which is found fast.
-var keyEnd = regexp.MustCompile(`-----END ` + keyMark)
-
 // hasUser is true of what may have a URL with a user.
 func hasUser(text string) bool {
 	_, behind, has := strings.Cut(text, "://")

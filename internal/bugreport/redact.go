@@ -45,24 +45,16 @@ const (
 	quoted = `\\+"(?s:.*?)\\+"|"(?:[^"\\]|\\.)*"|'[^']*'`
 	// bracketed is a list or an object in a text that is no document.
 	bracketed = `\[redacted\]|\[[^\]\r\n]*(?:\]|$)|\{[^}\r\n]*(?:\}|$)`
-	// keyMark is behind BEGIN and END of a key.
-	keyMark = `[A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----`
 	// stamp is the time that the kubelet puts before each line of a log.
 	stamp = `(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d) )?`
 	// newLine is between two lines of one value, which may be escaped.
-	newLine = `(?:\s|\\n)+` + stamp
+	newLine = `(?:\s|\\+[nr])+` + stamp + `[ \t]*`
 	header  = `(?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]*(?:token|key|auth)[a-z-]*`
 )
 
 // wholeRules are applied to a text as a whole, in this order: what is long before what
 // may be a part of it.
 var wholeRules = []rule{
-	{regexp.MustCompile(`-----BEGIN ` + keyMark + `(?s:.*?)(?:-----END ` + keyMark + `|\z)`), always("[redacted: private key]")},
-	// One whose beginning is not there, as where a log was cut.
-	{
-		guarded{regexp.MustCompile(`(?:[A-Za-z0-9+/=]{8,}` + newLine + `)*[A-Za-z0-9+/=]{2,}` + newLine + `-----END ` + keyMark), keyEnd.MatchString},
-		always("[redacted: private key]"),
-	},
 	{located{regexp.MustCompile(`[A-Za-z0-9+/_-]{40,}={0,2}(?:` + newLine + `[A-Za-z0-9+/]{8,}={0,2})*`), firstLong}, encoded},
 	{regexp.MustCompile(`eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*){0,3}`), always("[redacted: token]")},
 	{located{regexp.MustCompile(`\b[a-z0-9]{6}\.[a-z0-9]{16}\b`), firstBootstrap}, always(gone)}, // bootstrap tokens
@@ -120,6 +112,7 @@ func Redact(text string) string {
 	if isDocument(text) {
 		return redactDocument(text, plain)
 	}
+	text = withoutKeys(text)
 	for _, r := range wholeRules {
 		text = r.apply(text)
 	}
