@@ -21,7 +21,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"strings"
@@ -34,6 +33,7 @@ import (
 	"switchyard.dev/switchyard/cmd/node/app"
 	"switchyard.dev/switchyard/internal/localcluster"
 	"switchyard.dev/switchyard/internal/localcluster/state"
+	"switchyard.dev/switchyard/internal/status"
 	"switchyard.dev/switchyard/internal/trace"
 )
 
@@ -59,16 +59,15 @@ type agentOn struct {
 func (a agentOn) settings(ctx context.Context, flags *pflag.FlagSet) (trace.Settings, error) {
 	page, pageErr := a.configPage(ctx)
 	view, err := app.ReadView(page, flags)
-	if errors.Is(err, app.ErrForeignAgent) {
-		page, pageErr = nil, err
-		view, err = app.ReadView(nil, flags)
-	}
 	if err != nil {
 		return trace.Settings{}, err
 	}
 	s := trace.Settings{Node: view.Node, Features: view.Features, Store: view.Store, WithoutExternalIPs: view.WithoutExternalIPs}
 	s.Known = a.known(page != nil, givenFlags(flags))
-	if page == nil {
+	switch {
+	case errors.Is(pageErr, status.ErrAnother):
+		s.Assumed = append(s.Assumed, fmt.Sprintf("that an agent programs %s, and is set so: %v", a.node, pageErr))
+	case page == nil:
 		s.Assumed = append(s.Assumed, fmt.Sprintf("that the agent on %s is set so: it could not be asked (%v)", a.node, pageErr))
 	}
 	if local := view.Node.DetectLocal; page == nil && !local.FromNode && len(local.ClusterCIDRs) == 0 && view.Features.LocalInterface == "" {
@@ -110,20 +109,34 @@ func givenFlags(flags *pflag.FlagSet) string {
 func (a agentOn) configPage(ctx context.Context) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, pagePatience)
 	defer cancel()
+	ask := func(path string) (page status.Page, err error) {
+		page.Code = http.StatusOK // any other is an error
+		page.Body, err = a.page(ctx, path)
+		return page, err
+	}
+	if _, err := status.Own(status.ProofOfMetrics, ask); err != nil {
+		return nil, err
+	}
+	return a.page(ctx, "/configz")
+}
+
+// page gets one of the agent's pages, from where it can be had.
+func (a agentOn) page(ctx context.Context, path string) ([]byte, error) {
 	switch {
 	case a.url != "":
-		return get(ctx, strings.TrimSuffix(a.url, "/")+"/configz")
+		return get(ctx, strings.TrimSuffix(a.url, "/")+path)
 	case a.cluster.local != nil:
-		return getOnNode(ctx, *a.cluster.local, a.node, agentURL+"/configz")
+		return getOnNode(ctx, *a.cluster.local, a.node, agentURL+path)
 	case isHere(a.objects, a.node):
-		return get(ctx, agentURL+"/configz")
+		return get(ctx, agentURL+path)
 	}
 	// The API server reaches only agents that serve more than their loopback.
-	page, err := a.client.CoreV1().RESTClient().Get().Resource("nodes").Name(a.node + ":10249").SubResource("proxy").Suffix("configz").DoRaw(ctx)
+	stream, err := a.client.CoreV1().RESTClient().Get().Resource("nodes").Name(a.node + ":10249").SubResource("proxy").Suffix(path).Stream(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("through the API server: %w", err)
 	}
-	return page, nil
+	defer func() { _ = stream.Close() }()
+	return status.ReadPage(stream, path)
 }
 
 // getOnNode gets a page from within the network of a local cluster's node.
@@ -162,7 +175,7 @@ func get(ctx context.Context, url string) ([]byte, error) {
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("%s: %s", url, response.Status)
 	}
-	return io.ReadAll(response.Body)
+	return status.ReadPage(response.Body, url)
 }
 
 // getPage is the hidden command that gets a page from the network that it is

@@ -18,8 +18,10 @@ package bugreport
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"time"
 
@@ -193,7 +195,7 @@ func (c *Collector) Agents(ctx context.Context, agents []status.Instance) {
 }
 
 func (c *Collector) agent(ctx context.Context, agent status.Instance) {
-	ctx, cancel := context.WithTimeout(ctx, agentPatience)
+	ctx, cancel := context.WithTimeoutCause(ctx, agentPatience, fmt.Errorf("no answer within %v", agentPatience))
 	defer cancel()
 	what := "pages of the agent of " + agent.Node
 	tunnel, err := c.Tunnels.Open(ctx, agent)
@@ -202,21 +204,43 @@ func (c *Collector) agent(ctx context.Context, agent status.Instance) {
 		return
 	}
 	defer func() { _ = tunnel.Close() }()
-	pages := agent.Ports.Pages()
-	if len(pages) == 0 {
+	servers := agent.Ports.Servers()
+	if len(servers) == 0 {
 		c.Miss(what, "it serves them on no port of its loopback")
 	}
-	for path, port := range pages {
-		page, err := status.Get(ctx, tunnel, port, path)
-		if ctx.Err() != nil {
-			c.Miss(what, "there was no time left")
-			return
-		}
-		if err != nil {
-			c.Miss(what, "%s: %s", path, reason(ctx, err))
-			continue
-		}
-		c.Add("agents/"+agent.Node+path+".txt", "what its agent says", page.Body)
+	for _, server := range servers {
+		c.pagesOf(ctx, tunnel, agent.Node, server)
+	}
+	if ctx.Err() != nil {
+		c.Miss(what, "%s", reason(ctx, ctx.Err()))
+	}
+}
+
+// pagesOf gets those of one port as long as there is time, unless another program has
+// it.
+func (c *Collector) pagesOf(ctx context.Context, tunnel status.Tunnel, node string, server status.Server) {
+	get := func(path string) (status.Page, error) { return status.Get(ctx, tunnel, server.Port, path) }
+	proof, err := status.Own(server.Proof, get)
+	if errors.Is(err, status.ErrAnother) {
+		c.Miss("pages of the agent of "+node, "port %d: %v", server.Port, err)
+		return
+	}
+	c.addPage(ctx, node, server.Proof, proof, err)
+	for _, path := range server.Pages {
+		page, err := get(path)
+		c.addPage(ctx, node, path, page, err)
+	}
+}
+
+func (c *Collector) addPage(ctx context.Context, node, path string, page status.Page, err error) {
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		c.Miss("pages of the agent of "+node, "%s: %v", path, err)
+	case page.Code != http.StatusOK:
+		c.Add("agents/"+node+path+".txt", fmt.Sprintf("what its agent says, with the code %d", page.Code), page.Body)
+	default:
+		c.Add("agents/"+node+path+".txt", "what its agent says", page.Body)
 	}
 }
 

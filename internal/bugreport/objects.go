@@ -219,8 +219,10 @@ func (c *Collector) name(object *unstructured.Unstructured) {
 }
 
 func reason(ctx context.Context, err error) string {
-	switch {
-	case ctx.Err() != nil:
+	switch cause := context.Cause(ctx); {
+	case cause != nil && cause != ctx.Err(): // of a part that has a time of its own
+		return cause.Error()
+	case cause != nil:
 		return "there was no time left"
 	case apierrors.IsForbidden(err):
 		return "you may not read them"

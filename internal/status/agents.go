@@ -146,34 +146,36 @@ func (a *Answer) ask(ctx context.Context, tunnel Tunnel, ports Ports) error {
 	if ports.metrics() == 0 {
 		return fmt.Errorf("%w: metricsBindAddress is %q", errElsewhere, ports.Metrics)
 	}
-	page, err := Get(ctx, tunnel, ports.metrics(), "/metrics")
-	if err == nil && page.Code != http.StatusOK {
-		err = fmt.Errorf("/metrics answers %d", page.Code)
-	}
+	page, err := Own(ProofOfMetrics, func(path string) (Page, error) { return Get(ctx, tunnel, ports.metrics(), path) })
 	switch {
 	case err != nil && ctx.Err() == nil && !ports.Known && strings.Contains(err.Error(), "connection refused"):
 		return fmt.Errorf("%w: port %d: %w, and its configuration could not be read", errElsewhere, ports.metrics(), err)
 	case err != nil:
 		return fmt.Errorf("port %d: %w", ports.metrics(), err)
 	}
-	if err := agentsOwn(page.Body); err != nil {
-		return fmt.Errorf("port %d: %w", ports.metrics(), err)
-	}
 	a.Now = page.Date
 	if err := a.add(page.Body); err != nil {
 		return err
 	}
-	if ports.health() == 0 {
-		return nil // the metrics have to do
+	return a.askHealth(ctx, tunnel, ports.health())
+}
+
+// askHealth asks for what is no metric. If it is not served, the metrics have to do.
+func (a *Answer) askHealth(ctx context.Context, tunnel Tunnel, port int) error {
+	if port == 0 {
+		return nil
 	}
-	for path, bad := range map[string]*bool{"/livez": &a.Late, "/readyz": &a.Unready} {
-		page, err := Get(ctx, tunnel, ports.health(), path)
-		if ctx.Err() != nil {
-			return fmt.Errorf("port %d: %w", ports.health(), err)
-		}
-		// It may be served elsewhere: then the metrics have to do.
-		*bad = err == nil && page.Code == http.StatusServiceUnavailable
+	get := func(path string) (Page, error) { return Get(ctx, tunnel, port, path) }
+	ready, err := Own(ProofOfHealth, get)
+	if ctx.Err() != nil || errors.Is(err, ErrAnother) {
+		return fmt.Errorf("port %d: %w", port, err)
 	}
+	a.Unready = err == nil && ready.Code == http.StatusServiceUnavailable
+	live, err := get("/livez")
+	if ctx.Err() != nil {
+		return fmt.Errorf("port %d: %w", port, err)
+	}
+	a.Late = err == nil && live.Code == http.StatusServiceUnavailable
 	return nil
 }
 

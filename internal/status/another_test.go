@@ -18,6 +18,7 @@ package status
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -39,9 +40,9 @@ process_start_time_seconds 1.7952e+09
 // itself is not the agent's account.
 func TestAnotherProgramIsNotTheAgent(t *testing.T) {
 	for name, tc := range map[string]struct{ page, says string }{
-		"kube-proxy":           {kubeProxyPage, "port 10249: another program has the port: kube-proxy"},
-		"something else":       {"go_goroutines 12\nprocess_start_time_seconds 1.7952e+09\n", "port 10249: another program has the port: its metrics are not an agent's"},
-		"one that tells of us": {"# switchyard_node_build_info\nx_switchyard_node_build_info 1\n", "port 10249: another program has the port: its metrics are not an agent's"},
+		"kube-proxy":           {kubeProxyPage, "port 10249: kube-proxy answers here, not the agent"},
+		"something else":       {"go_goroutines 12\nprocess_start_time_seconds 1.7952e+09\n", "port 10249: another program answers here, not the agent"},
+		"one that tells of us": {"# switchyard_node_build_info\nx_switchyard_node_build_info 1\n", "port 10249: another program answers here, not the agent"},
 		"an agent's":           {agentPage, ""},
 		"one with it first":    {metricBuild + `{version="v1"} 1` + "\n", ""},
 	} {
@@ -60,7 +61,7 @@ func TestAnotherProgramIsNotTheAgent(t *testing.T) {
 				}
 				return
 			}
-			if !errors.Is(answer.Err, errAnother) || answer.Err.Error() != tc.says {
+			if !errors.Is(answer.Err, ErrAnother) || answer.Err.Error() != tc.says {
 				t.Errorf("it is told of with %v", answer.Err)
 			}
 			if diff := cmp.Diff(Answer{Err: answer.Err}, answer, cmp.Comparer(errors.Is)); diff != "" {
@@ -79,6 +80,31 @@ func TestAnotherProgramIsNotTheAgent(t *testing.T) {
 				if len(texts) != 1 || !strings.HasSuffix(texts[0], tc.says) {
 					t.Errorf("ready %v: the warnings are %q", ready, texts)
 				}
+			}
+		})
+	}
+}
+
+// Who has only the agent's port of health is told apart as well: kube-proxy has no
+// /readyz.
+func TestAnotherProgramsHealthIsNotTheAgents(t *testing.T) {
+	for name, tc := range map[string]struct{ healthz, says string }{
+		"kube-proxy":     {`{"lastUpdated": "2026-11-22 06:47:08","currentTime": "2026-11-22 06:47:08"}`, "port 10256: kube-proxy answers here, not the agent"},
+		"something else": {"ok", "port 10256: another program answers here, not the agent"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mux := http.NewServeMux()
+			mux.HandleFunc("/metrics", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, agentPage) })
+			mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, tc.healthz) })
+			mux.HandleFunc("/livez", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
+			limits := Limits{Each: time.Minute}
+			limits.Defaults()
+			answers, err := limits.ask(t.Context(), &agents{pages: func(string) http.Handler { return mux }}, crowd(1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if answer := answers["node-1"]; !errors.Is(answer.Err, ErrAnother) || answer.Err.Error() != tc.says || answer.Late {
+				t.Errorf("it is told of with %+v", answer)
 			}
 		})
 	}

@@ -18,8 +18,6 @@ package status
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
 	"time"
 )
 
@@ -41,24 +39,6 @@ const (
 var agentMetrics = []string{
 	metricBuild, metricServicePorts, metricEndpoints, metricRepairs, metricRepaired, metricProblems,
 	metricSynced, metricFailures, metricSlices, metricServices, metricStarted,
-}
-
-// errAnother tells of a port of an agent's where another program answers.
-var errAnother = errors.New("another program has the port")
-
-// agentsOwn tells whether a page of metrics is an agent's. Beside kube-proxy, which has
-// the same ports, it may not be: and much of what an agent says kube-proxy says, too.
-func agentsOwn(page []byte) error {
-	has := func(prefix string) bool {
-		return bytes.HasPrefix(page, []byte(prefix)) || bytes.Contains(page, []byte("\n"+prefix))
-	}
-	switch {
-	case has(metricBuild):
-		return nil
-	case has("kubeproxy_"):
-		return fmt.Errorf("%w: kube-proxy", errAnother)
-	}
-	return fmt.Errorf("%w: its metrics are not an agent's", errAnother)
 }
 
 // add reads an agent's page of metrics.

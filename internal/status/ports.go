@@ -21,6 +21,7 @@ import (
 	"net"
 	"net/netip"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -50,22 +51,20 @@ func (p Ports) metrics() int { return loopbackPort(p.Metrics, p.MetricsOff, defa
 
 func (p Ports) health() int { return loopbackPort(p.Health, p.HealthOff, defaultHealth) }
 
-// Pages are the ports of the pages of an agent, as far as they are served on its
-// loopback.
-func (p Ports) Pages() map[string]int {
-	all := map[string]int{}
-	for _, page := range []string{"/metrics", "/configz", "/flagz", "/statusz"} {
-		all[page] = p.metrics()
+// Server is a port of an agent's, with the page that proves that it is, and others.
+type Server struct {
+	Port  int
+	Proof string
+	Pages []string
+}
+
+// Servers are those of an agent, as far as they are on its loopback.
+func (p Ports) Servers() []Server {
+	all := []Server{
+		{p.metrics(), ProofOfMetrics, []string{"/configz", "/flagz", "/statusz"}},
+		{p.health(), ProofOfHealth, []string{"/healthz", "/livez"}},
 	}
-	for _, page := range []string{"/healthz", "/readyz"} {
-		all[page] = p.health()
-	}
-	for page, port := range all {
-		if port == 0 {
-			delete(all, page)
-		}
-	}
-	return all
+	return slices.DeleteFunc(all, func(s Server) bool { return s.Port == 0 })
 }
 
 func loopbackPort(address string, off bool, otherwise int) int {
@@ -153,7 +152,8 @@ func (r *reading) configurationOf(ctx context.Context, pod *corev1.Pod, containe
 	}
 	var object corev1.ConfigMap
 	if r.Reader.Get(ctx, client.ObjectKey{Namespace: pod.Namespace, Name: name}, &object) == nil {
-		c.read = yaml.Unmarshal([]byte(object.Data[path.Base(file)]), &c) == nil
+		text, has := object.Data[path.Base(file)] // the volume may call it otherwise
+		c.read = has && yaml.Unmarshal([]byte(text), &c) == nil
 	}
 	if r.configurations == nil {
 		r.configurations = map[string]configuration{}

@@ -59,6 +59,7 @@ func TestWhereAnAgentIsAsked(t *testing.T) {
 		"a file":                      {args: []string{file}, file: "metricsBindAddress: 0.0.0.0:9249\nhealthzBindAddress: '[::1]:9256'\n", metrics: 9249, health: 9256},
 		"an address without port":     {args: []string{file}, file: "metricsBindAddress: 127.0.0.1\n", metrics: 10249, health: 10256},
 		"a node's address":            {args: []string{file}, file: "metricsBindAddress: 10.0.0.1:10249\n", health: 10256},
+		"a file by another name":      {args: []string{"--config=/etc/switchyard-node/other"}, file: "metricsBindAddress: 0.0.0.0:9249\n", metrics: 10249, health: 10256, unknown: true},
 		"a file that nobody may read": {args: []string{file}, metrics: 10249, health: 10256, unknown: true},
 		"flags win":                   {args: []string{file, "--metrics-bind-address", "127.0.0.1:7249"}, file: "metricsBindAddress: 10.0.0.1:10249\n", metrics: 7249, health: 10256},
 		"none":                        {args: []string{"--metrics-bind-address=", "--healthz-port=0"}},

@@ -76,10 +76,16 @@ func Get(ctx context.Context, t Tunnel, port int, path string) (Page, error) {
 	defer func() { _ = response.Body.Close() }()
 	page := Page{Code: response.StatusCode}
 	page.Date, _ = http.ParseTime(response.Header.Get("Date"))
-	page.Body, err = io.ReadAll(io.LimitReader(response.Body, longestPage+1))
-	if err == nil && len(page.Body) > longestPage {
-		// Of half a page nobody can tell what it lacks.
-		return Page{}, fmt.Errorf("%s has more than %d MiB", path, longestPage>>20)
+	page.Body, err = ReadPage(response.Body, path)
+	return page, err
+}
+
+// ReadPage reads what is called so to its end: of half a page nobody can tell what it
+// lacks.
+func ReadPage(body io.Reader, name string) ([]byte, error) {
+	page, err := io.ReadAll(io.LimitReader(body, longestPage+1))
+	if err == nil && len(page) > longestPage {
+		return nil, fmt.Errorf("%s has more than %d MiB", name, longestPage>>20)
 	}
 	return page, err
 }

@@ -180,7 +180,7 @@ func (w *warner) agents() {
 		w.program(AgentNotReady, a, a.Node, "agent")
 		answer, asked := w.facts.Answers[a.Node]
 		switch {
-		case errors.Is(answer.Err, errAnother): // which is why it is not ready, if it is not
+		case errors.Is(answer.Err, ErrAnother): // which is why it is not ready, if it is not
 			w.join(AgentSilent, a.Node, "beside kube-proxy that lasts until kube-proxy has left the node (docs/migrate.md); else one of them has to serve elsewhere",
 				"the agent does not answer: %v", answer.Err)
 		case !asked || !a.Ready && answer.Err != nil:
