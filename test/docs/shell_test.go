@@ -31,7 +31,7 @@ import (
 )
 
 // patience bounds a single command, which is over long before.
-const patience = time.Minute
+const patience = 5 * time.Minute
 
 // A shell is the terminal that a reader of a page types into.
 type shell struct {
