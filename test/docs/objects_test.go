@@ -44,7 +44,7 @@ type objects struct {
 
 // passed over are kinds that the cluster makes and removes by itself.
 var passedOver = []string{"events", "leases", "endpoints", "endpointslices", "controllerrevisions", "nodes", "namespaces", "ipaddresses",
-	"serviceaccounts", "csinodes", "apiservices", "certificatesigningrequests", "flowschemas", "prioritylevelconfigurations"}
+	"csinodes", "apiservices", "certificatesigningrequests", "flowschemas", "prioritylevelconfigurations"}
 
 func newObjects(t *testing.T, kubeconfig string) *objects {
 	t.Helper()
@@ -101,6 +101,12 @@ type name struct {
 
 func (n name) String() string { return n.kind.String() + " " + n.namespace + "/" + n.name }
 
+// isTheClusters tells of what controllers of the cluster make when they need it.
+func (n name) isTheClusters() bool {
+	system := strings.HasPrefix(n.namespace, "kube-")
+	return n.kind.Resource == "configmaps" && n.name == "kube-root-ca.crt" || system && (n.owned || n.kind.Resource == "serviceaccounts")
+}
+
 // names are those of all objects.
 func (o *objects) names(t *testing.T) []name {
 	t.Helper()
@@ -130,8 +136,7 @@ func (c *cluster) reset(t *testing.T) {
 	for deadline := time.Now().Add(patience); ; time.Sleep(time.Second / 10) {
 		left := 0
 		for _, n := range o.names(t) {
-			if o.ours[n.String()] || n.kind.Resource == "configmaps" && n.name == "kube-root-ca.crt" ||
-				n.owned && strings.HasPrefix(n.namespace, "kube-") {
+			if o.ours[n.String()] || n.isTheClusters() {
 				continue
 			}
 			left++
