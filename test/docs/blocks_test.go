@@ -47,7 +47,7 @@ const (
 var languages = []string{"bash", "console", "yaml", "json", "text", "mermaid", "go", "promql"}
 
 // The notes that a block may have.
-var noteNames = []string{"cluster", "fresh cluster", "run before", "run after", "run by", "not run", "numbers differ", "any order", "until interrupted"}
+var noteNames = []string{"cluster", "fresh cluster", "run before", "run after", "run by", "not run", "numbers differ", "any order", "until interrupted", "exit codes"}
 
 // fateOf says what becomes of a block, or what is wrong with it.
 func fateOf(b page.Block) (fate, error) {
@@ -67,6 +67,9 @@ func fateOf(b page.Block) (fate, error) {
 	}
 	if b.Language == "console" && !slices.ContainsFunc(b.Lines, isPrompt) {
 		return "", fmt.Errorf("a console block has commands, in lines that begin with \"$ \"")
+	}
+	if _, has := b.Note("exit codes"); has && b.Language != "console" {
+		return "", fmt.Errorf("a %s block has to succeed: exit codes are said of console blocks", b.Language)
 	}
 	if reason, has := b.Note("not run"); has {
 		if reason == "" {

@@ -27,6 +27,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -150,9 +151,15 @@ func (c *cluster) only(s *shell, b page.Block, known meanings) (meanings, error)
 	_, numbers := b.Note("numbers differ")
 	_, anyOrder := b.Note("any order")
 	_, endless := b.Note("until interrupted")
-	for _, step := range sessionOf(b) {
+	steps := sessionOf(b)
+	codes, err := codesOf(b, len(steps))
+	if err != nil {
+		return known, err
+	}
+	for i, step := range steps {
+		step.code = codes[i]
 		if endless {
-			step.command = "timeout --signal=INT 4 " + step.command
+			step.command = "timeout --preserve-status --signal=INT 4 " + step.command
 		}
 		found, err := c.step(s, step, likeness{numbers: numbers, anyOrder: anyOrder}, known)
 		if err != nil {
@@ -166,10 +173,32 @@ func (c *cluster) only(s *shell, b page.Block, known meanings) (meanings, error)
 // strict makes the first command that fails end the shell.
 func strict(commands string) string { return "set -eo pipefail\n" + commands + "\nset +eo pipefail" }
 
-// A step is a command of a session, and what the page shows of its output.
+// A step is a command of a session, what the page shows of its output, and the
+// exit code that it has to end with.
 type step struct {
 	command string
 	shown   []string
+	code    int
+}
+
+// codesOf are the exit codes that a block's commands end with, one each.
+func codesOf(b page.Block, commands int) ([]int, error) {
+	text, has := b.Note("exit codes")
+	if !has {
+		return make([]int, commands), nil
+	}
+	var codes []int
+	for word := range strings.FieldsSeq(text) {
+		code, err := strconv.Atoi(word)
+		if err != nil {
+			return nil, fmt.Errorf("exit codes: %w", err)
+		}
+		codes = append(codes, code)
+	}
+	if len(codes) != commands {
+		return nil, fmt.Errorf("%d exit codes for %d commands", len(codes), commands)
+	}
+	return codes, nil
 }
 
 var hereDocument = regexp.MustCompile(`<<-? *['"]?(\w+)`)
@@ -200,20 +229,19 @@ func sessionOf(b page.Block) []step {
 
 // asks are commands that change nothing: what they print may take a moment to
 // become what the page shows.
-var asks = regexp.MustCompile(`^(timeout \S+ \d+ )?(kubectl (-n \S+ )?(get|describe|switchyard)|(bin/)?switchyard (audit|env|exec|lint|pools|probe|records|resolve|status|top|trace|who|why)) `)
+var asks = regexp.MustCompile(`^(timeout \S+ \S+ \d+ )?(kubectl (-n \S+ )?(get|describe|switchyard)|(bin/)?switchyard (audit|env|exec|lint|pools|probe|records|resolve|status|top|trace|who|why)) `)
 
 // waiting is what `switchyard up` says on a machine that is busy.
 var waiting = regexp.MustCompile(`^ +waiting for .* so far\)$`)
 
-// step runs a command. One whose output is shown is judged by that, as there are
-// many that say with their exit code what they have found.
+// step runs a command, and judges it by its exit code and by what it prints.
 func (c *cluster) step(s *shell, one step, l likeness, known meanings) (meanings, error) {
 	one.command = varying.ReplaceAllStringFunc(one.command, func(name string) string { return cmp.Or(known[name], name) })
+	if !slices.ContainsFunc(withoutBlank(one.shown), func(line string) bool { return line != "..." }) {
+		return known, s.ends(one.command, one.code)
+	}
 	for deadline := time.Now().Add(patience / 3); ; time.Sleep(time.Second / 4) {
-		if !slices.ContainsFunc(withoutBlank(one.shown), func(line string) bool { return line != "..." }) {
-			return known, s.must(one.command)
-		}
-		printed, _, err := s.run(one.command)
+		printed, code, err := s.run(one.command)
 		if err != nil {
 			return known, err
 		}
@@ -222,6 +250,9 @@ func (c *cluster) step(s *shell, one step, l likeness, known meanings) (meanings
 			printed[i] = strings.ReplaceAll(printed[i], c.state, "/run/switchyard")
 		}
 		found, err := l.compare(one.shown, printed, known)
+		if err == nil && code != one.code {
+			err = fmt.Errorf("exit code %d, want %d, of what printed what is shown", code, one.code)
+		}
 		if err == nil {
 			return found, nil
 		}

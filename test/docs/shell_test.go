@@ -80,10 +80,13 @@ func newShell(t *testing.T, dir string, env []string) *shell {
 }
 
 // must types a command whose exit code has to be zero.
-func (s *shell) must(command string) error {
+func (s *shell) must(command string) error { return s.ends(command, 0) }
+
+// ends types a command that has to end with an exit code.
+func (s *shell) ends(command string, want int) error {
 	printed, code, err := s.run(command)
-	if err == nil && code != 0 {
-		return fmt.Errorf("exit code %d of\n%s\nwhich printed\n%s", code, command, strings.Join(printed, "\n"))
+	if err == nil && code != want {
+		return fmt.Errorf("exit code %d, want %d, of\n%s\nwhich printed\n%s", code, want, command, strings.Join(printed, "\n"))
 	}
 	return err
 }
