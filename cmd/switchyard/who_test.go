@@ -71,6 +71,8 @@ func TestQuestionsThatCanNotBeAnsweredExitWith2(t *testing.T) {
 		"an unknown context":   {[]string{"audit", "--kubeconfig", away, "--context", "other"}, "context \"other\" does not exist"},
 		"who of nobody":        {[]string{"who", "30080", "--kubeconfig", away}, "up? --kubeconfig and --context choose another"},
 		"pools of nobody":      {[]string{"pools", "--kubeconfig", away, "--context", "c"}, "is the API server of http://127.0.0.1:"},
+		"status of nobody":     {[]string{"status", "--kubeconfig", away}, "is the API server of http://127.0.0.1:"},
+		"env of nobody":        {[]string{"env", "shop", "--kubeconfig", away}, "is the API server of http://127.0.0.1:"},
 		"audit without rights": {[]string{"audit", "--kubeconfig", refused}, "log in again"},
 	} {
 		t.Run(name, func(t *testing.T) {

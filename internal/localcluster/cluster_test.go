@@ -54,8 +54,10 @@ func TestAClusterLeavesTheMachineAloneAndNothingBehind(t *testing.T) {
 	if out := c.mustRun(t, "up", "--keep-running"); !strings.Contains(out, "running already") {
 		t.Errorf("a second up says %q", out)
 	}
-	if out, err := c.run("up", "--nodes", "2"); err == nil || !strings.Contains(out, "switchyard down") {
-		t.Errorf("an up that wants another cluster ends with %v: %q", err, out)
+	for _, other := range []string{"--nodes=2", "--zones=a", "--suite=none", "--image=any.tar"} {
+		if out, err := c.run("up", other); exitCode(err) != 1 || !strings.Contains(out, "switchyard down") {
+			t.Errorf("up %s, which wants another cluster, ends with %v: %q", other, err, out)
+		}
 	}
 
 	kill(t, status.PID)

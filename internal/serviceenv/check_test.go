@@ -177,3 +177,12 @@ func TestSeveralServicesAreYoungerThanAContainer(t *testing.T) {
 		t.Error("-want +got:\n" + diff)
 	}
 }
+
+// Two findings are things to know, and no fault of the Services.
+func TestWhichFindingsAreWrong(t *testing.T) {
+	for kind, want := range map[Kind]bool{Collision: true, HidesKubernetes: true, NoShellName: true, TooLarge: true, Overridden: false, NotYet: false} {
+		if got := (Finding{Kind: kind}).Wrong(); got != want {
+			t.Errorf("%s: %t", kind, got)
+		}
+	}
+}
