@@ -157,10 +157,7 @@ func (c *cluster) only(s *shell, b page.Block, known meanings) (meanings, error)
 		return known, err
 	}
 	for i, step := range steps {
-		step.code = codes[i]
-		if endless {
-			step.command = "timeout --preserve-status --signal=INT 4 " + step.command
-		}
+		step.code, step.endless = codes[i], endless
 		found, err := c.step(s, step, likeness{numbers: numbers, anyOrder: anyOrder}, known)
 		if err != nil {
 			return known, err
@@ -179,6 +176,16 @@ type step struct {
 	command string
 	shown   []string
 	code    int
+	// endless is true for one that somebody has to interrupt.
+	endless bool
+}
+
+// within is the command, interrupted after a while if nothing else ends it.
+func (one step) within(while time.Duration) string {
+	if !one.endless {
+		return one.command
+	}
+	return fmt.Sprintf("timeout --preserve-status --signal=INT %v %s", while.Seconds(), one.command)
 }
 
 // codesOf are the exit codes that a block's commands end with, one each.
@@ -229,7 +236,7 @@ func sessionOf(b page.Block) []step {
 
 // asks are commands that change nothing: what they print may take a moment to
 // become what the page shows.
-var asks = regexp.MustCompile(`^(timeout \S+ \S+ \d+ )?(kubectl (-n \S+ )?(get|describe|switchyard)|(bin/)?switchyard (audit|env|exec|lint|pools|probe|records|resolve|status|top|trace|who|why)) `)
+var asks = regexp.MustCompile(`^(kubectl (-n \S+ )?(get|describe|switchyard)|(bin/)?switchyard (audit|env|exec|lint|pools|probe|records|resolve|status|top|trace|who|why)) `)
 
 // waiting is what `switchyard up` says on a machine that is busy.
 var waiting = regexp.MustCompile(`^ +waiting for .* so far\)$`)
@@ -240,8 +247,10 @@ func (c *cluster) step(s *shell, one step, l likeness, known meanings) (meanings
 	if !slices.ContainsFunc(withoutBlank(one.shown), func(line string) bool { return line != "..." }) {
 		return known, s.ends(one.command, one.code)
 	}
-	for deadline := time.Now().Add(patience / 3); ; time.Sleep(time.Second / 4) {
-		printed, code, err := s.run(one.command)
+	// A machine that does not come to an endless one in its time gives it more the next.
+	while := 4 * time.Second
+	for deadline := time.Now().Add(patience / 3); ; while *= 2 {
+		printed, code, err := s.run(one.within(while))
 		if err != nil {
 			return known, err
 		}
@@ -259,6 +268,7 @@ func (c *cluster) step(s *shell, one step, l likeness, known meanings) (meanings
 		if !asks.MatchString(one.command+" ") || time.Now().After(deadline) {
 			return known, fmt.Errorf("$ %s\n%w", one.command, err)
 		}
+		time.Sleep(time.Second / 4)
 	}
 }
 
