@@ -216,10 +216,13 @@ func (b *bed) in(ns *netns.Namespace, fn func() error) {
 	}
 }
 
+// patience bounds every wait for what has to happen.
+const patience = 3 * time.Minute
+
 // await polls for what happens in other processes.
 func (b *bed) await(what string, condition func() bool) {
 	b.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !condition(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !condition(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			b.Fatalf("waited in vain: %s", what)
 		}

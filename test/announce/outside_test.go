@@ -131,7 +131,7 @@ func (t *traffic) run(b *bed, vip netip.Addr, anew bool) {
 		default:
 		}
 		var forgot error
-		limit := 5 * time.Second
+		limit := patience
 		if anew {
 			forgot = b.forget(vip)
 			limit = 300 * time.Millisecond
@@ -228,7 +228,8 @@ func packets(at *netns.Namespace, addr netip.Addr) (fd int, own net.HardwareAddr
 }
 
 // askAlways asks one question after the other until stop, and tells how many of
-// them nobody answered.
+// them nobody answered. A question is not repeated: one that was lost has no answer
+// however long it waits.
 func (b *bed) askAlways(addr netip.Addr, stop <-chan struct{}) (asked, unanswered int) {
 	for {
 		select {
@@ -237,7 +238,7 @@ func (b *bed) askAlways(addr netip.Addr, stop <-chan struct{}) (asked, unanswere
 		case <-time.After(time.Millisecond): // the clients' pace
 		}
 		asked++
-		if names, err := b.ask(addr, 2*time.Second, 1); err != nil || len(names) == 0 {
+		if names, err := b.ask(addr, patience, 1); err != nil || len(names) == 0 {
 			unanswered++
 		}
 	}

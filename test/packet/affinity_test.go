@@ -213,7 +213,7 @@ func TestAffinityIsSwitchedUnderTraffic(t *testing.T) {
 	eachFamilyCrowded(t, 12, func(c *crowd) {
 		plain := c.service(model.TCP, c.a, c.b, c.c)
 		quick := c.sticky(c.a, c.b, c.c)
-		quick.Affinity = 10 * time.Second
+		quick.Affinity = 2 * time.Minute // more than a machine that stalls takes to ask for all clients
 		c.program(plain)
 		conn, err := dial(c.client, "tcp", c.vip())
 		if err != nil {

@@ -31,7 +31,7 @@ import (
 // patience bounds every wait of a client. What is expected comes at once; only
 // a failing test waits.
 const (
-	patience = 20 * time.Second
+	patience = 2 * time.Minute
 	// shortPatience is for answers that must not come.
 	shortPatience = 300 * time.Millisecond
 )

@@ -156,12 +156,12 @@ func (w *world) ask(addr netip.Addr) (string, error) {
 	answer := make([]byte, 8)
 	n := 0
 	err := w.client.Do(func() error {
-		conn, err := net.DialTimeout("tcp", netip.AddrPortFrom(addr, 80).String(), 5*time.Second)
+		conn, err := net.DialTimeout("tcp", netip.AddrPortFrom(addr, 80).String(), longest)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = conn.Close() }()
-		_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(longest))
 		n, err = conn.Read(answer)
 		return err
 	})
@@ -223,8 +223,8 @@ func (w *world) after(action func(), what string, want int, prefixes ...netip.Pr
 	w.Logf("%s: %d next hops after %v", what, want, time.Since(begun).Round(10*time.Millisecond))
 }
 
-// longest is how long a condition may take; nothing here takes half of it.
-const longest = 90 * time.Second
+// longest is how long a condition or an answer may take; nothing here takes half of it.
+const longest = 4 * time.Minute
 
 func (w *world) await(what string, condition func() bool) {
 	w.Helper()
