@@ -186,7 +186,7 @@ func (b *bed) registerNode(config *rest.Config) {
 // await polls for what happens in other processes.
 func (b *bed) await(what string, condition func() bool) {
 	b.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !condition(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); !condition(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			b.Fatalf("waited in vain: %s", what)
 		}
