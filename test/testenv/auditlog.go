@@ -19,7 +19,6 @@ package testenv
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 )
@@ -44,7 +43,7 @@ func auditTo(environment *envtest.Environment, dir string) error {
 	if err := log.Close(); err != nil {
 		return err
 	}
-	policy := filepath.Join(dir, "policy.yaml")
+	policy := log.Name() + ".policy" // one each, as another server may read its own just now
 	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
 		return err
 	}

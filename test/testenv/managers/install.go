@@ -93,7 +93,7 @@ func InstallWebhooks(ctx context.Context, api client.Client, port int) error {
 			return err
 		}
 	}
-	return wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+	return wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, 3*time.Minute, true, func(ctx context.Context) (bool, error) {
 		authorities, err := Authorities(ctx, api)
 		return err == nil && len(authorities) == 1 && authorities[0] != "", err
 	})

@@ -56,7 +56,7 @@ type Server struct {
 // with their labels. It ends with the suite, for whose BeforeSuite this is.
 func StartServer(ctx context.Context, clusterIPs, nodePorts string, namespaces map[string]map[string]string) *Server {
 	ginkgo.GinkgoHelper()
-	gomega.SetDefaultEventuallyTimeout(time.Minute) // The machine may have other work.
+	gomega.SetDefaultEventuallyTimeout(3 * time.Minute) // The machine may have other work.
 	gomega.SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
 	ctrl.SetLogger(zap.New(zap.WriteTo(ginkgo.GinkgoWriter), zap.UseDevMode(true)))
 	s := &Server{scheme: runtime.NewScheme()}

@@ -49,7 +49,7 @@ func Run(tb testing.TB, cmd *exec.Cmd, ns Network) *Process {
 }
 
 // patience is for a machine that has other work.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 // Await waits until something is so, as long as the program runs.
 func (p *Process) Await(tb testing.TB, what string, so func() bool) {
