@@ -35,6 +35,7 @@ import (
 
 	"switchyard.dev/switchyard/internal/dataplane/health"
 	"switchyard.dev/switchyard/internal/dataplane/model"
+	"switchyard.dev/switchyard/test/testenv/ports"
 )
 
 // metricsServer is what --metrics-bind-address serves with args.
@@ -110,11 +111,14 @@ func TestProfilingServesProfilesAndTakesAVerbosity(t *testing.T) {
 }
 
 func TestAnAddressThatIsTakenIsServedOnceItIsFree(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := ports.Address() // as nobody else may have it in between
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := taken.Addr().String()
+	taken, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	events := record.NewFakeRecorder(10)
 	s := server{flag: "healthz-bind-address", address: address, reason: "FailedToStartProxierHealthcheck", again: 10 * time.Millisecond,
@@ -125,7 +129,7 @@ func TestAnAddressThatIsTakenIsServedOnceItIsFree(t *testing.T) {
 		t.Errorf("event %q", event)
 	}
 	_ = taken.Close()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		answer, err := http.Get("http://" + address)
 		if err == nil {
 			_ = answer.Body.Close()

@@ -185,7 +185,7 @@ func program(t *testing.T, ns *netns.Namespace, args []string) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- programmer.Run(ctx) }()
-	for deadline := time.Now().Add(20 * time.Second); !state.Ready(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !state.Ready(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("waited in vain for the first sync")
 		}
