@@ -29,28 +29,28 @@ import (
 
 // Clients still come for a while after Kubernetes has told the server to end.
 func TestWhoAsksWhileItEndsIsAnswered(t *testing.T) {
+	const lameduck = 4 * time.Second // a busy machine asks late
 	port, health := freePort(t), freePort(t)
 	corefile := writeFile(t, "Corefile", fmt.Sprintf(`.:%s {
 		bind 127.0.0.1
 		health 127.0.0.1:%s {
-			lameduck 3s
+			lameduck %s
 		}
 		switchyard cluster.local {
 			kubeconfig %s
 			startup_timeout 1m
 		}
-	}`, port, health, clusterKubeconfig(t)))
+	}`, port, health, lameduck, clusterKubeconfig(t)))
 	p := launch(t, port, "--config="+corefile)
-	p.Signal(syscall.SIGTERM)
 	told := time.Now()
+	p.Signal(syscall.SIGTERM)
 	p.Await(t, "it says that it ends", func() bool { return strings.Contains(p.Log(), "lameduck") })
-	asked := 0
-	for time.Since(told) < 2*time.Second {
+	p.answers("when it says that it ends")
+	for time.Since(told) < lameduck/2 {
 		p.answers(fmt.Sprint(time.Since(told), " after SIGTERM"))
-		asked++
 	}
-	if code, took := p.ExitCode(), time.Since(told); code != 0 || took < 3*time.Second || asked == 0 {
-		t.Errorf("%d queries, then exit code %d after %v", asked, code, took)
+	if code, took := p.ExitCode(), time.Since(told); code != 0 || took < lameduck {
+		t.Errorf("exit code %d after %v", code, took)
 	}
 }
 
