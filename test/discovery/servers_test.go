@@ -52,11 +52,10 @@ type cluster struct {
 
 func startCluster(t *testing.T) cluster {
 	t.Helper()
-	assets, err := testenv.Assets()
+	env, err := testenv.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	env := &envtest.Environment{BinaryAssetsDirectory: assets, ControlPlaneStartTimeout: 2 * time.Minute, ControlPlaneStopTimeout: 2 * time.Minute}
 	env.ControlPlane.GetAPIServer().Configure().Set("service-cluster-ip-range", "10.96.0.0/16,fd00:96::/112")
 	config, err := env.Start()
 	if err != nil {
