@@ -135,6 +135,28 @@ func TestAnAssociationOpensExchangesAndCloses(t *testing.T) {
 	}
 }
 
+func TestAnInitThatIsSentAgainHasTheSameAnswer(t *testing.T) {
+	w := newWire(t, upper)
+	ask := func(tag uint32) initBody {
+		t.Helper()
+		_, first := newClient(clientAddr, serverAddr, tag, 1000, w.now)
+		w.server.handle(pair{serverAddr, clientAddr}, w.overTheWire(first), w.now)
+		w.now = w.now.Add(time.Second)
+		body, err := parseInit(w.answer[len(w.answer)-1].chunks[0].value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return body
+	}
+	first, again, other := ask(77), ask(77), ask(78)
+	if first.tag != again.tag || first.tsn != again.tsn {
+		t.Errorf("answered with tag %d and TSN %d, then %d and %d", first.tag, first.tsn, again.tag, again.tsn)
+	}
+	if first.tag == other.tag || first.tsn == other.tsn {
+		t.Errorf("another INIT has tag %d and TSN %d as well", other.tag, other.tsn)
+	}
+}
+
 func TestEveryLostPacketIsSentAgain(t *testing.T) {
 	for name, kind := range map[string]chunkType{
 		"INIT": chunkInit, "INIT ACK": chunkInitAck, "COOKIE ECHO": chunkCookieEcho, "COOKIE ACK": chunkCookieAck, "DATA": chunkData, "SACK": chunkSack,

@@ -66,6 +66,15 @@ func (j *cookieJar) seal(c cookie) []byte {
 	return j.mac(b).Sum(b)
 }
 
+// numbers are the tag and the first TSN for who has sent an INIT, the same for one that
+// was sent again because the answer was late. Connection tracking goes by the last
+// INIT ACK that it has seen (nf_conntrack_proto_sctp.c) and does not translate a
+// COOKIE ECHO with the tag of the one before.
+func (j *cookieJar) numbers(c cookie) (tag, tsn uint32) {
+	sum := j.mac(j.seal(cookie{local: c.local, peer: c.peer, peerTag: c.peerTag, peerTSN: c.peerTSN, issued: time.Unix(0, 0)})).Sum(nil)
+	return max(binary.BigEndian.Uint32(sum), 1), binary.BigEndian.Uint32(sum[4:])
+}
+
 func (j *cookieJar) open(b []byte, now time.Time) (cookie, error) {
 	if len(b) != cookieLength+sha256.Size {
 		return cookie{}, errCookie

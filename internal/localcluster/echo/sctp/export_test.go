@@ -22,3 +22,10 @@ func PreferPort(port uint16) (restore func()) {
 	anyPort = func() uint16 { return port }
 	return func() { anyPort = before }
 }
+
+// Stall keeps the listener's namespace from handling packets, as a machine does that
+// has other work, until resume.
+func (l *Listener) Stall() (resume func()) {
+	l.stack.mu.Lock()
+	return l.stack.mu.Unlock
+}

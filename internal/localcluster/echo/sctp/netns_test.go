@@ -23,6 +23,7 @@ import (
 	"net/netip"
 	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -175,6 +176,47 @@ func TestMessagesCrossAddressAndPortTranslation(t *testing.T) {
 		if err := conn.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// On a busy machine an INIT may be answered when it has been sent again, and then both.
+func TestALateServersAnswersCrossTranslation(t *testing.T) {
+	prereq.Tool(t, "nft", "nftables")
+	n := newNetwork(t)
+	server := listen(t, n.server, 9999)
+	nft := func(input string, args ...string) (out []byte) {
+		t.Helper()
+		do(t, n.router, func() (err error) {
+			cmd := exec.Command("nft", args...)
+			cmd.Stdin = strings.NewReader(input)
+			out, err = cmd.CombinedOutput()
+			return err
+		})
+		return out
+	}
+	nft(`table ip nat {
+		counter inits { }
+		chain forward { type filter hook forward priority 0; ip daddr 10.0.2.2 sctp chunk init exists counter name inits; }
+		chain prerouting { type nat hook prerouting priority dstnat; ip daddr 10.96.0.5 sctp dport 19 dnat to 10.0.2.2:9999; }
+	}`, "-f", "-")
+	resume := sync.OnceFunc(server.Stall())
+	defer resume()
+	dialled := make(chan error, 1)
+	go func() {
+		conn, err := dial(t, n.client, "10.96.0.5:19")
+		if err == nil {
+			err = conn.Close()
+		}
+		dialled <- err
+	}()
+	for deadline := time.Now().Add(patience); !strings.Contains(string(nft("", "list", "counter", "ip", "nat", "inits")), "packets 2 "); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the INIT is not sent again")
+		}
+	}
+	resume()
+	if err := <-dialled; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -229,10 +229,8 @@ func (s *stack) onInit(key pair, p packet, open bool, now time.Time) {
 		s.transmit(key, answer)
 		return
 	}
-	c := cookie{
-		local: key.local, peer: key.peer, localTag: randomTag(), peerTag: body.tag,
-		localTSN: rand.Uint32(), peerTSN: body.tsn, issued: now,
-	}
+	c := cookie{local: key.local, peer: key.peer, peerTag: body.tag, peerTSN: body.tsn, issued: now}
+	c.localTag, c.localTSN = s.jar.numbers(c)
 	ack := initBody{tag: c.localTag, window: window, out: 1, in: 1, tsn: c.localTSN, cookie: s.jar.seal(c)}
 	answer.chunks = []chunk{{kind: chunkInitAck, value: ack.marshal()}}
 	s.transmit(key, answer)
