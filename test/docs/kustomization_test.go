@@ -33,7 +33,7 @@ var imageOf = regexp.MustCompile(`(?m)^ +image: (.*)$`)
 
 // The image that config names is on no registry: a kustomization of users' own has
 // theirs, as the pages write it, in all that it installs.
-func TestKustomizationsOfThePagesNameTheImage(t *testing.T) {
+func TestKustomizationsOfThePagesWork(t *testing.T) {
 	dir := t.TempDir()
 	for _, folder := range []string{"config", "docs/examples/migrate"} {
 		if err := os.CopyFS(filepath.Join(dir, "switchyard", folder), os.DirFS(filepath.Join(testenv.Root(), folder))); err != nil {
@@ -41,7 +41,10 @@ func TestKustomizationsOfThePagesNameTheImage(t *testing.T) {
 		}
 	}
 	addTo(t, filepath.Join(dir, "mine"), blockWith(t, "docs/install.md", "components:"))
-	wantImages(t, filepath.Join(dir, "mine"), 3)
+	addTo(t, filepath.Join(dir, "mine"), blockWith(t, "docs/install.md", "patches:"))
+	if built := wantImages(t, filepath.Join(dir, "mine"), 3); !strings.Contains(built, "- --admission-audit\n") {
+		t.Error("the manager does not get the flag --admission-audit")
+	}
 	addTo(t, filepath.Join(dir, "switchyard", "config", "overlays", "node"), blockWith(t, "docs/migrate.md", "images:"))
 	wantImages(t, filepath.Join(dir, "switchyard", "docs", "examples", "migrate"), 3)
 	wantImages(t, filepath.Join(dir, "switchyard", "config", "overlays", "node"), 3)
@@ -77,8 +80,9 @@ func addTo(t *testing.T, folder, text string) {
 	}
 }
 
-// wantImages expects the image of the pages in each container, init containers too.
-func wantImages(t *testing.T, folder string, containers int) {
+// wantImages expects the image of the pages in each container of what is built, init
+// containers too.
+func wantImages(t *testing.T, folder string, containers int) (built string) {
 	t.Helper()
 	out, err := exec.Command(filepath.Join(*programs, "k8s", "kubectl"), "kustomize", folder).Output()
 	if err != nil {
@@ -93,4 +97,5 @@ func wantImages(t *testing.T, folder string, containers int) {
 			t.Errorf("%s has the image %s, want %s", folder, image[1], want)
 		}
 	}
+	return string(out)
 }
