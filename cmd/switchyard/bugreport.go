@@ -54,7 +54,6 @@ type bugReportOptions struct {
 	file        string
 	namespace   string
 	redactNames bool
-	timeout     time.Duration
 }
 
 func bugReportCommand() *cobra.Command {
@@ -100,6 +99,9 @@ Exit codes: 0 it is written, with or without all; 2 it is not.`,
 }
 
 func (o *bugReportOptions) run(ctx context.Context, out, progress io.Writer, now time.Time) error {
+	if err := positive("timeout", o.timeout); err != nil {
+		return err
+	}
 	name := "switchyard-bug-report-" + now.UTC().Format("20060102-150405")
 	if o.file == "" {
 		o.file = name + ".tar.gz"
@@ -152,6 +154,7 @@ func (o *bugReportOptions) tell(out io.Writer, list string) error {
 func (o *bugReportOptions) contents(ctx context.Context, cluster reach) *bugreport.Contents {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
+	o.start()
 	contents := &bugreport.Contents{Most: mostOfReport, MostOfOne: mostOfEntry}
 	if o.redactNames {
 		contents.Names = bugreport.NewNames()

@@ -80,8 +80,8 @@ func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left
 
 // Of an API server that does not answer there is nothing, in the time that was given.
 func TestAReportStaysThatCouldOnlyNotBeTold(t *testing.T) {
-	o := bugReportOptions{file: filepath.Join(t.TempDir(), "report.tar.gz"), timeout: 100 * time.Millisecond}
-	o.kubeconfig, o.system = silentCluster(t), "switchyard-system"
+	o := bugReportOptions{file: filepath.Join(t.TempDir(), "report.tar.gz")}
+	o.kubeconfig, o.system, o.timeout = silentCluster(t), "switchyard-system", 100*time.Millisecond
 	var progress strings.Builder
 	if err := o.run(t.Context(), fullDisk{}, &progress, time.Now()); err != nil {
 		t.Error(err)

@@ -30,11 +30,13 @@ import (
 // clusterFlags say which cluster is asked, as kubectl's do.
 type clusterFlags struct {
 	kubeconfig, context string
-	// patience is that of below unless set.
-	patience time.Duration
+	// patience and timeout are those of below unless set.
+	patience, timeout time.Duration
+	// until is when nothing is waited for any more, since the first client was made.
+	until time.Time
 }
 
-// kubeconfigHelp says what reachCluster does.
+// kubeconfigHelp says what reach does.
 const kubeconfigHelp = "Kubeconfig; without it that of $KUBECONFIG, else the local cluster if one is running, else as kubectl chooses."
 
 func (f *clusterFlags) addTo(c *cobra.Command) {
@@ -43,8 +45,19 @@ func (f *clusterFlags) addTo(c *cobra.Command) {
 	_ = c.RegisterFlagCompletionFunc("context", completeContexts)
 }
 
-// patience is how long one answer of the API server may take.
-const patience = 15 * time.Second
+// patience is how long one answer of the API server may take, and whole how long all
+// may together: of a server that hangs half-way one kind after the other is late.
+const (
+	patience = 15 * time.Second
+	whole    = 30 * time.Second
+)
+
+// start has the time begin that all answers have.
+func (f *clusterFlags) start() {
+	if f.until.IsZero() {
+		f.until = time.Now().Add(cmp.Or(f.timeout, whole))
+	}
+}
 
 // client also returns whom it asks.
 func (f *clusterFlags) client() (c client.Client, config *rest.Config, err error) {
@@ -61,8 +74,10 @@ func (f *clusterFlags) clientOf(cluster reach) (c client.Client, config *rest.Co
 	if err != nil {
 		return nil, nil, err
 	}
-	config = cluster.config
+	f.start()
+	config = rest.CopyConfig(cluster.config)
 	config.Timeout, config.WarningHandler = cmp.Or(f.patience, patience), rest.NoWarnings{}
+	config.Wrap(answeringBy(f.until, cmp.Or(f.timeout, whole)))
 	c, err = client.New(config, client.Options{Scheme: scheme})
 	return c, config, err
 }

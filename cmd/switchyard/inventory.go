@@ -17,10 +17,12 @@ limitations under the License.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -48,6 +50,7 @@ func (o *inventoryOptions) addFlags(c *cobra.Command) {
 	flags := c.Flags()
 	flags.StringVar(&o.system, "manager-namespace", "switchyard-system", "Namespace of switchyard-manager, where claims and placeholders are.")
 	flags.StringVar(&o.nodePorts, "service-node-port-range", "", "`Range` of NodePorts; without it that of the API server's flags or the manager's.")
+	flags.DurationVar(&o.timeout, "timeout", cmp.Or(o.timeout, whole), "How long the API server may take for all answers together.")
 	addOutputFlag(c, &o.output)
 	_ = c.RegisterFlagCompletionFunc("manager-namespace", o.completeNamespaces)
 	_ = c.RegisterFlagCompletionFunc("service-node-port-range", cobra.NoFileCompletions)
@@ -71,6 +74,9 @@ func (o *inventoryOptions) validate() error {
 	if err := validOutput(o.output); err != nil {
 		return err
 	}
+	if err := positive("timeout", o.timeout); err != nil {
+		return err
+	}
 	if o.nodePorts == "" {
 		return nil
 	}
@@ -79,6 +85,17 @@ func (o *inventoryOptions) validate() error {
 	}
 	return nil
 }
+
+func positive(flag string, value time.Duration) error {
+	if value <= 0 {
+		return fmt.Errorf("--%s %v: the time must be positive", flag, value)
+	}
+	return nil
+}
+
+// learning is how long it may take to learn the range of NodePorts, which can be
+// assumed as well.
+const learning = 5 * time.Second
 
 // look returns a function that reads the cluster as it is then.
 func (o *inventoryOptions) look(ctx context.Context, scope inventory.Scope) (func() (*inventory.Index, error), error) {
@@ -91,7 +108,9 @@ func (o *inventoryOptions) look(ctx context.Context, scope inventory.Scope) (fun
 	}
 	nodePorts := inventory.NodePorts{From: inventory.FromFlag}
 	if o.nodePorts == "" {
-		nodePorts = inventory.LearnNodePorts(ctx, inventory.Flagz(config), c, o.system)
+		brief, cancel := context.WithTimeout(ctx, learning)
+		defer cancel()
+		nodePorts = inventory.LearnNodePorts(brief, inventory.Flagz(config), c, o.system)
 	} else if nodePorts.Span, err = allocator.ParsePortSpan(o.nodePorts); err != nil {
 		return nil, err
 	}

@@ -48,13 +48,9 @@ type reach struct {
 	local *state.Dir
 }
 
-// reachCluster takes the kubeconfig given, or that of KUBECONFIG, or that of the
-// local cluster that is running, or the one that kubectl would take. A plugin of
-// kubectl asks whom kubectl asks.
-func reachCluster(kubeconfig string) (reach, error) {
-	return clusterFlags{kubeconfig: kubeconfig}.reach()
-}
-
+// reach takes the kubeconfig given, or that of KUBECONFIG, or that of the local
+// cluster that is running, or the one that kubectl would take. A plugin of kubectl
+// asks whom kubectl asks.
 func (f clusterFlags) reach() (reach, error) {
 	// What client-go has to tell would come between the lines of an answer; errors
 	// are returned to us as well.

@@ -110,8 +110,8 @@ func (o *statusOptions) status(ctx context.Context, out io.Writer) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
-	if o.limits.Each <= 0 {
-		return fmt.Errorf("--agent-timeout %s: the time must be positive", o.limits.Each)
+	if err := positive("agent-timeout", o.limits.Each); err != nil {
+		return err
 	}
 	whole, err := o.ask(ctx)
 	if err != nil {

@@ -43,14 +43,14 @@ const (
 // traceOptions are what `switchyard trace` can be told beside the agent's flags.
 type traceOptions struct {
 	trace.Query
-	protocol   string
-	kubeconfig string
-	system     string
-	agentURL   string
-	output     string
-	live       bool
-	netns      string
-	timeout    time.Duration
+	cluster  clusterFlags
+	protocol string
+	system   string
+	agentURL string
+	output   string
+	live     bool
+	netns    string
+	timeout  time.Duration
 }
 
 func traceCommand() *cobra.Command {
@@ -100,7 +100,7 @@ func (o *traceOptions) addFlags(c *cobra.Command) {
 	flags.StringVarP(&o.Namespace, "namespace", "n", "default", "Namespace of a pod or Service given without one.")
 	flags.StringVar(&o.Node, "node", "", "Node to look from, if not the client's or the one that has or announces the destination.")
 	flags.StringVar(&o.Domain, "cluster-domain", layout.ClusterDomain, "The cluster's DNS domain.")
-	flags.StringVar(&o.kubeconfig, "kubeconfig", "", kubeconfigHelp)
+	flags.StringVar(&o.cluster.kubeconfig, "kubeconfig", "", kubeconfigHelp)
 	flags.StringVar(&o.system, "manager-namespace", "switchyard-system", "Namespace of switchyard-manager, where claims of addresses are.")
 	flags.StringVar(&o.agentURL, "agent-url", "", "Metrics server of the node's agent, if it is not at 127.0.0.1:10249 there.")
 	flags.StringVarP(&o.output, "output", "o", "", "json, or nothing for text.")
@@ -133,18 +133,22 @@ func (o *traceOptions) run(c *cobra.Command) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
-	cluster, err := reachCluster(o.kubeconfig)
+	cluster, err := o.cluster.reach()
 	if err != nil {
 		return err
 	}
 	o.Outside = cluster.outside()
-	client, err := kubernetes.NewForConfig(cluster.config)
+	_, config, err := o.cluster.clientOf(cluster)
+	if err != nil {
+		return err
+	}
+	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return err
 	}
 	objects, err := trace.Read(c.Context(), client, o.system)
 	if err != nil {
-		return err
+		return readingError(err, config.Host)
 	}
 	asked, err := objects.Find(o.Query)
 	if err != nil {

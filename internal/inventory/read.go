@@ -19,9 +19,11 @@ package inventory
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -107,6 +109,10 @@ func (s Scope) Read(ctx context.Context, reader client.Reader, system string, no
 	if err := r.group.Wait(); err != nil {
 		return nil, err
 	}
+	if len(r.late) > 0 {
+		slices.Sort(r.late)
+		return nil, fmt.Errorf("listing %s: %w", strings.Join(r.late, ", "), r.lateness)
+	}
 	if !inv.announcers {
 		clear(inv.Unannounced)
 	}
@@ -163,6 +169,25 @@ type reading struct {
 	// namespace is where Services are enough.
 	namespace string
 	unread    sync.Mutex
+	// late are the kinds for which an answer did not come in time, and lateness why.
+	late     []string
+	lateness error
+}
+
+// tooLate notes a kind that did not come in time, if that is the error. The others are
+// waited for, so that all are told of that hang.
+func (r *reading) tooLate(kind Kind, err error) bool {
+	clock, is := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](err)
+	if !is || !clock.Timeout() {
+		return false
+	}
+	r.unread.Lock()
+	defer r.unread.Unlock()
+	r.late, r.lateness = append(r.late, string(kind)), cmp.Or(r.lateness, err)
+	return true
 }
 
 // startItems lists one kind whose objects are kept as they are.
@@ -194,7 +219,7 @@ func start[L client.ObjectList](r *reading, kind Kind, list L, keep func(L), for
 			unread.Message = fmt.Sprintf("you may not list %s, those of namespace %s neither: ask for a role that can", kind, r.namespace)
 		}
 		switch {
-		case err == nil:
+		case err == nil, r.tooLate(kind, err):
 		case expected && kind != Services:
 			r.leaveOut(unread)
 		case expected:

@@ -51,25 +51,25 @@ type Objects struct {
 
 // Read lists them all, at once. As for the agent, ServiceCIDRs need not exist
 // nor be allowed to read. The claims of addresses are in the manager's namespace,
-// which is system.
+// which is system. The error says which kind it was.
 func Read(ctx context.Context, client kubernetes.Interface, system string) (o Objects, err error) {
 	lists, ctx := errgroup.WithContext(ctx)
 	var all metav1.ListOptions
 	lists.Go(func() error {
 		list, err := client.CoreV1().Services("").List(ctx, all)
-		return keep(err, func() { o.Services = list.Items })
+		return keep("Services", err, func() { o.Services = list.Items })
 	})
 	lists.Go(func() error {
 		list, err := client.DiscoveryV1().EndpointSlices("").List(ctx, all)
-		return keep(err, func() { o.Slices = list.Items })
+		return keep("EndpointSlices", err, func() { o.Slices = list.Items })
 	})
 	lists.Go(func() error {
 		list, err := client.CoreV1().Nodes().List(ctx, all)
-		return keep(err, func() { o.Nodes = list.Items })
+		return keep("Nodes", err, func() { o.Nodes = list.Items })
 	})
 	lists.Go(func() error {
 		list, err := client.CoreV1().Pods("").List(ctx, all)
-		return keep(err, func() { o.Pods = list.Items })
+		return keep("Pods", err, func() { o.Pods = list.Items })
 	})
 	lists.Go(func() error {
 		list, err := client.NetworkingV1().ServiceCIDRs().List(ctx, all)
@@ -80,17 +80,17 @@ func Read(ctx context.Context, client kubernetes.Interface, system string) (o Ob
 			o.Unread = append(o.Unread, fmt.Sprintf("no connection is dropped for being to an unallocated ClusterIP, as the ServiceCIDRs are not known (%v)", err))
 			return nil
 		}
-		return keep(err, func() { o.ServiceCIDRs = list.Items })
+		return keep("ServiceCIDRs", err, func() { o.ServiceCIDRs = list.Items })
 	})
 	lists.Go(func() error {
 		list, err := client.CoordinationV1().Leases(system).List(ctx, metav1.ListOptions{LabelSelector: balancer.AddressLabel})
-		if err == nil { // without, the node has to be said
-			o.Announcers = announcers(list.Items)
+		if apierrors.IsForbidden(err) || apierrors.IsNotFound(err) { // so the node has to be said
+			return nil
 		}
-		return nil
+		return keep("claims of addresses", err, func() { o.Announcers = announcers(list.Items) })
 	})
 	if err := lists.Wait(); err != nil {
-		return Objects{}, fmt.Errorf("reading the cluster: %w", err)
+		return Objects{}, err
 	}
 	return o, nil
 }
@@ -105,11 +105,12 @@ func announcers(leases []coordinationv1.Lease) map[netip.Addr]string {
 	return nodes
 }
 
-func keep(err error, take func()) error {
-	if err == nil {
-		take()
+func keep(kind string, err error, take func()) error {
+	if err != nil {
+		return fmt.Errorf("listing %s: %w", kind, err)
 	}
-	return err
+	take()
+	return nil
 }
 
 // rendered are the objects as the agent's own packages take them.
