@@ -120,7 +120,7 @@ func newAddresses(change ServiceChange) (int, *field.Path) {
 // checkExternalIPInUse is X1. Two Services that serve one external IP and port
 // are resolved per node by chance (kubernetes/kubernetes#69599).
 func checkExternalIPInUse(ctx context.Context, world World, change ServiceChange) ([]Finding, error) {
-	return portsInUse(ctx, world, change, externalVIPs(change.New), addedPorts(change), holders)
+	return portsInUse(ctx, world, change, externalVIPs(change.New), addedPorts(change), whoHolds)
 }
 
 // checkLoadBalancerIPInUse is X2: whatever controller gave the address. One that
@@ -128,12 +128,12 @@ func checkExternalIPInUse(ctx context.Context, world World, change ServiceChange
 // it and may get it: of two that wait only one could. An address that is given is not
 // refused because of one who waits, who may wait for ever.
 func checkLoadBalancerIPInUse(ctx context.Context, world World, change ServiceChange) ([]Finding, error) {
-	found, err := portsInUse(ctx, world, change, ingressVIPs(change.New), addedPorts(change), holders)
+	found, err := portsInUse(ctx, world, change, ingressVIPs(change.New), addedPorts(change), whoHolds)
 	if err != nil || len(found) > 0 {
 		return found, err
 	}
 	asked := portsBeyond(change, addrsOf(requestedVIPs(change.Old)))
-	return portsInUse(ctx, world, change, requestedVIPs(change.New), asked, holdersAndWaiting)
+	return portsInUse(ctx, world, change, requestedVIPs(change.New), asked, whoHoldsOrWaits)
 }
 
 // portsInUse reports the ports that the change brings to an address where another

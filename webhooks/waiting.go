@@ -32,15 +32,15 @@ import (
 // asked from several goroutines.
 type claimant func(*corev1.Service) bool
 
-// holders are the Services that have an address.
-func holders(_ context.Context, _ World, addr netip.Addr) (claimant, error) {
+// whoHolds counts the Services that have an address.
+func whoHolds(_ context.Context, _ World, addr netip.Addr) (claimant, error) {
 	return func(svc *corev1.Service) bool { return heldAddrs(svc)[addr] }, nil
 }
 
-// holdersAndWaiting are also those that wait for it and may get it. Who waits for
+// whoHoldsOrWaits counts also those that wait for it and may get it. Who waits for
 // what X5 would refuse waits in vain, and would keep the address from everybody: it
 // may have asked before there was the pool, or while nobody judged.
-func holdersAndWaiting(ctx context.Context, world World, addr netip.Addr) (claimant, error) {
+func whoHoldsOrWaits(ctx context.Context, world World, addr netip.Addr) (claimant, error) {
 	may, err := mayBeGiven(ctx, world, addr)
 	if err != nil {
 		return nil, err
