@@ -61,7 +61,7 @@ var (
 
 func TestDiagnosis(t *testing.T) {
 	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(time.Minute) // The machine may have other work.
+	SetDefaultEventuallyTimeout(3 * time.Minute) // The machine may have other work.
 	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
 	SetDefaultConsistentlyDuration(2 * (grace + pace)) // Whatever is wrong is written then.
 	RunSpecs(t, "Conditions of Services")
@@ -105,6 +105,11 @@ func installRoles(ctx context.Context) {
 // startManager runs the whole manager but its webhooks, in place of
 // kube-controller-manager's endpoint controllers.
 func startManager() {
+	GinkgoHelper()
+	startManagerWith(grace)
+}
+
+func startManagerWith(grace time.Duration) {
 	GinkgoHelper()
 	options := app.Options{}
 	options.Defaults()
