@@ -141,67 +141,44 @@ func (r *poolRequester) read(ctx context.Context) error {
 	return err
 }
 
-// reservedForOthers says for whom a number is kept, and whether that is this Service.
-func (r *poolRequester) reservedForOthers(ctx context.Context, number allocator.Number) (detail string, mine bool, err error) {
-	reservation, err := r.world.ReservationOf(ctx, number)
-	if err != nil || reservation == nil {
-		return "", false, err
-	}
-	svc := types.NamespacedName{Namespace: r.change.New.Namespace, Name: r.change.New.Name}
-	if reservation.For(svc) {
-		return "", true, nil
-	}
+// keptFor says for whom a number is kept.
+func (r *poolRequester) keptFor(ctx context.Context, reservation *allocator.Reservation) string {
 	name := "nobody"
 	if reservation.Service.Name != "" {
 		holder := &corev1.Service{}
 		holder.Namespace, holder.Name = reservation.Service.Namespace, reservation.Service.Name
 		name = r.world.NameOf(ctx, holder)
 	}
-	return fmt.Sprintf("reserved for %s (%s %s)", name, reservation.Kind(), reservation.Object), false, nil
+	return fmt.Sprintf("reserved for %s (%s %s)", name, reservation.Kind(), reservation.Object)
 }
 
-// mayUse says why the Service may not have an address, or nothing. A reservation
-// says whose an address is first, and of ClusterIPs that settles it. Who may use
-// one that comes from outside is for the pools to say: many may write reservations,
-// the annotation to retain makes them for anybody, and few may write pools.
+// mayUse says why the Service may not have an address, or nothing.
 func (r *poolRequester) mayUse(ctx context.Context, addr netip.Addr, use v1alpha1.AddressUse) (poolRefusal, error) {
 	if err := r.read(ctx); err != nil {
 		return poolRefusal{}, err
 	}
-	detail, mine, err := r.reservedForOthers(ctx, allocator.AddrNumber(addr))
-	switch {
-	case err != nil || detail != "":
-		return poolRefusal{detail, true}, err
-	case mine && (use == v1alpha1.UseClusterIP || use == v1alpha1.UseLoadBalancer && addrsOf(ingressVIPs(r.change.Old))[addr]):
-		return poolRefusal{}, nil
+	address, err := poolsOver(ctx, r.world, r.pools, addr, use)
+	if err != nil {
+		return poolRefusal{}, err
 	}
-	return poolRefusal{detail: r.outsidePools(ctx, addr, use)}, nil
-}
-
-func (r *poolRequester) outsidePools(ctx context.Context, addr netip.Addr, use v1alpha1.AddressUse) string {
-	owners := r.pools.AddrPoolsOf(addr)
-	if i := slices.IndexFunc(owners, func(pool allocator.AddrPool) bool { return pool.Use == use }); i >= 0 {
-		if owners[i].Selects(r.namespace, r.change.New.Labels) {
-			return ""
-		}
-		return fmt.Sprintf("this belongs to %s, which is not for this Service; %s",
-			r.world.RangeNameOf(ctx, "AddressPool", owners[i].Name), r.addresses(use))
+	stands, pool := address.standingOf(r.change.New, r.change.Old, func(pool allocator.AddrPool) bool {
+		return pool.Selects(r.namespace, r.change.New.Labels)
+	})
+	switch stands {
+	case keptForAnother:
+		return poolRefusal{detail: r.keptFor(ctx, address.reservation), reserved: true}, nil
+	case ofAPoolForOthers:
+		return poolRefusal{detail: fmt.Sprintf("this belongs to %s, which is not for this Service; %s",
+			r.world.RangeNameOf(ctx, "AddressPool", pool.Name), r.addresses(use))}, nil
+	case ofBalancers:
+		return poolRefusal{detail: fmt.Sprintf("this belongs to %s, whose addresses are for Services of type LoadBalancer; %s",
+			r.world.RangeNameOf(ctx, "AddressPool", pool.Name), r.addresses(use))}, nil
+	case outsideAllPools:
+		return poolRefusal{detail: fmt.Sprintf("this is in no AddressPool for %s; %s", use, r.addresses(use))}, nil
+	case withoutAPool:
+		return poolRefusal{detail: fmt.Sprintf("there is no AddressPool for %s, and the manager is told to require one; ask an administrator for a pool", use)}, nil
 	}
-	// What a load balancer has given is announced, with all its ports: as an external
-	// IP another tenant would get those that are free.
-	balanced := slices.IndexFunc(owners, func(pool allocator.AddrPool) bool { return pool.Use == v1alpha1.UseLoadBalancer })
-	switch {
-	case use == v1alpha1.UseClusterIP:
-		return ""
-	case use == v1alpha1.UseExternalIP && balanced >= 0:
-		return fmt.Sprintf("this belongs to %s, whose addresses are for Services of type LoadBalancer; %s",
-			r.world.RangeNameOf(ctx, "AddressPool", owners[balanced].Name), r.addresses(use))
-	case r.pools.Uses[use]:
-		return fmt.Sprintf("this is in no AddressPool for %s; %s", use, r.addresses(use))
-	case r.world.PoolsRequired(use):
-		return fmt.Sprintf("there is no AddressPool for %s, and the manager is told to require one; ask an administrator for a pool", use)
-	}
-	return ""
+	return poolRefusal{}, nil
 }
 
 // addresses says what the Service may use instead.
@@ -262,11 +239,16 @@ func (r *poolRequester) mayHave(ctx context.Context, port int32) (poolRefusal, e
 	if err := r.read(ctx); err != nil {
 		return poolRefusal{}, err
 	}
-	detail, mine, err := r.reservedForOthers(ctx, allocator.PortNumber(port))
-	if err != nil || detail != "" || mine {
-		return poolRefusal{detail, true}, err
+	reservation, err := r.world.ReservationOf(ctx, allocator.PortNumber(port))
+	switch {
+	case err != nil:
+		return poolRefusal{}, err
+	case reservation == nil:
+		return poolRefusal{detail: r.outsidePortPools(ctx, port)}, nil
+	case reservation.For(types.NamespacedName{Namespace: r.change.New.Namespace, Name: r.change.New.Name}):
+		return poolRefusal{}, nil
 	}
-	return poolRefusal{detail: r.outsidePortPools(ctx, port)}, nil
+	return poolRefusal{detail: r.keptFor(ctx, reservation), reserved: true}, nil
 }
 
 func (r *poolRequester) outsidePortPools(ctx context.Context, port int32) string {

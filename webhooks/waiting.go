@@ -19,10 +19,8 @@ package webhooks
 import (
 	"context"
 	"net/netip"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"switchyard.dev/switchyard/allocator"
 	"switchyard.dev/switchyard/api/v1alpha1"
@@ -55,21 +53,15 @@ func mayBeGiven(ctx context.Context, world World, addr netip.Addr) (claimant, er
 	if err != nil {
 		return nil, err
 	}
-	reservation, err := world.ReservationOf(ctx, allocator.AddrNumber(addr))
+	address, err := poolsOver(ctx, world, pools, addr, v1alpha1.UseLoadBalancer)
 	if err != nil {
 		return nil, err
 	}
-	owners := pools.AddrPoolsOf(addr)
-	owner := slices.IndexFunc(owners, func(pool allocator.AddrPool) bool { return pool.Use == v1alpha1.UseLoadBalancer })
-	pooled := pools.Uses[v1alpha1.UseLoadBalancer] || world.PoolsRequired(v1alpha1.UseLoadBalancer)
 	return func(svc *corev1.Service) bool {
-		if reservation != nil && !reservation.For(client.ObjectKeyFromObject(svc)) {
-			return false
-		}
-		if owner < 0 {
-			return !pooled
-		}
-		namespace, err := world.NamespaceLabels(ctx, svc.Namespace)
-		return err != nil || owners[owner].Selects(namespace, svc.Labels) // It counts where that is not known.
+		stands, _ := address.standingOf(svc, nil, func(pool allocator.AddrPool) bool {
+			namespace, err := world.NamespaceLabels(ctx, svc.Namespace)
+			return err != nil || pool.Selects(namespace, svc.Labels) // It counts where that is not known.
+		})
+		return stands == mayHaveIt
 	}, nil
 }
