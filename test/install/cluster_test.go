@@ -34,6 +34,10 @@ import (
 
 const namespace = "switchyard-system"
 
+// patience bounds every wait: a machine of two slow cores takes minutes for what
+// others do in seconds.
+const patience = 5 * time.Minute
+
 // cluster is a stock cluster, whose nodes have the image.
 type cluster struct {
 	*demo.Cluster
@@ -80,7 +84,7 @@ func startCluster(t *testing.T, args ...string) *cluster {
 	if c.bed, err = started.Bed(); err != nil {
 		t.Fatal(err)
 	}
-	c.bed.Agent = c.agent
+	c.bed.Agent, c.bed.Patience = c.agent, patience
 	return c
 }
 
@@ -110,7 +114,7 @@ func (c *cluster) run(t *testing.T, args ...string) string {
 // shell runs commands of a page, as somebody at the top of the repository would.
 func (c *cluster) shell(t *testing.T, commands string) {
 	t.Helper()
-	ctx, stop := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, stop := context.WithTimeout(t.Context(), patience)
 	defer stop()
 	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", commands)
 	cmd.Dir = testenv.Root()
@@ -145,7 +149,7 @@ func render(t *testing.T, kustomization string) string {
 func (c *cluster) rolledOut(t *testing.T, namespace string, workloads ...string) {
 	t.Helper()
 	for _, workload := range workloads {
-		if _, err := c.try(t.Context(), "", "-n", namespace, "rollout", "status", workload, "--timeout=120s"); err != nil {
+		if _, err := c.try(t.Context(), "", "-n", namespace, "rollout", "status", workload, "--timeout="+patience.String()); err != nil {
 			pods, _ := c.try(t.Context(), "", "-n", namespace, "get", "pods", "-o", "wide")
 			events, _ := c.try(t.Context(), "", "-n", namespace, "get", "events")
 			logs, _ := c.try(t.Context(), "", "-n", namespace, "logs", workload, "--all-containers", "--all-pods", "--tail=20")
@@ -169,7 +173,7 @@ func (c *cluster) pointAtAPIServer(t *testing.T) {
 func await(t *testing.T, what string, condition func() error) {
 	t.Helper()
 	var err error
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		if err = condition(); err == nil {
 			return
 		}

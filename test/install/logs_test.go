@@ -17,6 +17,7 @@ limitations under the License.
 package install
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -28,15 +29,19 @@ import (
 var forbidden = regexp.MustCompile(`(?i)forbidden|cannot (get|list|watch|create|update|patch|delete) resource`)
 
 // nothingForbidden reads the logs of all pods of ours in a namespace, of which there
-// have to be so many. None may have begun anew: a program that was refused something
-// may have ended for it and recovered.
+// have to be so many once those that a rollout ends are gone. None may have begun anew:
+// a program that was refused something may have ended for it and recovered.
 func (c *cluster) nothingForbidden(t *testing.T, namespace string, pods int) {
 	t.Helper()
 	const ours = "app.kubernetes.io/name=switchyard"
-	list, err := c.bed.Clientset.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{LabelSelector: ours})
-	if err != nil {
-		t.Fatal(err)
-	}
+	var list *corev1.PodList
+	await(t, "there are as many pods as there are to be", func() (err error) {
+		list, err = c.bed.Clientset.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{LabelSelector: ours})
+		if err == nil && len(list.Items) != pods {
+			err = fmt.Errorf("%s has %d pods, want %d", namespace, len(list.Items), pods)
+		}
+		return err
+	})
 	var names []string
 	for _, pod := range list.Items {
 		names = append(names, pod.Name)
@@ -45,9 +50,6 @@ func (c *cluster) nothingForbidden(t *testing.T, namespace string, pods int) {
 				t.Errorf("%s %s has begun anew %d times; before that it said:\n%s", pod.Name, status.Name, status.RestartCount, c.previous(t, pod, status.Name))
 			}
 		}
-	}
-	if len(names) != pods {
-		t.Errorf("%s has the pods %v, want %d", namespace, names, pods)
 	}
 	logs := c.run(t, "-n", namespace, "logs", "-l", ours, "--all-containers", "--prefix", "--tail=-1", "--max-log-requests=20")
 	lines := map[string]int{}
