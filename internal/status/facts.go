@@ -44,6 +44,9 @@ type Facts struct {
 	Webhooks   []Webhook
 	// Serving are the certificates that managers were seen to serve, by their names.
 	Serving map[string]time.Time
+	// NotServing are those whose certificate could not be seen, and why: one that runs
+	// without webhooks serves none.
+	NotServing map[string]error
 	// Judged are the requests that managers have judged, by result; nil where their
 	// counters were not asked.
 	Judged map[string]int

@@ -114,7 +114,7 @@ func inTime[T any](ctx context.Context, do func() (T, error), undo func(T)) (T, 
 
 // refusal is what the API server says in place of a connection.
 func refusal(response *http.Response) error {
-	text, _ := io.ReadAll(io.LimitReader(response.Body, 4096))
+	text, _ := io.ReadAll(io.LimitReader(response.Body, longestComplaint))
 	message := strings.TrimSpace(string(text))
 	var status metav1.Status
 	if json.Unmarshal(text, &status) == nil && status.Message != "" {
@@ -165,7 +165,7 @@ func (f *forwarded) streams(headers http.Header) (*stream, error) {
 	s := &stream{Stream: data, done: make(chan struct{})}
 	go func() {
 		defer close(s.done)
-		text, err := io.ReadAll(complaints)
+		text, err := io.ReadAll(io.LimitReader(complaints, longestComplaint))
 		switch {
 		case len(text) > 0:
 			s.complaint = errors.New(lastPart(string(text)))
@@ -209,6 +209,9 @@ func (s *stream) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// longestComplaint is how many bytes of a reason are read.
+const longestComplaint = 4096
 
 // complaintPatience is how long after the end of data the reason may come.
 const complaintPatience = time.Second

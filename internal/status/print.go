@@ -39,9 +39,9 @@ func (r *Report) Print(out io.Writer) error {
 	var text strings.Builder
 	table := tabwriter.NewWriter(&text, 0, 0, 3, ' ', 0)
 	_, _ = fmt.Fprintf(table, "API server\t%s\t%s\n", cmp.Or(r.APIServer.Version, "unknown version"), r.APIServer.URL)
-	_, _ = fmt.Fprintf(table, "Manager\t%s\t%s\n", readiness(r.Managers), r.leader())
-	_, _ = fmt.Fprintf(table, "Agents\t%s\t%s\n", r.Agents.readiness(), versions(r.Agents.Versions))
-	_, _ = fmt.Fprintf(table, "DNS\t%s\t%s\n", readiness(r.DNS), versions(count(r.DNS)))
+	_, _ = fmt.Fprintf(table, "Manager\t%s\t%s\n", r.orUnknown(ListProgram, readiness(r.Managers)), r.leader())
+	_, _ = fmt.Fprintf(table, "Agents\t%s\t%s\n", r.orUnknown(ListProgram, r.Agents.readiness()), versions(r.Agents.Versions))
+	_, _ = fmt.Fprintf(table, "DNS\t%s\t%s\n", r.orUnknown(ListDNS, readiness(r.DNS)), versions(count(r.DNS)))
 	_, _ = fmt.Fprintf(table, "Admission\t%s\t%s\n", r.Admission.webhooks(), r.Admission.certificates(r.Time))
 	if counts := r.Admission.counts(); counts != "" {
 		_, _ = fmt.Fprintf(table, "\t%s\n", counts)
@@ -89,9 +89,20 @@ func nonEmpty(texts ...string) []string {
 	return slices.DeleteFunc(texts, func(t string) bool { return t == "" })
 }
 
+// none tells of programs that do not run.
+const none = "none"
+
+// orUnknown keeps from saying that there are none what could not be listed.
+func (r *Report) orUnknown(list List, readiness string) string {
+	if readiness == none && r.unknown[list] {
+		return "unknown"
+	}
+	return readiness
+}
+
 func (a Agents) readiness() string {
 	if len(a.List)+a.NotListed == 0 {
-		return "none"
+		return none
 	}
 	text := fmt.Sprintf("%d of %d ready", a.Ready, max(a.Nodes, a.Ready))
 	if a.Silent > 0 {
@@ -102,7 +113,7 @@ func (a Agents) readiness() string {
 
 func readiness(programs []Program) string {
 	if len(programs) == 0 {
-		return "none"
+		return none
 	}
 	ready := 0
 	for _, p := range programs {

@@ -62,7 +62,7 @@ type Asker struct {
 // be said.
 func (a Asker) Ask(ctx context.Context) (*Facts, error) {
 	a.Limits.Defaults()
-	r := &reading{Asker: a, facts: &Facts{Server: a.Config.Host, System: a.System, Unknown: map[List]bool{}, Serving: map[string]time.Time{}}}
+	r := &reading{Asker: a, facts: &Facts{Server: a.Config.Host, System: a.System, Unknown: map[List]bool{}, Serving: map[string]time.Time{}, NotServing: map[string]error{}}}
 	version, err := r.version(ctx)
 	if err != nil {
 		return nil, err
@@ -255,6 +255,8 @@ func (r *reading) manager(ctx context.Context, m Instance) error {
 		defer func() { _ = tunnel.Close() }()
 		if ends, err := certificateEnds(ctx, tunnel, webhookPort); err == nil {
 			r.facts.Serving[m.Name] = ends
+		} else if ctx.Err() == nil {
+			r.facts.NotServing[m.Name] = err
 		}
 		if r.ManagerPage != 0 {
 			r.judged(ctx, tunnel)

@@ -49,6 +49,8 @@ type Report struct {
 	Warnings  []Warning  `json:"warnings"`
 	NotSeen   []Unseen   `json:"notSeen"`
 	Pools     *PoolCount `json:"pools,omitempty"`
+
+	unknown map[List]bool
 }
 
 // APIServer is the one that was asked.
@@ -161,6 +163,7 @@ func (f *Facts) Report(now time.Time) *Report {
 	r := &Report{
 		Time: now.UTC().Truncate(time.Second), APIServer: APIServer{f.Server, f.Version}, Leader: f.Leader.Name,
 		Managers: programsOf(f.Managers), DNS: programsOf(f.DNS), NotSeen: append([]Unseen{}, f.Unseen...), Warnings: []Warning{},
+		unknown: f.Unknown,
 	}
 	slices.SortStableFunc(r.NotSeen, func(a, b Unseen) int { return cmp.Compare(a.What, b.What) })
 	r.Agents = f.agents()

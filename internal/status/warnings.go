@@ -118,7 +118,7 @@ func (w *warner) managers() {
 	case w.facts.Unknown[ListLeader]:
 	case leader.Name == "" && len(w.facts.Managers) < 2:
 		// One replica may run without --leader-elect.
-	case leader.Name == "":
+	case leader.Name == "", leader.Renewed.IsZero():
 		w.warn(NoLeader, nil, w.facts.Managers[0].Logs, "no manager leads: "+withoutLeader)
 	case w.now.Sub(leader.Renewed) > leader.Lasts+youth:
 		w.warn(NoLeader, []string{leader.Name}, w.facts.Managers[0].Logs, "it was the last manager to lead, until %s ago: %s",
@@ -300,6 +300,14 @@ func (w *warner) admission() {
 		w.warn(WebhooksMissing, nil, "install config/webhook, if the manager does not run with --webhooks=off on purpose",
 			"no webhook leads to the manager: nothing is judged or allocated at admission")
 		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.facts.NotServing)) {
+		if a.Webhooks > 0 {
+			w.report.NotSeen = append(w.report.NotSeen, Unseen{
+				What: "the certificate that " + name + " serves", Reason: fmt.Sprintf("port %d: %v", webhookPort, w.facts.NotServing[name]),
+				Remedy: "the API server asks it there for admission: its log may say why it does not answer",
+			})
+		}
 	}
 	if len(a.WithoutCA) > 0 {
 		w.warn(WebhookUntrusted, a.WithoutCA, "the manager, or cert-manager's injector, fills caBundle in: its log says why it has not",
