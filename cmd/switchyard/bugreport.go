@@ -34,6 +34,7 @@ import (
 
 	"switchyard.dev/switchyard/internal/audit"
 	"switchyard.dev/switchyard/internal/bugreport"
+	"switchyard.dev/switchyard/internal/diagnosis"
 	"switchyard.dev/switchyard/internal/inventory"
 	"switchyard.dev/switchyard/internal/inventory/usage"
 	"switchyard.dev/switchyard/internal/status"
@@ -146,7 +147,7 @@ func (o *bugReportOptions) tell(out io.Writer, list string) error {
 	}
 	_, err = fmt.Fprintf(out, "%s\nWrote %s, %d KiB, for your eyes only (mode %04o).\n"+
 		"Secrets were taken out as far as they can be told: look through it before you send it, as with `tar -xOzf %s | less`.\n",
-		list, o.file, (info.Size()+1023)>>10, info.Mode().Perm(), o.file)
+		diagnosis.PrintableLines(list), o.file, (info.Size()+1023)>>10, info.Mode().Perm(), o.file)
 	return err
 }
 

@@ -94,6 +94,18 @@ func TestAReportStaysThatCouldOnlyNotBeTold(t *testing.T) {
 	}
 }
 
+// What others say in the list of contents does nothing to the terminal.
+func TestTheListOfContentsIsPrintable(t *testing.T) {
+	o := bugReportOptions{file: filepath.Join(t.TempDir(), "report.tar.gz")}
+	if err := os.WriteFile(o.file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := o.tell(&out, "nodes: \x1b[2Jetcd is away\nnext"); err != nil || strings.Contains(out.String(), "\x1b") || !strings.Contains(out.String(), "etcd is away\nnext") {
+		t.Errorf("%v: %q", err, out.String())
+	}
+}
+
 func TestWhatNftSaysIsPassedOn(t *testing.T) {
 	_, failed := exec.Command("sh", "-c", "echo 'Error: Operation not permitted (you must be root)' >&2; echo ^^^ >&2; exit 1").Output()
 	_, missing := exec.Command(filepath.Join(t.TempDir(), "nft")).Output()

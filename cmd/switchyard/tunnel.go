@@ -26,6 +26,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -89,15 +90,21 @@ type piped struct {
 	io.WriteCloser
 	command *exec.Cmd
 	stderr  bytes.Buffer
-	ended   bool
+	wait    sync.Once
+	err     error
+}
+
+// end waits for the process, as both Read and Close may.
+func (p *piped) end() error {
+	p.wait.Do(func() { p.err = p.command.Wait() })
+	return p.err
 }
 
 // Read ends with what the process says of its connection.
 func (p *piped) Read(b []byte) (int, error) {
 	n, err := p.Reader.Read(b)
-	if n == 0 && err != nil && !p.ended {
-		p.ended = true
-		if p.command.Wait() != nil && p.stderr.Len() > 0 {
+	if n == 0 && err != nil {
+		if p.end() != nil && p.stderr.Len() > 0 {
 			return n, errors.New(strings.TrimPrefix(strings.TrimSpace(p.stderr.String()), "switchyard: "))
 		}
 	}
@@ -108,6 +115,10 @@ func (p *piped) Read(b []byte) (int, error) {
 func (p *piped) Close() error {
 	err := p.WriteCloser.Close()
 	_ = p.command.Process.Kill()
+	_ = p.end() // by which it was killed
+	if errors.Is(err, os.ErrClosed) {
+		return nil // by the end of the process
+	}
 	return err
 }
 

@@ -95,7 +95,8 @@ func (c *Contents) settle() {
 	for _, e := range c.entries {
 		total += e.Size()
 	}
-	for c.Most > 0 && total > c.Most {
+	for was := total + 1; c.Most > 0 && total > c.Most && total < was; {
+		was = total // what is left of lists may be more than there may be
 		longest := 0
 		for i := range c.entries {
 			if c.entries[i].Size() > c.entries[longest].Size() {

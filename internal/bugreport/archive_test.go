@@ -135,6 +135,19 @@ func TestAnArchiveStaysWithinItsBounds(t *testing.T) {
 	}
 }
 
+// Where lists alone are more than there may be, they are empty, and that is all.
+func TestAnArchiveOfNothingButListsEnds(t *testing.T) {
+	c := &Contents{Most: 10}
+	c.add(Entry{Name: "list.json", list: true, items: [][]byte{[]byte("{}"), []byte("{}")}})
+	var packed bytes.Buffer
+	if _, err := c.Write(&packed, "r", time.Unix(0, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if text := entriesOf(t, packed.Bytes())["r/list.json"]; !json.Valid([]byte(text)) || strings.Contains(text, "{}") {
+		t.Errorf("it has %s", text)
+	}
+}
+
 // An API server of which half is away gives what the other half has.
 func TestWhatCanNotBeReadKeepsNothingElseOut(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -96,6 +96,7 @@ func TestANameTellsOfTheValueBesideIt(t *testing.T) {
 		`{"n\u0061me":"token","v\u0061lue":"x y","in":{"name":"a","value":"b c"}}`: `{"n\u0061me":"token","v\u0061lue":"[redacted]","in":{"name":"a","value":"b c"}}`,
 		`{"n\u0061me":"token","v\u0061lue":"x y"}`:                                 `{"n\u0061me":"token","v\u0061lue":"[redacted]"}`,
 		`{"a":[1],"name":"token","value":"x y"}`:                                   `{"a":[1],"name":"token","value":"[redacted]"}`,
+		`[{"key":"api-key","value":"x y"},{"key":"zone","value":"z"}]`:             `[{"key":"api-key","value":"[redacted]"},{"key":"zone","value":"z"}]`,
 		`{"name":"a\"}","value":"b"}`:                                              `{"name":"a\"}","value":"b"}`,
 	} {
 		if got := Redact(text); got != want {

@@ -186,16 +186,21 @@ func (d *document) secrecyOf(key string, s, pair secrecy) secrecy {
 	return own
 }
 
-// nameHere is the value of the object's member "name", as variables and headers have.
+// nameHere is the value of the object's member "name", as variables and headers have,
+// or of its "key".
 func (d *document) nameHere() string {
 	var named struct {
 		Name any `json:"name"`
+		Key  any `json:"key"`
 	}
 	object := d.in[d.at:objectEnd(d.in, d.at)]
 	if !strings.Contains(object, `"value`) && !strings.Contains(object, `\u`) || json.Unmarshal([]byte(object), &named) != nil {
 		return ""
 	}
 	name, _ := named.Name.(string)
+	if key, is := named.Key.(string); is && secrecyOf(name) == plain {
+		return key
+	}
 	return name
 }
 
