@@ -42,6 +42,9 @@ type Facts struct {
 	DNSService DNSService
 	Leader     Leader
 	Webhooks   []Webhook
+	// Elsewhere are the Services, as namespace/name, that webhooks of Switchyard lead to
+	// in other namespaces.
+	Elsewhere []string
 	// Serving are the certificates that managers were seen to serve, by their names.
 	Serving map[string]time.Time
 	// NotServing are those whose certificate could not be seen, and why: one that runs

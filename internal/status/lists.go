@@ -243,6 +243,9 @@ func (r *reading) leader(ctx context.Context) error {
 func (r *reading) webhooks(ctx context.Context) error {
 	add := func(configuration, name string, mutating bool, c admissionv1.WebhookClientConfig, policy *admissionv1.FailurePolicyType) {
 		if c.Service == nil || c.Service.Namespace != r.System {
+			if c.Service != nil && strings.HasSuffix(name, ".switchyard.dev") {
+				r.facts.Elsewhere = append(r.facts.Elsewhere, c.Service.Namespace+"/"+c.Service.Name)
+			}
 			return
 		}
 		w := Webhook{Configuration: configuration, Name: name, Mutating: mutating, Policy: admissionv1.Fail}

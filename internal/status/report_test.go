@@ -130,6 +130,12 @@ func TestEachTroubleIsOneWarningThatNamesItAndARemedy(t *testing.T) {
 			"the Service kube-system/kube-dns has no endpoint that is ready: who asks its address for names gets no answer",
 		},
 		"no webhooks": {func(f *Facts) { f.Webhooks = nil }, WebhooksMissing, []string{}, "no webhook leads to the manager: nothing is judged or allocated at admission"},
+		"another installation's webhooks": {
+			func(f *Facts) {
+				f.Webhooks, f.Elsewhere = nil, []string{"other/switchyard-webhook-service", "other/switchyard-webhook-service"}
+			}, WebhooksMissing, []string{"other/switchyard-webhook-service"},
+			"the webhooks lead to another installation, and not to the manager in switchyard-system",
+		},
 		"no caBundle": {
 			func(f *Facts) { f.Webhooks[0].CAEnds = time.Time{} }, WebhookUntrusted, []string{"v.switchyard.dev"},
 			"the API server does not know whom to trust: requests are let pass unjudged, or refused where failurePolicy is Fail",

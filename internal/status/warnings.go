@@ -296,6 +296,11 @@ func (w *warner) admission() {
 	switch {
 	case w.facts.Unknown[ListWebhooks]:
 		return
+	case a.Webhooks == 0 && len(w.facts.Managers) > 0 && len(w.facts.Elsewhere) > 0:
+		services := slices.Compact(slices.Sorted(slices.Values(w.facts.Elsewhere)))
+		w.warn(WebhooksMissing, services, "a cluster has one installation: apply the manifests of the one to keep once more, and delete the namespace of the other",
+			"the webhooks lead to another installation, and not to the manager in %s", w.facts.System)
+		return
 	case a.Webhooks == 0 && len(w.facts.Managers) > 0:
 		w.warn(WebhooksMissing, nil, "install config/webhook, if the manager does not run with --webhooks=off on purpose",
 			"no webhook leads to the manager: nothing is judged or allocated at admission")
