@@ -19,7 +19,6 @@ package main
 import (
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -36,7 +35,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	apischema "k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"switchyard.dev/switchyard/test/testenv"
 )
 
 // A cluster is an API server without controllers, and Helm's view of it.
@@ -62,14 +62,11 @@ func theCluster(t *testing.T) cluster {
 }
 
 func startCluster() (cluster, error) {
-	assets := os.Getenv("KUBEBUILDER_ASSETS")
-	if assets == "" {
-		assets = "../../bin/k8s"
+	env, err := testenv.New()
+	if err != nil {
+		return cluster{}, err
 	}
-	if _, err := os.Stat(filepath.Join(assets, "kube-apiserver")); err != nil {
-		return cluster{}, fmt.Errorf("no API server in %s: run `make controlplane`, or set KUBEBUILDER_ASSETS", assets)
-	}
-	env := &envtest.Environment{BinaryAssetsDirectory: assets, ControlPlaneStartTimeout: 2 * time.Minute, ControlPlaneStopTimeout: 2 * time.Minute}
+	env.CRDDirectoryPaths, env.ErrorIfCRDPathMissing = nil, false // the chart has them
 	env.ControlPlane.GetAPIServer().Configure().Set("service-cluster-ip-range", "10.96.0.0/16")
 	stop = env.Stop
 	config, err := env.Start()
@@ -103,7 +100,7 @@ func (c cluster) install(t *testing.T, values string, more ...func(*action.Insta
 	t.Helper()
 	install := action.NewInstall(c.helm(t))
 	install.ReleaseName, install.Namespace, install.CreateNamespace = "switchyard", namespace, true
-	install.WaitStrategy, install.Timeout = kube.HookOnlyStrategy, time.Minute
+	install.WaitStrategy, install.Timeout = kube.HookOnlyStrategy, 3*time.Minute
 	for _, m := range more {
 		m(install)
 	}
@@ -117,7 +114,7 @@ func (c cluster) install(t *testing.T, values string, more ...func(*action.Insta
 func (c cluster) upgrade(t *testing.T, values string) {
 	t.Helper()
 	upgrade := action.NewUpgrade(c.helm(t))
-	upgrade.Namespace, upgrade.WaitStrategy, upgrade.Timeout = namespace, kube.HookOnlyStrategy, time.Minute
+	upgrade.Namespace, upgrade.WaitStrategy, upgrade.Timeout = namespace, kube.HookOnlyStrategy, 3*time.Minute
 	if _, err := upgrade.Run("switchyard", load(t), parsed(t, values)); err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +123,7 @@ func (c cluster) upgrade(t *testing.T, values string) {
 func (c cluster) rollback(t *testing.T, revision int) {
 	t.Helper()
 	rollback := action.NewRollback(c.helm(t))
-	rollback.Version, rollback.WaitStrategy, rollback.Timeout = revision, kube.HookOnlyStrategy, time.Minute
+	rollback.Version, rollback.WaitStrategy, rollback.Timeout = revision, kube.HookOnlyStrategy, 3*time.Minute
 	if err := rollback.Run("switchyard"); err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +132,7 @@ func (c cluster) rollback(t *testing.T, revision int) {
 func (c cluster) uninstall(t *testing.T) {
 	t.Helper()
 	uninstall := action.NewUninstall(c.helm(t))
-	uninstall.WaitStrategy, uninstall.Timeout = kube.HookOnlyStrategy, time.Minute
+	uninstall.WaitStrategy, uninstall.Timeout = kube.HookOnlyStrategy, 3*time.Minute
 	if _, err := uninstall.Run("switchyard"); err != nil {
 		t.Fatal(err)
 	}
