@@ -55,7 +55,7 @@ func (s *Server) InstallRules(ctx context.Context, w *Webhook) {
 			AdmissionReviewVersions: []string{"v1"},
 			FailurePolicy:           new(admissionregistrationv1.Ignore),
 			SideEffects:             new(admissionregistrationv1.SideEffectClassNone),
-			TimeoutSeconds:          new(int32(3)),
+			TimeoutSeconds:          new(patience),
 			ClientConfig:            admissionregistrationv1.WebhookClientConfig{URL: &url, CABundle: w.options.LocalServingCAData},
 			Rules:                   writesOfServices,
 		}},

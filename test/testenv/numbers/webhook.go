@@ -68,9 +68,14 @@ func (s *Server) CallsWebhook(ctx context.Context) bool {
 	return probe.Spec.Ports[0].NodePort != 32769
 }
 
-// webhookConfiguration is what config/webhook installs, for every namespace.
+// patience is the longest time that an API server waits for a webhook: the machine
+// may have other work, and what is not answered in time passes.
+const patience int32 = 30
+
+// webhookConfiguration is what config/webhook installs, for every namespace and a
+// machine that has other work.
 func webhookConfiguration() *admissionregistrationv1.MutatingWebhookConfiguration {
-	path, ignore, sideEffects, timeout := "/mutate--v1-service", admissionregistrationv1.Ignore, admissionregistrationv1.SideEffectClassNoneOnDryRun, int32(3)
+	path, ignore, sideEffects, timeout := "/mutate--v1-service", admissionregistrationv1.Ignore, admissionregistrationv1.SideEffectClassNoneOnDryRun, patience
 	return &admissionregistrationv1.MutatingWebhookConfiguration{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "admissionregistration.k8s.io/v1", Kind: "MutatingWebhookConfiguration"},
 		ObjectMeta: metav1.ObjectMeta{Name: "switchyard"},
