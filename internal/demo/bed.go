@@ -18,6 +18,7 @@ package demo
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -67,12 +68,16 @@ type Bed struct {
 	Agent func(ctx context.Context, node string) (pid int, err error)
 	// Switchyard is the path of the CLI, which holds the probe.
 	Switchyard string
-	// Patience bounds the wait for a state; 0 is 30 s.
+	// Patience bounds the wait for a state; 0 is 2 min.
 	Patience time.Duration
 }
 
+// answerTime is more than a busy machine takes for an answer.
+const answerTime = 5 * time.Second
+
 // ask makes connections from a place, all of which have to be answered.
 func (b *Bed) ask(ctx context.Context, from Place, r probe.Request) ([]probe.Answer, error) {
+	r.Timeout = cmp.Or(r.Timeout, answerTime)
 	answers, err := b.try(ctx, from, r)
 	if err != nil {
 		return nil, err
@@ -111,7 +116,7 @@ func (b *Bed) try(ctx context.Context, from Place, r probe.Request) ([]probe.Ans
 func (b *Bed) eventually(ctx context.Context, attempt func() error) error {
 	patience := b.Patience
 	if patience == 0 {
-		patience = 30 * time.Second
+		patience = 2 * time.Minute
 	}
 	deadline := time.Now().Add(patience)
 	for {
