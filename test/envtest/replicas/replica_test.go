@@ -161,7 +161,8 @@ func (m mortal) Delete(ctx context.Context, object client.Object, options ...cli
 	return m.Client.Delete(ctx, object, options...)
 }
 
-// keep runs a replica, and another when it has died, until ctx ends.
+// keep runs a replica, and another when it has died, until ctx ends. One that leads
+// ends by itself when a busy machine does not let it renew its lease.
 func (f *fleet) keep(ctx context.Context, first *replica) error {
 	for r := first; ; {
 		select {
@@ -169,6 +170,7 @@ func (f *fleet) keep(ctx context.Context, first *replica) error {
 			r.stop()
 			return nil
 		case <-r.dead:
+		case <-r.stopped:
 		}
 		r.stop()
 		next, err := f.start()

@@ -24,7 +24,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -95,7 +94,8 @@ func contend(t *testing.T, mode allocator.Mode) {
 	books := newLedger()
 	answers := &tally{ledger: books, counts: map[string]int{}}
 	var busy sync.WaitGroup
-	var fullness []int
+	size := int(ports.Last - ports.First + 1)
+	var fullness gauge
 	begin := time.Now()
 	for i := range clientCount {
 		c := &tenant{
@@ -103,8 +103,10 @@ func contend(t *testing.T, mode allocator.Mode) {
 			random: rand.New(rand.NewPCG(uint64(i), 7)), name: fmt.Sprintf("client-%d", i),
 		}
 		busy.Go(func() {
-			// A busy machine may do all of it before chance ends a replica.
-			for i := 0; i < *steps || f.deaths.Load() == 0 && time.Since(begin) < patience; i++ {
+			// A busy machine may do all of it before chance ends a replica, or while the
+			// range fills.
+			tested := func() bool { return f.deaths.Load() > 0 && isFull(fullness.median(), size) }
+			for i := 0; i < *steps || !tested() && time.Since(begin) < patience; i++ {
 				c.step(ctx)
 			}
 		})
@@ -115,17 +117,16 @@ func contend(t *testing.T, mode allocator.Mode) {
 	for ticker := time.NewTicker(100 * time.Millisecond); ; {
 		select {
 		case <-ticker.C:
-			fullness = append(fullness, books.taken(claimedPorts(t, api)))
+			fullness.note(books.taken(claimedPorts(t, api)))
 			continue
 		case <-done:
 		}
 		break
 	}
-	slices.Sort(fullness)
-	fullest, median := fullness[len(fullness)-1], fullness[len(fullness)/2]
+	fullest, median := fullness.most(), fullness.median()
 	wrong := answers.verdict()
 	t.Logf("%s, %d replicas, %d clients, %s: %d replicas died after a claim, %d of %d ports taken (median), at most %d\n%s", mode, replicaCount, clientCount,
-		time.Since(begin).Round(time.Second), f.deaths.Load(), median, ports.Last-ports.First+1, fullest, answers)
+		time.Since(begin).Round(time.Second), f.deaths.Load(), median, size, fullest, answers)
 
 	if faults := books.faults(); faults != "" {
 		t.Errorf("given twice:\n%s", faults)
@@ -135,7 +136,7 @@ func contend(t *testing.T, mode allocator.Mode) {
 			break
 		}
 	}
-	if size := int(ports.Last - ports.First + 1); median*100 < 95*size {
+	if !isFull(median, size) {
 		t.Errorf("%d of %d ports were taken (median): this has not tested what it is for", median, size)
 	}
 	if f.deaths.Load() == 0 {
