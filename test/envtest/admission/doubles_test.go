@@ -19,7 +19,6 @@ package admission
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"sync"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -50,7 +49,7 @@ func startFew() *few {
 	environment, err := testenv.New()
 	Expect(err).NotTo(HaveOccurred())
 	environment.ControlPlane.GetAPIServer().Configure().Set("service-node-port-range", fewPorts.String())
-	environment.WebhookInstallOptions.Paths = []string{filepath.Join(testenv.Root(), "config", "webhook", "manifests.yaml")}
+	environment.WebhookInstallOptions.Paths = []string{patientWebhooks()}
 	config, err := environment.Start()
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(environment.Stop)
