@@ -20,7 +20,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -166,6 +165,6 @@ func rangesThatLeft(c *cluster) {
 			var cidrs networkingv1.ServiceCIDRList
 			g.Expect(c.admin.List(ctx, &cidrs)).To(Succeed())
 			g.Expect(namesOf(cidrs.Items, func(cidr networkingv1.ServiceCIDR) string { return cidr.Name })).To(Equal([]string{"kubernetes"}))
-		}).WithTimeout(time.Minute).Should(Succeed())
+		}).Should(Succeed())
 	})
 }

@@ -75,7 +75,7 @@ func orphans(c *cluster) {
 		func(ctx SpecContext, ip, note string, grace time.Duration) {
 			Eventually(func() bool {
 				return apierrors.IsNotFound(c.admin.Get(ctx, client.ObjectKey{Name: ip}, &networkingv1.IPAddress{}))
-			}).WithTimeout(time.Minute).Should(BeTrue())
+			}).Should(BeTrue())
 			var event *eventsv1.Event
 			Eventually(func(g Gomega) {
 				var events eventsv1.EventList

@@ -76,7 +76,7 @@ func (c *cluster) startBeside(first *cluster) {
 	GinkgoHelper()
 	assets, err := testenv.Assets()
 	Expect(err).NotTo(HaveOccurred())
-	server := &envtest.APIServer{Path: filepath.Join(assets, "kube-apiserver"), EtcdURL: first.environment.ControlPlane.Etcd.URL, StartTimeout: time.Minute}
+	server := &envtest.APIServer{Path: filepath.Join(assets, "kube-apiserver"), EtcdURL: first.environment.ControlPlane.Etcd.URL, StartTimeout: 3 * time.Minute}
 	server.Configure().Set("service-cluster-ip-range", c.addresses).Set("service-node-port-range", c.ports)
 	Expect(server.Start()).To(Succeed())
 	c.stops = append(c.stops, server.Stop)

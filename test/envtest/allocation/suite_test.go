@@ -69,7 +69,7 @@ var (
 
 func TestAllocation(t *testing.T) {
 	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(time.Minute) // The machine may have other work.
+	SetDefaultEventuallyTimeout(3 * time.Minute) // The machine may have other work.
 	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
 	RunSpecs(t, "Allocation against a real API server")
 }
@@ -114,9 +114,11 @@ func (c *cluster) start(ctx context.Context) {
 	c.recordOrphans(ctx)
 }
 
-// webhookConfiguration is what config/webhook installs.
+// webhookConfiguration is what config/webhook installs, but that the API server waits
+// for as long as it can: the machine may have other work, and what is not answered in
+// time passes.
 func webhookConfiguration() *admissionregistrationv1.MutatingWebhookConfiguration {
-	path, ignore, sideEffects, timeout := "/mutate--v1-service", admissionregistrationv1.Ignore, admissionregistrationv1.SideEffectClassNoneOnDryRun, int32(3)
+	path, ignore, sideEffects, timeout := "/mutate--v1-service", admissionregistrationv1.Ignore, admissionregistrationv1.SideEffectClassNoneOnDryRun, int32(30)
 	return &admissionregistrationv1.MutatingWebhookConfiguration{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "admissionregistration.k8s.io/v1", Kind: "MutatingWebhookConfiguration"},
 		ObjectMeta: metav1.ObjectMeta{Name: "switchyard"},
