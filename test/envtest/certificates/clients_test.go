@@ -25,6 +25,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -32,7 +33,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-const clients = 4
+const (
+	clients = 4
+	// pace is what each client and each witness leaves to the rest of the machine
+	// before it asks again: together they ask some hundred times in the seconds that
+	// an exchange takes, and without it for whatever the cores can answer.
+	pace = 25 * time.Millisecond
+)
 
 // traffic is what clients ask of the API server while certificates are exchanged.
 type traffic struct {
@@ -63,6 +70,7 @@ func (s *scene) populate() *traffic {
 		busy.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
 				s.request(t, fmt.Sprintf("client-%d-%d", n, i), victim.Spec.ClusterIP)
+				time.Sleep(pace)
 			}
 		})
 	}

@@ -64,7 +64,7 @@ func (s *scene) watch() *witness {
 				if err := s.handshake(ctx, w, address); err != nil && ctx.Err() == nil {
 					s.Errorf("%s: %v", address, err)
 				}
-				time.Sleep(10 * time.Millisecond) // between two, for the rest of the machine
+				time.Sleep(pace)
 			}
 		})
 	}
