@@ -35,14 +35,16 @@ type Toolbox struct {
 	environ []string
 }
 
-// NewToolbox builds the program.
+// NewToolbox takes the program that `make build` has built.
 func NewToolbox(t testing.TB) Toolbox {
 	t.Helper()
 	dir := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(dir, "switchyard"), "./cmd/switchyard")
-	build.Dir = Root()
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building switchyard: %v: %s", err, out)
+	program := filepath.Join(Root(), "bin", "switchyard")
+	if _, err := os.Stat(program); err != nil {
+		t.Fatalf("%v: run `make build`", err)
+	}
+	if err := os.Symlink(program, filepath.Join(dir, "switchyard")); err != nil {
+		t.Fatal(err)
 	}
 	for _, name := range []string{"kubectl-switchyard", "kubectl_complete-switchyard"} {
 		if err := os.Symlink("switchyard", filepath.Join(dir, name)); err != nil {
