@@ -58,7 +58,9 @@ func (o *Options) couldStart(ctx context.Context, running *Options) error {
 	return nil
 }
 
-// asks reads one Service, as every agent reads them all.
+// asks reads the Service "kubernetes" of all namespaces, as every agent reads them
+// all. All agents may ask at once: what the API server has in memory will do, of which
+// it would return all Services for a limit (kubernetes/kubernetes#70735).
 func (o *Options) asks(ctx context.Context) error {
 	client, err := newClient(o)
 	if err != nil {
@@ -66,7 +68,8 @@ func (o *Options) asks(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	if _, err := client.CoreV1().Services("").List(ctx, metav1.ListOptions{Limit: 1}); err != nil {
+	one := metav1.ListOptions{ResourceVersion: "0", FieldSelector: "metadata.name=kubernetes"}
+	if _, err := client.CoreV1().Services("").List(ctx, one); err != nil {
 		return fmt.Errorf("asking the API server by clientConnection of the file: %w: correct it, or let this user list Services", err)
 	}
 	return nil

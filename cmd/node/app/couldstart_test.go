@@ -53,7 +53,7 @@ func TestAnotherConnectionIsTriedOnTheAPIServer(t *testing.T) {
 			}
 			running, next := resolveConfig(t, ""), resolveConfig(t, "clientConnection: {kubeconfig: "+kubeconfig+"}\n")
 			err := next.couldStart(t.Context(), running)
-			if asked != "/api/v1/services?limit=1" || (c.want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), c.want) {
+			if asked != "/api/v1/services?fieldSelector=metadata.name%3Dkubernetes&resourceVersion=0" || (c.want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), c.want) {
 				t.Errorf("asked %q, got %v, want %q", asked, err, c.want)
 			}
 			asked = ""

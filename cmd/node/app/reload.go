@@ -25,6 +25,7 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/wait"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 )
 
@@ -48,8 +49,18 @@ type reloader struct {
 	use func(resolved) error
 	// try tells why the program could not start with another configuration.
 	try func(context.Context, resolved) error
-	// refused is what try has said of the file as it is now.
+	// refused is what try has said of the file as it is now, which is tried again
+	// at the time again.
 	refused string
+	again   time.Time
+	pauses  wait.Backoff
+}
+
+// trials are the pauses between the trials of a file that the program could not
+// start with, from 2 s to a minute: what is missing may come, but a mistake stays
+// until somebody mends it, and each trial of each agent may ask the API server.
+func trials() wait.Backoff {
+	return wait.Backoff{Duration: configPeriod, Factor: 2, Jitter: 0.5, Steps: 32, Cap: time.Minute}
 }
 
 // run applies what changes in the file and can be applied; when something else
@@ -70,11 +81,11 @@ func (r *reloader) run(ctx context.Context) error {
 		}
 		text, err := os.ReadFile(path)
 		same := bytes.Equal(text, known)
-		if err != nil || same && r.refused == "" {
+		if err != nil || same && (r.refused == "" || time.Now().Before(r.again)) {
 			continue // while it is replaced, there may be none
 		}
 		if !same {
-			r.refused = ""
+			r.refused, r.pauses = "", trials()
 		}
 		if known, err = r.reload(ctx); err != nil {
 			return err
@@ -93,8 +104,10 @@ func (r *reloader) reload(ctx context.Context) ([]byte, error) {
 	return next.file, r.take(ctx, next)
 }
 
-// refuse says once that the program could not start with the file.
+// refuse says once that the program could not start with the file, and when it is
+// tried again.
 func (r *reloader) refuse(ctx context.Context, err error) {
+	r.again = time.Now().Add(r.pauses.Step())
 	if r.refused != err.Error() {
 		r.refused = err.Error()
 		ctrllog.FromContext(ctx).Error(err, "The configuration file has changed and the program could not start with it, going on as it is and trying again")

@@ -181,6 +181,52 @@ func TestWhatTheProgramCouldNotStartWithIsTriedAgain(t *testing.T) {
 	})
 }
 
+// All agents of a cluster try the same file, and each trial may ask the API server.
+func TestAFileThatStaysWrongIsTriedMoreAndMoreRarely(t *testing.T) {
+	path := writeConfig(t, header)
+	args := []string{"--config=" + path}
+	first, err := resolve(args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(text string) {
+		if err := os.WriteFile(path, []byte(header+text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("hostnameOverride: n2\n")
+	synctest.Test(t, func(t *testing.T) {
+		var tries []time.Time
+		r := reloader{args: args, current: first, try: func(context.Context, resolved) error {
+			tries = append(tries, time.Now())
+			return errors.New("there is no kubeconfig")
+		}}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- r.run(ctx) }()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		// 2, 4, 8, 16, 32 s and then a minute, each half as long again at most.
+		if n := len(tries); n < 40 || n > 66 {
+			t.Errorf("%d trials in an hour", n)
+		}
+		if pause := tries[1].Sub(tries[0]); pause > 2*configPeriod {
+			t.Errorf("the second trial is after %v", pause)
+		}
+		tries = nil
+		write("hostnameOverride: n3\n")
+		time.Sleep(configPeriod)
+		synctest.Wait()
+		if len(tries) != 1 {
+			t.Errorf("after a change there were %d trials", len(tries))
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestANewBridgeIsANewTable(t *testing.T) {
 	inReload(t, "detectLocalMode: BridgeInterface\ndetectLocal: {bridgeInterface: cni0}\n", func(change func(string), used func() []*Options, ended func() error) {
 		change("detectLocal: {bridgeInterface: cni0}\n") // ClusterCIDR again
