@@ -62,7 +62,9 @@ func agentReady(ctx context.Context, bound string) error {
 		return err
 	}
 	const remedy = "start it on this node, end kube-proxy, and wait until the agent is ready; see docs/migrate.md"
-	response, err := http.DefaultClient.Do(request)
+	client := thisNode()
+	defer client.CloseIdleConnections()
+	response, err := client.Do(request)
 	if err != nil {
 		return fmt.Errorf("asking the agent: %w: %s", err, remedy)
 	}
@@ -71,6 +73,15 @@ func agentReady(ctx context.Context, bound string) error {
 		return fmt.Errorf("the agent is not ready, %s answers %s: %s", url, response.Status, remedy)
 	}
 	return nil
+}
+
+// thisNode is a client that asks a server of this node and nobody else: a proxy is
+// elsewhere, and so may be what a redirect leads to.
+func thisNode() *http.Client {
+	return &http.Client{
+		Transport:     &http.Transport{},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }
 
 // dialable is an address to reach a server by that listens on that one.

@@ -20,10 +20,13 @@ import (
 	"bytes"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
 	"switchyard.dev/switchyard/test/prereq"
+	"switchyard.dev/switchyard/test/testenv/ports"
 )
 
 func TestKubeProxysRulesStayUntilTheAgentIsReady(t *testing.T) {
@@ -74,6 +77,36 @@ func TestKubeProxysRulesStayUntilTheAgentIsReady(t *testing.T) {
 	if code, said := run("--healthz-bind-address="); code != 0 || !strings.Contains(said, "nothing") {
 		t.Errorf("a second time: %d, %s", code, said)
 	}
+}
+
+// Whoever else says 200 knows nothing of this node.
+func TestOnlyTheAgentItselfSaysThatItIsReady(t *testing.T) {
+	ready := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer ready.Close()
+	t.Run("not where a redirect leads", func(t *testing.T) {
+		elsewhere := httptest.NewServer(http.RedirectHandler(ready.URL, http.StatusFound))
+		defer elsewhere.Close()
+		if err := agentReady(t.Context(), elsewhere.Listener.Addr().String()); err == nil || !strings.Contains(err.Error(), "answers 302") {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("not a proxy", func(t *testing.T) {
+		// http.ProxyFromEnvironment reads the environment once, and leaves out loopback.
+		was := http.DefaultTransport
+		defer func() { http.DefaultTransport = was }()
+		proxy, err := url.Parse(ready.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		http.DefaultTransport = &http.Transport{Proxy: http.ProxyURL(proxy)}
+		nobody, err := ports.Address()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := agentReady(t.Context(), nobody); err == nil {
+			t.Error("a proxy has answered")
+		}
+	})
 }
 
 func TestTheAgentIsAskedOnThisNode(t *testing.T) {
