@@ -197,7 +197,7 @@ func (c *cluster) stopRepair(t *testing.T) {
 	}
 	NewWithT(t).Eventually(func() error {
 		return server.Create(t.Context(), ipAddress("10.0.99.99", "a", "nobody"), client.DryRunAll)
-	}, time.Minute, 50*time.Millisecond).Should(MatchError(ContainSubstring("no-repair")))
+	}, 3*time.Minute, 50*time.Millisecond).Should(MatchError(ContainSubstring("no-repair")))
 }
 
 // look reads and indexes the cluster as the command line does.

@@ -41,7 +41,7 @@ import (
 
 func eventually(t *testing.T, ask func() error) {
 	t.Helper()
-	NewWithT(t).Eventually(ask, 30*time.Second, 50*time.Millisecond).Should(Succeed())
+	NewWithT(t).Eventually(ask, 3*time.Minute, 50*time.Millisecond).Should(Succeed())
 }
 
 // theTools are what people start.

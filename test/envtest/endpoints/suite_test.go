@@ -56,7 +56,7 @@ func TestEndpoints(t *testing.T) {
 
 var _ = BeforeSuite(func(ctx SpecContext) {
 	logf.SetLogger(zap.New(zap.WriteTo(GinkgoWriter), zap.UseDevMode(true)))
-	SetDefaultEventuallyTimeout(time.Minute) // The machine may have other work.
+	SetDefaultEventuallyTimeout(3 * time.Minute) // The machine may have other work.
 	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
 	SetDefaultConsistentlyDuration(500 * time.Millisecond)
 

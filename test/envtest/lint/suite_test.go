@@ -130,7 +130,7 @@ func (c *cluster) user(t *testing.T, name string, rights []rbacv1.PolicyRule) te
 		}
 	}
 	as := c.as(t, name)
-	NewWithT(t).Eventually(func() error { return as.List(context.Background(), &corev1.ServiceList{}) }, time.Minute, 50*time.Millisecond).Should(Succeed())
+	NewWithT(t).Eventually(func() error { return as.List(context.Background(), &corev1.ServiceList{}) }, 3*time.Minute, 50*time.Millisecond).Should(Succeed())
 	return c.tools.As(t, c.environment, envtest.User{Name: name})
 }
 
@@ -153,7 +153,7 @@ func (c *cluster) tenant(t *testing.T, name, namespace string) testenv.Toolbox {
 	as := c.as(t, name)
 	NewWithT(t).Eventually(func() error {
 		return as.List(context.Background(), &corev1.ServiceList{}, client.InNamespace(namespace))
-	}, time.Minute, 50*time.Millisecond).Should(Succeed())
+	}, 3*time.Minute, 50*time.Millisecond).Should(Succeed())
 	return c.tools.As(t, c.environment, envtest.User{Name: name})
 }
 

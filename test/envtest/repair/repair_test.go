@@ -58,7 +58,7 @@ var (
 
 func TestRepair(t *testing.T) {
 	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(time.Minute) // The machine may have other work.
+	SetDefaultEventuallyTimeout(3 * time.Minute) // The machine may have other work.
 	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
 	RunSpecs(t, "Repair against a real API server")
 }

@@ -51,7 +51,7 @@ func TestWithoutSwitchyardAndWithFewRights(t *testing.T) {
 	// RBAC follows by a watch of the API server.
 	NewWithT(t).Eventually(func() error {
 		return reader.Get(t.Context(), shop("web").Service, &corev1.Service{})
-	}, time.Minute, 50*time.Millisecond).Should(Succeed())
+	}, 3*time.Minute, 50*time.Millisecond).Should(Succeed())
 	t.Run("what is broken is said", func(t *testing.T) { brokenForAReader(t, asker(reader)) })
 	t.Run("what could not be seen is said", func(t *testing.T) { unseenByAReader(t, asker(reader)) })
 	t.Run("who may not read the Service is told so", func(t *testing.T) {
