@@ -42,7 +42,7 @@ type commands struct {
 
 func newCommands(t *testing.T, uid uint32) *commands {
 	t.Helper()
-	programs, err := buildOnce()
+	programs, err := shareOnce()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,18 +67,18 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// programs is where buildOnce has put them, if it was called.
+// programs is where shareOnce has put them, if it was called.
 var programs string
 
-// buildOnce puts this source tree's programs and the control plane's into a
+// shareOnce puts the programs of `make build` and the control plane's into a
 // directory where every user can run them.
-var buildOnce = sync.OnceValues(func() (string, error) {
+var shareOnce = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "switchyard-programs-")
 	if err != nil {
 		return "", err
 	}
 	programs = dir
-	return dir, errors.Join(os.Chmod(dir, 0o755), linkControlPlane(dir), build(dir))
+	return dir, errors.Join(os.Chmod(dir, 0o755), linkControlPlane(dir), linkPrograms(dir))
 })
 
 func linkControlPlane(dir string) error {
@@ -102,12 +102,10 @@ func linkControlPlane(dir string) error {
 	return nil
 }
 
-func build(dir string) error {
-	for name, pkg := range map[string]string{"switchyard": "switchyard", "switchyard-manager": "manager", "switchyard-node": "node", "switchyard-dns": "dns"} {
-		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, name), "./cmd/"+pkg)
-		cmd.Dir = testenv.Root()
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("building %s: %w\n%s", name, err, out)
+func linkPrograms(dir string) error {
+	for _, name := range []string{"switchyard", "switchyard-manager", "switchyard-node", "switchyard-dns"} {
+		if err := provide(filepath.Join(testenv.Root(), "bin", name), filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("%w: run `make build`", err)
 		}
 	}
 	return nil
