@@ -44,7 +44,7 @@ rules:
 var audited, judged string
 
 // auditClusters has the API servers of all clusters of this test write audit logs,
-// which `+"`switchyard up`"+` has no flag for: one program of the control plane is a script.
+// which `switchyard up` has no flag for: one program of the control plane is a script.
 // A log is named after the state directory of its cluster.
 func auditClusters(dir string) error {
 	assets, err := testenv.Assets()

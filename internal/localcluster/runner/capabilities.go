@@ -38,7 +38,8 @@ var capabilityNames = strings.Fields(`
 	MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE`)
 
 // usualCapabilities are those of a container that asks for nothing, with
-// containerd and CRI-O's predecessor Docker alike.
+// containerd (defaultUnixCaps) and Docker alike. CRI-O gives fewer: no AUDIT_WRITE,
+// MKNOD, NET_RAW, SETFCAP and SYS_CHROOT.
 const usualCapabilities capabilities = 1<<unix.CAP_CHOWN | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_FSETID | 1<<unix.CAP_FOWNER |
 	1<<unix.CAP_MKNOD | 1<<unix.CAP_NET_RAW | 1<<unix.CAP_SETGID | 1<<unix.CAP_SETUID | 1<<unix.CAP_SETFCAP | 1<<unix.CAP_SETPCAP |
 	1<<unix.CAP_NET_BIND_SERVICE | 1<<unix.CAP_SYS_CHROOT | 1<<unix.CAP_KILL | 1<<unix.CAP_AUDIT_WRITE

@@ -111,7 +111,7 @@ func (r *echoRun) kill() {
 	})
 }
 
-// programRun is a container that is a program of this machine.
+// programRun is a container that is a program, of its image or of this machine.
 type programRun struct {
 	cmd    *exec.Cmd
 	stdin  io.WriteCloser // nil unless the container has stdin
