@@ -35,7 +35,7 @@ const (
 
 // write makes dir hold the payload, all of it at one moment: readers see all old
 // files or all new ones, and whoever watches dir sees one rename.
-func (p payload) write(dir string, group *int64) error {
+func (p payload) write(dir string, group *int64) (err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -49,9 +49,14 @@ func (p payload) write(dir string, group *int64) error {
 	if err != nil {
 		return err
 	}
-	next := filepath.Base(path)
+	next, used := filepath.Base(path), false
+	defer func() {
+		if !used { // it would be one more each time that this is tried again
+			err = errors.Join(err, root.RemoveAll(next))
+		}
+	}()
 	if err := p.fill(root, next, group); err != nil {
-		return errors.Join(err, root.RemoveAll(next))
+		return err
 	}
 	if err := root.RemoveAll(nextDataLink); err != nil {
 		return err
@@ -62,13 +67,12 @@ func (p payload) write(dir string, group *int64) error {
 	if err := root.Rename(nextDataLink, dataLink); err != nil {
 		return err
 	}
-	if err := p.link(root); err != nil {
+	used = true
+	err = p.link(root)
+	if old == "" || !filepath.IsLocal(old) {
 		return err
 	}
-	if old == "" || !filepath.IsLocal(old) {
-		return nil
-	}
-	return root.RemoveAll(old)
+	return errors.Join(err, root.RemoveAll(old))
 }
 
 func (p payload) fill(root *os.Root, dir string, group *int64) error {

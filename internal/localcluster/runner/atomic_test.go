@@ -105,6 +105,34 @@ func TestNoPathLeavesAVolume(t *testing.T) {
 	}
 }
 
+// TestAVolumeThatCanNotChangeStaysAsItWas, however often that is tried: what stands
+// in the way is a directory, which no link takes the place of.
+func TestAVolumeThatCanNotChangeStaysAsItWas(t *testing.T) {
+	for name, inTheWay := range map[string]string{"of the link to all files": dataLink, "of a file's link": "gone"} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.MkdirAll(filepath.Join(dir, inTheWay, "full"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				if err := (payload{"a": {content: "1", mode: usualMode}}).write(dir, nil); err == nil {
+					t.Fatal("it was written")
+				}
+			}
+			data, _ := os.Readlink(filepath.Join(dir, dataLink))
+			entries, err := os.ReadDir(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, entry := range entries {
+				if known := []string{inTheWay, dataLink, nextDataLink, "a", data}; !slices.Contains(known, entry.Name()) {
+					t.Errorf("%s is left behind", entry.Name())
+				}
+			}
+		})
+	}
+}
+
 func TestTokensAreUsedForFourFifthsOfTheirLife(t *testing.T) {
 	for life, want := range map[time.Duration]time.Duration{10 * time.Minute: 8 * time.Minute, time.Hour: 48 * time.Minute, 365 * 24 * time.Hour: 24 * time.Hour} {
 		if got := useOf(life); got != want {
