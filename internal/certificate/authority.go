@@ -46,8 +46,10 @@ type authority struct {
 }
 
 // newAuthority makes a self-signed one, and its key in PEM.
-func newAuthority(now time.Time, validity time.Duration) (authority, []byte, error) {
-	template, err := newTemplate(now, validity, pkix.Name{CommonName: authorityName, Organization: []string{organization}})
+func newAuthority(now time.Time, validity time.Duration, home Home) (authority, []byte, error) {
+	subject := pkix.Name{CommonName: authorityName, Organization: []string{organization}}
+	home.name(&subject)
+	template, err := newTemplate(now, validity, subject)
 	if err != nil {
 		return authority{}, nil, err
 	}

@@ -31,6 +31,17 @@ limitations under the License.
 // configurations trust: Plan is a function of these two, and any manager may take
 // it. Writes carry the version that was read, so that one of them does.
 //
+// A replica begins to serve a certificate when all webhooks trust its authority, which
+// in these steps they have for long. So a Secret that somebody puts back from a backup
+// is exchanged in the same steps, for what is served and trusted.
+//
+// An authority has the name and the UID of the namespace it was made in. What a namespace
+// that was deleted left in the webhook configurations is forgotten at once: its
+// replicas and its Secret went with it. Neither a leader's Lease nor a note
+// in the Secret would say that: both are gone as well when somebody deletes them
+// beside replicas that serve. Webhooks that lead to another namespace are
+// another installation's, and left to it.
+//
 // Somebody else who keeps replacing or deleting the Secret, or whom the webhooks
 // trust, is not outrun: each process waits longer each time, up to a minute. An
 // authority is never forgotten before its time, as some replica may serve what it

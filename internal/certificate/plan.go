@@ -73,6 +73,8 @@ func (o *Options) Default() {
 
 // Known is what there is.
 type Known struct {
+	// Home is where the Secret is.
+	Home Home
 	// Secret is its data; nil when there is none.
 	Secret map[string][]byte
 	// Last is that of the last one known whose authority could sign; nil when
@@ -101,9 +103,12 @@ type Plan struct {
 // Plan finds the step that is due.
 func (o Options) Plan(known Known, now time.Time) Plan {
 	authorities := parseAuthorities(now, known.Secret[authorityCert])
-	signer, usable := o.signer(authorities, known.Secret[authorityKey], now)
+	signer, usable := o.signer(authorities, known.Secret[authorityKey], known.Home, now)
 	if !usable {
 		return o.replaceAuthority(authorities, known, now)
+	}
+	if later := o.later(authorities, known, now); len(later) > 0 {
+		return o.keepLater(append(authorities, later...), known)
 	}
 	serving := o.serving(signer.cert, known.Secret, now)
 	if serving != nil && !now.Before(issued(serving).Add(o.Overlap)) {
@@ -123,10 +128,10 @@ func (o Options) Plan(known Known, now time.Time) Plan {
 	return Plan{After: o.next(authorities, serving, now)}
 }
 
-// signer is the first authority, if it may sign for long enough.
-func (o Options) signer(authorities []*x509.Certificate, key []byte, now time.Time) (authority, bool) {
+// signer is the first authority, if it may sign here and for long enough.
+func (o Options) signer(authorities []*x509.Certificate, key []byte, home Home, now time.Time) (authority, bool) {
 	private, err := parseKey(key)
-	if err != nil || len(authorities) == 0 {
+	if err != nil || len(authorities) == 0 || home.strange(authorities[0]) {
 		return authority{}, false
 	}
 	public, ok := private.Public().(interface{ Equal(x crypto.PublicKey) bool })
@@ -135,34 +140,36 @@ func (o Options) signer(authorities []*x509.Certificate, key []byte, now time.Ti
 }
 
 // canSign tells whether a Secret has an authority that may sign.
-func (o Options) canSign(secret map[string][]byte, now time.Time) bool {
-	_, can := o.signer(parseAuthorities(now, secret[authorityCert]), secret[authorityKey], now)
+func (o Options) canSign(secret map[string][]byte, home Home, now time.Time) bool {
+	_, can := o.signer(parseAuthorities(now, secret[authorityCert]), secret[authorityKey], home, now)
 	return can
 }
 
 // replaceAuthority makes another, which nobody's certificate is signed by yet. Those
 // that the webhooks trust are kept, because the managers serve what one of them
-// has signed, also where the Secret is gone.
+// has signed, also where the Secret is gone. Those of another home are not: nobody
+// here serves what they signed, so a new installation need not wait.
 //
 // So somebody who takes the Secret away time and again would make them ever more.
 // Which of them a replica serves by nobody knows, so none is left out; but once they
 // are many, the last one is put back in place of another.
 func (o Options) replaceAuthority(before []*x509.Certificate, known Known, now time.Time) Plan {
 	together := func(first []byte) []*x509.Certificate {
-		return parseAuthorities(now, append([][]byte{first, bundle(before)}, known.Trusted...)...)
+		return parseAuthorities(now, first, bundle(before), bundle(known.Home.served(parseAuthorities(now, known.Trusted...))))
 	}
-	if len(together(nil)) >= most && o.canSign(known.Last, now) {
+	secret := withoutUntrusted(known, now)
+	if len(together(nil)) >= most && o.canSign(known.Last, known.Home, now) {
 		last := parseAuthorities(now, known.Last[authorityCert])[0]
 		return Plan{Why: "the authority is gone, and too many are trusted for another", Make: func() (map[string][]byte, error) {
-			return withAuthority(known.Secret, bundle(together(certPEM(last.Raw))), known.Last[authorityKey]), nil
+			return withAuthority(secret, bundle(together(certPEM(last.Raw))), known.Last[authorityKey]), nil
 		}}
 	}
-	return Plan{Why: "there is no authority that can sign for long enough", Make: func() (map[string][]byte, error) {
-		made, key, err := newAuthority(now, o.Authority)
+	return Plan{Why: "there is no authority of this installation that can sign for long enough", Make: func() (map[string][]byte, error) {
+		made, key, err := newAuthority(now, o.Authority, known.Home)
 		if err != nil {
 			return nil, err
 		}
-		return withAuthority(known.Secret, bundle(together(certPEM(made.cert.Raw))), key), nil
+		return withAuthority(secret, bundle(together(certPEM(made.cert.Raw))), key), nil
 	}}
 }
 

@@ -40,11 +40,14 @@ type world struct {
 	Options
 	known Known
 	now   time.Time
+	// step is called after each one with whom the webhooks trusted before.
+	step func(before [][]byte)
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{T: t, Options: Options{Names: names}, known: Known{Trusted: [][]byte{nil}}, now: start}
+	w := &world{T: t, Options: Options{Names: names}, now: start, step: func([][]byte) {}}
+	w.known = Known{Home: Home{Namespace: "system", UID: "first"}, Trusted: [][]byte{nil}}
 	w.Default()
 	return w
 }
@@ -54,7 +57,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) settle() (steps []string, after time.Duration) {
 	w.Helper()
 	for range 10 {
-		plan := w.Plan(w.known, w.now)
+		plan, before := w.Plan(w.known, w.now), w.known.Trusted
 		switch {
 		case plan.Make != nil:
 			data, err := plan.Make()
@@ -73,6 +76,7 @@ func (w *world) settle() (steps []string, after time.Duration) {
 		if !w.accepted() {
 			w.Errorf("after %q the webhooks do not trust what is served", plan.Why)
 		}
+		w.step(before)
 	}
 	w.Fatalf("there is no end: %q", steps)
 	return nil, 0
@@ -92,7 +96,7 @@ func (w *world) pass(d time.Duration) {
 // anything.
 func (w *world) accepted() bool {
 	var server Server
-	if server.Take(w.known.Secret) != nil {
+	if server.Take(w.known.Secret, w.now) != nil {
 		return false
 	}
 	pair, err := server.GetCertificate(nil)
@@ -139,7 +143,7 @@ func TestPlanKeepsWhatIsServedTrusted(t *testing.T) {
 		"the Secret was emptied":        func(w *world) { w.known.Secret = map[string][]byte{} },
 		"the authority's key is gone":   func(w *world) { delete(w.known.Secret, authorityKey) },
 		"the key is another's": func(w *world) {
-			_, key, err := newAuthority(w.now, w.Authority)
+			_, key, err := newAuthority(w.now, w.Authority, Home{})
 			if err != nil {
 				w.Fatal(err)
 			}

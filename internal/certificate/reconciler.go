@@ -19,14 +19,12 @@ package certificate
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -59,6 +57,7 @@ type Reconciler struct {
 	// attempts are at the configurations, validating and mutating.
 	attempts [2]attempts
 	memory   memory
+	away     away
 	ready    chan struct{}
 	once     sync.Once
 }
@@ -93,7 +92,12 @@ func (r *Reconciler) Ready() <-chan struct{} { return r.ready }
 // undo another manager's. It reads the configurations first, so that the Secret
 // is never older than they are.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
-	configurations, err := r.configurations(ctx)
+	configurations, err := r.configurations(ctx, r.live)
+	if err != nil {
+		return r.withoutRights(ctx, err)
+	}
+	r.away.look(ctx, r.Secret.Namespace, configurations)
+	home, err := r.home(ctx)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
@@ -101,16 +105,25 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	if err := r.live.Get(ctx, r.Secret, secret); client.IgnoreNotFound(err) != nil {
 		return ctrl.Result{}, fmt.Errorf("reading the webhook certificate: %w", err)
 	}
-	if err := r.Server.Take(secret.Data); err != nil {
-		ctrl.LoggerFrom(ctx).Info("Still serving the certificate before", "reason", err.Error())
+	known, now := Known{Home: home, Secret: secret.Data, Trusted: bundles(configurations)}, time.Now()
+	if err := r.Server.Take(secret.Data, now, known.Trusted...); err != nil {
+		ctrl.LoggerFrom(ctx).Info("Not serving the certificate of the Secret", "reason", err.Error())
 	}
-	now := time.Now()
-	if r.canSign(secret.Data, now) {
+	r.away.taken(ctx, home, parseAuthorities(now, known.Trusted...))
+	if r.memory.home = home; r.canSign(secret.Data, home, now) {
 		r.memory.last = secret.Data
 	}
-	known := Known{Secret: secret.Data, Last: r.memory.last, Trusted: bundles(configurations)}
-	known.Since = r.trustedSince(known, now)
+	known.Last, known.Since = r.memory.last, r.trustedSince(known, now)
 	return r.apply(ctx, r.Plan(known, now), secret, configurations, now)
+}
+
+// home is the namespace of the Secret, as it is now.
+func (r *Reconciler) home(ctx context.Context) (Home, error) {
+	namespace := &corev1.Namespace{}
+	if err := r.live.Get(ctx, types.NamespacedName{Name: r.Secret.Namespace}, namespace); client.IgnoreNotFound(err) != nil {
+		return Home{}, fmt.Errorf("reading the namespace of the webhook certificate: %w", err)
+	}
+	return Home{Namespace: r.Secret.Namespace, UID: string(namespace.UID)}, nil
 }
 
 // apply takes one step. What it writes leads to the next one.
@@ -121,8 +134,9 @@ func (r *Reconciler) apply(ctx context.Context, plan Plan, secret *corev1.Secret
 	case plan.Bundle != nil:
 		return r.trust(ctx, configurations, plan, now)
 	}
-	if r.Server.trustedBy(secret.Data[authorityCert]) {
+	if r.Server.trustedBy(secret.Data[authorityCert], now) {
 		r.once.Do(func() { close(r.ready) })
+		r.away.back(ctx, r.Secret.Namespace, configurations)
 	}
 	if plan.Why != "" {
 		ctrl.LoggerFrom(ctx).Info("Waiting until API servers trust the new authority", "until", now.Add(plan.After), "reason", plan.Why)
@@ -142,102 +156,4 @@ func (r *Reconciler) trustedSince(known Known, now time.Time) time.Time {
 		r.settled, r.since = authorities, now
 	}
 	return r.since
-}
-
-// configuration is one of the two, with the parts of its webhooks that say whom to
-// trust.
-type configuration struct {
-	client.Object
-	attempts *attempts
-	webhooks func() []*admissionregistrationv1.WebhookClientConfig
-}
-
-// configurations are those that exist: one that does not trusts nobody, and is
-// told when it is installed.
-func (r *Reconciler) configurations(ctx context.Context) ([]configuration, error) {
-	validating, mutating := &admissionregistrationv1.ValidatingWebhookConfiguration{}, &admissionregistrationv1.MutatingWebhookConfiguration{}
-	all := []configuration{
-		{validating, &r.attempts[0], func() (found []*admissionregistrationv1.WebhookClientConfig) {
-			for i := range validating.Webhooks {
-				found = append(found, &validating.Webhooks[i].ClientConfig)
-			}
-			return found
-		}},
-		{mutating, &r.attempts[1], func() (found []*admissionregistrationv1.WebhookClientConfig) {
-			for i := range mutating.Webhooks {
-				found = append(found, &mutating.Webhooks[i].ClientConfig)
-			}
-			return found
-		}},
-	}
-	var there []configuration
-	for i, name := range []string{r.Validating, r.Mutating} {
-		switch err := r.live.Get(ctx, types.NamespacedName{Name: name}, all[i].Object); {
-		case err == nil:
-			there = append(there, all[i])
-		case !apierrors.IsNotFound(err):
-			return nil, fmt.Errorf("reading the webhook configurations: %w", err)
-		}
-	}
-	return there, nil
-}
-
-func bundles(configurations []configuration) [][]byte {
-	var all [][]byte
-	for _, c := range configurations {
-		for _, webhook := range c.webhooks() {
-			all = append(all, webhook.CABundle)
-		}
-	}
-	return all
-}
-
-// trust gives the authorities to every configuration that has others, and leaves the
-// rest to whoever installed it. One that somebody else keeps changing back has to
-// wait longer each time.
-func (r *Reconciler) trust(ctx context.Context, configurations []configuration, plan Plan, now time.Time) (ctrl.Result, error) {
-	var errs []error
-	after := longest
-	for _, c := range configurations {
-		if trusted(bundles([]configuration{c}), plan.Bundle) {
-			continue
-		}
-		wait := c.attempts.wait(c.GetUID(), plan.Bundle, now)
-		tellOf(ctx, c)
-		if wait == 0 {
-			wait = time.Millisecond // what was written leads to the next step
-			errs = append(errs, r.tell(ctx, c, plan, now))
-		}
-		after = min(after, wait)
-	}
-	if err := errors.Join(errs...); err != nil {
-		return ctrl.Result{}, err
-	}
-	return ctrl.Result{RequeueAfter: after}, nil
-}
-
-// tell writes the authorities into one configuration. A conflict is an attempt as
-// well: somebody may be writing all the time.
-func (r *Reconciler) tell(ctx context.Context, c configuration, plan Plan, now time.Time) error {
-	ctrl.LoggerFrom(ctx).Info("Telling a webhook configuration whom to trust", "configuration", c.GetName(), "reason", plan.Why)
-	before := c.DeepCopyObject().(client.Object)
-	for _, webhook := range c.webhooks() {
-		webhook.CABundle = plan.Bundle
-	}
-	patch := client.StrategicMergeFrom(before, client.MergeFromWithOptimisticLock{})
-	if err := r.client.Patch(ctx, c.Object, patch); err != nil && !apierrors.IsConflict(err) {
-		return fmt.Errorf("telling %s whom to trust: %w", c.GetName(), err)
-	}
-	c.attempts.wrote(plan.Bundle, now)
-	return nil
-}
-
-// tellOf says once who else keeps writing whom a configuration trusts.
-func tellOf(ctx context.Context, c configuration) {
-	rival, known := writerOf(c.GetManagedFields())
-	if !known || !c.attempts.news(rival.name) {
-		return
-	}
-	ctrl.LoggerFrom(ctx).Info("Somebody else keeps changing whom a webhook configuration trusts",
-		"configuration", c.GetName(), "writer", rival.name, "written", rival.time, "remedy", rival.remedy())
 }

@@ -30,6 +30,8 @@ import (
 
 // memory is what a process knows of the Secret besides what it holds now.
 type memory struct {
+	// home is where the Secret is.
+	home Home
 	// last is the last one whose authority could sign.
 	last map[string][]byte
 	// written is what this process has given it last.
@@ -94,7 +96,7 @@ func (r *Reconciler) write(ctx context.Context, secret *corev1.Secret, data map[
 		}
 	}
 	r.memory.written = data
-	if r.canSign(data, now) {
+	if r.canSign(data, r.memory.home, now) {
 		r.memory.last = data
 	}
 	return nil

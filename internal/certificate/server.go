@@ -18,7 +18,6 @@ package certificate
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"sync"
@@ -51,14 +50,19 @@ func (s *Server) End() (time.Time, error) {
 	return pair.Leaf.NotAfter, nil
 }
 
-// Take serves what the Secret has, if it has anything.
-func (s *Server) Take(secret map[string][]byte) error {
+// Take serves what the Secret has, if it has anything that each of the bundles
+// of authorities trusts. Somebody else may have put another certificate there:
+// it is not served before the webhooks trust it.
+func (s *Server) Take(secret map[string][]byte, now time.Time, trusted ...[]byte) error {
 	if len(secret[servingCert]) == 0 {
 		return nil
 	}
-	pair, err := tls.X509KeyPair(secret[servingCert], secret[servingKey])
+	pair, err := readPair(secret)
 	if err != nil {
-		return fmt.Errorf("reading the certificate: %w", err)
+		return err
+	}
+	if !accepted(pair.Leaf, trusted, now) {
+		return errors.New("the webhooks do not trust the certificate of the Secret")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,13 +71,15 @@ func (s *Server) Take(secret map[string][]byte) error {
 }
 
 // trustedBy tells whether there is a certificate, which one of the authorities has signed.
-func (s *Server) trustedBy(authorities []byte) bool {
+func (s *Server) trustedBy(authorities []byte, now time.Time) bool {
 	pair, err := s.GetCertificate(nil)
+	return err == nil && signedBy(pair.Leaf, authorities, now)
+}
+
+func readPair(secret map[string][]byte) (tls.Certificate, error) {
+	pair, err := tls.X509KeyPair(secret[servingCert], secret[servingKey])
 	if err != nil {
-		return false
+		return tls.Certificate{}, fmt.Errorf("reading the certificate: %w", err)
 	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(authorities)
-	_, err = pair.Leaf.Verify(x509.VerifyOptions{Roots: roots})
-	return err == nil
+	return pair, nil
 }

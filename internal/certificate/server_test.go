@@ -28,7 +28,7 @@ func TestServerKeepsWhatCanBeUsed(t *testing.T) {
 	if _, err := server.End(); err == nil {
 		t.Error("it has an end")
 	}
-	if err := server.Take(w.known.Secret); err != nil {
+	if err := server.Take(w.known.Secret, start); err != nil {
 		t.Fatal(err)
 	}
 	first, err := server.GetCertificate(nil)
@@ -40,7 +40,7 @@ func TestServerKeepsWhatCanBeUsed(t *testing.T) {
 		"no certificate": {servingKey: w.known.Secret[servingKey]},
 		"another key":    {servingCert: w.known.Secret[servingCert], servingKey: w.known.Secret[authorityKey]},
 	} {
-		_ = server.Take(secret)
+		_ = server.Take(secret, start)
 		if now, _ := server.GetCertificate(nil); now != first {
 			t.Errorf("%s, and another certificate is served", what)
 		}
@@ -48,7 +48,7 @@ func TestServerKeepsWhatCanBeUsed(t *testing.T) {
 			t.Errorf("%s, and what is served ends at %s (%v)", what, end, err)
 		}
 	}
-	if server.trustedBy(nil) || !server.trustedBy(w.known.Secret[authorityCert]) {
+	if server.trustedBy(nil, start) || !server.trustedBy(w.known.Secret[authorityCert], start) {
 		t.Error("it is not said right who trusts the certificate")
 	}
 }

@@ -83,6 +83,15 @@ func (c *certificates) setup(mgr ctrl.Manager) error {
 	return nil
 }
 
+// elsewhere is an error where the webhook configurations lead to another installation.
+// Where somebody else keeps the certificate nobody looks at them.
+func (c *certificates) elsewhere() error {
+	if c.own == nil {
+		return nil
+	}
+	return c.own.Elsewhere()
+}
+
 // serve has a server show our own certificate, which is on no disk.
 func (c *certificates) serve(config *tls.Config) {
 	if c.own != nil {

@@ -78,7 +78,7 @@ func TestTheEndOfCertificatesIsMeasured(t *testing.T) {
 			tc.change(&options)
 			certs := newCertificates(options)
 			for _, secret := range tc.served {
-				_ = certs.own.Server.Take(secret) // what can not be used is refused
+				_ = certs.own.Server.Take(secret, time.Now()) // what can not be used is refused
 			}
 			observeCertificates(certs, options)
 			page := "# HELP switchyard_manager_certificate_end_timestamp_seconds When a certificate that is served ends (webhook or metrics), in Unix time.\n" +

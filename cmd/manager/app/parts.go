@@ -194,6 +194,9 @@ func (w *webhookStarter) check(request *http.Request) error {
 	if !w.done.Load() {
 		return errors.New("the webhooks wait for their certificate")
 	}
+	if err := w.certs.elsewhere(); err != nil {
+		return err
+	}
 	return w.manager.GetWebhookServer().StartedChecker()(request)
 }
 
