@@ -25,16 +25,17 @@ import (
 
 func demoPod(name string) demo.Place { return demo.Place{Pod: name} }
 
+// patience bounds every wait: a machine of two slow cores takes minutes for what
+// others do in seconds.
+const patience = 4 * time.Minute
+
+// waitFor is the same, as a flag of `kubectl wait`.
+var waitFor = "--timeout=" + patience.String()
+
 // await repeats until the condition holds; its last error is the failure.
 func await(t *testing.T, condition func() error) {
 	t.Helper()
-	awaitFor(t, 60*time.Second, condition)
-}
-
-// awaitFor is await with a limit of its own.
-func awaitFor(t *testing.T, limit time.Duration, condition func() error) {
-	t.Helper()
-	deadline := time.Now().Add(limit)
+	deadline := time.Now().Add(patience)
 	for {
 		err := condition()
 		if err == nil {

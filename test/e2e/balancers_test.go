@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"switchyard.dev/switchyard/internal/demo"
+	"switchyard.dev/switchyard/internal/localcluster/control"
 	"switchyard.dev/switchyard/internal/probe"
 )
 
@@ -40,11 +41,15 @@ func TestALoadBalancersAddressOutlivesItsAgent(t *testing.T) {
 	for fault, signal := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "stopped": syscall.SIGSTOP} {
 		for _, address := range addresses {
 			t.Run(fault+" "+address, func(t *testing.T) {
-				owner := announcer(t, address)
-				agent := programs(t)["switchyard-node@"+owner]
-				if agent.PID == 0 {
-					t.Fatalf("there is no agent on %q, which answers for %s", owner, address)
-				}
+				var owner string
+				var agent control.Component
+				await(t, func() error { // the agents may be about to settle after the last fault
+					owner = announcer(t, address)
+					if agent = programs(t)["switchyard-node@"+owner]; agent.PID == 0 {
+						return fmt.Errorf("there is no agent on %q, which answers for %s", owner, address)
+					}
+					return nil
+				})
 				stop := make(chan struct{})
 				gap := make(chan time.Duration, 1)
 				go func() { gap <- longestGap(t, address, stop) }()

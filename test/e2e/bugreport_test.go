@@ -93,11 +93,12 @@ func TestABugReportHasNoSecretsAndSaysWhatItHas(t *testing.T) {
 			t.Errorf("%v: %s", err, out)
 		}
 	})
-	await(t, func() error {
-		if log := output(t, "-n", "switchyard-system", "logs", "talkative"); !strings.Contains(log, "GET") {
-			return errors.New("the pod has not said all")
+	await(t, func() error { // which the pod may not have begun with
+		log, err := kubectl(t.Context(), t, "-n", "switchyard-system", "logs", "talkative").CombinedOutput()
+		if err == nil && !strings.Contains(string(log), "GET") {
+			err = errors.New("the pod has not said all")
 		}
-		return nil
+		return err
 	})
 	file := filepath.Join(t.TempDir(), "report.tar.gz")
 	out, problems, code := cli(t, "bug-report", "-o", file)
@@ -169,16 +170,17 @@ func TestABugReportWithoutNames(t *testing.T) {
 	}
 }
 
-// reserved are planted to be looked for beside what the demo has.
+// reserved are planted to be looked for beside what the demo has. Their ports are of
+// the static band (KEP-3668), which Services that ask for none get last.
 const reserved = `
 apiVersion: switchyard.dev/v1alpha1
 kind: PortPool
 metadata: {name: spare}
-spec: {ranges: ["31980-31989"], autoAssign: false}
+spec: {ranges: ["30070-30079"], autoAssign: false}
 ---
 apiVersion: switchyard.dev/v1alpha1
 kind: PortReservation
-metadata: {name: "31985"}
+metadata: {name: "30075"}
 spec: {serviceRef: {namespace: demo, name: not-yet-there}}
 `
 

@@ -113,7 +113,7 @@ func TestEnvSaysWhatAPodGets(t *testing.T) {
 	}
 
 	apply(t, "environment", environmentPod)
-	output(t, "wait", "-n", "environment", "--for=condition=Ready", "pod/reader", "--timeout=60s")
+	output(t, "wait", "-n", "environment", "--for=condition=Ready", "pod/reader", waitFor)
 	has := variablesIn(output(t, "exec", "-n", "environment", "reader", "--", "env"))
 	said := map[string][]string{}
 	for _, v := range asked.Variables {

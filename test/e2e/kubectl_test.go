@@ -63,7 +63,7 @@ func output(t *testing.T, args ...string) string {
 
 func TestKubectlExecRunsInThePod(t *testing.T) {
 	needCluster(t)
-	output(t, "wait", "--for=condition=Ready", "pod/pair", "--timeout=60s")
+	output(t, "wait", "--for=condition=Ready", "pod/pair", waitFor)
 	ip := output(t, "get", "pod", "pair", "-o", "jsonpath={.status.podIP}")
 	if got := output(t, "exec", "pair", "-c", "left", "--", "ip", "-o", "addr", "show"); !strings.Contains(got, ip+"/") {
 		t.Errorf("the program did not see the pod's address %s:\n%s", ip, got)
@@ -81,7 +81,7 @@ func TestKubectlExecRunsInThePod(t *testing.T) {
 
 func TestKubectlLogsShowsRequests(t *testing.T) {
 	needCluster(t)
-	output(t, "wait", "--for=condition=Ready", "pod/pair", "--timeout=60s")
+	output(t, "wait", "--for=condition=Ready", "pod/pair", waitFor)
 	ip := output(t, "get", "pod", "pair", "-o", "jsonpath={.status.podIP}")
 	cmd, err := bed.Command(t.Context(), demoPod("pair"), switchyard(), "probe", "--protocol", "http", ip+":1234")
 	if err != nil {
@@ -100,7 +100,7 @@ func TestKubectlLogsShowsRequests(t *testing.T) {
 
 func TestKubectlPortForwardReachesPodAndService(t *testing.T) {
 	needCluster(t)
-	output(t, "wait", "--for=condition=Ready", "pod/pair", "--timeout=60s")
+	output(t, "wait", "--for=condition=Ready", "pod/pair", waitFor)
 	for _, target := range []string{"pod/pair", "service/pair"} {
 		t.Run(target, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)

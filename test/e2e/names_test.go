@@ -122,7 +122,7 @@ func TestNamesThroughTheServiceOfTheDNS(t *testing.T) {
 	needCluster(t)
 	apply(t, "names", namesManifest)
 	defer output(t, "delete", "namespace", "names", "--wait=false")
-	output(t, "wait", "-n", "names", "--for=condition=Ready", "pod/one", "pod/two", "--timeout=60s")
+	output(t, "wait", "-n", "names", "--for=condition=Ready", "pod/one", "pod/two", waitFor)
 	rows := namesRows(t)
 	for _, server := range layout.DNSAddrs() {
 		for _, network := range []string{"udp", "tcp"} {

@@ -40,9 +40,12 @@ func TestANodeThatIsDeletedComesBack(t *testing.T) {
 		return err
 	})
 	// What the agent is let in with lies where the cluster's programs see it.
-	agent := programs(t)["switchyard-node@"+node]
 	access := filepath.Join(cluster.State(), "run", "kubeconfigs", "switchyard-node@"+node)
 	await(t, func() error {
+		agent := programs(t)["switchyard-node@"+node]
+		if agent.PID == 0 {
+			return fmt.Errorf("the agent of %s does not run", node)
+		}
 		asAgent := kubectl(t.Context(), t, "--kubeconfig="+access, "get", "services", "-A")
 		out, err := exec.CommandContext(t.Context(), "nsenter", append([]string{"--target", strconv.Itoa(agent.PID), "--mount", "--net", "--root", "--"}, asAgent.Args...)...).CombinedOutput()
 		if err != nil {

@@ -32,7 +32,7 @@ import (
 // all of them are back and take changes again.
 func TestKilledProgramsLoseNoConnection(t *testing.T) {
 	needCluster(t)
-	output(t, "wait", "--for=condition=Ready", "pod/pair", "--timeout=60s")
+	output(t, "wait", "--for=condition=Ready", "pod/pair", waitFor)
 	address := output(t, "get", "service", "front", "-o", "jsonpath={.spec.clusterIP}") + ":17"
 	await(t, func() error { return answered(t, address, 1) })
 

@@ -67,15 +67,18 @@ func warns(t *testing.T, kind status.Kind, object string, words ...string) error
 
 func TestStatusNamesAnAgentThatHangsAndOneThatWasKilled(t *testing.T) {
 	needCluster(t)
+	await(t, func() error {
+		report, _ := statusNow(t)
+		for _, a := range report.Agents.List {
+			if !a.Asked || !a.Ready || a.ServicePorts == 0 || a.Synced == nil || a.Version == "" {
+				return fmt.Errorf("before, the agent of %s says %+v", a.Node, a)
+			}
+		}
+		return nil
+	})
 	agent := programs(t)["switchyard-node@node-2"]
 	if agent.PID == 0 {
 		t.Fatal("the agent does not run")
-	}
-	report, _ := statusNow(t)
-	for _, a := range report.Agents.List {
-		if !a.Asked || !a.Ready || a.ServicePorts == 0 || a.Synced == nil || a.Version == "" {
-			t.Errorf("before, the agent of %s says %+v", a.Node, a)
-		}
 	}
 	if err := syscall.Kill(agent.PID, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
@@ -90,7 +93,7 @@ func TestStatusNamesAnAgentThatHangsAndOneThatWasKilled(t *testing.T) {
 	await(t, func() error {
 		return warns(t, status.AgentRestarted, "node-2", "signal: killed", "switchyard logs switchyard-node@node-2")
 	})
-	report, _ = statusNow(t, "--nodes", "node-1")
+	report, _ := statusNow(t, "--nodes", "node-1")
 	if len(report.Agents.List) != 1 || report.Agents.NotListed != 1 {
 		t.Errorf("of node-1 alone it says %+v", report.Agents)
 	}
@@ -101,7 +104,8 @@ func TestStatusNamesAnAgentThatHangsAndOneThatWasKilled(t *testing.T) {
 
 func TestStatusWarnsOfAPoolThatFillsUp(t *testing.T) {
 	needCluster(t)
-	pool := `{"apiVersion":"switchyard.dev/v1alpha1","kind":"PortPool","metadata":{"name":"narrow"},"spec":{"ranges":["31990-31993"],"autoAssign":false}}`
+	// In the static band (KEP-3668), which Services that ask for no port get last.
+	pool := `{"apiVersion":"switchyard.dev/v1alpha1","kind":"PortPool","metadata":{"name":"narrow"},"spec":{"ranges":["30060-30063"],"autoAssign":false}}`
 	create := kubectl(t.Context(), t, "create", "-f", "-")
 	create.Stdin = strings.NewReader(pool)
 	if out, err := create.CombinedOutput(); err != nil {
@@ -117,7 +121,7 @@ func TestStatusWarnsOfAPoolThatFillsUp(t *testing.T) {
 		t.Error("a pool that nobody uses is nearly full")
 	}
 	for i := 1; i <= 2; i++ {
-		output(t, "create", "service", "nodeport", fmt.Sprintf("narrow-%d", i), "--tcp=80", fmt.Sprintf("--node-port=%d", 31990+i))
+		output(t, "create", "service", "nodeport", fmt.Sprintf("narrow-%d", i), "--tcp=80", fmt.Sprintf("--node-port=%d", 30060+i))
 	}
 	if err := warns(t, status.NearlyFull, "PortPool narrow", "2 of 4 are free", "switchyard pools"); err != nil {
 		t.Error(err)

@@ -49,6 +49,7 @@ func needCluster(t *testing.T) {
 	if bed, err = cluster.Bed(); err != nil {
 		t.Fatal(err)
 	}
+	bed.Patience = patience
 	if err := bed.ApplySamples(t.Context()); err != nil {
 		t.Fatal(err)
 	}

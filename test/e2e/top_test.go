@@ -26,9 +26,9 @@ import (
 
 func TestTopShowsTheConnectionsMade(t *testing.T) {
 	needCluster(t)
-	output(t, "wait", "--for=condition=Ready", "pod/pair", "--timeout=60s")
+	output(t, "wait", "--for=condition=Ready", "pod/pair", waitFor)
 	address := output(t, "get", "service", "three-ports", "-o", "jsonpath={.spec.clusterIP}") + ":80"
-	output(t, "wait", "--for=condition=Ready", "pod/multi", "--timeout=60s")
+	output(t, "wait", "--for=condition=Ready", "pod/multi", waitFor)
 	await(t, func() error { return answered(t, address, 1) })
 	node := output(t, "get", "pod", "pair", "-o", "jsonpath={.spec.nodeName}")
 	before := topRow(t, node, "three-ports")

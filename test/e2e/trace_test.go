@@ -70,7 +70,7 @@ func traced(t *testing.T, wantCode int, args ...string) trace.Answer {
 // frontNode is the node of the only pod of "front", and another one.
 func frontNode(t *testing.T) (with, without string) {
 	t.Helper()
-	output(t, "wait", "--for=condition=Ready", "pod", "-l", "app=front", "--timeout=60s")
+	output(t, "wait", "--for=condition=Ready", "pod", "-l", "app=front", waitFor)
 	with = output(t, "get", "pod", "-l", "app=front", "-o", "jsonpath={.items[0].spec.nodeName}")
 	for _, name := range []string{"node-1", "node-2"} {
 		if name != with {
@@ -82,7 +82,7 @@ func frontNode(t *testing.T) (with, without string) {
 
 func TestTraceSaysWhatTheKernelDoes(t *testing.T) {
 	needCluster(t)
-	output(t, "wait", "--for=condition=Ready", "pod/pair", "pod/protocols", "--timeout=60s")
+	output(t, "wait", "--for=condition=Ready", "pod/pair", "pod/protocols", waitFor)
 	with, without := frontNode(t)
 	for name, tc := range map[string]struct {
 		args    []string
@@ -115,6 +115,9 @@ func TestTraceSaysWhatTheKernelDoes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			if name == "another node, from a pod" && output(t, "get", "pod", "pair", "-o", "jsonpath={.spec.nodeName}") != "node-1" {
 				tc.args[3], tc.args[5], tc.advice = "node-1:31000", "node-2", "--node node-1"
+			}
+			if tc.outcome != probe.TimedOut { // a busy machine takes longer to answer than it has to be silent
+				tc.args = append(tc.args, "--timeout", "1m")
 			}
 			a := traced(t, 0, tc.args...)
 			if a.Outcome.End != tc.end || a.Live.Connection.Outcome != tc.outcome || a.Live.Disagreement != "" {
@@ -179,7 +182,7 @@ func TestAQuestionThatCanNotBeAnsweredHasAnExitCodeOfItsOwn(t *testing.T) {
 // tell, it asks the agent there and needs to be told where the pod's network is.
 func TestTraceOnANodeOfAnotherCluster(t *testing.T) {
 	needCluster(t)
-	output(t, "wait", "--for=condition=Ready", "pod/pair", "--timeout=60s")
+	output(t, "wait", "--for=condition=Ready", "pod/pair", waitFor)
 	node := output(t, "get", "pod", "pair", "-o", "jsonpath={.spec.nodeName}")
 	dir := state.Dir(cluster.State())
 	record, err := dir.Record()
@@ -221,7 +224,7 @@ func TestTraceOnANodeOfAnotherCluster(t *testing.T) {
 
 func TestAnAgentThatDoesNotAnswerIsSaid(t *testing.T) {
 	needCluster(t)
-	output(t, "wait", "--for=condition=Ready", "pod/pair", "--timeout=60s")
+	output(t, "wait", "--for=condition=Ready", "pod/pair", waitFor)
 	out, problems, code := cli(t, "trace", "-n", "demo", "--from", "pair", "--to", "front:17", "--agent-url", "http://127.0.0.1:1")
 	for _, want := range []string{"settings     the agent's defaults\n", "it could not be asked (", "told of no pod ranges (--cluster-cidr)"} {
 		if code != 0 || !strings.Contains(out, want) {
@@ -232,7 +235,7 @@ func TestAnAgentThatDoesNotAnswerIsSaid(t *testing.T) {
 
 func TestFlagsStandInForTheAgent(t *testing.T) {
 	needCluster(t)
-	output(t, "wait", "--for=condition=Ready", "pod/pair", "--timeout=60s")
+	output(t, "wait", "--for=condition=Ready", "pod/pair", waitFor)
 	out, problems, code := cli(t, "trace", "-n", "demo", "--from", "pair", "--to", "front:17", "--detect-local-mode=ClusterCIDR", "--cluster-cidr=192.0.2.0/24")
 	for _, want := range []string{"--cluster-cidr=192.0.2.0/24", "with the node's address in place of the client's"} {
 		if code != 0 || !strings.Contains(out, want) {

@@ -178,11 +178,11 @@ func removeAll(ctx context.Context, admin client.Client, all []*examples.Example
 func judged(t *testing.T, admin client.Client, e *examples.Example) {
 	if d := e.Delete; d != nil {
 		if d.OnceReady {
-			output(t, "wait", "-n", e.Name, "--for=condition=Ready", d.Kind+"/"+d.Name, "--timeout=60s")
+			output(t, "wait", "-n", e.Name, "--for=condition=Ready", d.Kind+"/"+d.Name, waitFor)
 		}
 		output(t, "delete", "-n", e.Name, d.Kind, d.Name, "--wait=false")
 	}
-	awaitFor(t, 2*time.Minute, func() error {
+	await(t, func() error {
 		if err := remake(t, admin, e); err != nil {
 			return err
 		}

@@ -61,7 +61,7 @@ func TestWhyForPeopleWithAndWithoutRights(t *testing.T) {
 	output(t, "create", "namespace", "why")
 	defer output(t, "delete", "namespace", "why", "--wait=false")
 	apply(t, "why", whyServices)
-	output(t, "wait", "-n", "why", "--for=condition=Ready", "pod/web", "--timeout=60s")
+	output(t, "wait", "-n", "why", "--for=condition=Ready", "pod/web", waitFor)
 	await(t, func() error {
 		report, problems, code := whyReport(t, "why/plain")
 		if code != 0 {
