@@ -21,7 +21,14 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
+	"slices"
+	"strconv"
+
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/webhook"
 )
 
 // clientCertificates make a server talk only to who shows a certificate of an
@@ -34,7 +41,53 @@ func clientCertificates(file string) []func(*tls.Config) {
 	return []func(*tls.Config){func(config *tls.Config) {
 		config.ClientAuth = tls.RequireAnyClientCert
 		config.VerifyConnection = func(state tls.ConnectionState) error { return verifyClient(file, state.PeerCertificates) }
+		config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			if slices.Equal(hello.SupportedProtos, []string{probeProtocol}) {
+				return forProbes(config), nil
+			}
+			return nil, nil
+		}
 	}}
+}
+
+// probeProtocol is what our own probe speaks to a server that asks for certificates:
+// nothing. It has none, and each attempt without would be an error in the log. A
+// server of net/http closes a connection whose protocol (ALPN, RFC 7301) it does not
+// know once that is negotiated, so that nobody is served who offers this one.
+const probeProtocol = "switchyard-probe"
+
+func forProbes(config *tls.Config) *tls.Config {
+	config = config.Clone()
+	config.NextProtos = []string{probeProtocol}
+	config.ClientAuth, config.VerifyConnection, config.GetConfigForClient = tls.NoClientCert, nil, nil
+	config.SessionTicketsDisabled = true // nor does it lead to a session of others
+	return config
+}
+
+// probedServer is a webhook server that asks for certificates of clients.
+type probedServer struct {
+	webhook.Server
+	address string
+}
+
+// probed lets our own probe in where a server asks for certificates.
+func probed(server webhook.Server, options WebhookOptions) webhook.Server {
+	if options.ClientCA == "" {
+		return server
+	}
+	return probedServer{server, net.JoinHostPort(options.Host, strconv.Itoa(options.Port))}
+}
+
+// StartedChecker implements webhook.Server.
+func (s probedServer) StartedChecker() healthz.Checker {
+	return func(request *http.Request) error {
+		dialer := &tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, NextProtos: []string{probeProtocol}}}
+		conn, err := dialer.DialContext(request.Context(), "tcp", s.address)
+		if err != nil {
+			return fmt.Errorf("asking the webhook server: %w", err)
+		}
+		return conn.Close()
+	}
 }
 
 // verifyClient judges what the client shows: its own certificate, and those in

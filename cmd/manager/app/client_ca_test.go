@@ -17,6 +17,7 @@ limitations under the License.
 package app
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -28,10 +29,12 @@ import (
 	"io"
 	"log"
 	"math/big"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -137,6 +140,73 @@ func TestOnlyWhoHasACertificateOfTheAuthorityMayCall(t *testing.T) {
 	}
 	if err := call(other.client()); err == nil {
 		t.Error("without a file, somebody may call")
+	}
+}
+
+// A probe that was refused would be an error in the log, several times a minute.
+func TestOurOwnProbeIsNoErrorAndNobodyIsServedInItsPlace(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "ca.crt")
+	newAuthority(t, "good").write(file)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		t.Error("somebody without a certificate is served")
+	}))
+	var logged bytes.Buffer
+	server.Config.ErrorLog = log.New(&logged, "", 0)
+	closed := make(chan struct{}, 100)
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateClosed {
+			closed <- struct{}{}
+		}
+	}
+	certs := httptest.NewUnstartedServer(nil)
+	certs.StartTLS()
+	certs.Close()
+	server.TLS = &tls.Config{NextProtos: []string{"http/1.1"}, Certificates: certs.TLS.Certificates}
+	for _, option := range clientCertificates(file) {
+		option(server.TLS)
+	}
+	server.StartTLS()
+	address := server.Listener.Addr().String()
+	host, text, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	started := probed(nil, WebhookOptions{ClientCA: file, Host: host, Port: port}).StartedChecker()
+	request := httptest.NewRequest(http.MethodGet, "/readyz", http.NoBody)
+	for range 10 {
+		if err := started(request); err != nil {
+			t.Errorf("the probe: %v", err)
+		}
+	}
+	ask := func(protocols ...string) {
+		t.Helper()
+		conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, NextProtos: protocols})
+		if err != nil {
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: webhook\r\n\r\n")
+		if answer, _ := io.ReadAll(conn); len(answer) > 0 {
+			t.Errorf("who offers %q is answered %q", protocols, answer)
+		}
+	}
+	ask(probeProtocol)
+	ask(probeProtocol, "http/1.1")
+	ask("http/1.1", probeProtocol)
+	ask("http/1.1")
+	for range 10 + 4 {
+		<-closed // what is to be logged of it, is
+	}
+	server.Close()
+	if n := strings.Count(logged.String(), "TLS handshake error"); n != 3 || strings.Count(logged.String(), "\n") != n {
+		t.Errorf("want the three who may not speak HTTP, the server logs:\n%s", &logged)
+	}
+	if err := started(request); err == nil {
+		t.Error("after the end the probe finds a server")
 	}
 }
 

@@ -72,7 +72,7 @@ func Serve(ctx context.Context, config *rest.Config, options Options) error {
 	// to send the bytes (kube-controller-manager does without, too).
 	config.DisableCompression = true
 	certs := newCertificates(options)
-	server := &drainingServer{Server: webhookServer(options, certs)}
+	server := &drainingServer{Server: probed(webhookServer(options, certs), options.Webhooks)}
 	ctx, cancel := server.drainedAfter(ctx)
 	defer cancel()
 	mgr, err := ctrl.NewManager(config, managerOptions(options, server))
@@ -86,7 +86,8 @@ func Serve(ctx context.Context, config *rest.Config, options Options) error {
 	if err := addChecks(mgr, parts); err != nil {
 		return fmt.Errorf("adding probes: %w", err)
 	}
-	if err := mgr.Start(ctx); err != nil {
+	err = mgr.Start(ctx)
+	if err != nil {
 		return fmt.Errorf("running the manager: %w", err)
 	}
 	return nil
