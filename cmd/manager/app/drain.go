@@ -44,17 +44,42 @@ const (
 // nobody comes any more.
 type drainingServer struct {
 	webhook.Server
+	drained sync.Once
 	ending  atomic.Bool
 	serving atomic.Pointer[context.Context]
 
 	mu    sync.Mutex
-	asked time.Time // the last time
+	asked time.Time     // the last time
+	ended chan struct{} // closed after Start; nil before
 }
 
-// Start implements manager.Runnable.
+// Start implements manager.Runnable. A manager that has lost its lease ends what it
+// runs at once and waits for nothing, as others may lead. Who asks the webhooks has
+// nothing to do with that: they outlive the context until they are drained, and judge
+// by what the caches have got to know.
 func (s *drainingServer) Start(ctx context.Context) error {
-	s.serving.Store(&ctx)
-	return s.Server.Start(ctx)
+	s.mu.Lock()
+	s.ended = make(chan struct{})
+	s.mu.Unlock()
+	defer close(s.ended)
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	defer context.AfterFunc(ctx, func() {
+		s.drain()
+		stop()
+	})()
+	s.serving.Store(&serving)
+	return s.Server.Start(serving)
+}
+
+// wait returns when the server has ended, if it has ever started.
+func (s *drainingServer) wait() {
+	s.mu.Lock()
+	ended := s.ended
+	s.mu.Unlock()
+	if ended != nil {
+		<-ended
+	}
 }
 
 // Register implements webhook.Server.
@@ -95,7 +120,9 @@ func (s *drainingServer) lastAsked() time.Time {
 
 // drain leads away those who ask, and returns once nobody does. Where nobody can have
 // a connection it returns at once.
-func (s *drainingServer) drain() {
+func (s *drainingServer) drain() { s.drained.Do(s.leadAway) }
+
+func (s *drainingServer) leadAway() {
 	s.ending.Store(true)
 	began := time.Now()
 	last := s.lastAsked()

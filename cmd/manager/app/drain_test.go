@@ -138,16 +138,32 @@ func TestNobodyIsJudgedWhoHasLeft(t *testing.T) {
 // Callers that never pause are those whom a replica that ends leads away: each is
 // answered, until it can not connect any more.
 func TestEachChangeIsJudgedUntilNobodyCanConnect(t *testing.T) {
-	ending, end := context.WithCancel(t.Context())
-	var server *drainingServer
-	serving, stop := context.WithCancel(t.Context())
-	defer stop()
+	t.Run("by a manager that is told to end", func(t *testing.T) {
+		ending, end := context.WithCancel(t.Context())
+		serving, stop := context.WithCancel(t.Context())
+		defer stop()
+		expectAllLedAway(t, serving, func(server *drainingServer) {
+			drained, cancel := server.drainedAfter(ending)
+			t.Cleanup(cancel)
+			context.AfterFunc(drained, stop)
+			end()
+		})
+	})
+	t.Run("by one that has lost its lease", func(t *testing.T) {
+		serving, stop := context.WithCancel(t.Context())
+		expectAllLedAway(t, serving, func(server *drainingServer) {
+			stop() // and the manager waits for nothing
+			server.wait()
+		})
+	})
+}
+
+// expectAllLedAway has callers ask a server while it ends.
+func expectAllLedAway(t *testing.T, serving context.Context, end func(*drainingServer)) {
+	t.Helper()
 	server, url, ended := serveReviews(t, serving, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = fmt.Fprintf(w, "denied, %v", r.Context().Err())
 	})
-	drained, cancel := server.drainedAfter(ending)
-	defer cancel()
-	context.AfterFunc(drained, stop)
 	var callers sync.WaitGroup
 	first := make(chan struct{}, 4)
 	for range cap(first) {
@@ -173,10 +189,10 @@ func TestEachChangeIsJudgedUntilNobodyCanConnect(t *testing.T) {
 	for range cap(first) {
 		<-first
 	}
-	if drained.Err() != nil {
-		t.Error("the server was drained before it was to end")
+	if server.ending.Load() {
+		t.Error("the server is drained before it is to end")
 	}
-	end()
+	end(server)
 	callers.Wait()
 	<-ended
 	if _, _, err := judgement(t.Context(), caller(), url); !errors.Is(err, syscall.ECONNREFUSED) {

@@ -87,6 +87,7 @@ func Serve(ctx context.Context, config *rest.Config, options Options) error {
 		return fmt.Errorf("adding probes: %w", err)
 	}
 	err = mgr.Start(ctx)
+	server.wait() // which it does not where it has lost its lease
 	if err != nil {
 		return fmt.Errorf("running the manager: %w", err)
 	}
