@@ -175,10 +175,11 @@ func (r *rival) changeBundles(ctx context.Context) error {
 // update counts what it writes, and leaves it to the next event if somebody else was
 // faster.
 func (r *rival) update(ctx context.Context, object client.Object) error {
+	began := time.Now() // and not when it is answered: it is waited for since then
 	switch err := r.api.Update(ctx, object); {
 	case err == nil:
 		r.mu.Lock()
-		r.writes = append(r.writes, time.Now())
+		r.writes = append(r.writes, began)
 		r.mu.Unlock()
 	case !apierrors.IsConflict(err) && ctx.Err() == nil:
 		return err

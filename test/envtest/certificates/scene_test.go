@@ -91,6 +91,9 @@ type scene struct {
 	// prepare gives the webhook configurations an authority; nil to leave that to the
 	// managers.
 	prepare func() error
+	// alive ends with the first manager that ends, whose error is its cause.
+	alive context.Context
+	died  context.CancelCauseFunc
 }
 
 func newScene(t *testing.T) *scene {
@@ -100,6 +103,7 @@ func newScene(t *testing.T) *scene {
 		t.Fatal(err)
 	}
 	s := &scene{T: t}
+	s.alive, s.died = context.WithCancelCause(t.Context())
 	s.admin, err = environment.Start()
 	s.must(err)
 	t.Cleanup(func() {
@@ -135,6 +139,9 @@ func (s *scene) within(what string, done func() error) {
 		if err == nil {
 			return
 		}
+		if s.alive.Err() != nil {
+			s.Fatalf("%s: %v: %v", what, context.Cause(s.alive), err)
+		}
 		if time.Now().After(deadline) {
 			s.Fatalf("%s after %s: %v", what, patience, err)
 		}
@@ -168,7 +175,9 @@ func (s *scene) start(change func(replica int, options *app.Options)) {
 			}
 		}()
 	}
-	s.must(managers.InstallWebhooks(s.Context(), s.api, s.front.Port()))
+	if err := managers.InstallWebhooks(s.alive, s.api, s.front.Port()); err != nil {
+		s.Fatal(errors.Join(err, context.Cause(s.alive)))
+	}
 	for replica, address := range probes {
 		s.within("a manager is not ready", func() error { return ready(address) })
 		s.front.Add(s.webhooks[replica])
@@ -179,7 +188,11 @@ func (s *scene) start(change func(replica int, options *app.Options)) {
 func (s *scene) run(options app.Options) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- app.Serve(ctx, s.account, options) }()
+	go func() {
+		err := app.Serve(ctx, s.account, options)
+		s.died(errors.Join(errors.New("a manager has ended"), err))
+		done <- err
+	}()
 	s.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
