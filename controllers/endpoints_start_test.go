@@ -173,6 +173,12 @@ func (s *apiServer) set(slices ...metav1.PartialObjectMetadata) {
 	s.slices = slices
 }
 
+func (s *apiServer) listed() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lists
+}
+
 func (s *apiServer) Get(context.Context, client.ObjectKey, client.Object, ...client.GetOption) error {
 	return apierrors.NewNotFound(schema.GroupResource{Resource: "leases"}, "kube-controller-manager")
 }
@@ -280,7 +286,14 @@ func TestGuardReportsARivalThatComesLater(t *testing.T) {
 		reported := make(chan string, 10)
 		logger := funcr.New(func(_, args string) { reported <- args }, funcr.Options{})
 		ctx, cancel := context.WithCancel(ctrl.LoggerInto(t.Context(), logger))
-		go func() { _ = guard.Start(ctx) }()
+		run(ctx, t, guard)
+		synctest.Wait()
+		looked := server.listed()
+		time.Sleep(guardPeriod + time.Second)
+		if again := server.listed() - looked; again != 0 {
+			t.Errorf("a replica that does not lead has looked %d times more", again)
+		}
+		run(ctx, t, leaderLook{guard})
 		time.Sleep(guardPeriod + time.Second)
 		if len(reported) != 0 {
 			t.Errorf("reported without a rival: %s", <-reported)

@@ -35,13 +35,17 @@ import (
 // NeedLeaderElection implements manager.LeaderElectionRunnable: every replica looks.
 func (g *WriterGuard) NeedLeaderElection() bool { return false }
 
-// Start looks until nobody else is at work. Then it looks again from time to time,
-// and logs what would keep a new replica from being ready now.
+// Start looks until nobody else is at work.
 func (g *WriterGuard) Start(ctx context.Context) error {
-	if g.agree(ctx) != nil {
-		return nil // It ends with the context, which is no error.
+	if g.agree(ctx) == nil { // else it ends with the context, which is no error
+		close(g.ready)
 	}
-	close(g.ready)
+	return nil
+}
+
+// watch looks again from time to time, and logs what would keep a new replica from
+// being ready now. As that reads all objects, one replica does it for all.
+func (g *WriterGuard) watch(ctx context.Context) {
 	_ = wait.PollUntilContextCancel(ctx, g.period, false, func(ctx context.Context) (bool, error) {
 		live, err := g.look(ctx)
 		switch {
@@ -52,7 +56,6 @@ func (g *WriterGuard) Start(ctx context.Context) error {
 		}
 		return false, nil
 	})
-	return nil
 }
 
 // ReadyCheck implements healthz.Checker: nil once nobody else was at work.
@@ -87,10 +90,11 @@ type leaderLook struct{ *WriterGuard }
 func (l leaderLook) NeedLeaderElection() bool { return true }
 
 // Start opens the gate once this replica is ready and nobody else is at work now:
-// it may have been ready for a long time.
+// it may have been ready for a long time. Then it watches.
 func (l leaderLook) Start(ctx context.Context) error {
 	if await(ctx, l.ready) && l.agree(ctx) == nil {
 		close(l.open)
+		l.watch(ctx)
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ import (
 // guardRetry is how often the guard looks again until it agrees.
 const guardRetry = 10 * time.Second
 
-// guardPeriod is how often the guard looks again once it has agreed: an upgrade of
+// guardPeriod is how often the leader looks again once it has agreed: an upgrade of
 // the control plane may well bring kube-controller-manager's default flags back.
 const guardPeriod = 5 * time.Minute
 
