@@ -28,6 +28,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
+
+	"switchyard.dev/switchyard/internal/loopback"
 )
 
 // Ports are the addresses where an agent serves what it says of itself: those of its
@@ -79,7 +81,8 @@ func loopbackPort(address string, off bool, otherwise int) int {
 		host, portText = strings.Trim(address, "[]"), strconv.Itoa(otherwise)
 	}
 	port, err := strconv.Atoi(portText)
-	if addr, invalid := netip.ParseAddr(host); host != "" && host != "localhost" && (invalid != nil || !addr.IsLoopback() && !addr.IsUnspecified()) || err != nil {
+	all, _ := netip.ParseAddr(host)
+	if err != nil || host != "" && !all.IsUnspecified() && !loopback.Host(host) {
 		return 0
 	}
 	return port

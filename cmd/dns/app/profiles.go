@@ -22,6 +22,8 @@ import (
 	"net"
 
 	"github.com/coredns/caddy/caddyfile"
+
+	"switchyard.dev/switchyard/internal/loopback"
 )
 
 // refuseOpenProfiles has the plugin pprof serve at loopback addresses alone, its
@@ -40,7 +42,7 @@ func refuseOpenProfiles(name string, corefile []byte) error {
 		}
 		address := words[1].Text
 		host, _, err := net.SplitHostPort(address)
-		if ip := net.ParseIP(host); err == nil && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		if err == nil && !loopback.Host(host) {
 			return fmt.Errorf("%s:%d: pprof at %s would show what is in memory to whoever reaches it: name a loopback address, as in localhost:6053",
 				name, words[1].Line, address)
 		}

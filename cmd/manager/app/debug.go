@@ -19,9 +19,10 @@ package app
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/pprof"
+
+	"switchyard.dev/switchyard/internal/loopback"
 )
 
 // debugPages are what --profiling adds to the metrics server: profiles, the stacks
@@ -44,15 +45,9 @@ func (o *Options) validateProfiling() error {
 		return nil
 	case !served(o.Metrics.BindAddress):
 		return errors.New("--profiling shows its pages beside the metrics, which are not served: give --metrics-bind-address")
-	case !o.Metrics.Secure && !onLoopback(o.Metrics.BindAddress):
+	case !o.Metrics.Secure && !loopback.Address(o.Metrics.BindAddress):
 		return fmt.Errorf("--profiling with --metrics-secure=false would show %s to whoever reaches it: serve at a loopback address, or leave metrics secure",
 			o.Metrics.BindAddress)
 	}
 	return nil
-}
-
-func onLoopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	ip := net.ParseIP(host)
-	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
 }

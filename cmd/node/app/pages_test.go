@@ -17,6 +17,7 @@ limitations under the License.
 package app
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -32,6 +33,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/tools/record"
 	proxyconfig "k8s.io/kube-proxy/config/v1alpha1"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"switchyard.dev/switchyard/internal/dataplane/health"
 	"switchyard.dev/switchyard/internal/dataplane/model"
@@ -163,5 +165,26 @@ func TestAnAddressThatHasToBeServedIsSaidBeforeTheEnd(t *testing.T) {
 	}
 	if e := events.Items[0]; e.Reason != s.reason || e.Message != failed.Error() || e.InvolvedObject.UID != "n1" || e.Type != corev1.EventTypeWarning {
 		t.Errorf("event %+v", e)
+	}
+}
+
+// kube-proxy serves them to everybody without a word, so that is not refused.
+func TestProfilesForWhoeverAsksAreWarnedOf(t *testing.T) {
+	for args, warned := range map[string]bool{
+		"--profiling": false, "--profiling --metrics-bind-address=[::1]:10249": false, "--profiling --metrics-bind-address=": false,
+		"--metrics-bind-address=0.0.0.0:10249":               false,
+		"--profiling --metrics-bind-address=0.0.0.0:10249":   true,
+		"--profiling --metrics-bind-address=:10249":          true,
+		"--profiling --metrics-bind-address=192.0.2.1:10249": true,
+	} {
+		r, err := resolve(strings.Fields(args))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var logged bytes.Buffer
+		r.warn(logging{Logger: zap.New(zap.WriteTo(&logged))})
+		if strings.Contains(logged.String(), "--profiling shows whoever reaches") != warned {
+			t.Errorf("%s: %s", args, &logged)
+		}
 	}
 }

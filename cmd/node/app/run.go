@@ -33,6 +33,7 @@ import (
 	"switchyard.dev/switchyard/internal/dataplane/conntrack"
 	"switchyard.dev/switchyard/internal/dataplane/health"
 	"switchyard.dev/switchyard/internal/dataplane/model"
+	"switchyard.dev/switchyard/internal/loopback"
 	"switchyard.dev/switchyard/internal/version"
 )
 
@@ -156,7 +157,8 @@ func use(ctx context.Context, o *Options, log logging, programmer *agent.Agent) 
 	return nil
 }
 
-// warn says once what was given without any effect.
+// warn says once what was given without any effect, and what shows more than one may
+// have thought. kube-proxy takes it without a word.
 func (r resolved) warn(log logging) {
 	if len(r.ignored) > 0 {
 		log.Info("Warning: these settings of kube-proxy mean nothing to this program and are ignored, see docs/node-agent.md",
@@ -165,6 +167,10 @@ func (r resolved) warn(log logging) {
 	if o := r.options; o.namesLoopback() && !o.features().LocalhostNodePorts {
 		log.Info("Warning: NodePorts do not answer on loopback addresses without --nodeports-on-localhost",
 			"nodePortAddresses", o.Proxy.NodePortAddresses)
+	}
+	if p := r.options.Proxy; p.EnableProfiling && p.MetricsBindAddress != "" && !loopback.Address(p.MetricsBindAddress) {
+		log.Info("Warning: --profiling shows whoever reaches --metrics-bind-address what is in memory, and lets them set the verbosity of this log: serve at a loopback address",
+			"metricsBindAddress", p.MetricsBindAddress)
 	}
 }
 
