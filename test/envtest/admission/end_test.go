@@ -103,7 +103,7 @@ const reviewText = `{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionRevi
 	"kind": {"version": "v1", "kind": "Service"}, "resource": {"version": "v1", "resource": "services"}, "namespace": "default", "name": "end",
 	"userInfo": {"username": "somebody"},
 	"object": {"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "default", "name": "end"},
-		"spec": {"clusterIP": "None", "externalIPs": ["10.0.0.2"], "ports": [{"port": 80, "protocol": "TCP"}]}}}}`
+		"spec": {"type": "ClusterIP", "externalIPs": ["10.0.0.2"], "ports": [{"port": 80, "protocol": "TCP"}]}}}}`
 
 // review asks the webhook of Services, and returns the answer and whether the server
 // has the caller connect anew.
