@@ -24,6 +24,7 @@ import _ "embed"
 var Install string
 
 // KubeProxy is a template of YAML documents: what kubeadm installs of kube-proxy.
+// Its function json writes a string in quotes, as JSON does, which YAML includes.
 //
 //go:embed kube-proxy.yaml.tmpl
 var KubeProxy string

@@ -18,6 +18,7 @@ package supervisor
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -56,7 +57,7 @@ func (s *Supervisor) startKubeProxy(starting context.Context) error {
 }
 
 func (s *Supervisor) kubeProxyManifests() (string, error) {
-	parsed, err := template.New(kubeProxyName).Parse(manifests.KubeProxy)
+	parsed, err := template.New(kubeProxyName).Funcs(template.FuncMap{"json": inJSON}).Parse(manifests.KubeProxy)
 	if err != nil {
 		return "", err
 	}
@@ -66,6 +67,12 @@ func (s *Supervisor) kubeProxyManifests() (string, error) {
 		Server: "https://" + s.apiServerAddress(), PodCIDRs: layout.PodCIDRs,
 	})
 	return text.String(), err
+}
+
+// inJSON makes any text one YAML string.
+func inJSON(text string) (string, error) {
+	quoted, err := json.Marshal(text)
+	return string(quoted), err
 }
 
 // servicesLead is the condition that processes of the node get somewhere by the

@@ -17,24 +17,66 @@ limitations under the License.
 package supervisor
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	clientcmdv1 "k8s.io/client-go/tools/clientcmd/api/v1"
+	"sigs.k8s.io/yaml"
 
 	"switchyard.dev/switchyard/internal/localcluster/layout"
 	"switchyard.dev/switchyard/internal/localcluster/software"
 )
 
 func TestKubeProxyRunsInTheModeChosenAsTheProgramFound(t *testing.T) {
+	files, container := kubeProxyObjects(t, "/somewhere/kube-proxy")
+	var config struct{ Mode, ClusterCIDR string }
+	if err := yaml.Unmarshal([]byte(files["config.conf"]), &config); err != nil || config.Mode != "iptables" || config.ClusterCIDR != layout.PodCIDRs {
+		t.Errorf("config.conf has %+v, %v:\n%s", config, err, files["config.conf"])
+	}
+	var client clientcmdv1.Config
+	err := yaml.Unmarshal([]byte(files["kubeconfig.conf"]), &client)
+	if err != nil || len(client.Clusters) != 1 || client.Clusters[0].Cluster.Server != "https://172.30.0.11:6443" {
+		t.Errorf("kubeconfig.conf has %+v, %v:\n%s", client.Clusters, err, files["kubeconfig.conf"])
+	}
+	if got := container.Command[0]; got != "/somewhere/kube-proxy" {
+		t.Errorf("the DaemonSet runs %s", got)
+	}
+}
+
+// TestKubeProxyRunsWithWhateverPathThisMachineHas: these mean something in YAML.
+func TestKubeProxyRunsWithWhateverPathThisMachineHas(t *testing.T) {
+	for _, path := range []string{"/usr/bin:/bin:", "/opt/a: b:/bin", "/opt/a #1:/bin", `/opt/"a":/bin`, "*a", "{{.Mode}}", "", "12"} {
+		t.Setenv("PATH", path)
+		_, container := kubeProxyObjects(t, path+"/kube-proxy")
+		if got := container.Command[0]; got != path+"/kube-proxy" {
+			t.Errorf("PATH=%q: the DaemonSet runs %q", path, got)
+		}
+		var got []string
+		for _, v := range container.Env {
+			if v.Name == "PATH" {
+				got = append(got, v.Value)
+			}
+		}
+		if !slices.Equal(got, []string{path}) {
+			t.Errorf("PATH=%q: the DaemonSet has %q", path, got)
+		}
+	}
+}
+
+// kubeProxyObjects are the files and the container that kube-proxy gets in mode
+// iptables.
+func kubeProxyObjects(t *testing.T, program string) (map[string]string, corev1.Container) {
+	t.Helper()
 	cluster, err := layout.New(1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &Supervisor{cluster: cluster}
-	s.config.Binaries.KubeProxy = "/somewhere/kube-proxy"
+	s.config.Binaries.KubeProxy = program
 	s.config.Software = software.Choice{Suite: software.SuiteNone, KubeProxy: software.KubeProxyIPTables}.Complete()
 	text, err := s.kubeProxyManifests()
 	if err != nil {
@@ -60,14 +102,7 @@ func TestKubeProxyRunsInTheModeChosenAsTheProgramFound(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for key, want := range map[string]string{"config.conf": "mode: iptables\n", "kubeconfig.conf": "server: https://172.30.0.11:6443\n"} {
-		if !strings.Contains(config.Data[key], want) {
-			t.Errorf("%s lacks %q:\n%s", key, want, config.Data[key])
-		}
-	}
-	if got := daemons.Spec.Template.Spec.Containers[0].Command[0]; got != "/somewhere/kube-proxy" {
-		t.Errorf("the DaemonSet runs %s", got)
-	}
+	return config.Data, daemons.Spec.Template.Spec.Containers[0]
 }
 
 func TestOnlyOneWritesEndpoints(t *testing.T) {
