@@ -22,6 +22,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -99,6 +100,39 @@ func TestLayersLieOverEachOther(t *testing.T) {
 	}
 }
 
+// TestAWhiteoutHidesOnlyWhatIsBelow: where in its layer it is makes no difference.
+func TestAWhiteoutHidesOnlyWhatIsBelow(t *testing.T) {
+	below := []imagetest.File{{Name: "a/"}, {Name: "a/below", Content: "1"}, {Name: "a/sub/below", Content: "1"}}
+	tests := map[string]struct {
+		layer []imagetest.File
+		want  map[string]string
+	}{
+		"a file of its layer": {[]imagetest.File{{Name: "a/.wh.below"}, {Name: "a/below", Content: "2"}},
+			map[string]string{"a": "drwxr-xr-x", "a/below": "-rw-r--r-- 2", "a/sub": "drwxr-xr-x", "a/sub/below": "-rw-r--r-- 1"}},
+		"a directory": {[]imagetest.File{{Name: ".wh.a"}}, map[string]string{}},
+		"a directory that its layer adds to": {[]imagetest.File{{Name: ".wh.a"}, {Name: "a/sub/new", Content: "2"}},
+			map[string]string{"a": "drwxr-xr-x", "a/sub": "drwxr-xr-x", "a/sub/new": "-rw-r--r-- 2"}},
+		"all that is in a directory": {[]imagetest.File{{Name: "a/.wh..wh..opq"}, {Name: "a/sub/new", Content: "2"}},
+			map[string]string{"a": "drwxr-xr-x", "a/sub": "drwxr-xr-x", "a/sub/new": "-rw-r--r-- 2"}},
+		"nothing": {[]imagetest.File{{Name: "a/.wh.none"}, {Name: "none/.wh.none"}, {Name: ".wh.a"}}, map[string]string{}},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			backwards := slices.Clone(tc.layer)
+			slices.Reverse(backwards)
+			for _, layer := range [][]imagetest.File{tc.layer, backwards} {
+				set, err := load(t, imagetest.Archive{Name: "app", Layers: [][]imagetest.File{below, layer}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(tc.want, tree(t, set[0].Root)); diff != "" {
+					t.Errorf("%v makes of the files (-want +got):\n%s", layer, diff)
+				}
+			}
+		})
+	}
+}
+
 func TestImagesAreFoundByAnyOfTheirNames(t *testing.T) {
 	set, err := load(t, imagetest.Archive{Name: "index.docker.io/library/switchyard:latest"})
 	if err != nil {
@@ -151,6 +185,9 @@ func TestWhatIsWrongWithAnArchiveIsSaid(t *testing.T) {
 		"through a link to this machine": {one(imagetest.File{Name: "out", Link: "/tmp", Type: tar.TypeSymlink}, imagetest.File{Name: "out/file"}), "escapes"},
 		"a hard link out":                {one(imagetest.File{Name: "hosts", Link: "../../etc/hosts", Type: tar.TypeLink}), "out of the image"},
 		"a device":                       {one(imagetest.File{Name: "dev/mem", Type: tar.TypeChar}), "only files, directories and links"},
+		"a whiteout of no name":          {one(imagetest.File{Name: "a/file"}, imagetest.File{Name: "a/.wh."}), "names no file"},
+		"a whiteout of its directory":    {one(imagetest.File{Name: "a/file"}, imagetest.File{Name: "a/.wh.."}), "names no file"},
+		"a whiteout of the one above":    {one(imagetest.File{Name: "a/b/file"}, imagetest.File{Name: "a/b/.wh..."}), "names no file"},
 		"another architecture":           {otherArch, "is not for linux/"},
 		"no name":                        {imagetest.Archive{Name: ""}, "does not name its image"},
 		"an unknown type": {changed(func(members map[string][]byte) {

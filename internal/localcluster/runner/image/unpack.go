@@ -101,7 +101,7 @@ type unpacker struct {
 	root  *os.Root
 	bytes int64
 	files int
-	made  map[string]bool // by this layer: an opaque directory hides only what is below
+	made  map[string]bool // by this layer: whiteouts hide only what layers below have
 }
 
 func (u *unpacker) layer(r *tar.Reader) error {
@@ -157,7 +157,7 @@ func (u *unpacker) entry(name string, header *tar.Header, content io.Reader) err
 	case base == opaque:
 		return u.clear(path.Dir(name))
 	case strings.HasPrefix(base, whiteout):
-		return u.root.RemoveAll(path.Join(path.Dir(name), strings.TrimPrefix(base, whiteout)))
+		return u.hide(path.Dir(name), strings.TrimPrefix(base, whiteout))
 	case name == ".":
 		return nil
 	}
@@ -234,6 +234,22 @@ func isSparse(header *tar.Header) bool {
 	return false
 }
 
+// hide hides what layers below have of that name in a directory, which may be
+// one that this layer adds to.
+func (u *unpacker) hide(dir, name string) error {
+	if name == "" || name == "." || name == ".." {
+		return errors.New("the whiteout names no file")
+	}
+	at := path.Join(dir, name)
+	if !u.made[at] {
+		return u.root.RemoveAll(at)
+	}
+	if info, err := u.root.Lstat(at); err != nil || !info.IsDir() {
+		return err
+	}
+	return u.clear(at)
+}
+
 // clear hides what layers below have in a directory.
 func (u *unpacker) clear(dir string) error {
 	d, err := u.root.Open(dir)
@@ -249,11 +265,7 @@ func (u *unpacker) clear(dir string) error {
 		return err
 	}
 	for _, entry := range entries {
-		name := path.Join(dir, entry.Name())
-		if u.made[name] {
-			continue
-		}
-		if err := u.root.RemoveAll(name); err != nil {
+		if err := u.hide(dir, entry.Name()); err != nil {
 			return err
 		}
 	}
