@@ -18,14 +18,11 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/client-go/informers"
-	"k8s.io/client-go/tools/cache"
 )
 
 // newVolumeKeeper is one for the worker's Pod, which has these addresses.
@@ -89,31 +86,17 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// watchObjects watches each ConfigMap and Secret of a volume by its name, which
-// is all that a kubelet may see.
-func (r *Runner) watchObjects(ctx context.Context, pod *corev1.Pod, v *corev1.Volume, changed func()) {
+// watchObjects watches each ConfigMap and Secret of a volume.
+func (r *Runner) watchObjects(ctx context.Context, pod *corev1.Pod, v *corev1.Volume, changed func()) error {
 	configMaps, secrets := objectsOf(v)
-	handler := cache.ResourceEventHandlerFuncs{
-		AddFunc: func(any) { changed() }, UpdateFunc: func(_, _ any) { changed() }, DeleteFunc: func(any) { changed() },
-	}
-	watch := func(name string, informer func(informers.SharedInformerFactory) cache.SharedIndexInformer) {
-		factory := informers.NewSharedInformerFactoryWithOptions(r.client, 0, informers.WithNamespace(pod.Namespace),
-			informers.WithTweakListOptions(func(o *metav1.ListOptions) {
-				o.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, name).String()
-			}))
-		_, _ = informer(factory).AddEventHandler(handler)
-		factory.Start(ctx.Done())
-	}
+	var errs []error
 	for _, name := range configMaps {
-		watch(name, func(f informers.SharedInformerFactory) cache.SharedIndexInformer {
-			return f.Core().V1().ConfigMaps().Informer()
-		})
+		errs = append(errs, r.watches.follow(ctx, watched{"ConfigMap", pod.Namespace, name}, changed))
 	}
 	for _, name := range secrets {
-		watch(name, func(f informers.SharedInformerFactory) cache.SharedIndexInformer {
-			return f.Core().V1().Secrets().Informer()
-		})
+		errs = append(errs, r.watches.follow(ctx, watched{"Secret", pod.Namespace, name}, changed))
 	}
+	return errors.Join(errs...)
 }
 
 func objectsOf(v *corev1.Volume) (configMaps, secrets []string) {

@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,14 +40,14 @@ type volumeKeeper struct {
 	log     logr.Logger
 	// watch calls the function whenever an object of the volumes changes, until
 	// ctx ends.
-	watch func(ctx context.Context, pod *corev1.Pod, v *corev1.Volume, changed func())
+	watch func(ctx context.Context, pod *corev1.Pod, v *corev1.Volume, changed func()) error
 
 	noted   *corev1.Pod // its worker's
 	changed chan struct{}
 	ctx     context.Context
 	stop    context.CancelFunc
 
-	mu   sync.Mutex
+	mu   sync.Mutex // held while volumes are written, not while objects are read
 	kept map[string]*keptVolume
 }
 
@@ -59,7 +60,6 @@ type keptVolume struct {
 	volume *corev1.Volume
 	dir    string
 	holds  payload
-	until  time.Time
 }
 
 func (k *volumeKeeper) begin() {
@@ -68,22 +68,34 @@ func (k *volumeKeeper) begin() {
 	k.ctx, k.stop = context.WithCancel(context.Background())
 }
 
-// add writes a volume for the first time, and keeps it from then on.
+// add writes a volume for the first time, and keeps it from then on. It is its
+// worker's alone to call.
 func (k *volumeKeeper) add(ctx context.Context, pod *corev1.Pod, v *corev1.Volume, dir string) error {
 	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.kept[v.Name] != nil {
+	known := k.kept[v.Name] != nil
+	k.mu.Unlock()
+	if known {
 		return nil
 	}
-	kept := &keptVolume{volume: v, dir: dir}
-	if err := k.update(ctx, pod, kept); err != nil {
+	wanted, _, err := k.content(ctx, pod, v)
+	if err != nil {
 		return err
 	}
+	kept := &keptVolume{volume: v, dir: dir}
+	if err := kept.hold(pod, wanted); err != nil {
+		return err
+	}
+	if err := k.watch(k.ctx, pod, v, k.poke); err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if len(k.kept) == 0 {
 		go k.keep(k.ctx)
+	} else {
+		k.poke() // it may be due before the others
 	}
 	k.kept[v.Name] = kept
-	k.watch(k.ctx, pod, v, k.poke)
 	return nil
 }
 
@@ -135,30 +147,43 @@ func (k *volumeKeeper) updateAll(ctx context.Context) (next time.Time) {
 		return next
 	}
 	k.mu.Lock()
-	defer k.mu.Unlock()
-	for _, kept := range k.kept {
-		if err := k.update(ctx, pod, kept); err != nil {
+	all := slices.Collect(maps.Values(k.kept))
+	k.mu.Unlock()
+	for _, kept := range all {
+		until, err := k.update(ctx, pod, kept)
+		if err != nil {
 			if !errors.Is(err, context.Canceled) {
 				k.log.Info("Could not update a volume, will try again", "pod", klog.KObj(pod), "volume", kept.volume.Name, "reason", err.Error())
 			}
-			next = earlier(next, k.clock.Now().Add(10*retryInterval))
-			continue
+			until = k.clock.Now().Add(10 * retryInterval)
 		}
-		next = earlier(next, kept.until)
+		next = earlier(next, until)
 	}
 	return next
 }
 
-func (k *volumeKeeper) update(ctx context.Context, pod *corev1.Pod, kept *keptVolume) error {
+// update says until when the volume is good.
+func (k *volumeKeeper) update(ctx context.Context, pod *corev1.Pod, kept *keptVolume) (until time.Time, err error) {
 	wanted, until, err := k.content(ctx, pod, kept.volume)
 	if err != nil {
+		return until, err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.kept == nil { // it has ended meanwhile
+		return until, nil
+	}
+	return until, kept.hold(pod, wanted)
+}
+
+// hold makes the volume hold the content.
+func (v *keptVolume) hold(pod *corev1.Pod, wanted payload) error {
+	if v.holds != nil && wanted.equal(v.holds) {
+		return nil
+	}
+	if err := wanted.write(v.dir, volumeGroup(pod)); err != nil {
 		return err
 	}
-	if kept.holds == nil || !wanted.equal(kept.holds) {
-		if err := wanted.write(kept.dir, volumeGroup(pod)); err != nil {
-			return err
-		}
-	}
-	kept.holds, kept.until = wanted, until
+	v.holds = wanted
 	return nil
 }

@@ -65,3 +65,50 @@ func TestAVolumeStaysWhenItsObjectsCanNotBeRead(t *testing.T) {
 		}
 	}
 }
+
+// TestNothingWaitsForAVolumesObjects: the API server may be slow to tell of them.
+func TestNothingWaitsForAVolumesObjects(t *testing.T) {
+	pod, slow, quick := podOf("main"), filepath.Join(t.TempDir(), "slow"), filepath.Join(t.TempDir(), "quick")
+	asked, answer := make(chan struct{}), make(chan struct{})
+	k := &volumeKeeper{
+		content: func(_ context.Context, _ *corev1.Pod, v *corev1.Volume) (payload, time.Time, error) {
+			if v.Name == "slow" {
+				close(asked)
+				<-answer
+			}
+			return payload{"file": {mode: usualMode}}, time.Time{}, nil
+		},
+		latest: func() (*corev1.Pod, bool) { return pod, false },
+		watch:  func(context.Context, *corev1.Pod, *corev1.Volume, func()) error { return nil },
+		clock:  clocktesting.NewFakeClock(time.Now()), log: testr.New(t),
+	}
+	k.begin()
+	k.kept["slow"] = &keptVolume{volume: &corev1.Volume{Name: "slow"}, dir: slow}
+	updated, rest := make(chan struct{}), make(chan error, 1)
+	go func() {
+		defer close(updated)
+		k.updateAll(t.Context())
+	}()
+	<-asked
+	go func() {
+		err := k.add(t.Context(), pod, &corev1.Volume{Name: "quick"}, quick)
+		k.end()
+		rest <- err
+	}()
+	select {
+	case err := <-rest:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(time.Minute):
+		t.Error("another volume, or the end, waits")
+	}
+	close(answer)
+	<-updated
+	if _, err := os.Stat(filepath.Join(quick, "file")); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(slow); !os.IsNotExist(err) {
+		t.Errorf("a volume was written after the end: %v", err)
+	}
+}

@@ -49,6 +49,7 @@ type Runner struct {
 	client    kubernetes.Interface
 	addresses *addresses
 	services  corelisters.ServiceLister
+	watches   watches
 	recorder  record.EventRecorder
 
 	mu      sync.Mutex
@@ -81,7 +82,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("node %s: %w", r.config.NodeName, err)
 	}
-	r.client = client
+	r.client, r.watches.client = client, client
 	if err := r.cleanLeftovers(); err != nil {
 		return fmt.Errorf("node %s: removing what an earlier run left: %w", r.config.NodeName, err)
 	}

@@ -41,7 +41,7 @@ type tokens struct {
 	client kubernetes.Interface
 	clock  clock.Clock
 
-	mu     sync.Mutex
+	mu     sync.Mutex // of issued, not of questions
 	issued map[string]token
 }
 
@@ -53,10 +53,11 @@ const (
 
 // get is the token of a volume, a new one if it is time.
 func (t *tokens) get(ctx context.Context, pod *corev1.Pod, volume string, source *corev1.ServiceAccountTokenProjection) (token, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	key, now := volume+"/"+source.Path, t.clock.Now()
-	if known, ok := t.issued[key]; ok && now.Before(known.refresh) {
+	t.mu.Lock()
+	known, ok := t.issued[key]
+	t.mu.Unlock()
+	if ok && now.Before(known.refresh) {
 		return known, nil
 	}
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
@@ -75,6 +76,8 @@ func (t *tokens) get(ctx context.Context, pod *corev1.Pod, volume string, source
 		life = time.Duration(*seconds) * time.Second
 	}
 	issued := token{text: answer.Status.Token, refresh: now.Add(useOf(life))}
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.issued == nil {
 		t.issued = map[string]token{}
 	}
