@@ -51,8 +51,10 @@ func TestEachThreatHasATestOrIsAccepted(t *testing.T) {
 			switch {
 			case name[1] != "" && !goTest.MatchString(name[1]):
 				t.Errorf("%s: %s is no name of a test", threat, name[1])
-			case name[1] != "" && tests[name[1]] == "":
+			case name[1] != "" && len(tests[name[1]]) == 0:
 				t.Errorf("%s: there is no test %s", threat, name[1])
+			case len(tests[name[1]]) > 1:
+				t.Errorf("%s: %s may be any of those in %v: give it a name of its own", threat, name[1], tests[name[1]])
 			case name[2] != "" && !strings.Contains(specs, "It(\""+name[2]+"\""):
 				t.Errorf("%s: there is no spec %q", threat, name[2])
 			}
