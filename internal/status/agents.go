@@ -104,7 +104,7 @@ func (l *Limits) ask(ctx context.Context, tunnels Tunnels, agents []Instance) (a
 				err = answer.Err
 				return nil
 			}
-			answers[agent.Node] = answer
+			answers[agent.Name] = answer
 			return nil
 		})
 	}
@@ -182,6 +182,6 @@ func (a *Answer) askHealth(ctx context.Context, tunnel Tunnel, port int) error {
 // InTroubleFirst are the agents that are listed, those that seem to have trouble
 // first.
 func (f *Facts) InTroubleFirst() []Instance {
-	listed := slices.DeleteFunc(slices.Clone(f.Agents), func(a Instance) bool { return !f.Chosen[a.Node] })
+	listed := slices.DeleteFunc(slices.Clone(f.Agents), func(a Instance) bool { return !f.Chosen[a.Name] })
 	return (&Limits{}).chosen(listed)
 }

@@ -54,7 +54,7 @@ func TestAnotherProgramIsNotTheAgent(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			answer := answers["node-1"]
+			answer := answers["agent-node-1"]
 			if tc.says == "" {
 				if answer.Err != nil || answer.Version == "" {
 					t.Errorf("an agent is taken for another: %+v", answer)
@@ -70,7 +70,7 @@ func TestAnotherProgramIsNotTheAgent(t *testing.T) {
 			for _, ready := range []bool{true, false} {
 				f := wellFacts()
 				f.Agents[0].Ready = ready
-				f.Answers["node-1"] = answer
+				f.Answers["agent-1"] = answer
 				var texts []string
 				for _, w := range f.Report(now).Warnings {
 					if w.Kind == AgentSilent {
@@ -103,7 +103,7 @@ func TestAnotherProgramsHealthIsNotTheAgents(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if answer := answers["node-1"]; !errors.Is(answer.Err, ErrAnother) || answer.Err.Error() != tc.says || answer.Late {
+			if answer := answers["agent-node-1"]; !errors.Is(answer.Err, ErrAnother) || answer.Err.Error() != tc.says || answer.Late {
 				t.Errorf("it is told of with %+v", answer)
 			}
 		})

@@ -139,7 +139,7 @@ func TestAnAgentsOwnAccount(t *testing.T) {
 		Version: "v0.7.0", Started: time.Unix(1795200000, 0), Synced: time.Unix(1795200100, 0), Pending: 3, Late: true, Unready: true,
 		Repairs: 3, Repaired: time.Unix(1795201000, 0), Problems: 5, Failures: 6, ServicePorts: 12, Endpoints: 20,
 	}
-	if diff := cmp.Diff(want, answers["node-1"], cmpopts.IgnoreFields(Answer{}, "Now")); diff != "" {
+	if diff := cmp.Diff(want, answers["agent-node-1"], cmpopts.IgnoreFields(Answer{}, "Now")); diff != "" {
 		t.Errorf("answer (-want +got):\n%s", diff)
 	}
 }
@@ -158,13 +158,13 @@ func TestOneSilentAgentKeepsNobodyFromBeingAsked(t *testing.T) {
 		if err != nil || len(answers) != 4 {
 			t.Fatalf("%d answers, %v", len(answers), err)
 		}
-		for node, answer := range answers {
+		for name, answer := range answers {
 			silent := answer.Err != nil
-			if silent != (node == "node-3") {
-				t.Errorf("%s: %v", node, answer.Err)
+			if silent != (name == "agent-node-3") {
+				t.Errorf("%s: %v", name, answer.Err)
 			}
 		}
-		if err := answers["node-3"].Err; err == nil || err.Error() != "no answer within 5s" {
+		if err := answers["agent-node-3"].Err; err == nil || err.Error() != "no answer within 5s" {
 			t.Errorf("the silent one: %v", err)
 		}
 	})
@@ -230,7 +230,7 @@ func TestThoseInTroubleAreAskedFirst(t *testing.T) {
 }
 
 func TestTheAPIServersCountsOfAWebhook(t *testing.T) {
-	counts, err := webhookCounts([]byte(`apiserver_admission_webhook_request_total{code="200",name="v.switchyard.dev",operation="CREATE",rejected="false",type="validating"} 10
+	counts, err := webhookCounts(strings.NewReader(`apiserver_admission_webhook_request_total{code="200",name="v.switchyard.dev",operation="CREATE",rejected="false",type="validating"} 10
 apiserver_admission_webhook_request_total{code="403",name="v.switchyard.dev",operation="CREATE",rejected="true",type="validating"} 2
 apiserver_admission_webhook_fail_open_count{name="v.switchyard.dev",type="validating"} 3
 apiserver_admission_webhook_rejection_count{error_type="no_error",name="v.switchyard.dev",operation="CREATE",rejection_code="403",type="validating"} 2
@@ -264,7 +264,7 @@ func TestHalfAPageIsNone(t *testing.T) {
 	limits := Limits{Each: time.Minute}
 	limits.Defaults()
 	answers, err := limits.ask(t.Context(), tunnels, crowd(1))
-	if err = errors.Join(err, answers["node-1"].Err); err == nil || !strings.Contains(err.Error(), "/metrics has more than 32 MiB") {
+	if err = errors.Join(err, answers["agent-node-1"].Err); err == nil || !strings.Contains(err.Error(), "/metrics has more than 32 MiB") {
 		t.Errorf("of a page that is too long: %v", err)
 	}
 }

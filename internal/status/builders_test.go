@@ -82,8 +82,8 @@ func wellFacts() *Facts {
 			Counts: &WebhookCounts{Requests: 40, Passed: 1, Denied: 3},
 		}},
 		Serving: map[string]time.Time{"manager-a": now.Add(year)},
-		Answers: map[string]Answer{"node-1": answer(), "node-2": answer()},
-		Chosen:  map[string]bool{"node-1": true, "node-2": true},
+		Answers: map[string]Answer{"agent-1": answer(), "agent-2": answer()},
+		Chosen:  map[string]bool{"agent-1": true, "agent-2": true},
 		Unknown: map[List]bool{},
 	}
 }

@@ -38,6 +38,8 @@ type Facts struct {
 	Nodes []Node
 	// Managers, Agents and DNS are what runs of each.
 	Managers, Agents, DNS []Instance
+	// AgentSets are those that should have made agents; read where there are none.
+	AgentSets []AgentSet
 	// DNSService is the Service of DNS, which is looked at if none of its pods is found.
 	DNSService DNSService
 	Leader     Leader
@@ -53,9 +55,10 @@ type Facts struct {
 	// Judged are the requests that managers have judged, by result; nil where their
 	// counters were not asked.
 	Judged map[string]int
-	// Answers are what agents said, by node.
+	// Answers are what agents said, by their names: while one takes the place of
+	// another, a node has two.
 	Answers map[string]Answer
-	// Chosen are the nodes whose agents are listed, and asked if they can be.
+	// Chosen are the names of the agents that are listed, and asked if they can be.
 	Chosen map[string]bool
 	Unseen []Unseen
 	// Unknown are the lists of Facts that could not be read, so that nothing is

@@ -117,7 +117,7 @@ func TestATunnelEndsWithItsContext(t *testing.T) {
 			answered := make(chan error, 1)
 			go func() {
 				answers, err := limits.ask(context.Background(), tunnels, crowd(1))
-				answered <- errors.Join(err, answers["node-1"].Err)
+				answered <- errors.Join(err, answers["agent-node-1"].Err)
 			}()
 			select {
 			case err := <-answered:

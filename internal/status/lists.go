@@ -87,6 +87,7 @@ const (
 	nameLabel      = "app.kubernetes.io/name"
 	componentLabel = "app.kubernetes.io/component"
 	planeLabel     = "control-plane"
+	nodeComponent  = "node"
 )
 
 func (r *reading) pods(ctx context.Context) error {
@@ -97,7 +98,7 @@ func (r *reading) pods(ctx context.Context) error {
 			case ended(pod):
 			case pod.Labels[planeLabel] == "controller-manager":
 				r.facts.Managers = append(r.facts.Managers, instanceOf(pod))
-			case pod.Labels[componentLabel] == "node":
+			case pod.Labels[componentLabel] == nodeComponent:
 				agent := instanceOf(pod)
 				agent.Ports = r.portsOf(ctx, pod)
 				r.facts.Agents = append(r.facts.Agents, agent)
@@ -288,11 +289,12 @@ func (r *reading) counts(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	page, err := clients.RESTClient().Get().AbsPath("/metrics").DoRaw(ctx)
+	page, err := clients.RESTClient().Get().AbsPath("/metrics").Stream(ctx)
 	if err != nil {
 		r.unseen("how many requests the API server let pass unjudged", err, "its /metrics can be read by who has the role system:monitoring")
 		return
 	}
+	defer func() { _ = page.Close() }()
 	counts, err := webhookCounts(page)
 	if err != nil {
 		r.unseen("how many requests the API server let pass unjudged", err, "")

@@ -18,7 +18,10 @@ package status
 
 import (
 	"bytes"
+	"io"
 	"time"
+
+	"switchyard.dev/switchyard/internal/series"
 )
 
 // The metrics of docs/metrics.md that are read of an agent.
@@ -43,7 +46,7 @@ var agentMetrics = []string{
 
 // add reads an agent's page of metrics.
 func (a *Answer) add(page []byte) error {
-	return readSeries(bytes.NewReader(page), agentMetrics, func(name string, labels map[string]string, value float64) {
+	return series.Read(bytes.NewReader(page), agentMetrics, func(name string, labels map[string]string, value float64) {
 		switch name {
 		case metricBuild:
 			a.Version = labels["version"]
@@ -83,7 +86,7 @@ const judgedMetric = "switchyard_admission_requests_total"
 
 // addJudged reads a manager's page of metrics into counts by result.
 func addJudged(counts map[string]int, page []byte) error {
-	return readSeries(bytes.NewReader(page), []string{judgedMetric}, func(_ string, labels map[string]string, value float64) {
+	return series.Read(bytes.NewReader(page), []string{judgedMetric}, func(_ string, labels map[string]string, value float64) {
 		counts[labels["result"]] += int(value)
 	})
 }
@@ -97,9 +100,9 @@ const (
 
 // webhookCounts reads the API server's page of metrics into counts by the name of
 // the webhook, and "admit" or "validating" before it.
-func webhookCounts(page []byte) (map[string]WebhookCounts, error) {
+func webhookCounts(page io.Reader) (map[string]WebhookCounts, error) {
 	counts := map[string]WebhookCounts{}
-	err := readSeries(bytes.NewReader(page), []string{webhookRequests, webhookPassed, webhookRejected},
+	err := series.Read(page, []string{webhookRequests, webhookPassed, webhookRejected},
 		func(name string, labels map[string]string, value float64) {
 			key := labels["type"] + "/" + labels["name"]
 			of := counts[key]

@@ -108,7 +108,7 @@ func TestAnAgentElsewhereIsNotSilent(t *testing.T) {
 				t.Errorf("it is told of with %v", err)
 			}
 			f := wellFacts()
-			f.Answers["node-1"] = Answer{Err: err}
+			f.Answers["agent-1"] = Answer{Err: err}
 			r := f.Report(now)
 			if seen := len(r.NotSeen) == 1 && strings.HasSuffix(r.NotSeen[0].What, "node-1"); r.Well() != tc.elsewhere || seen != tc.elsewhere || r.Partial() {
 				t.Errorf("warnings: %v; not seen: %+v", kinds(r), r.NotSeen)

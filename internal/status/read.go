@@ -186,12 +186,16 @@ func (r *reading) numbers(ctx context.Context) error {
 
 // programs finds what runs, and asks it.
 func (r *reading) programs(ctx context.Context) error {
-	if err := r.pods(ctx); err != nil {
+	err := r.pods(ctx)
+	if err != nil {
 		r.unseen("the pods of namespace "+r.System, err, "ask for a role that can list pods there")
 		r.unknown(ListProgram)
 	}
 	r.processes()
-	err := r.dns(ctx)
+	if err == nil && len(r.facts.Agents) == 0 {
+		r.agentSets(ctx)
+	}
+	err = r.dns(ctx)
 	if err == nil && len(r.facts.DNS) == 0 {
 		err = r.dnsService(ctx)
 	}
@@ -209,7 +213,7 @@ func (r *reading) agents(ctx context.Context) {
 	asked := r.Limits.chosen(r.facts.Agents)
 	r.facts.Chosen = map[string]bool{}
 	for _, agent := range asked {
-		r.facts.Chosen[agent.Node] = true
+		r.facts.Chosen[agent.Name] = true
 	}
 	if r.Tunnels == nil || len(asked) == 0 {
 		return
@@ -275,5 +279,10 @@ func (r *reading) judged(ctx context.Context, tunnel Tunnel) {
 		r.unseen("the manager's counters", fmt.Errorf("reading them: %w", err), "")
 		return
 	}
-	r.facts.Judged = counts
+	if r.facts.Judged == nil {
+		r.facts.Judged = map[string]int{}
+	}
+	for result, count := range counts {
+		r.facts.Judged[result] += count
+	}
 }

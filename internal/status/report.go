@@ -196,7 +196,7 @@ func (f *Facts) agents() Agents {
 		a.Versions[version] = len(nodes)
 	}
 	for _, i := range f.Agents {
-		answer, asked := f.Answers[i.Node]
+		answer, asked := f.Answers[i.Name]
 		agent := Agent{Program: programOf(i)}
 		agent.Version = cmp.Or(answer.Version, agent.Version)
 		if i.Ready {
@@ -208,7 +208,7 @@ func (f *Facts) agents() Agents {
 			agent.Problem = answer.Err.Error()
 			a.Silent++
 		}
-		if f.Chosen[i.Node] {
+		if f.Chosen[i.Name] {
 			a.List = append(a.List, agent)
 		} else {
 			a.NotListed++
@@ -224,12 +224,12 @@ const unknownVersion = "unknown"
 // versions are the agents' nodes by version: as the agents say themselves, if all of
 // them have been asked, else by their images. The two can not be compared.
 func (f *Facts) versions() map[string][]string {
-	all := !slices.ContainsFunc(f.Agents, func(i Instance) bool { return f.Answers[i.Node].Version == "" })
+	all := !slices.ContainsFunc(f.Agents, func(i Instance) bool { return f.Answers[i.Name].Version == "" })
 	by := map[string][]string{}
 	for _, i := range f.Agents {
 		version := i.Version
 		if all || version == "" {
-			version = cmp.Or(f.Answers[i.Node].Version, unknownVersion)
+			version = cmp.Or(f.Answers[i.Name].Version, unknownVersion)
 		}
 		by[version] = append(by[version], i.Node)
 	}

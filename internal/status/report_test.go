@@ -91,7 +91,7 @@ func TestEachTroubleIsOneWarningThatNamesItAndARemedy(t *testing.T) {
 			func(f *Facts) {
 				a := &f.Agents[0]
 				a.Ready, a.Why, a.Restarts, a.LastExit = false, "it waits: CrashLoopBackOff", 5, "Error, code 1"
-				f.Answers["node-1"] = Answer{Err: refused}
+				f.Answers["agent-1"] = Answer{Err: refused}
 			},
 			AgentNotReady, []string{"node-1"}, "the agent is not ready: it waits: CrashLoopBackOff (it ended last with: Error, code 1)",
 		},
@@ -102,15 +102,15 @@ func TestEachTroubleIsOneWarningThatNamesItAndARemedy(t *testing.T) {
 			AgentRestarted, []string{"node-1"}, "the agent was started anew 2m ago (it ended last with: OOMKilled, code 137)",
 		},
 		"agents that are silent": {
-			func(f *Facts) { f.Answers = map[string]Answer{"node-1": {Err: refused}, "node-2": {Err: refused}} },
+			func(f *Facts) { f.Answers = map[string]Answer{"agent-1": {Err: refused}, "agent-2": {Err: refused}} },
 			AgentSilent, []string{"node-1", "node-2"}, "the agent does not answer: " + refused.Error(),
 		},
 		"an agent whose kernel refuses": {
-			func(f *Facts) { a := answer(); a.Late, a.Pending = true, 7; f.Answers["node-2"] = a },
+			func(f *Facts) { a := answer(); a.Late, a.Pending = true, 7; f.Answers["agent-2"] = a },
 			AgentBehind, []string{"node-2"}, "changes have waited for more than a minute to be programmed (7 now)",
 		},
 		"an agent that never got so far": {
-			func(f *Facts) { a := answer(); a.Unready, a.Synced = true, time.Time{}; f.Answers["node-2"] = a },
+			func(f *Facts) { a := answer(); a.Unready, a.Synced = true, time.Time{}; f.Answers["agent-2"] = a },
 			AgentBehind, []string{"node-2"}, "the agent has not programmed the node yet",
 		},
 		"agents of two versions": {
@@ -122,7 +122,11 @@ func TestEachTroubleIsOneWarningThatNamesItAndARemedy(t *testing.T) {
 			AgentVersionsDiffer, []string{"node-3"}, "agents are of several versions: v0.6.0 on 1, v0.7.0 on 2",
 		},
 		"drift of today": {
-			func(f *Facts) { a := answer(); a.Repairs, a.Repaired = 4, ago(10*time.Minute); f.Answers["node-1"] = a },
+			func(f *Facts) {
+				a := answer()
+				a.Repairs, a.Repaired = 4, ago(10*time.Minute)
+				f.Answers["agent-1"] = a
+			},
 			DriftRepaired, []string{"node-1"}, "somebody else has changed our table, 10m ago for the last time, and it was repaired (4 times since the agent started)",
 		},
 		"a Service of DNS that nobody answers for": {
@@ -201,10 +205,10 @@ func TestWhatIsNoTrouble(t *testing.T) {
 	for name, change := range map[string]func(*Facts){
 		"an agent that is just being started": func(f *Facts) {
 			f.Agents[0].Ready, f.Agents[0].Created = false, ago(20*time.Second)
-			f.Answers["node-1"] = Answer{Err: errors.New("refused")}
+			f.Answers["agent-1"] = Answer{Err: errors.New("refused")}
 		},
 		"a restart of yesterday": func(f *Facts) { f.Agents[0].Restarts, f.Agents[0].Restarted = 1, ago(day) },
-		"drift of yesterday":     func(f *Facts) { a := answer(); a.Repairs, a.Repaired = 4, ago(day); f.Answers["node-1"] = a },
+		"drift of yesterday":     func(f *Facts) { a := answer(); a.Repairs, a.Repaired = 4, ago(day); f.Answers["agent-1"] = a },
 		"nodes that have no agent by design": func(f *Facts) {
 			windows := node("node-3")
 			windows.Ordinary = false
@@ -214,7 +218,7 @@ func TestWhatIsNoTrouble(t *testing.T) {
 		"an agent that was not asked has only its image's tag": func(f *Facts) {
 			a := answer()
 			a.Version = "v0.7.0-3-gabcdef"
-			f.Answers = map[string]Answer{"node-1": a}
+			f.Answers = map[string]Answer{"agent-1": a}
 		},
 		"lists that may not be read": func(f *Facts) {
 			f.Managers, f.Agents, f.DNS, f.Webhooks = nil, nil, nil, nil
@@ -223,7 +227,7 @@ func TestWhatIsNoTrouble(t *testing.T) {
 		"DNS with other labels": func(f *Facts) { f.DNS, f.DNSService = nil, DNSService{Found: true, Ready: 2} },
 		"DNS somewhere else":    func(f *Facts) { f.DNS = nil },
 		"agents whose metrics are elsewhere": func(f *Facts) {
-			f.Answers["node-1"] = Answer{Err: fmt.Errorf("%w: metricsBindAddress is %q", errElsewhere, "10.0.0.1:10249")}
+			f.Answers["agent-1"] = Answer{Err: fmt.Errorf("%w: metricsBindAddress is %q", errElsewhere, "10.0.0.1:10249")}
 		},
 		"one manager that needs no lease": func(f *Facts) { f.Managers, f.Leader = f.Managers[:1], Leader{} },
 		"a load balancer of this second": func(f *Facts) {

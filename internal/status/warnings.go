@@ -76,12 +76,14 @@ func (w *warner) warn(kind Kind, objects []string, remedy, message string, words
 }
 
 // join adds an object to the warning that says the same of others, so that a
-// thousand nodes with one trouble are one line.
+// thousand nodes with one trouble are one line. A node with two agents is named once.
 func (w *warner) join(kind Kind, object, remedy, message string, words ...any) {
 	text := fmt.Sprintf(message, words...)
 	for i := range w.report.Warnings {
 		if other := &w.report.Warnings[i]; other.Kind == kind && other.Message == text {
-			other.Objects = append(other.Objects, object)
+			if other.Objects[len(other.Objects)-1] != object {
+				other.Objects = append(other.Objects, object)
+			}
 			return
 		}
 	}
@@ -91,6 +93,7 @@ func (w *warner) join(kind Kind, object, remedy, message string, words ...any) {
 func (w *warner) all() {
 	w.managers()
 	w.nodes()
+	w.agentSets()
 	w.agents()
 	w.versions()
 	w.dns()
@@ -108,7 +111,7 @@ func (w *warner) managers() {
 		return
 	}
 	if len(w.facts.Managers) == 0 {
-		w.warn(ManagerMissing, nil, "install it (docs/operations.md), or say with --manager-namespace where it is", "no switchyard-manager runs")
+		w.warn(ManagerMissing, nil, "install it (docs/install.md), or say with --manager-namespace where it is", "no switchyard-manager runs")
 		return
 	}
 	for _, m := range w.facts.Managers {
@@ -178,7 +181,7 @@ func (w *warner) agents() {
 			continue // that is said, and the reason
 		}
 		w.program(AgentNotReady, a, a.Node, "agent")
-		answer, asked := w.facts.Answers[a.Node]
+		answer, asked := w.facts.Answers[a.Name]
 		switch {
 		case errors.Is(answer.Err, ErrAnother): // which is why it is not ready, if it is not
 			w.join(AgentSilent, a.Node, "beside kube-proxy that lasts until kube-proxy has left the node (docs/migrate.md); else one of them has to serve elsewhere",

@@ -17,16 +17,14 @@ limitations under the License.
 package top
 
 import (
-	"bufio"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"switchyard.dev/switchyard/internal/series"
 )
 
 // Counts are of one Service on one node, both IP families together.
@@ -71,56 +69,25 @@ const (
 	failures = prefix + "traffic_failures_total"
 )
 
-var (
-	series = regexp.MustCompile(`^(\w+)(?:\{(.*)\})? (\S+)`)
-	label  = regexp.MustCompile(`(\w+)="((?:[^"\\]|\\.)*)"`)
-)
-
 // Read reads an agent's page /metrics.
 func Read(node string, at time.Time, page io.Reader) (Sample, error) {
 	s := Sample{Node: node, Time: at, Services: map[types.NamespacedName]Counts{}}
-	lines := bufio.NewScanner(page)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		if !strings.HasPrefix(lines.Text(), prefix) {
-			continue
-		}
-		if err := s.add(lines.Text()); err != nil {
-			return s, fmt.Errorf("reading the metrics of %s: %w", node, err)
-		}
-	}
-	if err := lines.Err(); err != nil {
+	if err := series.Read(page, []string{begun, tracked, packets, octets, failures}, s.add); err != nil {
 		return s, fmt.Errorf("reading the metrics of %s: %w", node, err)
 	}
 	return s, nil
 }
 
-// add adds one series, "name{labels} value".
-func (s *Sample) add(line string) error {
-	part := series.FindStringSubmatch(line)
-	if part == nil {
-		return fmt.Errorf("%q is no series", line)
-	}
-	if !slices.Contains([]string{begun, tracked, packets, octets, failures}, part[1]) {
-		return nil
-	}
-	number, err := strconv.ParseFloat(part[3], 64)
-	if err != nil {
-		return fmt.Errorf("%q has no number", line)
-	}
-	if part[1] == failures {
+// add adds one series.
+func (s *Sample) add(metric string, labels map[string]string, value float64) {
+	if metric == failures {
 		s.Counting = true // served even before there is a Service
-		return nil
-	}
-	labels := map[string]string{}
-	for _, pair := range label.FindAllStringSubmatch(part[2], -1) {
-		labels[pair[1]] = pair[2]
+		return
 	}
 	name := types.NamespacedName{Namespace: labels["namespace"], Name: labels["service"]}
 	counts := s.Services[name]
-	counts.add(part[1], uint64(number))
+	counts.add(metric, uint64(value))
 	s.Services[name] = counts
-	return nil
 }
 
 func (c *Counts) add(metric string, number uint64) {
