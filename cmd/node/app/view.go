@@ -42,8 +42,8 @@ type View struct {
 // ownGroup is the key of our own options on the page /configz.
 const ownGroup = "node.switchyard.dev"
 
-// ErrForeignAgent means that a page /configz is not of this program.
-var ErrForeignAgent = errors.New("it is the page of another program, perhaps kube-proxy")
+// errForeignAgent means that a page /configz is not of this program.
+var errForeignAgent = errors.New("it is the page of another program, perhaps kube-proxy")
 
 // viewFlags are the names of the flags that a View depends on.
 var viewFlags = []string{
@@ -85,7 +85,7 @@ func readPage(page []byte) (*Options, error) {
 		return nil, fmt.Errorf("reading /configz: %w", err)
 	}
 	if groups[ownGroup] == nil || groups[proxyconfig.GroupName] == nil {
-		return nil, fmt.Errorf("reading /configz: %w", ErrForeignAgent)
+		return nil, fmt.Errorf("reading /configz: %w", errForeignAgent)
 	}
 	var config proxyconfig.KubeProxyConfiguration
 	if err := json.Unmarshal(groups[proxyconfig.GroupName], &config); err != nil {

@@ -103,7 +103,7 @@ func TestFlagsWinOverThePage(t *testing.T) {
 
 func TestAPageOfAnotherProgramIsToldApart(t *testing.T) {
 	for _, page := range []string{`{"kubeproxy.config.k8s.io":{"mode":"iptables"}}`, `{}`} {
-		if _, err := ReadView([]byte(page), pflag.NewFlagSet("", pflag.ContinueOnError)); !errors.Is(err, ErrForeignAgent) {
+		if _, err := ReadView([]byte(page), pflag.NewFlagSet("", pflag.ContinueOnError)); !errors.Is(err, errForeignAgent) {
 			t.Errorf("%s: %v", page, err)
 		}
 	}
