@@ -21,6 +21,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"switchyard.dev/switchyard/internal/demo"
@@ -50,26 +51,36 @@ type pages struct{ local, install, dns *page.Given }
 
 func TestOverlays(t *testing.T) {
 	t.Parallel()
+	var installed atomic.Int32
 	p := pages{page.RunBy(t, "docs/local-cluster.md"), page.RunBy(t, "docs/install.md"), page.RunBy(t, "docs/dns.md")}
 	t.Run("on", func(t *testing.T) {
 		for _, o := range overlays {
-			t.Run(o.name, func(t *testing.T) { o.test(t, p) })
+			t.Run(o.name, func(t *testing.T) {
+				t.Parallel()
+				c := o.install(t, p)
+				installed.Add(1)
+				o.test(t, c, p)
+			})
 		}
 	})
 	logs, err := os.ReadDir(judged)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(logs) == len(overlays) {
-		rights.WantAsked(t, "test/install", judged)
+	if int(installed.Load()) < len(overlays) {
+		t.Log("The rights in use are not judged: not all overlays were to be installed, or could be")
+		return
 	}
+	if len(logs) != len(overlays) {
+		t.Fatalf("the rights in use can not be judged: of %d overlays %d came to the end", len(overlays), len(logs))
+	}
+	rights.WantAsked(t, "test/install", judged)
 }
 
 // test judges the manifests as they are shipped by all that needs nothing else, and
 // then what needs options.
-func (o overlay) test(t *testing.T, p pages) {
-	t.Parallel()
-	c := o.install(t, p)
+func (o overlay) test(t *testing.T, c *cluster, p pages) {
+	t.Helper()
 	c.run(t, "apply", "--server-side", "-f", filepath.Join(testenv.Root(), "dist", "install-dns.yaml"))
 	workloads, pods := []string{"deployment/switchyard-manager"}, 2
 	if o.agents {
