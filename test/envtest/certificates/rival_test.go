@@ -37,7 +37,7 @@ import (
 
 const (
 	replicas = 2
-	pauses   = 4 // of at least one of them
+	pauses   = 3 // of at least one of them
 )
 
 var patches = regexp.MustCompile(`(?m)^apiserver_request_total\{.*resource="mutatingwebhookconfigurations".*verb="PATCH".*\} \d+$`)
