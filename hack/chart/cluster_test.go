@@ -113,11 +113,20 @@ func (c cluster) install(t *testing.T, values string, more ...func(*action.Insta
 
 func (c cluster) upgrade(t *testing.T, values string) {
 	t.Helper()
-	upgrade := action.NewUpgrade(c.helm(t))
-	upgrade.Namespace, upgrade.WaitStrategy, upgrade.Timeout = namespace, kube.HookOnlyStrategy, 3*time.Minute
-	if _, err := upgrade.Run("switchyard", load(t), parsed(t, values)); err != nil {
+	if err := c.tryUpgrade(t, values); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func (c cluster) tryUpgrade(t *testing.T, values string, more ...func(*action.Upgrade)) error {
+	t.Helper()
+	upgrade := action.NewUpgrade(c.helm(t))
+	upgrade.Namespace, upgrade.WaitStrategy, upgrade.Timeout = namespace, kube.HookOnlyStrategy, 3*time.Minute
+	for _, m := range more {
+		m(upgrade)
+	}
+	_, err := upgrade.Run("switchyard", load(t), parsed(t, values))
+	return err
 }
 
 func (c cluster) rollback(t *testing.T, revision int) {

@@ -26,6 +26,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"helm.sh/helm/v4/pkg/action"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -35,7 +36,7 @@ import (
 func TestReleaseLives(t *testing.T) {
 	c := theCluster(t)
 
-	made, err := c.install(t, "apiServer: {host: api.example.com}")
+	made, err := c.install(t, "{mode: node, apiServer: {host: api.example.com}}")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,6 +72,12 @@ func TestReleaseLives(t *testing.T) {
 	}
 	c.keepsBundles(t)
 
+	if err := c.tryUpgrade(t, "manager: {replicas: 3}"); err == nil || !strings.Contains(err.Error(), "give --set mode=node or mode=full") || !c.hasAgents(t) {
+		t.Errorf("who forgets the mode loses the agents, or is told only %v", err)
+	}
+	if err := c.Delete(t.Context(), &unstructured.Unstructured{Object: named("apps/v1", "DaemonSet", namespace, "switchyard-node")}); err != nil {
+		t.Fatal(err)
+	}
 	c.upgrade(t, "mode: stock")
 	if c.hasAgents(t) {
 		t.Error("mode stock has agents")
@@ -105,6 +112,32 @@ func TestReleaseLives(t *testing.T) {
 	}
 }
 
+// With the values of docs/helm.md agents go where the labels say, and then everywhere.
+func TestAgentsComeNodeByNode(t *testing.T) {
+	c := theCluster(t)
+	agentsAreBound := func() bool {
+		live, err := c.get(t, named("apps/v1", "DaemonSet", namespace, "switchyard-node"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return dig(live.Object, "spec", "template", "spec")["affinity"] != nil
+	}
+	if _, err := c.install(t, ""); err != nil {
+		t.Fatal(err)
+	}
+	defer c.uninstall(t)
+	if c.hasAgents(t) {
+		t.Error("who asks for nothing gets agents")
+	}
+	reuse := func(u *action.Upgrade) { u.ResetThenReuseValues = true }
+	if err := c.tryUpgrade(t, valuesOfThePage(t), reuse); err != nil || !agentsAreBound() {
+		t.Errorf("agents are on all nodes at once: %v", err)
+	}
+	if err := c.tryUpgrade(t, "node: {affinity: null}", reuse); err != nil || agentsAreBound() {
+		t.Errorf("agents do not come to all nodes at the end: %v", err)
+	}
+}
+
 // keepsBundles checks that Helm leaves alone what the manager has written.
 func (c cluster) keepsBundles(t *testing.T) {
 	t.Helper()
@@ -133,11 +166,14 @@ func TestReleaseTakesOverFromKubectl(t *testing.T) {
 			}
 		}
 	}
-	if _, err := c.install(t, ""); err == nil || !strings.Contains(err.Error(), "cannot be imported into the current release") {
+	if _, err := c.install(t, ""); err == nil || !strings.Contains(err.Error(), "agents run in the namespace switchyard-system") {
+		t.Errorf("a release of mode stock is put beside agents: %v", err)
+	}
+	if _, err := c.install(t, "mode: node"); err == nil || !strings.Contains(err.Error(), "cannot be imported into the current release") {
 		t.Errorf("Helm takes what is not its own: %v", err)
 	}
 	before := c.templates(t)
-	made, err := c.install(t, "", func(i *action.Install) { i.TakeOwnership, i.ForceConflicts = true, true })
+	made, err := c.install(t, "mode: node", func(i *action.Install) { i.TakeOwnership, i.ForceConflicts = true, true })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,32 +222,70 @@ func TestNamespaceHasToAdmitTheAgents(t *testing.T) {
 	c := theCluster(t)
 	c.enforces(t, "baseline")
 	const remedy = "kubectl label --overwrite namespace switchyard-system pod-security.kubernetes.io/enforce=privileged"
-	if _, err := c.install(t, ""); err == nil || !strings.Contains(err.Error(), remedy) {
+	if _, err := c.install(t, "mode: node"); err == nil || !strings.Contains(err.Error(), remedy) {
 		t.Errorf("the error is %v, and is to name the remedy", err)
 	}
-	if _, err := c.install(t, "mode: stock", dryRun); err != nil {
+	if _, err := c.install(t, "", dryRun); err != nil {
 		t.Errorf("mode stock has nothing that needs more: %v", err)
 	}
 	c.enforces(t, "privileged")
-	made, err := c.install(t, "", dryRun)
-	if err != nil {
+	if _, err := c.install(t, "mode: node", dryRun); err != nil {
+		t.Error(err)
+	}
+}
+
+// The notes speak of what the cluster lacks, and of nothing that it has.
+func TestNotesKnowTheCluster(t *testing.T) {
+	c := theCluster(t)
+	const proxy, host, cidr = "kube-proxy runs on this cluster", "--set apiServer.host=HOST", "--set node.config.clusterCIDR=CIDR"
+	says := func(values string, want ...string) {
+		t.Helper()
+		made, err := c.install(t, values, dryRun)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range []string{proxy, host, cidr} {
+			if got := strings.Contains(made.Info.Notes, text); got != slices.Contains(want, text) {
+				t.Errorf("with %s, whether the notes say %q is %t:\n%s", values, text, got, made.Info.Notes)
+			}
+		}
+	}
+	says("mode: node", host, cidr)
+
+	c.has(t, namespace, named("v1", "ConfigMap", namespace, "switchyard-apiserver"))
+	c.has(t, namespace, named("v1", "ConfigMap", namespace, "switchyard-node"))
+	says("mode: node")
+
+	kubeProxy := c.has(t, "kube-system", kubeProxy())
+	says("mode: node") // it is bound to no node, as after docs/migrate.md
+	kubeProxy.Object["status"] = map[string]any{
+		"currentNumberScheduled": int64(0), "numberMisscheduled": int64(0), "desiredNumberScheduled": int64(3), "numberReady": int64(0),
+	}
+	if err := c.Status().Update(t.Context(), kubeProxy); err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(made.Info.Notes, "kube-proxy runs on this cluster") {
-		t.Error("the notes speak of a kube-proxy that there is not")
-	}
-	proxy := kubeProxy()
-	if err := c.Create(t.Context(), proxy); err != nil {
+	says("mode: node", proxy)
+	says("{mode: node, node: {affinity: {nodeAffinity: {}}}}")
+	says("mode: stock")
+}
+
+// has makes an object, and its namespace if there is none, until the test ends.
+func (c cluster) has(t *testing.T, in string, manifest map[string]any) *unstructured.Unstructured {
+	t.Helper()
+	space := &unstructured.Unstructured{Object: named("v1", "Namespace", "", in)}
+	if err := c.Create(t.Context(), space); err != nil && !apierrors.IsAlreadyExists(err) {
 		t.Fatal(err)
 	}
-	defer func() {
-		if err := c.Delete(context.WithoutCancel(t.Context()), proxy); err != nil {
+	o := &unstructured.Unstructured{Object: manifest}
+	if err := c.Create(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Delete(context.WithoutCancel(t.Context()), o); err != nil {
 			t.Error(err)
 		}
-	}()
-	if made, err = c.install(t, "", dryRun); err != nil || !strings.Contains(made.Info.Notes, "kube-proxy runs on this cluster") {
-		t.Errorf("the notes are silent about kube-proxy: %v", err)
-	}
+	})
+	return o
 }
 
 // enforces sets the Pod Security level of the namespace.
@@ -226,10 +300,10 @@ func (c cluster) enforces(t *testing.T, level string) {
 
 func dryRun(i *action.Install) { i.DryRunStrategy = action.DryRunServer }
 
-func kubeProxy() *unstructured.Unstructured {
-	o := &unstructured.Unstructured{Object: named("apps/v1", "DaemonSet", "kube-system", "kube-proxy")}
+func kubeProxy() map[string]any {
+	o := named("apps/v1", "DaemonSet", "kube-system", "kube-proxy")
 	same := map[string]any{"k8s-app": "kube-proxy"}
-	o.Object["spec"] = map[string]any{
+	o["spec"] = map[string]any{
 		"selector": map[string]any{"matchLabels": same},
 		"template": map[string]any{
 			"metadata": map[string]any{"labels": same},

@@ -26,25 +26,32 @@ import (
 
 func TestNotesSayWhatIsNext(t *testing.T) {
 	const (
-		takeOver   = "--controllers=*,-endpoints-controller,-endpointslice-controller,-endpointslice-mirroring-controller"
-		apiServer  = "--set apiServer.host=HOST"
-		agents     = "rollout status daemonset/switchyard-node"
-		privileged = "pod-security.kubernetes.io/enforce=privileged"
-		elsewhere  = "--manager-namespace=services"
+		audit       = "--set manager.config.admissionAudit=true"
+		image       = "--set image.repository=REGISTRY/switchyard"
+		clusterCIDR = "--set node.config.clusterCIDR=CIDR"
+		takeOver    = "--controllers=*,-endpoints-controller,-endpointslice-controller,-endpointslice-mirroring-controller"
+		apiServer   = "--set apiServer.host=HOST"
+		agents      = "rollout status daemonset/switchyard-node"
+		privileged  = "pod-security.kubernetes.io/enforce=privileged"
+		elsewhere   = "--manager-namespace=services"
 	)
 	for name, tc := range map[string]struct {
 		request
 		want, wantNot []string
 	}{
-		"stock": {
-			request{values: "mode: stock"},
-			[]string{"in mode stock", "--set mode=node", "kubectl -n switchyard-system rollout status deployment/switchyard-manager", "The CRDs stay."},
-			[]string{agents, apiServer, takeOver, privileged, elsewhere},
+		"stock, which is the default": {
+			request{},
+			[]string{"in mode stock", "--set mode=node", "kubectl -n switchyard-system rollout status deployment/switchyard-manager", audit, image, "The CRDs stay."},
+			[]string{agents, apiServer, clusterCIDR, takeOver, privileged, elsewhere},
 		},
-		"node":                      {request{}, []string{agents, apiServer, privileged}, []string{takeOver, elsewhere}},
+		"node":                      {request{values: "mode: node"}, []string{agents, apiServer, clusterCIDR, privileged, audit}, []string{takeOver, elsewhere}},
 		"full":                      {request{values: "mode: full"}, []string{agents, takeOver, "not ready, and their log"}, nil},
-		"the API server is known":   {request{values: "apiServer: {host: a}"}, []string{agents}, []string{apiServer}},
-		"the namespace is rendered": {request{values: "namespace: {create: true}"}, []string{agents}, []string{privileged}},
+		"the API server is known":   {request{values: "{mode: node, apiServer: {host: a}}"}, []string{agents}, []string{apiServer}},
+		"the pods are known":        {request{values: "{mode: node, node: {config: {clusterCIDR: 10.0.0.0/8}}}"}, []string{agents}, []string{clusterCIDR}},
+		"the rules only warn":       {request{values: "manager: {config: {admissionAudit: true}}"}, nil, []string{audit}},
+		"nothing is configured":     {request{values: "{manager: {config: null}, node: {config: null, affinity: null}}"}, []string{audit}, nil},
+		"the image has a registry":  {request{values: "image: {repository: registry.example.com/switchyard}"}, nil, []string{image}},
+		"the namespace is rendered": {request{values: "{mode: node, namespace: {create: true}}"}, []string{agents}, []string{privileged}},
 		"another namespace":         {request{namespace: "services"}, []string{elsewhere, "kubectl -n services"}, []string{"-n switchyard-system"}},
 		"CRDs go":                   {request{values: "crds: {keep: false}"}, []string{"removing Switchyard\"."}, []string{"CRDs stay"}},
 		"DNS":                       {request{values: "dns: {enabled: true}"}, []string{"kubectl -n kube-system rollout status daemonset/switchyard-dns"}, nil},

@@ -20,7 +20,9 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -95,7 +97,28 @@ func TestModesAreTheOverlays(t *testing.T) {
 		want := kustomize(t, "config/overlays/"+mode)
 		compare(t, request{values: "mode: " + mode + "\nnamespace: {create: true}"}.manifests(t), want)
 	}
-	compare(t, request{values: "namespace: {create: true}"}.manifests(t), kustomize(t, "config/overlays/node"))
+	compare(t, request{values: "namespace: {create: true}"}.manifests(t), kustomize(t, "config/overlays/stock"))
+}
+
+// Who goes over from kube-proxy with the chart does what docs/migrate.md does.
+func TestValuesOfThePageAreTheExample(t *testing.T) {
+	values := parsed(t, valuesOfThePage(t))
+	setValues(t, values, "namespace: {create: true}")
+	compare(t, request{values: written(t, values)}.manifests(t), kustomize(t, "docs/examples/migrate"))
+}
+
+// valuesOfThePage are those of docs/helm.md for a cluster with kube-proxy.
+func valuesOfThePage(t *testing.T) string {
+	t.Helper()
+	page, err := os.ReadFile("../../docs/helm.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := regexp.MustCompile("(?s)```yaml\n(mode: node\n.*?)```").FindSubmatch(page)
+	if block == nil {
+		t.Fatal("docs/helm.md has no values that begin with the mode")
+	}
+	return string(block[1])
 }
 
 func TestDNSIsThatOfConfig(t *testing.T) {

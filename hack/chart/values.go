@@ -63,9 +63,10 @@ func (c *chart) apply(all []*value) error {
 func generalValues() []value {
 	return []value{
 		{
-			path: "mode", initial: "node", schema: oneOf("stock", "node", "full"),
-			doc: "What is installed: `stock` (beside kube-proxy: admission, pools, diagnosis), `node` (the agents take kube-proxy's place)" +
-				" or `full` (and the manager takes that of kube-controller-manager's endpoint controllers).",
+			// Who installs without reading is not to have the way of packets changed.
+			path: "mode", initial: "stock", schema: oneOf("stock", "node", "full"),
+			doc: "What is installed: `stock` (beside kube-proxy: admission, pools, diagnosis), `node` (the agents take kube-proxy's place, on all nodes at" +
+				" once unless `node.affinity` says on which) or `full` (and the manager takes that of kube-controller-manager's endpoint controllers).",
 		},
 		{
 			path: "image.repository", schema: text(1),

@@ -46,6 +46,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- if and (eq .Values.mode "stock") .Values.node.announce -}}
   {{- fail (printf "node.announce is %q, but in mode stock there are no agents to announce anything: use mode node or full, or leave it empty" .Values.node.announce) -}}
 {{- end -}}
+{{- if and (eq .Values.mode "stock") (lookup "apps/v1" "DaemonSet" .Release.Namespace "switchyard-node") -}}
+  {{- fail (printf "agents run in the namespace %s, and mode stock, which is the default, would take them away: give --set mode=node or mode=full, or --reset-then-reuse-values. If stock is meant, go back to kube-proxy first (docs/migrate.md), then kubectl -n %s delete daemonset switchyard-node" .Release.Namespace .Release.Namespace) -}}
+{{- end -}}
 {{- if and .Values.dns.enabled (semverCompare "<1.34.0-0" .Capabilities.KubeVersion.Version) -}}
   {{- fail (printf "dns.enabled needs Kubernetes 1.34 or newer, where trafficDistribution PreferSameNode is on, and this is %s" .Capabilities.KubeVersion.Version) -}}
 {{- end -}}
