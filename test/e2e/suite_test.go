@@ -23,6 +23,9 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
 	"switchyard.dev/switchyard/internal/demo"
 	"switchyard.dev/switchyard/test/prereq"
 	"switchyard.dev/switchyard/test/testenv"
@@ -58,6 +61,7 @@ func needCluster(t *testing.T) {
 func switchyard() string { return filepath.Join(testenv.Root(), "bin", "switchyard") }
 
 func TestMain(m *testing.M) {
+	log.SetLogger(logr.Discard()) // clients of controller-runtime ask for one
 	code := m.Run()
 	if cluster != nil {
 		if err := cluster.Stop(); err != nil {
