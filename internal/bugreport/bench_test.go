@@ -40,3 +40,12 @@ func BenchmarkRedactDocument(b *testing.B) {
 		Redact(text)
 	}
 }
+
+func BenchmarkRedactDeepDocument(b *testing.B) {
+	const depth = 9000
+	text := strings.Repeat(`{"a":`, depth) + `"` + strings.Repeat("x ", 200_000) + `"` + strings.Repeat("}", depth)
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		Redact(text)
+	}
+}

@@ -71,7 +71,7 @@ func isDocument(text string) bool {
 // redactDocument takes secrets out of a document in JSON, which stays one. Whatever is
 // no secret stays as it was written.
 func redactDocument(text string, s secrecy) string {
-	d := document{in: text}
+	d := document{in: text, names: namesIn(text)}
 	d.space()
 	d.value(s)
 	d.space()
@@ -83,6 +83,10 @@ type document struct {
 	in  string
 	at  int
 	out strings.Builder
+	// names are those of its objects, in the order in which these begin: nil if none
+	// says anything. next is the object that comes next.
+	names []string
+	next  int
 }
 
 func (d *document) space() {
@@ -186,22 +190,13 @@ func (d *document) secrecyOf(key string, s, pair secrecy) secrecy {
 	return own
 }
 
-// nameHere is the value of the object's member "name", as variables and headers have,
-// or of its "key".
+// nameHere is that of the object that begins here.
 func (d *document) nameHere() string {
-	var named struct {
-		Name any `json:"name"`
-		Key  any `json:"key"`
-	}
-	object := d.in[d.at:objectEnd(d.in, d.at)]
-	if !strings.Contains(object, `"value`) && !strings.Contains(object, `\u`) || json.Unmarshal([]byte(object), &named) != nil {
+	if d.names == nil {
 		return ""
 	}
-	name, _ := named.Name.(string)
-	if key, is := named.Key.(string); is && secrecyOf(name) == plain {
-		return key
-	}
-	return name
+	d.next++
+	return d.names[d.next-1]
 }
 
 // array may be a command line, in which a flag tells of the next argument.
@@ -234,24 +229,6 @@ func stringEnd(text string, at int) int {
 		}
 	}
 	return at + 1
-}
-
-// objectEnd is where the object ends that begins there.
-func objectEnd(text string, at int) int {
-	for depth := 0; ; {
-		switch text[at] {
-		case '"':
-			at = stringEnd(text, at)
-			continue
-		case '{':
-			depth++
-		case '}':
-			depth--
-		}
-		if at++; depth == 0 {
-			return at
-		}
-	}
 }
 
 func scalarEnd(text string, at int) int {
