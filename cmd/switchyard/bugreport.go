@@ -297,9 +297,8 @@ func addJSON(contents *bugreport.Contents, name, what string, value any) {
 	contents.AddDocument(name, what, text)
 }
 
-// tailOf is the end of a file, from the beginning of a line: of half a secret nobody
-// can tell that it is one.
-func tailOf(path string, most int64) ([]byte, error) {
+// tailOf is the end of a file, from the beginning of a line.
+func tailOf(path string, most int) ([]byte, error) {
 	file, err := os.Open(filepath.Clean(path))
 	if err != nil {
 		return nil, err
@@ -309,15 +308,15 @@ func tailOf(path string, most int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	from := max(0, info.Size()-most)
+	// The byte before tells whether a line begins there.
+	from := max(0, info.Size()-int64(most)-1)
 	text := make([]byte, info.Size()-from)
 	n, err := file.ReadAt(text, from)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	text = text[:n]
-	if from > 0 {
-		_, text, _ = bytes.Cut(text, []byte("\n"))
+	if from > 0 { // it may have become shorter meanwhile
+		most = min(most, max(0, n-1))
 	}
-	return text, nil
+	return bugreport.Tail(text[:n], most), nil
 }

@@ -36,10 +36,13 @@ func TestTheEndOfALogBeginsWithALine(t *testing.T) {
 	if err := os.WriteFile(path, []byte("first\npassword=hunter2\nlast\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for most, want := range map[int64]string{
+	for most, want := range map[int]string{
 		100: "first\npassword=hunter2\nlast\n",
-		12:  "last\n", // it begins within hunter2
-		3:   "",       // and here no line does
+		28:  "first\npassword=hunter2\nlast\n",
+		27:  "password=hunter2\nlast\n",
+		22:  "password=hunter2\nlast\n", // it begins with a line
+		12:  "last\n",                   // it begins within hunter2
+		3:   "",                         // and here no line does
 	} {
 		if got, err := tailOf(path, most); err != nil || string(got) != want {
 			t.Errorf("of %d bytes: %q, %v, want %q", most, got, err, want)

@@ -18,6 +18,7 @@ package bugreport
 
 import (
 	"archive/tar"
+	"bytes"
 	"cmp"
 	"compress/gzip"
 	"fmt"
@@ -55,6 +56,21 @@ func (c *Contents) Add(name, what string, text []byte) {
 // AddDocument adds a text that says nothing in parts: one that is too long is left out.
 func (c *Contents) AddDocument(name, what string, text []byte) {
 	c.add(Entry{Name: name, What: what, text: []byte(Redact(string(text))), whole: true})
+}
+
+// Tail is the end of a text, of so many bytes at most and from the beginning of a line:
+// of half a secret nobody can tell that it is one, and what is longer takes long to
+// look through.
+func Tail(text []byte, most int) []byte {
+	if len(text) <= most {
+		return text
+	}
+	from := len(text) - most
+	if text[from-1] == '\n' {
+		return text[from:]
+	}
+	_, tail, _ := bytes.Cut(text[from:], []byte("\n"))
+	return tail
 }
 
 func (c *Contents) add(e Entry) {
@@ -132,7 +148,7 @@ func (c *Contents) Write(out io.Writer, folder string, at time.Time) (string, er
 		c.entries[i].replace(c.Names)
 	}
 	c.settle()
-	list := c.Names.Replace(c.list())
+	list := c.list()
 	packed := gzip.NewWriter(out)
 	archive := tar.NewWriter(packed)
 	all := append([]Entry{{Name: manifestName, text: []byte(list)}}, c.entries...)
@@ -156,14 +172,14 @@ func (c *Contents) list() string {
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "FILE\tBYTES\tWHAT")
 	for _, e := range c.entries {
-		_, _ = fmt.Fprintf(table, "%s\t%d\t%s\n", e.Name, e.Size(), e.what())
+		_, _ = fmt.Fprintf(table, "%s\t%d\t%s\n", e.Name, e.Size(), c.Names.Replace(e.what()))
 	}
 	_ = table.Flush() // into memory
 	if len(c.missing) > 0 {
 		_, _ = fmt.Fprint(&text, "\nNot in it:\n")
 	}
 	for _, m := range c.missing {
-		_, _ = fmt.Fprintf(&text, "  %s: %s\n", m.What, m.Why)
+		_, _ = fmt.Fprintf(&text, "  %s: %s\n", c.Names.Replace(m.What), c.Names.Replace(m.Why))
 	}
 	return text.String()
 }

@@ -170,9 +170,7 @@ func (c *Collector) log(ctx context.Context, clients kubernetes.Interface, pod *
 		c.Miss(name, "%s", reason(ctx, err))
 	}
 	if len(text) > 0 || err == nil {
-		// What is cut in two is no secret any more for who looks for one.
-		text = []byte(Redact(string(text)))
-		c.Add(name, "log of "+pod.Name, text[max(0, len(text)-c.MostOfLog):])
+		c.Add(name, "log of "+pod.Name, Tail(text, c.MostOfLog))
 	}
 }
 

@@ -28,6 +28,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 )
 
@@ -180,5 +183,37 @@ func TestLogsAreThoseOfPodsInTrouble(t *testing.T) {
 	want := Missing{"logs of pods of switchyard-system", "those of 22 more pods were left out, 0 of which are in trouble"}
 	if len(c.missing) != 1 || c.missing[0] != want {
 		t.Errorf("missing: %+v", c.missing)
+	}
+}
+
+// A log is cut once, between lines, before its secrets are looked for: what is left of
+// a line that was cut within says nothing of what it was.
+func TestTheEndOfALogIsWholeLines(t *testing.T) {
+	line := "password=" + hunter + "\n"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprint(w, strings.Repeat(line, 8)+"last\n")
+	}))
+	t.Cleanup(server.Close)
+	clients, err := kubernetes.NewForConfig(&rest.Config{Host: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for most, lines := range map[int]int{
+		len("last\n") + 3*len(line):     3,
+		len("last\n") + 3*len(line) + 1: 3,
+		len("last\n") + 3*len(line) - 1: 2,
+		1 << 20:                         8,
+		3:                               -1,
+	} {
+		c := &Collector{Contents: &Contents{}, MostOfLog: most}
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}}
+		c.log(t.Context(), clients, pod, "c", false, "web.log")
+		want := ""
+		if lines >= 0 {
+			want = strings.Repeat("password=[redacted]\n", lines) + "last\n"
+		}
+		if len(c.entries) != 1 || string(c.entries[0].text) != want {
+			t.Errorf("of %d bytes: %+v, %v, want %q", most, c.entries, c.missing, want)
+		}
 	}
 }

@@ -129,7 +129,7 @@ func (e *Entry) shorten(less int) {
 
 // replace replaces names.
 func (e *Entry) replace(names *Names) {
-	e.Name, e.text = names.Replace(e.Name), []byte(names.Replace(string(e.text)))
+	e.Name, e.text = names.ReplacePath(e.Name), []byte(names.Replace(string(e.text)))
 	for i := range e.items {
 		e.items[i] = []byte(names.Replace(string(e.items[i])))
 	}

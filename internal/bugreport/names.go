@@ -21,9 +21,11 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"net/netip"
 	"regexp"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Names replaces names of objects by others, the same name always by the same.
@@ -44,7 +46,7 @@ func NewNames() *Names {
 // kept are names that everybody has.
 var kept = map[string]bool{
 	"": true, "default": true, "kube-system": true, "kube-public": true, "kube-node-lease": true, "kubernetes": true, "kube-dns": true,
-	"coredns": true, "localhost": true, "http": true, "https": true, "metrics": true, "dns": true, "name": true,
+	"coredns": true, "localhost": true, "http": true, "https": true, "metrics": true, "dns": true,
 }
 
 // Add has a name replaced. Ours stay: they say nothing about their owner.
@@ -59,11 +61,8 @@ func (n *Names) Add(name string) {
 	n.known[name] = "name-" + hex.EncodeToString(sum.Sum(nil))[:10]
 }
 
-// token is what may be a name, or have names between dashes and dots, as those of pods
-// and in DNS have.
-var token = regexp.MustCompile(`[A-Za-z0-9][A-Za-z0-9.-]*`)
-
-// Replace replaces them in a text, also where they are parts of others.
+// Replace replaces them in a text, also where they are parts of others. A document in
+// JSON stays one, and so does one at the end of a line of a log.
 func (n *Names) Replace(text string) string {
 	if n == nil {
 		return text
@@ -73,8 +72,86 @@ func (n *Names) Replace(text string) string {
 	if len(n.known) == 0 {
 		return text
 	}
-	return token.ReplaceAllStringFunc(text, n.token)
+	return n.text(text)
 }
+
+// ReplacePath replaces them in the path of an entry, in which the first part is ours,
+// and the last one is but for logs.
+func (n *Names) ReplacePath(path string) string {
+	parts := strings.Split(path, "/")
+	for i := 1; i < len(parts); i++ {
+		if i < len(parts)-1 || parts[0] == "logs" {
+			parts[i] = n.Replace(parts[i])
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+func (n *Names) text(text string) string {
+	if isDocument(text) {
+		return n.document(text)
+	}
+	var out strings.Builder
+	for line := range strings.Lines(text) {
+		end := len(line)
+		if at := strings.IndexAny(line, "{["); at >= 0 && isDocument(line[at:]) {
+			end = at
+		}
+		out.WriteString(n.words(line[:end]))
+		if end < len(line) {
+			out.WriteString(n.document(line[end:]))
+		}
+	}
+	return out.String()
+}
+
+var (
+	// fieldName is what fields of objects are called. A member of another name has that
+	// of somebody.
+	fieldName = regexp.MustCompile(`^[A-Za-z_$][A-Za-z0-9_]*$`)
+	// userNamed are fields whose members have names that users give.
+	userNamed = map[string]bool{
+		"labels": true, "annotations": true, "matchLabels": true, "selector": true, "nodeSelector": true, "data": true,
+	}
+	// versioned are fields whose values are Kubernetes' own.
+	versioned = map[string]bool{"apiVersion": true, "apiVersions": true, "apiGroup": true, "apiGroups": true}
+)
+
+// document replaces names in strings alone: a namespace may be called true or 7, and a
+// Service spec.
+func (n *Names) document(text string) string {
+	var out strings.Builder
+	at := 0
+	m := members{text: text}
+	for p, raw := m.next(); p != ended; p, raw = m.next() {
+		if p != isKey && p != isText || p == isText && versioned[m.key] {
+			continue
+		}
+		was := decoded(raw)
+		if p == isKey && fieldName.MatchString(was) && !userNamed[m.in()] {
+			continue
+		}
+		if is := n.text(was); is != was && !isTime(was) {
+			out.WriteString(text[at : m.at-len(raw)])
+			out.WriteString(encodedText(is))
+			at = m.at
+		}
+	}
+	out.WriteString(text[at:])
+	return out.String()
+}
+
+func isTime(text string) bool {
+	_, err := time.Parse(time.RFC3339, text)
+	return err == nil
+}
+
+// token is what may be a name, or have names between dashes and dots, as those of pods
+// and in DNS have. What is escaped, as in a text within another, begins none.
+var token = regexp.MustCompile(`\\+(?:[nrt]|u[0-9A-Fa-f]{4})|[A-Za-z0-9][A-Za-z0-9.-]*`)
+
+// words replaces them in what is no document.
+func (n *Names) words(text string) string { return token.ReplaceAllStringFunc(text, n.token) }
 
 // mostParts is how many parts of a token are tried together.
 const mostParts = 12
@@ -83,6 +160,9 @@ const mostParts = 12
 func (n *Names) token(text string) string {
 	if other, is := n.known[text]; is {
 		return other
+	}
+	if _, err := netip.ParseAddr(text); err == nil || text[0] == '\\' {
+		return text
 	}
 	ends := []int{}
 	for i := range text {
