@@ -119,6 +119,20 @@ func TestPagesOfAnotherProgramAreNotTheAgents(t *testing.T) {
 	}
 }
 
+// While one agent takes the place of another, each has files of its own.
+func TestTwoAgentsOfANodeHaveFilesEach(t *testing.T) {
+	metrics := serve(t, map[string]string{"/metrics": "switchyard_node_build_info 1\n"})
+	c := &Collector{Contents: &Contents{}, Tunnels: loopback{10249: metrics, 10256: metrics}, MostAgents: 2}
+	c.Agents(t.Context(), []status.Instance{{Node: "node-1", Name: "old"}, {Node: "node-1", Name: "new"}})
+	count := map[string]int{}
+	for _, e := range c.entries {
+		count[e.Name]++
+	}
+	if count["agents/node-1/metrics.txt"] != 1 || count["agents/node-1/new/metrics.txt"] != 1 {
+		t.Errorf("files: %v", count)
+	}
+}
+
 // It is the agent who took too long, not the report.
 func TestAnAgentThatHangsIsSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

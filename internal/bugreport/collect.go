@@ -186,16 +186,22 @@ func (c *Collector) Agents(ctx context.Context, agents []status.Instance) {
 	}
 	var group errgroup.Group
 	group.SetLimit(parallel)
+	had := map[string]bool{}
 	for _, agent := range agents {
-		group.Go(func() error { c.agent(ctx, agent); return nil })
+		where := agent.Node
+		if had[where] { // one takes the place of another
+			where += "/" + agent.Name
+		}
+		had[where] = true
+		group.Go(func() error { c.agent(ctx, agent, where); return nil })
 	}
 	_ = group.Wait()
 }
 
-func (c *Collector) agent(ctx context.Context, agent status.Instance) {
+func (c *Collector) agent(ctx context.Context, agent status.Instance, where string) {
 	ctx, cancel := context.WithTimeoutCause(ctx, agentPatience, fmt.Errorf("no answer within %v", agentPatience))
 	defer cancel()
-	what := "pages of the agent of " + agent.Node
+	what := "pages of the agent of " + where
 	tunnel, err := c.Tunnels.Open(ctx, agent)
 	if err != nil {
 		c.Miss(what, "%s", reason(ctx, err))
@@ -207,7 +213,7 @@ func (c *Collector) agent(ctx context.Context, agent status.Instance) {
 		c.Miss(what, "it serves them on no port of its loopback")
 	}
 	for _, server := range servers {
-		c.pagesOf(ctx, tunnel, agent.Node, server)
+		c.pagesOf(ctx, tunnel, where, server)
 	}
 	if ctx.Err() != nil {
 		c.Miss(what, "%s", reason(ctx, ctx.Err()))
