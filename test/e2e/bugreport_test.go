@@ -154,6 +154,13 @@ func TestABugReportWithoutNames(t *testing.T) {
 			t.Errorf("nothing is called %s, so that nobody can look for it: %v", known, names)
 		}
 	}
+	services := entries["objects/services.json"]
+	// What fields are called stays: a namespace, or a pool, may be called as one is.
+	for name, text := range entries {
+		if strings.HasSuffix(name, ".json") {
+			entries[name] = field.ReplaceAllString(text, "")
+		}
+	}
 	for _, secret := range names {
 		word := regexp.MustCompile(`(^|[^A-Za-z0-9])` + regexp.QuoteMeta(secret) + `($|[^A-Za-z0-9])`)
 		for name, text := range entries {
@@ -165,10 +172,13 @@ func TestABugReportWithoutNames(t *testing.T) {
 			}
 		}
 	}
-	if services := entries["objects/services.json"]; strings.Count(services, `"name": "name-`) < 3 || strings.Contains(services, `"kube-dns"`) {
+	if strings.Count(services, `"name": "name-`) < 3 || strings.Contains(services, `"kube-dns"`) {
 		t.Errorf("Services of the namespace, without names: %s", services)
 	}
 }
+
+// field is the name of a field of a document.
+var field = regexp.MustCompile(`"[A-Za-z]\w*":`)
 
 // reserved are planted to be looked for beside what the demo has. Their ports are of
 // the static band (KEP-3668), which Services that ask for none get last.
