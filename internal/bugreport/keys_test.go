@@ -101,17 +101,7 @@ func TestNoLineOfAKeyIsLeft(t *testing.T) {
 		if chosen == len(keyPrefixes)-1 {
 			ends = `","level":"info"}`
 		}
-		first, last := random.IntN(3) > 0, random.IntN(3) > 0
-		if !first && !last {
-			first = true
-		}
-		all := slices.Clone(lines)
-		if first {
-			all = slices.Insert(all, 0, keyBegins)
-		}
-		if last {
-			all = append(all, keyEnds)
-		}
+		all := withEdges(random, lines)
 		said := func() string { return sentences[random.IntN(len(sentences))] }
 		before, behind := said(), said()
 		text := before + "\n"
@@ -139,12 +129,8 @@ func TestNoLineOfAKeyIsLeft(t *testing.T) {
 			stays = nil
 		}
 		got := Redact(text)
-		for _, line := range lines {
-			for _, form := range []string{line, strings.ReplaceAll(line, "/", `\/`)} {
-				if part := form[:min(len(form), 12)]; len(part) > 3 && strings.Contains(text, part) && strings.Contains(got, part) {
-					t.Fatalf("seed %d: %q is left of\n%s\nin\n%s", seed, part, text, got)
-				}
-			}
+		if part := leftOf(lines, text, got); part != "" {
+			t.Fatalf("seed %d: %q is left of\n%s\nin\n%s", seed, part, text, got)
 		}
 		for _, stay := range stays {
 			if !strings.Contains(got, stay) {
@@ -155,6 +141,32 @@ func TestNoLineOfAKeyIsLeft(t *testing.T) {
 			t.Fatalf("seed %d: a second time makes\n%s\nof\n%s", seed, again, got)
 		}
 	}
+}
+
+// withEdges are the lines between the first and the last one of a key, of which one may
+// be away.
+func withEdges(random *rand.Rand, lines []string) []string {
+	first, last := random.IntN(3) > 0, random.IntN(3) > 0
+	all := slices.Clone(lines)
+	if first || !last {
+		all = slices.Insert(all, 0, keyBegins)
+	}
+	if last {
+		all = append(all, keyEnds)
+	}
+	return all
+}
+
+// leftOf is the beginning of a line that a text has, and what became of it as well.
+func leftOf(lines []string, text, got string) string {
+	for _, line := range lines {
+		for _, form := range []string{line, strings.ReplaceAll(line, "/", `\/`)} {
+			if part := form[:min(len(form), 12)]; len(part) > 3 && strings.Contains(text, part) && strings.Contains(got, part) {
+				return part
+			}
+		}
+	}
+	return ""
 }
 
 // One line can have all of it, with something else for the breaks.

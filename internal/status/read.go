@@ -62,7 +62,10 @@ type Asker struct {
 // be said.
 func (a Asker) Ask(ctx context.Context) (*Facts, error) {
 	a.Limits.Defaults()
-	r := &reading{Asker: a, facts: &Facts{Server: a.Config.Host, System: a.System, Unknown: map[List]bool{}, Serving: map[string]time.Time{}, NotServing: map[string]error{}}}
+	r := &reading{Asker: a, facts: &Facts{
+		Server: a.Config.Host, System: a.System,
+		Unknown: map[List]bool{}, Serving: map[string]time.Time{}, NotServing: map[string]error{},
+	}}
 	version, err := r.version(ctx)
 	if err != nil {
 		return nil, err
