@@ -169,7 +169,7 @@ func (r resolved) warn(log logging) {
 			"nodePortAddresses", o.Proxy.NodePortAddresses)
 	}
 	if p := r.options.Proxy; p.EnableProfiling && p.MetricsBindAddress != "" && !loopback.Address(p.MetricsBindAddress) {
-		log.Info("Warning: --profiling shows whoever reaches --metrics-bind-address what is in memory, and lets them set the verbosity of this log: serve at a loopback address",
+		log.Info("Warning: --profiling shows whoever reaches it what is in memory, and lets them set this log's verbosity: serve at a loopback address",
 			"metricsBindAddress", p.MetricsBindAddress)
 	}
 }
