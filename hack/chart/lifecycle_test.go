@@ -72,19 +72,7 @@ func TestReleaseLives(t *testing.T) {
 	}
 	c.keepsBundles(t)
 
-	if err := c.tryUpgrade(t, "manager: {replicas: 3}"); err == nil || !strings.Contains(err.Error(), "give --set mode=node or mode=full") || !c.hasAgents(t) {
-		t.Errorf("who forgets the mode loses the agents, or is told only %v", err)
-	}
-	if err := c.Delete(t.Context(), &unstructured.Unstructured{Object: named("apps/v1", "DaemonSet", namespace, "switchyard-node")}); err != nil {
-		t.Fatal(err)
-	}
-	c.upgrade(t, "mode: stock")
-	if c.hasAgents(t) {
-		t.Error("mode stock has agents")
-	}
-	if got := c.there(t, more); len(got) != 0 {
-		t.Errorf("after the upgrade to mode stock there are still %v", got)
-	}
+	c.goesBackToStock(t, more)
 
 	c.rollback(t, 1)
 	if !c.hasAgents(t) || slices.Contains(c.arguments(t), any("--loadbalancers=off")) {
@@ -109,6 +97,25 @@ func TestReleaseLives(t *testing.T) {
 	c.uninstall(t)
 	if got := c.there(t, first); len(got) != 0 {
 		t.Errorf("%v are left", got)
+	}
+}
+
+// goesBackToStock takes the agents away only where that is said twice, and with them
+// what other modes add.
+func (c cluster) goesBackToStock(t *testing.T, more map[string]map[string]any) {
+	t.Helper()
+	if err := c.tryUpgrade(t, "manager: {replicas: 3}"); err == nil || !strings.Contains(err.Error(), "give --set mode=node or mode=full") || !c.hasAgents(t) {
+		t.Errorf("who forgets the mode loses the agents, or is told only %v", err)
+	}
+	if err := c.Delete(t.Context(), &unstructured.Unstructured{Object: named("apps/v1", "DaemonSet", namespace, "switchyard-node")}); err != nil {
+		t.Fatal(err)
+	}
+	c.upgrade(t, "mode: stock")
+	if c.hasAgents(t) {
+		t.Error("mode stock has agents")
+	}
+	if got := c.there(t, more); len(got) != 0 {
+		t.Errorf("after the upgrade to mode stock there are still %v", got)
 	}
 }
 
