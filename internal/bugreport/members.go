@@ -18,8 +18,8 @@ package bugreport
 
 import "strings"
 
-// members goes over valid JSON once, whatever its depth, and calls see for each
-// string and for the beginning and the end of each object and array.
+// members goes over valid JSON once, whatever its depth: each string and each other
+// value, and the beginning and the end of each object and array.
 type members struct {
 	text string
 	at   int
